@@ -1,0 +1,85 @@
+"""What an adapter around one library's differentiation has to offer."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from importlib import metadata
+from typing import ClassVar
+
+from harness.errors import UsageError
+from harness.network import Case, Gradients
+
+__all__ = ["Framework"]
+
+
+class Framework(abc.ABC):
+    """An adapter around one library's differentiation, set to one formulation and one mode.
+
+    A subclass names the library and implements `gradients`; nothing of the library is
+    imported before the adapter is constructed. Register the subclass under the entry-point
+    group ``harness.frameworks`` and every command knows it.
+
+    Attributes:
+        name: What users type.
+        module: The module to import. The framework is *absent* when it cannot be found and
+            *broken* when importing it raises.
+        packages: Distributions whose versions identify the framework.
+        formulations: Ways of writing max(z, 0): name to a line of source for people. The
+            first is the default.
+        modes: Ways of asking for the gradient, likewise.
+        dtypes: The dtypes it can do.
+
+    Args:
+        formulation: A key of ``formulations``; the default is the first.
+        mode: A key of ``modes``; the default is the first.
+
+    Raises:
+        UsageError: No such formulation or mode.
+    """
+
+    name: ClassVar[str]
+    module: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+    formulations: ClassVar[Mapping[str, str]] = {"relu": "the framework's own ReLU"}
+    modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
+
+    def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
+        for field, value, known in (
+            ("formulation", formulation, self.formulations),
+            ("mode", mode, self.modes),
+        ):
+            if value is not None and value not in known:
+                raise UsageError(
+                    f"{field}={value!r} for {self.name}: wanted one of {', '.join(known)}"
+                )
+        self.formulation = formulation or next(iter(self.formulations))
+        self.mode = mode or next(iter(self.modes))
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        """Version of each of ``packages`` that is installed."""
+        found = {}
+        for package in cls.packages:
+            try:
+                found[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+        return found
+
+    @abc.abstractmethod
+    def gradients(self, case: Case) -> Gradients:
+        """Loss and gradients of ``case``, computed by the library in the case's dtype.
+
+        Args:
+            case: A single case or a stack. Its float64 arrays hold numbers of ``case.dtype``:
+                convert them to that dtype, which loses nothing.
+
+        Returns:
+            Float64 arrays of the shapes in `Gradients`, converted without loss from what the
+            library returned in ``case.dtype``.
+
+        Raises:
+            UnsupportedError: The library cannot do this dtype, formulation or mode.
+        """

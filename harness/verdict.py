@@ -1,0 +1,160 @@
+"""The verdicts: what comparing one framework's gradient with the reference can say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = ["FAILING", "MEANING", "Entry", "GateClass", "GateReading", "Kind", "Verdict"]
+
+
+class Kind(StrEnum):
+    """The verdicts, from the best to the worst."""
+
+    AGREES = "AGREES"
+    KINK = "KINK"
+    UNDECIDED = "UNDECIDED"
+    SUBNORMAL = "SUBNORMAL"
+    REDUCED = "REDUCED"
+    NONFINITE = "NONFINITE"
+    UNSUPPORTED = "UNSUPPORTED"
+    DISAGREES = "DISAGREES"
+    CRASHED = "CRASHED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+FAILING = frozenset({Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
+"""The verdicts that make a run fail."""
+
+MEANING: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.AGREES: (
+            "Every pre-activation has the same certain sign in exact arithmetic and in any "
+            "correct evaluation, and every entry of the gradient lies within its proved bound."
+        ),
+        Kind.KINK: (
+            "At least one pre-activation is exactly zero, where ReLU has no derivative. The "
+            "gradient is the exact one for some choice of the derivative there; the choice the "
+            "framework made is reported as λ, unit by unit."
+        ),
+        Kind.UNDECIDED: (
+            "At least one pre-activation is so close to zero that correct evaluations may land "
+            "on either side of it. The gradient is right for one of the sides."
+        ),
+        Kind.SUBNORMAL: (
+            "The gradient is right for arithmetic that replaces subnormal numbers by zero, and "
+            "for no arithmetic that keeps them."
+        ),
+        Kind.REDUCED: (
+            "The gradient is right only for arithmetic with fewer bits than its dtype promises; "
+            "the number of bits it does have is reported."
+        ),
+        Kind.NONFINITE: (
+            "The case holds NaN or infinity, or an intermediate result may overflow. Values are "
+            "compared by class (NaN, +inf, -inf, finite), not by size."
+        ),
+        Kind.UNSUPPORTED: "The framework says that it cannot do this dtype, formulation or mode.",
+        Kind.DISAGREES: (
+            "Nothing above explains the gradient: a defect in the framework, in its adapter, or "
+            "in the model under test."
+        ),
+        Kind.CRASHED: "The framework raised an error or died on this case.",
+        Kind.TIMED_OUT: "The framework did not answer in time on this case.",
+    }
+)
+
+
+class GateClass(StrEnum):
+    """What is known of the sign of a pre-activation.
+
+    ``ACTIVE`` and ``INACTIVE`` are certain for every order of evaluation. ``KINK`` is exactly
+    zero, in exact arithmetic and in every evaluation; ``MAYBE_MISSED`` is exactly zero, but a
+    rounded sum may land beside it; ``UNDECIDED`` is not zero, but within the rounding bound
+    of it.
+    """
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    KINK = "kink"
+    MAYBE_MISSED = "kink, may be missed"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class GateReading:
+    """One gate whose sign is not certain, and what one framework did there.
+
+    Attributes:
+        layer: 1 … L.
+        unit: Index within the layer, from 0.
+        row: Row of the batch, from 0.
+        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
+        pre_activation: The exact pre-activation rounded to float64; 0.0 at a kink.
+        slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
+            where it had no effect on the gradient (the upstream cotangent is zero) or where
+            no slope explains the gradient.
+        flipped: An undecided gate at which the framework took the side opposite to the
+            exact sign.
+    """
+
+    layer: int
+    unit: int
+    row: int
+    gate: GateClass
+    pre_activation: float
+    slope: float | None
+    flipped: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a gradient, and how far it is from the reference.
+
+    Attributes:
+        name: ``"J"``, or a name and a zero-based index as in ``"W2[0,1]"``.
+        given: The framework's value.
+        reference: The reference's value, rounded to float64.
+        error: ``|given - reference|``.
+        bound: The largest error of any correct evaluation, by proof. 0 means bit-exact.
+        bounds: ``error / bound``; 0 for 0/0, ``inf`` for an error where the bound is 0.
+        ulps: ``error`` in units in the last place of the case's dtype at the reference.
+    """
+
+    name: str
+    given: float
+    reference: float
+    error: float
+    bound: float
+    bounds: float
+    ulps: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison of one framework's gradient with the reference says.
+
+    Attributes:
+        framework: The adapter's name.
+        formulation: How max(z, 0) was written.
+        mode: How the gradient was asked for.
+        kind: The verdict.
+        worst: The entry with the largest ``bounds``; ``None`` where nothing was compared.
+        first_layer: The layer whose gradient is the first to leave its bound, in the order
+            of backpropagation (L down to 1; 0 is the input's); ``None`` when none does, or
+            when only the loss does.
+        gates: The gates that are not certain, with the slope the framework used.
+        precision: Effective precision in bits, for ``REDUCED`` only.
+        detail: One line for a person; empty when there is nothing to add.
+    """
+
+    framework: str
+    formulation: str
+    mode: str
+    kind: Kind
+    worst: Entry | None = None
+    first_layer: int | None = None
+    gates: tuple[GateReading, ...] = ()
+    precision: float | None = None
+    detail: str = ""
