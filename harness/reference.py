@@ -1,0 +1,132 @@
+"""The reference: backpropagation through dense ReLU layers, written by hand.
+
+Shapes. A batch has B rows. Layer l = 1 … L has a weight matrix W_l of shape (n_l, n_{l-1})
+and a bias b_l of shape (n_l,); x has shape (B, n_0) and y has shape (B, n_L). Everything may
+carry one more leading axis, over independent cases; the formulas do not change.
+
+Forward, with a_0 = x:
+
+    z_l = a_{l-1} W_lᵀ + b_l          (B, n_l)     pre-activations
+    a_l = ReLU(z_l) = max(z_l, 0)     (B, n_l)     a_L = z_L for an identity output
+    d   = a_L - y                     (B, n_L)     residual
+    J   = ½ Σ d²                                   over rows and outputs; J / B for a mean
+
+Backward. Write g_l = ∂J/∂a_l and δ_l = ∂J/∂z_l, both of shape (B, n_l). The chain rule, one
+factor at a time from the loss down:
+
+    J = ½ Σ d², d = a_L - y           ⟹   g_L = d          (d / B for a mean)
+    a_l[r,i] = ReLU(z_l[r,i])         ⟹   δ_l = s_l ∘ g_l,  s_l = ReLU'(z_l)
+    z_l[r,i] = Σ_j W_l[i,j] a_{l-1}[r,j] + b_l[i]:
+        ∂z_l[r,i] / ∂W_l[i,j] = a_{l-1}[r,j]      ⟹   ∂J/∂W_l = δ_lᵀ a_{l-1}   (n_l, n_{l-1})
+        ∂z_l[r,i] / ∂b_l[i]   = 1                 ⟹   ∂J/∂b_l = Σ_r δ_l[r]     (n_l,)
+        ∂z_l[r,i] / ∂a_{l-1}[r,j] = W_l[i,j]      ⟹   g_{l-1} = δ_l W_l        (B, n_{l-1})
+
+and ∂J/∂x = g_0. The gate s = ReLU'(z) is 1 for z > 0 and 0 for z < 0. At z = 0 there is no
+derivative and any number in [0, 1] is a convention, so the gates are an argument here.
+
+Both passes use array operators only (`@`, `*`, `+`, `-`, `/` by a whole number, `swapaxes`,
+`sum`, indexing), and the caller says what ReLU is. So the same lines run on NumPy floats, on
+enclosures, on exact rationals and on symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.network import Array, Case, Gradients, Network
+
+__all__ = ["Trace", "backward", "forward", "gradients"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What the forward pass leaves for the backward pass.
+
+    Attributes:
+        pre_activations: ``z_1 … z_L``, each ``([C,] B, n_l)``.
+        activations: ``a_0 … a_L``; ``a_0`` is the input.
+    """
+
+    pre_activations: tuple[Any, ...]
+    activations: tuple[Any, ...]
+
+
+def forward(
+    network: Network,
+    weights: Sequence[Any],
+    biases: Sequence[Any],
+    x: Any,
+    relu: Callable[[Any], Any],
+) -> Trace:
+    """The forward pass, on any number type.
+
+    Args:
+        network: The shape.
+        weights: ``W_1 … W_L``.
+        biases: ``b_1 … b_L``, ``None`` for a layer without one.
+        x: Inputs.
+        relu: max(z, 0) for this number type.
+    """
+    pre_activations, activations = [], [x]
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+        z = activations[-1] @ weight.swapaxes(-1, -2)
+        if bias is not None:
+            z = z + bias[..., None, :]
+        pre_activations.append(z)
+        activations.append(relu(z) if network.has_relu(layer) else z)
+    return Trace(tuple(pre_activations), tuple(activations))
+
+
+def backward(
+    network: Network,
+    weights: Sequence[Any],
+    biases: Sequence[Any],
+    trace: Trace,
+    y: Any,
+    gates: Sequence[Any],
+) -> Gradients:
+    """The backward pass, on any number type.
+
+    Args:
+        network: The shape and the loss.
+        weights: ``W_1 … W_L``.
+        biases: ``b_1 … b_L``; only whether they are ``None`` matters.
+        trace: What `forward` returned.
+        y: Targets.
+        gates: ``s_1 … s_L``, each shaped as ``z_l``; the last is ignored for an identity output.
+    """
+    rows = y.shape[-2]
+    residual = trace.activations[-1] - y
+    loss = (residual * residual).sum(axis=(-2, -1)) / 2
+    cotangent = residual
+    if network.reduction == "mean":
+        loss, cotangent = loss / rows, residual / rows
+
+    weight_gradients, bias_gradients = [], []
+    for layer in range(network.depth, 0, -1):
+        weight, bias, gate = weights[layer - 1], biases[layer - 1], gates[layer - 1]
+        delta = gate * cotangent if network.has_relu(layer) else cotangent
+        weight_gradients.append(delta.swapaxes(-1, -2) @ trace.activations[layer - 1])
+        bias_gradients.append(None if bias is None else delta.sum(axis=-2))
+        cotangent = delta @ weight
+    return Gradients(
+        loss, tuple(reversed(weight_gradients)), tuple(reversed(bias_gradients)), cotangent
+    )
+
+
+def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
+    """Loss and gradient of ``case`` in NumPy float64.
+
+    Args:
+        case: A single case or a stack. NaN and infinities are not meaningful here: a gate is
+            a factor, and 0 · ∞ is NaN.
+        kink_slope: λ, the derivative of ReLU used where a pre-activation is zero.
+    """
+    network, weights, biases = case.network, case.weights, case.biases
+    trace = forward(network, weights, biases, case.x, lambda z: np.maximum(z, 0.0))
+    gates: list[Array] = [np.heaviside(z, kink_slope) for z in trace.pre_activations]
+    return backward(network, weights, biases, trace, case.y, gates)
