@@ -39,7 +39,7 @@ import numpy as np
 
 from harness.network import Array, Case, Gradients, Network
 
-__all__ = ["Trace", "backward", "forward", "gradients"]
+__all__ = ["Trace", "backward", "backward_layer", "forward", "gradients", "loss_and_cotangent"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,42 @@ def forward(
     return Trace(tuple(pre_activations), tuple(activations))
 
 
+def loss_and_cotangent(network: Network, output: Any, y: Any) -> tuple[Any, Any]:
+    """``J`` and ``g_L = ∂J/∂a_L``, on any number type.
+
+    Args:
+        network: Its reduction decides whether to divide by the number of rows.
+        output: ``a_L``.
+        y: Targets.
+    """
+    rows = y.shape[-2]
+    residual = output - y
+    loss = (residual * residual).sum(axis=(-2, -1)) / 2
+    if network.reduction == "mean":
+        return loss / rows, residual / rows
+    return loss, residual
+
+
+def backward_layer(
+    weight: Any, bias: Any, activation: Any, cotangent: Any, gate: Any
+) -> tuple[Any, Any, Any]:
+    """One layer of the backward pass, on any number type.
+
+    Args:
+        weight: ``W_l``.
+        bias: ``b_l``; only whether it is ``None`` matters.
+        activation: ``a_{l-1}``.
+        cotangent: ``g_l``.
+        gate: ``s_l``, or ``None`` for a layer without ReLU.
+
+    Returns:
+        ``∂J/∂W_l``, ``∂J/∂b_l`` (``None`` without bias) and ``g_{l-1}``.
+    """
+    delta = cotangent if gate is None else gate * cotangent
+    bias_gradient = None if bias is None else delta.sum(axis=-2)
+    return delta.swapaxes(-1, -2) @ activation, bias_gradient, delta @ weight
+
+
 def backward(
     network: Network,
     weights: Sequence[Any],
@@ -97,25 +133,19 @@ def backward(
         biases: ``b_1 … b_L``; only whether they are ``None`` matters.
         trace: What `forward` returned.
         y: Targets.
-        gates: ``s_1 … s_L``, each shaped as ``z_l``; the last is ignored for an identity output.
+        gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
     """
-    rows = y.shape[-2]
-    residual = trace.activations[-1] - y
-    loss = (residual * residual).sum(axis=(-2, -1)) / 2
-    cotangent = residual
-    if network.reduction == "mean":
-        loss, cotangent = loss / rows, residual / rows
-
+    loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
     weight_gradients, bias_gradients = [], []
-    for layer in range(network.depth, 0, -1):
-        weight, bias, gate = weights[layer - 1], biases[layer - 1], gates[layer - 1]
-        delta = gate * cotangent if network.has_relu(layer) else cotangent
-        weight_gradients.append(delta.swapaxes(-1, -2) @ trace.activations[layer - 1])
-        bias_gradients.append(None if bias is None else delta.sum(axis=-2))
-        cotangent = delta @ weight
-    return Gradients(
-        loss, tuple(reversed(weight_gradients)), tuple(reversed(bias_gradients)), cotangent
-    )
+    for weight, bias, activation, gate in reversed(
+        list(zip(weights, biases, trace.activations[:-1], gates, strict=True))
+    ):
+        for_weight, for_bias, cotangent = backward_layer(
+            weight, bias, activation, cotangent, gate
+        )
+        weight_gradients.insert(0, for_weight)
+        bias_gradients.insert(0, for_bias)
+    return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), cotangent)
 
 
 def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
@@ -128,5 +158,8 @@ def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
     """
     network, weights, biases = case.network, case.weights, case.biases
     trace = forward(network, weights, biases, case.x, lambda z: np.maximum(z, 0.0))
-    gates: list[Array] = [np.heaviside(z, kink_slope) for z in trace.pre_activations]
+    gates: list[Array | None] = [
+        np.heaviside(z, kink_slope) if network.has_relu(layer) else None
+        for layer, z in enumerate(trace.pre_activations, start=1)
+    ]
     return backward(network, weights, biases, trace, case.y, gates)

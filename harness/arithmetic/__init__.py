@@ -1,0 +1,1 @@
+"""The number types that the reference runs on besides NumPy floats."""

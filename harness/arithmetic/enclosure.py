@@ -1,0 +1,539 @@
+"""Enclosures: numbers that carry a bound on what any correct framework may return for them.
+
+For every quantity with exact value q an enclosure holds
+
+    c   the reference's value,
+    r   with |c - q| <= r: what the reference's own rounding may have done,
+    e   with |q̂ - q| <= e for the value q̂ of every framework that evaluates the same formula
+        in the arithmetic described by `Model`: sums in any order, with or without fused
+        multiply-add, every operation rounded to the dtype or more finely.
+
+So a value q̂ with |q̂ - c| > r + e was not computed correctly; there is no tolerance.
+
+The model of arithmetic (Higham, *Accuracy and Stability of Numerical Algorithms*, 2.2 and 2.8):
+fl(x op y) = (x op y)(1 + δ) + τ with |δ| <= u; τ = 0 for additions and |τ| <= ½η for products
+(gradual underflow). Under flush-to-zero any operation may in addition lose a result smaller
+than λ₀, and may read an operand smaller than λ₀ as zero.
+
+**Any-order sum of products** (`OpenSum`). Let n products v_j a_j and m further addends b_k be
+summed, N = n + m of them. A leaf of the summation tree passes at most N - 1 additions, a product
+one rounding more, so leaf t contributes t Π(1 + δ_i) with at most K = N - 1 + [n > 0] factors, and
+|Π(1 + δ_i) - 1| <= (1 + u)^K - 1 =: θ. (Higham bounds θ by γ_K; θ itself is smaller and needs no
+K u < 1.) A fused multiply-add leaves out a factor. With hats on what the framework holds,
+|v̂| <= |v| + e_v =: V, |â| <= |a| + e_a =: A, M = Σ V A + Σ (|b| + e_b),
+
+    e = Σ (e_v A + |v| e_a) + Σ e_b + θ M + (1 + θ) U,
+
+where U collects the absolute errors: ½η a product under gradual underflow; under flush-to-zero
+λ₀ an operation (n + N - 1 of them) and what reading operands as zero can lose, ς(v) A + V ς(a)
+and ς(b), with ς(v) = min(V, λ₀) if v̂ may be subnormal, else 0. Only terms that can differ from
+zero count: adding zero and multiplying by zero are exact.
+
+**Exactness certificate.** If every operand that counts is exact (r = e = 0), all terms are
+multiples of 2^g, 2^g >= η, and Σ|terms| <= 2^(p+g), then every partial sum in every order is a
+multiple of 2^g below 2^(p+g): representable, hence computed without error, and r = e = 0. Under
+flush-to-zero 2^g >= λ₀ is needed, and no operand may be subnormal.
+
+**Overflow.** When the largest partial sum in any order, M (1 + θ) + U, reaches Ω, an evaluation
+may overflow and e = ∞. A NaN in a bound reads as ∞.
+
+**Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers. A
+formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `_up(·, m)` restores; products
+of bounds that underflow lose at most `_TINY` = 2^-1074 each, which is added wherever a product of
+non-zero bounds was formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from harness.arithmetic.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
+from harness.formats import Format
+from harness.network import Array
+
+__all__ = ["Center", "Enclosure", "Model", "OpenSum"]
+
+Center: TypeAlias = "Array | DoubleDouble"
+"""The reference's value: float64, or double-double where float64 is what is being checked."""
+
+_TINY = 2.0**-1074
+_NO_GRAIN = np.int32(1 << 20)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The arithmetic that a framework is held to.
+
+    Attributes:
+        format: The dtype.
+        flush: Whether subnormal numbers may be replaced by zero, as results and as operands.
+        bits: Significant bits of each operation; the format's own unless arithmetic coarser
+            than the dtype is being tried.
+        truncates: Whether operations round towards zero rather than to nearest, which
+            doubles u and leaves representable results exact.
+    """
+
+    format: Format
+    flush: bool = False
+    bits: float | None = None
+    truncates: bool = False
+
+    @property
+    def precision(self) -> float:
+        """p, the significant bits of each operation."""
+        return self.format.precision if self.bits is None else self.bits
+
+    @property
+    def roundoff(self) -> float:
+        """u, the largest relative error of one operation."""
+        return float(2.0 ** ((1.0 if self.truncates else 0.0) - self.precision))
+
+    @property
+    def least(self) -> float:
+        """The smallest positive number whose multiples are all handled without underflow."""
+        return self.format.smallest_normal if self.flush else self.format.smallest_subnormal
+
+    @property
+    def wide(self) -> bool:
+        """Whether the reference needs double-double to be finer than the framework."""
+        return self.format.precision > 26  # products of two such numbers exceed float64
+
+    def enclose(self, values: Array) -> Enclosure:
+        """An enclosure of data: numbers of the format, known exactly to everyone."""
+        center: Center = DoubleDouble(values) if self.wide else values
+        zero = np.zeros_like(values)
+        return Enclosure(self, center, zero, zero)
+
+
+def _high(center: Center) -> Array:
+    return center.high if isinstance(center, DoubleDouble) else center
+
+
+def _up(bound: Array, depth: int) -> Array:
+    """``bound`` enlarged by what ``depth`` roundings to nearest can have taken from it."""
+    return bound * (1.0 + (depth + 4) * 2.0**-52)
+
+
+def _or_infinity(bound: Array) -> Array:
+    return np.where(np.isnan(bound), np.inf, bound)
+
+
+def _growth(unit: float, factors: Array | float) -> Array:
+    """(1 + unit)^factors - 1, rounded up."""
+    return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**-50)
+
+
+def _grain(values: Array) -> Any:
+    """Exponent g of the lowest set bit of each value (it is a multiple of 2^g); large for 0."""
+    significand, exponent = np.frexp(values)
+    integer = np.abs(np.ldexp(significand, 53)).astype(np.int64)
+    lowest = np.frexp((integer & -integer).astype(np.float64))[1] - 1
+    return np.where(integer == 0, _NO_GRAIN, exponent - 53 + lowest)
+
+
+class Enclosure:
+    """An array of (c, r, e); see the module's text for their meaning.
+
+    Attributes:
+        model: The arithmetic e speaks of.
+        c: The reference's values.
+        r: Bound on the reference's own error, float64, same shape.
+        e: Bound on any framework's error, float64, same shape; ∞ where it may overflow.
+    """
+
+    __array_ufunc__ = None  # so that `gate * enclosure` comes to __rmul__
+
+    c: Center
+    r: Array
+    e: Array
+
+    def __init__(self, model: Model, c: Center, r: Array, e: Array) -> None:
+        self.model = model
+        self.c = c
+        self.r = r
+        self.e = e
+
+    # -- magnitudes ------------------------------------------------------------------------
+
+    @cached_property
+    def size(self) -> Array:
+        """Upper bound on |q|."""
+        size = np.abs(_high(self.c)) + self.r
+        if isinstance(self.c, DoubleDouble):
+            size = size + np.abs(self.c.low)
+            inexact = (self.r != 0) | (self.c.low != 0)
+        else:
+            inexact = self.r != 0
+        return np.where(inexact, _up(size, 2), size)
+
+    @cached_property
+    def reach(self) -> Array:
+        """Upper bound on |q̂|."""
+        return np.where(self.e != 0, _or_infinity(_up(self.size + self.e, 1)), self.size)
+
+    @cached_property
+    def exact(self) -> Any:
+        """Where everyone holds the same value without error."""
+        return (self.r == 0) & (self.e == 0)
+
+    @cached_property
+    def grain(self) -> Any:
+        """Exponent of the lowest set bit of c; only meaningful where `exact`."""
+        return _grain(np.where(self.exact, _high(self.c), 0.0))
+
+    @cached_property
+    def lost_by_reading(self) -> Array:
+        """ς: what a framework that reads subnormals as zero can lose; 0 under gradual underflow."""
+        if not self.model.flush:
+            return np.zeros_like(self.e)
+        tiny = self.model.format.smallest_normal
+        least = np.abs(_high(self.c)) - _up(self.reach - np.abs(_high(self.c)), 2)
+        return np.where((self.reach > 0) & (least < tiny), np.minimum(self.reach, tiny), 0.0)
+
+    @cached_property
+    def margin(self) -> Array:
+        """Upper bound on |q̂ - c_high|, for deciding the sign of q̂; 0 where all is exact."""
+        margin = self.r + self.e
+        if isinstance(self.c, DoubleDouble):
+            margin = margin + np.abs(self.c.low)
+        return _or_infinity(_up(margin, 2))
+
+    @property
+    def high(self) -> Array:
+        """c rounded to float64."""
+        return _high(self.c)
+
+    @cached_property
+    def bound(self) -> Array:
+        """r + e, and what forming |q̂ - c| in float64 can add to it."""
+        return _or_infinity(_up(self.r + self.e, 4))
+
+    def distance(self, values: Array) -> Array:
+        """|values - c| in float64; compare it with `bound`."""
+        gap = values - _high(self.c)
+        if isinstance(self.c, DoubleDouble):
+            gap = gap - self.c.low
+        return np.abs(gap)
+
+    # -- the reference's operators ---------------------------------------------------------
+
+    def swapaxes(self, first: int, second: int) -> Enclosure:
+        """As NumPy's."""
+        return Enclosure(
+            self.model,
+            self.c.swapaxes(first, second),
+            self.r.swapaxes(first, second),
+            self.e.swapaxes(first, second),
+        )
+
+    def __getitem__(self, index: Any) -> Enclosure:
+        return Enclosure(self.model, self.c[index], self.r[index], self.e[index])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.r.shape
+
+    def relu(self) -> Enclosure:
+        """max(z, 0), whatever side a framework's z lands on.
+
+        max(·, 0) is 1-Lipschitz, so r and e carry over; where ẑ <= 0 is certain the result is
+        exactly 0. A framework that flushes may in addition return a subnormal of either sign,
+        or zero, for a subnormal ẑ: ς(z) more.
+        """
+        tiny = self.model.least if self.model.flush else 0.0
+        high = self.high
+        surely_off = (high <= 0) & (high + self.margin <= -tiny) | (self.reach == 0)
+        positive = high > 0
+        if isinstance(self.c, DoubleDouble):
+            c: Center = DoubleDouble(
+                np.where(positive, self.c.high, 0.0), np.where(positive, self.c.low, 0.0)
+            )
+        else:
+            c = np.where(positive, self.c, 0.0)
+        e = self.e
+        if self.model.flush:
+            e = np.where(self.lost_by_reading > 0, _up(e + self.lost_by_reading, 1), e)
+        return Enclosure(
+            self.model, c, np.where(surely_off, 0.0, self.r), np.where(surely_off, 0.0, e)
+        )
+
+    def __matmul__(self, other: Enclosure) -> OpenSum:
+        """Σ_j v_ij a_jk as a sum that is still open for addends."""
+        left, right = self, other
+        depth = left.shape[-1]
+        left_counts, right_counts = (left.reach > 0) * 1.0, (right.reach > 0) * 1.0
+        inexact = (~left.exact * 1.0) @ right_counts + left_counts @ (~right.exact * 1.0)
+        flushed = np.zeros_like(inexact)
+        if left.model.flush:
+            flushed = left.lost_by_reading @ right.reach + left.reach @ right.lost_by_reading
+        exact = inexact == 0
+        grain = np.full(inexact.shape, _NO_GRAIN)
+        if exact.any():
+            for j in range(depth):
+                term = left.grain[..., :, j, None] + right.grain[..., None, j, :]
+                np.minimum(grain, term, out=grain)
+        return OpenSum(
+            left.model,
+            left.c @ right.c,  # type: ignore[operator]
+            own=left.r @ right.size + left.size @ right.r,
+            carried=left.e @ right.reach + left.size @ right.e,
+            total=left.reach @ right.reach,
+            products=left_counts @ right_counts,
+            addends=np.zeros_like(inexact),
+            flushed=flushed,
+            all_exact=exact,
+            least_grain=grain,
+            depth=depth,
+        )
+
+    def __mul__(self, other: Enclosure) -> OpenSum:
+        """Entry by entry: a sum of one product."""
+        product = self[..., None, None] @ other[..., None, None]
+        return OpenSum.map(product, lambda array: array[..., 0, 0])
+
+    def sum(self, axis: int | tuple[int, ...]) -> OpenSum:
+        """Any-order sum over one axis or several."""
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        depth = int(np.prod([self.shape[one] for one in axes]))
+        return OpenSum(
+            self.model,
+            self.c.sum(axis),
+            own=self.r.sum(axis),
+            carried=self.e.sum(axis),
+            total=self.reach.sum(axis),
+            products=np.zeros_like(self.r.sum(axis)),
+            addends=((self.reach > 0) * 1.0).sum(axis),
+            flushed=self.lost_by_reading.sum(axis),
+            all_exact=self.exact.all(axis),
+            least_grain=self.grain.min(axis),
+            depth=depth,
+        )
+
+    def __add__(self, other: Enclosure) -> OpenSum:
+        """A sum of two addends, open for more."""
+        return self._as_addend() + other
+
+    def _as_addend(self) -> OpenSum:
+        return self[..., None].sum(-1)
+
+    def __sub__(self, other: Enclosure) -> Enclosure:
+        """The residual d = a - y.
+
+        fl(â - y) = (â - y)(1 + δ), so e = e_a + e_y + u (|a - y| + e_a + e_y). The derivative of
+        ½ d² is formed by frameworks as 2 · d · ½ in some order; these are exact but for
+        underflow of ½ d (½η, doubled to η; under flush-to-zero 2λ₀) and overflow of 2 d. Exact
+        when both operands are, d is a multiple of 2η (2λ₀) and |d| <= 2^(p+g).
+        """
+        model = self.model
+        c = self.c - other.c  # type: ignore[operator]
+        wide = isinstance(c, DoubleDouble)
+        own = self.r + other.r
+        r = own + (UNIT if wide else 2.0**-53) * (np.abs(_high(c)) + own)
+        carried = self.e + other.e
+        size = np.abs(_high(c)) + r
+        one_is_zero = (self.reach == 0) | (other.reach == 0)
+        u = np.where(one_is_zero, 0.0, model.roundoff)
+        e = carried + u * (size + carried)
+        if model.flush:
+            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 3.0 * model.least)
+            e = e + self.lost_by_reading + other.lost_by_reading
+        else:
+            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, model.least)
+        grain = np.minimum(self.grain, other.grain)
+        exact = (
+            self.exact
+            & other.exact
+            & (self.lost_by_reading == 0)
+            & (other.lost_by_reading == 0)
+            & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
+            & (np.abs(_high(c)) <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision)))
+        )
+        exact |= (self.reach == 0) & (other.reach == 0)
+        r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
+        e = np.where(exact, 0.0, _up(e, 8) + 2 * _TINY)
+        peak = 2.0 * (size + e) * (1.0 + model.roundoff)
+        e = np.where(_up(peak, 8) < model.format.largest, e, np.inf)
+        return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
+
+    def __rmul__(self, gate: Array) -> Enclosure:
+        """δ = s ∘ g for gates s in [0, 1], known exactly.
+
+        s = 0 gives exactly 0 and s = 1 exactly g. Otherwise a framework multiplies once:
+        e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g) under flush-to-zero); halving
+        is exact when g is exact and a multiple of 2η (2λ₀).
+        """
+        model = self.model
+        c = gate * self.c  # type: ignore[operator]
+        unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
+        r = _up(gate * self.r + unit * gate * self.size, 6) + lost + 2 * _TINY
+        underflow = model.least if model.flush else 0.5 * model.least
+        e = gate * self.e + model.roundoff * gate * self.reach + underflow + self.lost_by_reading
+        e = _up(e, 8) + 2 * _TINY
+        halved = (
+            (gate == 0.5)
+            & self.exact
+            & (np.ldexp(1.0, np.minimum(self.grain, 1023)) >= 2.0 * model.least)
+        )
+        unchanged, shut = gate == 1.0, (gate == 0.0) | (self.reach == 0)
+        if isinstance(c, DoubleDouble):
+            c = DoubleDouble(np.where(shut, 0.0, c.high), np.where(shut, 0.0, c.low))
+        else:
+            c = np.where(shut, 0.0, c)
+        r = np.where(shut | halved, 0.0, np.where(unchanged, self.r, r))
+        e = np.where(shut | halved, 0.0, np.where(unchanged, self.e, e))
+        return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
+
+    def __truediv__(self, divisor: int) -> Enclosure:
+        """Division by a whole number k, in whatever way a framework does it.
+
+        For k a power of two every way is exact but for underflow. Else there are at most three
+        roundings (k or 1/k formed, then a product or quotient, at the loss or at the residual):
+        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + τ, τ = η (2λ₀ and ς under flush-to-zero).
+        """
+        if divisor == 1:
+            return self
+        model = self.model
+        power_of_two = divisor & (divisor - 1) == 0
+        unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
+        r = _up((self.r + unit * self.size) / divisor, 6) + lost + 2 * _TINY
+        theta = 0.0 if power_of_two else _growth(model.roundoff, 3)
+        underflow = 2.0 * model.least if model.flush else model.least
+        e = (self.e + theta * self.reach) / divisor + underflow + self.lost_by_reading
+        e = _up(e, 8) + 2 * _TINY
+        exact = self.reach == 0
+        if power_of_two:
+            shifted = np.minimum(self.grain, 1023) - (divisor.bit_length() - 1)
+            exact = exact | (
+                self.exact & (self.lost_by_reading == 0) & (np.ldexp(1.0, shifted) >= model.least)
+            )
+        return Enclosure(
+            model,
+            self.c / divisor,
+            _or_infinity(np.where(exact, 0.0, r)),
+            _or_infinity(np.where(exact, 0.0, e)),
+        )
+
+
+class OpenSum(Enclosure):
+    """A sum that takes more addends with ``+`` and is bounded, as one sum, when first used.
+
+    Attributes:
+        own: Σ of what the operands' r contribute.
+        carried: Σ of what the operands' e contribute.
+        total: M, the sum of the magnitudes of all terms.
+        products: n, how many products can differ from zero.
+        addends: m, how many further addends can differ from zero.
+        flushed: Σ of what reading operands as zero can lose.
+        all_exact: Where every operand that counts is exact.
+        least_grain: Smallest exponent of a lowest set bit over all terms.
+        depth: Length of the longest sum formed in computing these numbers.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        c: Center,
+        *,
+        own: Array,
+        carried: Array,
+        total: Array,
+        products: Array,
+        addends: Array,
+        flushed: Array,
+        all_exact: Any,
+        least_grain: Any,
+        depth: int,
+    ) -> None:
+        self.model = model
+        self.c = c
+        self.own = own
+        self.carried = carried
+        self.total = total
+        self.products = products
+        self.addends = addends
+        self.flushed = flushed
+        self.all_exact = all_exact
+        self.least_grain = least_grain
+        self.depth = depth
+
+    def map(self, reshape: Any) -> OpenSum:
+        """The same sums in another arrangement."""
+        return OpenSum(
+            self.model,
+            reshape(self.c),
+            own=reshape(self.own),
+            carried=reshape(self.carried),
+            total=reshape(self.total),
+            products=reshape(self.products),
+            addends=reshape(self.addends),
+            flushed=reshape(self.flushed),
+            all_exact=reshape(self.all_exact),
+            least_grain=reshape(self.least_grain),
+            depth=self.depth,
+        )
+
+    def _as_addend(self) -> OpenSum:
+        return self
+
+    def __add__(self, other: Enclosure) -> OpenSum:
+        """One more addend in the same sum; ``other`` is broadcast."""
+        return OpenSum(
+            self.model,
+            self.c + other.c,  # type: ignore[operator]
+            own=self.own + other.r,
+            carried=self.carried + other.e,
+            total=self.total + other.reach,
+            products=self.products,
+            addends=self.addends + (other.reach > 0),
+            flushed=self.flushed + other.lost_by_reading,
+            all_exact=self.all_exact & (other.exact | (other.reach == 0)),
+            least_grain=np.minimum(self.least_grain, other.grain),
+            depth=self.depth + 1,
+        )
+
+    @cached_property
+    def _factors(self) -> Array:
+        """K, the most roundings that any term can pass."""
+        return np.maximum(self.products + self.addends - 1, 0) + (self.products > 0)
+
+    @cached_property
+    def _certain(self) -> Any:
+        """The exactness certificate."""
+        # Exponents beyond float64's are clipped towards the side that certifies less.
+        grain = np.clip(self.least_grain, -1100, 900)
+        precision = int(np.floor(self.model.precision))
+        with np.errstate(under="ignore"):
+            fits = self.total <= np.ldexp(1.0, np.minimum(grain + precision, 1023))
+            fine = np.ldexp(1.0, grain) >= self.model.least
+        nothing = (self.products + self.addends) == 0
+        return (self.all_exact & (self.flushed == 0) & fits & fine) | nothing
+
+    @cached_property
+    def r(self) -> Array:  # type: ignore[override]
+        wide = isinstance(self.c, DoubleDouble)
+        unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
+        theta = _growth(unit, self._factors + 2)
+        r = self.own + theta * self.total + 2.0 * self.products * (lost + 2 * _TINY)
+        r = np.where(self._factors > 0, _up(r, self.depth + 8) + 2 * _TINY, self.own)
+        return np.where(self._certain, 0.0, _or_infinity(r))
+
+    @cached_property
+    def e(self) -> Array:  # type: ignore[override]
+        model = self.model
+        theta = _growth(model.roundoff, self._factors)
+        if model.flush:
+            operations = self.products + np.maximum(self.products + self.addends - 1, 0)
+            absolute = operations * model.least + self.flushed
+        else:
+            absolute = 0.5 * self.products * model.least
+        rounding = theta * self.total + (1.0 + theta) * absolute
+        e = _up(self.carried + rounding, self.depth + 8) + 2 * (self.products + 1) * _TINY
+        e = np.where((self._factors > 0) | (self.flushed > 0), e, self.carried)
+        peak = _up(self.total + rounding, self.depth + 8)
+        e = np.where(peak < model.format.largest, e, np.inf)
+        return np.where(self._certain & (peak < model.format.largest), 0.0, _or_infinity(e))

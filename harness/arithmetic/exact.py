@@ -1,0 +1,78 @@
+"""Exact rationals: what every float is, and what the gradient of a ReLU network at floats is.
+
+Each float is a dyadic rational, and dense layers, ReLU and a squared loss stay within the
+rationals, so forward and backward pass can be computed without any error. python-flint's
+`fmpq` is used where it is installed, `fractions.Fraction` otherwise; the results are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.network import Array, Case, Gradients
+from harness.reference import Trace, backward, forward
+
+try:
+    from flint import fmpq as _Rational
+except ImportError:
+    _Rational = Fraction
+
+__all__ = ["exact_forward", "exact_gradients", "nearest_float", "rationals"]
+
+Rationals = NDArray[np.object_]
+
+
+def rationals(values: Array) -> Rationals:
+    """The exact values of finite float64 ``values``, as an object array of the same shape."""
+    exact = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        exact[index] = _Rational(*float(value).as_integer_ratio())
+    return exact
+
+
+def nearest_float(value: Any) -> float:
+    """A rational rounded to float64, ties to even; ±inf beyond its range."""
+    fraction = Fraction(int(value.numerator), int(value.denominator))
+    try:
+        return fraction.numerator / fraction.denominator
+    except OverflowError:
+        return float("inf") if fraction > 0 else float("-inf")
+
+
+def _relu(values: Rationals) -> Rationals:
+    return np.where(values > 0, values, values * 0)
+
+
+def exact_forward(case: Case) -> Trace:
+    """The forward pass of a finite single ``case`` on rationals."""
+    return forward(
+        case.network,
+        [rationals(weight) for weight in case.weights],
+        [None if bias is None else rationals(bias) for bias in case.biases],
+        rationals(case.x),
+        _relu,
+    )
+
+
+def exact_gradients(case: Case, trace: Trace, gates: Sequence[Any]) -> Gradients:
+    """The backward pass on rationals.
+
+    Args:
+        case: A finite single case.
+        trace: What `exact_forward` returned for it.
+        gates: ``s_1 … s_L``: float64 arrays shaped as ``z_l``, read exactly; ``None`` for a
+            layer without ReLU.
+    """
+    return backward(
+        case.network,
+        [rationals(weight) for weight in case.weights],
+        case.biases,
+        trace,
+        rationals(case.y),
+        [None if gate is None else rationals(gate) for gate in gates],
+    )

@@ -1,0 +1,95 @@
+"""The sign of every pre-activation: certified where the bound allows, exact where it does not.
+
+An enclosure of a pre-activation z says that every correct evaluation ẑ lies within its margin
+of the reference's value. Where that interval misses zero the gate is the same for everyone.
+Under flush-to-zero it has to miss the subnormal numbers as well, since a framework may read
+them as zero. What is left open is decided with exact rationals: z = 0 or z ≠ 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.arithmetic.enclosure import Enclosure
+from harness.arithmetic.exact import nearest_float
+from harness.network import Network
+from harness.reference import Trace
+from harness.verdict import GateClass
+
+__all__ = ["OpenGate", "Signs", "certain_signs", "open_gates"]
+
+Signs = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class OpenGate:
+    """A gate that is not the same for every correct evaluation.
+
+    Attributes:
+        layer: 1 … L.
+        row: Row of the batch, from 0.
+        unit: Index within the layer, from 0.
+        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
+        pre_activation: The exact z, rounded to float64; 0.0 only if it is zero or rounds to it.
+        sign: Sign of the exact z.
+    """
+
+    layer: int
+    row: int
+    unit: int
+    gate: GateClass
+    pre_activation: float
+    sign: int
+
+
+def certain_signs(z: Enclosure) -> Signs:
+    """+1 where every evaluation is active, -1 where every one is inactive, 0 where it is open."""
+    high, margin, least = z.high, z.margin, z.model.least
+    # |high| - margin is exact near its zero (Sterbenz), so its sign is right.
+    gap = np.abs(high) - margin
+    clear = gap >= least if z.model.flush else gap > 0
+    signs: Signs = np.where(clear, np.sign(high), 0).astype(np.int8)
+    return signs
+
+
+def open_gates(
+    network: Network, enclosures: Trace, signs: tuple[Signs | None, ...], exact: Trace
+) -> tuple[OpenGate, ...]:
+    """The open gates of a single case, in the order layer, row, unit.
+
+    Args:
+        network: The shape.
+        enclosures: Forward pass on enclosures.
+        signs: `certain_signs` of each layer; ``None`` for a layer without ReLU.
+        exact: Forward pass on rationals.
+    """
+    found = []
+    for layer in range(1, network.depth + 1):
+        sign = signs[layer - 1]
+        if sign is None:
+            continue
+        enclosure: Enclosure = enclosures.pre_activations[layer - 1]
+        values: Any = exact.pre_activations[layer - 1]
+        for row, unit in np.argwhere(sign == 0):
+            value = values[row, unit]
+            if value != 0:
+                gate = GateClass.UNDECIDED
+            elif enclosure.exact[row, unit]:
+                gate = GateClass.KINK
+            else:
+                gate = GateClass.MAYBE_MISSED
+            found.append(
+                OpenGate(
+                    layer,
+                    int(row),
+                    int(unit),
+                    gate,
+                    nearest_float(value),
+                    int(value > 0) - int(value < 0),
+                )
+            )
+    return tuple(found)
