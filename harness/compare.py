@@ -1,0 +1,318 @@
+"""The comparison: one framework's gradient against the reference, down to a verdict.
+
+The arithmetics a framework may honestly have used are tried in order, and the first that
+explains the gradient gives the verdict:
+
+    gradual underflow         AGREES, KINK, UNDECIDED   (NONFINITE where a bound is infinite)
+    flush-to-zero             SUBNORMAL
+    truncation                REDUCED
+    coarser than the dtype    REDUCED                   (only where such arithmetic exists)
+    none                      DISAGREES
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harness.arithmetic.enclosure import Enclosure, Model
+from harness.enclosed import Enclosed, leaves_bound
+from harness.formats import Format, format_of
+from harness.kink import Explanation, explain
+from harness.network import Array, Case, Gradients
+from harness.reference import gradients
+from harness.verdict import Entry, GateClass, GateReading, Kind, Verdict
+
+__all__ = ["Judge", "StackJudge"]
+
+_COARSER_BITS = {"float32": (11.0, 8.0), "bfloat16": (), "float16": (8.0,), "float64": ()}
+"""Significant bits of the multipliers that libraries offer in place of a dtype's own: TF32 and
+bfloat16 for float32, bfloat16 for float16. None exists for float64, so that a float32 step
+hidden in a float64 gradient is a defect."""
+
+
+class Judge:
+    """Compares gradients of one case with the reference.
+
+    Args:
+        case: A single case.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.format: Format = format_of(case.dtype)
+        self._enclosed: dict[Model, Enclosed] = {}
+
+    def enclosed(self, model: Model) -> Enclosed:
+        """The case on enclosures of ``model``, computed once."""
+        if model not in self._enclosed:
+            self._enclosed[model] = Enclosed(self.case, model)
+        return self._enclosed[model]
+
+    @cached_property
+    def reference(self) -> Gradients:
+        """The reference's gradient in float64, with gate 0 at every gate that is not certain."""
+        if not self.case.is_finite:
+            return gradients(self.case)
+        enclosure = self.enclosed(Model(self.format)).certain_gradients
+        return Gradients(
+            enclosure.loss.high,
+            tuple(weight.high for weight in enclosure.weights),
+            tuple(None if bias is None else bias.high for bias in enclosure.biases),
+            enclosure.x.high,
+        )
+
+    def _models(self) -> Iterator[tuple[Model, Kind | None]]:
+        yield Model(self.format), None
+        yield Model(self.format, flush=True), Kind.SUBNORMAL
+        yield Model(self.format, flush=True, truncates=True), Kind.REDUCED
+        for bits in _COARSER_BITS[self.case.dtype]:
+            yield Model(self.format, flush=True, bits=bits), Kind.REDUCED
+
+    def verdict(
+        self, given: Gradients, *, framework: str, formulation: str = "", mode: str = ""
+    ) -> Verdict:
+        """What comparing ``given`` with the reference says.
+
+        Args:
+            given: Loss and gradient, float64 arrays shaped as in `Gradients`.
+            framework: Name for the record.
+            formulation: Name for the record.
+            mode: Name for the record.
+        """
+        named = Verdict(framework, formulation, mode, Kind.DISAGREES)
+        misshapen = self._misshapen(given)
+        if misshapen:
+            return replace(named, detail=misshapen)
+        if not self.case.is_finite:
+            return replace(named, kind=Kind.NONFINITE, detail=_classes(given))
+        for model, kind in self._models():
+            enclosed = self.enclosed(model)
+            explanation = explain(enclosed, given)
+            if explanation is None:
+                continue
+            if kind is Kind.REDUCED:
+                if not self._looks_coarse(given):
+                    continue
+                precision, explanation = self._effective_precision(given, model, explanation)
+                named = replace(named, precision=precision)
+            entries = list(_entries(explanation.gradients, given, self.format))
+            readings = _readings(enclosed, explanation)
+            detail = "" if explanation.proved else (
+                "within the hull of all slopes; which slopes cannot be told from the gradient"
+            )
+            if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
+                kind, detail = Kind.NONFINITE, _classes(given)
+            return replace(
+                named,
+                kind=kind or _kind_of(readings),
+                worst=_worst(entries),
+                gates=readings,
+                detail=detail,
+            )
+        return self._disagreement(named, given)
+
+    def _misshapen(self, given: Gradients) -> str:
+        for (name, wanted), (_, value) in zip(
+            self._shapes().entries(), given.entries(), strict=False
+        ):
+            if np.shape(value) != wanted.shape:
+                return f"{name}: shape {np.shape(value)} returned, wanted {wanted.shape}"
+        return ""
+
+    def _shapes(self) -> Gradients:
+        case = self.case
+        return Gradients(np.empty(case.x.shape[:-2]), case.weights, case.biases, case.x)
+
+    def _disagreement(self, named: Verdict, given: Gradients) -> Verdict:
+        """Where the gradient leaves the bounds of the most lenient arithmetic of full precision."""
+        enclosed = self.enclosed(Model(self.format, flush=True))
+        gates = [
+            None if gate is None else np.where(sign == 0, _sided(enclosed, layer), gate)
+            for layer, (gate, sign) in enumerate(
+                zip(enclosed.certain_gates, enclosed.signs, strict=True), start=1
+            )
+        ]
+        bounds = enclosed.gradients(gates)
+        entries = list(_entries(bounds, given, self.format))
+        first = None
+        for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
+            if name != "J" and leaves_bound(bound, value).any():
+                first = 0 if name == "x" else int(name[1:])
+                break
+        detail = ""
+        if enclosed.open_gates:
+            detail = "no slopes in [0, 1] at its open gates explain the gradient"
+        return replace(named, worst=_worst(entries), first_layer=first, detail=detail)
+
+    def _looks_coarse(self, given: Gradients) -> bool:
+        """Whether most entries that could show coarser arithmetic do.
+
+        Arithmetic of few bits is coarse everywhere; a defect that happens to fit within the
+        wide bounds of few bits is not. An entry can show it if it was rounded at all (its
+        bound is not 0) and depends on no open gate.
+        """
+        enclosed = self.enclosed(Model(self.format, flush=True))
+        explanation = enclosed.certain_gradients
+        outside = total = 0
+        for (_, bound), (_, value) in zip(
+            explanation.entries(), given.entries(), strict=True
+        ):
+            rounded = bound.bound != 0
+            outside += int((leaves_bound(bound, value) & rounded).sum())
+            total += int(rounded.sum())
+        return 2 * outside > total
+
+    def _effective_precision(
+        self, given: Gradients, model: Model, explanation: Explanation
+    ) -> tuple[float, Explanation]:
+        """The most bits, to an eighth, with which arithmetic still explains the gradient."""
+        low, high = model.precision - (1.0 if model.truncates else 0.0), float(
+            self.format.precision
+        )
+        while high - low > 0.125:
+            middle = 0.5 * (low + high)
+            attempt = explain(self.enclosed(Model(self.format, flush=True, bits=middle)), given)
+            if attempt is None:
+                high = middle
+            else:
+                low, explanation = middle, attempt
+        return low, explanation
+
+
+class StackJudge:
+    """Compares gradients of a stack of cases, all at once where no gate is open.
+
+    Verdicts are those of `Judge` case by case; cases with open gates and cases outside their
+    bounds are handed to it.
+
+    Args:
+        case: A stack of cases.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.finite: Any = np.ones(case.count or 0, dtype=bool)
+        for _, array in case.arrays():
+            self.finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        self._enclosed = Enclosed(case, Model(format_of(case.dtype)))
+        self._judges: dict[int, Judge] = {}
+
+    def judge(self, index: int) -> Judge:
+        """The judge of case ``index``."""
+        if index not in self._judges:
+            self._judges[index] = Judge(self.case[index])
+        return self._judges[index]
+
+    def agreements(self, given: Gradients) -> tuple[Any, Array]:
+        """Which cases AGREE, and the largest error / bound of each case.
+
+        Returns:
+            A bool array of shape (C,), and float64 of the same shape, only meaningful where
+            the first is true. Where it is false, ask `judge`.
+        """
+        enclosed = self._enclosed
+        agrees = self.finite & ~enclosed.has_open_gates
+        largest = np.zeros(len(agrees))
+        with np.errstate(all="ignore"):
+            for name, bound in enclosed.certain_gradients.entries():
+                value = np.asarray(dict(given.entries())[name])
+                if value.shape != bound.shape:
+                    return np.zeros_like(agrees), largest
+                ratio = _ratio(bound.distance(value), bound.bound)
+                ratio = ratio.reshape(len(agrees), -1).max(axis=1)
+                if name != "J":
+                    finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
+                    agrees &= finite
+                agrees &= ratio <= 1.0
+                largest = np.fmax(largest, ratio)
+        return agrees, largest
+
+
+def _sided(enclosed: Enclosed, layer: int) -> Array:
+    """Gate 1 at the open gates of ``layer`` with a positive exact pre-activation, else 0."""
+    side = np.zeros(enclosed.trace.pre_activations[layer - 1].shape)
+    for gate in enclosed.open_gates:
+        if gate.layer == layer and gate.sign > 0:
+            side[gate.row, gate.unit] = 1.0
+    return side
+
+
+def _ratio(error: Array, bound: Array) -> Array:
+    """error / bound, with 0 / 0 = 0 and anything / ∞ = 0; NaN errors count as infinite."""
+    with np.errstate(all="ignore"):
+        ratio = np.where(bound == 0, np.where(error == 0, 0.0, np.inf), error / bound)
+    ratio = np.where(np.isnan(error), np.inf, ratio)
+    return np.where(np.isinf(bound), 0.0, ratio)
+
+
+def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entry]:
+    """The worst entry of each array."""
+    with np.errstate(all="ignore"):
+        for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
+            values = np.asarray(value, dtype=np.float64)
+            error = bound.distance(values)
+            ratio = _ratio(error, bound.bound)
+            index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+            label = f"{name}[{','.join(map(str, index))}]" if index else name
+            reference = float(bound.high[index])
+            yield Entry(
+                name=label,
+                given=float(values[index]),
+                reference=reference,
+                error=float(error[index]),
+                bound=float(bound.bound[index]),
+                bounds=float(ratio[index]),
+                ulps=float(error[index] / form.ulp(min(abs(reference), form.largest))),
+            )
+
+
+def _worst(entries: list[Entry]) -> Entry:
+    return max(entries, key=lambda entry: entry.bounds)
+
+
+def _readings(enclosed: Enclosed, explanation: Explanation) -> tuple[GateReading, ...]:
+    readings = []
+    for gate in enclosed.open_gates:
+        slope = explanation.slopes.get((gate.layer, gate.row, gate.unit))
+        side = 1.0 if gate.sign > 0 else 0.0
+        readings.append(
+            GateReading(
+                layer=gate.layer,
+                unit=gate.unit,
+                row=gate.row,
+                gate=gate.gate,
+                pre_activation=gate.pre_activation,
+                slope=slope,
+                flipped=gate.gate is GateClass.UNDECIDED and slope is not None and slope != side,
+            )
+        )
+    return tuple(readings)
+
+
+def _kind_of(readings: tuple[GateReading, ...]) -> Kind:
+    if any(reading.gate is GateClass.KINK for reading in readings):
+        return Kind.KINK
+    return Kind.UNDECIDED if readings else Kind.AGREES
+
+
+def _classes(given: Gradients) -> str:
+    """How many entries are NaN, +inf and -inf, array by array."""
+    found = []
+    for name, value in given.entries():
+        counts = [
+            f"{int(mask.sum())} {word}"
+            for word, mask in (
+                ("NaN", np.isnan(value)),
+                ("+inf", np.isposinf(value)),
+                ("-inf", np.isneginf(value)),
+            )
+            if mask.any()
+        ]
+        if counts:
+            found.append(f"{name}: {', '.join(counts)}")
+    return "; ".join(found) or "all entries finite"
