@@ -1,0 +1,137 @@
+"""What to type: the cross-check, its nightly form, and the project's own checks.
+
+`crosscheck`, `nightly`, `tests` and `types` need the three frameworks, about 3 GB, and so share
+one environment, where nox would make one for each. It is brought up to date only when
+pyproject.toml or constraints.txt has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_venv = "yes"
+# Not uv, which would choose builds of PyTorch that bring CUDA.
+nox.options.default_venv_backend = "venv"
+
+ROOT = Path(__file__).resolve().parent
+PINS = ROOT / "constraints.txt"
+PROJECT = ROOT / "pyproject.toml"
+REPORT = "reports/latest"
+WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
+DEPENDABOT = ".github/dependabot.yml"
+PIP_INSTALL = ("pip", "install", "-q", "--disable-pip-version-check", "-c", str(PINS))
+
+# Small arithmetic on many workers: threads of their own would only get in each other's way.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}
+
+
+@nox.session(venv_backend="none")
+def crosscheck(session: nox.Session) -> None:
+    """Cross-check the frameworks' gradients; arguments after -- go to `crosscheck run`."""
+    arguments = session.posargs or ["--profile", "default"]
+    run(session, "crosscheck", "run", "--report", REPORT, *arguments)
+
+
+@nox.session(venv_backend="none")
+def nightly(session: nox.Session) -> None:
+    """Cross-check at length, as the nightly job does; arguments after -- are added."""
+    run(session, "crosscheck", "run", "--report", REPORT, "--profile", "nightly", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests on all cores; arguments after -- go to pytest."""
+    # Each worker imports all three frameworks (about 1 GB), so many cores are not all used.
+    parallel = ["-n", "auto", "--maxprocesses", "8"]
+    run(session, "pytest", *parallel, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check the types with mypy, strictly."""
+    run(session, "mypy")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the code with ruff, and the workflows with check-jsonschema and zizmor."""
+    session.run_install("python", "-m", *PIP_INSTALL, *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    schema = ("check-jsonschema", "--builtin-schema")
+    session.run(*schema, "vendor.github-workflows", *WORKFLOWS)
+    session.run(*schema, "vendor.dependabot", DEPENDABOT)
+    session.run("zizmor", "--offline", "--quiet", ".github/")
+
+
+def run(
+    session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None
+) -> None:
+    """Run a program of the shared environment; the log shows its exit code if it fails.
+
+    Args:
+        session: Who runs it.
+        program: A script of the environment.
+        arguments: Its arguments.
+        env: Variables to set where the user has not.
+    """
+    scripts = shared_environment(session)
+    variables = {name: os.environ.get(name, value) for name, value in (env or {}).items()}
+    variables["PATH"] = os.pathsep.join([str(scripts), os.environ.get("PATH", "")])
+    variables["VIRTUAL_ENV"] = str(scripts.parent)
+    session.run(str(scripts / program), *arguments, external=True, env=variables)
+
+
+def shared_environment(session: nox.Session) -> Path:
+    """Make the shared environment, or bring it up to date.
+
+    It holds the project (editable), its extras, and the groups `test` and `types`, under the
+    pins of constraints.txt.
+
+    Returns:
+        The folder of its programs.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = session.cache_dir.resolve() / f"frameworks-{version}"
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    # Scripts and the editable install hold absolute paths, so another interpreter or a moved
+    # checkout needs a new environment; other requirements need only another install.
+    place = digest(sys.version, sys.base_prefix, folder)
+    wanted = digest(PROJECT.read_text("utf-8"), PINS.read_text("utf-8"), PIP_INSTALL)
+    stamp = folder / "made-from.txt"
+    made_from = stamp.read_text("utf-8").split() if stamp.is_file() else [None, None]
+    if made_from == [place, wanted]:
+        return scripts
+    if made_from[0] != place:
+        session.log(f"Making an environment with the three frameworks in {folder}: some minutes")
+        session.run_install(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
+    stamp.unlink(missing_ok=True)  # an interrupted install must not pass for a complete one
+    requirements = ["-e", ".[all]", *group("types")]
+    session.run_install(str(scripts / "python"), "-m", *PIP_INSTALL, *requirements, external=True)
+    stamp.write_text(f"{place}\n{wanted}\n", "utf-8")
+    return scripts
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 of what the parts print as."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of a dependency group of pyproject.toml.
+
+    pip reads groups itself only from 25.1 on, and new environments come with older ones.
+    """
+    return nox.project.dependency_groups(nox.project.load_toml(PROJECT), name)
