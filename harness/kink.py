@@ -36,6 +36,7 @@ from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.network import Array, Gradients
 from harness.reference import backward_layer
+from harness.verdict import GateClass
 
 __all__ = ["Explanation", "Hull", "explain"]
 
@@ -44,6 +45,9 @@ BUDGET = 256
 
 _CONVENTIONS = (0.0, 1.0, 0.5)
 _ENUMERATED_ROWS = 5
+_ANY_SLOPE = float(np.nextafter(1.0, 0.0))
+"""A slope whose product with a cotangent is bounded like that of the worst slope in [0, 1]: the
+bounds grow with the slope, but 0, ½ and 1 are exact."""
 
 Slopes = Mapping[tuple[int, int, int], float | None]
 
@@ -78,7 +82,7 @@ class Hull:
         self.is_open = is_open
 
     def __mul__(self, cotangent: Enclosure) -> Enclosure:
-        full = np.where(self.is_open, 1.0, self.gate) * cotangent
+        full = np.where(self.is_open, _ANY_SLOPE, self.gate) * cotangent
         half = np.where(self.is_open, 0.5, self.gate) * cotangent
         # Four more roundings of positive numbers, and room for the model's own product.
         widened = (full.reach + full.e + half.e + half.r) * (1.0 + 2.0**-48)
@@ -179,11 +183,25 @@ class _Search:
         return None
 
     def _candidates(self, layer: int, cotangent: Enclosure) -> Iterator[Slopes]:
-        """Assignments for the open gates of one layer that fit each unit's own entries."""
+        """Assignments for the open gates of one layer, the simplest explanation first.
+
+        Where a unit has several open rows, one slope for all kinks of the layer, and the exact
+        side for undecided gates, comes before the assignments that fit each unit's own entries.
+        """
+        gates = [gate for gate in self.enclosed.open_gates if gate.layer == layer]
         rows_of: dict[int, list[int]] = defaultdict(list)
-        for gate in self.enclosed.open_gates:
-            if gate.layer == layer:
-                rows_of[gate.unit].append(gate.row)
+        for gate in gates:
+            rows_of[gate.unit].append(gate.row)
+        if any(len(rows) > 1 for rows in rows_of.values()):
+            for slope in _CONVENTIONS:
+                yield {
+                    (layer, gate.row, gate.unit): None
+                    if cotangent.reach[gate.row, gate.unit] == 0
+                    else slope
+                    if gate.gate is not GateClass.UNDECIDED
+                    else float(gate.sign > 0)
+                    for gate in gates
+                }
         per_unit = [
             list(self._unit_options(layer, unit, rows, cotangent))
             for unit, rows in rows_of.items()
@@ -243,18 +261,24 @@ class _Search:
     ) -> Iterator[tuple[float, ...]]:
         """The interval of slopes that one open row leaves, entry by entry; maybe empty.
 
-        With c₀, c₁ the entry at λ = 0 and 1 and β₀, β₁ the bounds there, the framework's value is
-        within β₀ + β₁ of c₀ + λ (c₁ - c₀) for every λ in [0, 1], because the error bounds grow
-        with |λ|; twice that pays for forming the interval in float64. An empty intersection is
-        a proof that no slope explains the entries.
+        With c₀, c₁ the entry at λ = 0 and 1, the framework's value is within β₀ + β₁ + β of
+        c₀ + λ (c₁ - c₀) for every λ in [0, 1]: β₀ and β₁ are the bounds at the two ends, and β,
+        the bound at `_ANY_SLOPE`, is that of the worst slope between. Twice that pays for
+        forming the interval in float64. An empty intersection is a proof that no slope
+        explains the entries.
         """
         observed, at_zero, below = self._unit_entries(layer, unit, column, shut)
         _, at_one, above = self._unit_entries(layer, unit, column, opened)
+        _, _, between = self._unit_entries(
+            layer, unit, column, np.where(shut == opened, shut, _ANY_SLOPE)
+        )
         if not all(np.isfinite(array).all() for array in (observed, at_zero, at_one)):
             yield from ((slope,) for slope in _CONVENTIONS)
             return
-        room, change = 2.0 * (below + above), at_one - at_zero
-        blind = change == 0
+        room, change = 2.0 * (below + above + between), at_one - at_zero
+        # The reference's own rounding can hide a change, but then it is within the room.
+        blind = np.abs(change) <= 2.0**-48 * (np.abs(at_one) + np.abs(at_zero))
+        room = np.where(blind, room + np.abs(change), room)
         if (np.abs(observed - at_zero)[blind] > room[blind]).any():
             return
         ends = (observed - at_zero)[~blind] + np.multiply.outer((-1.0, 1.0), room[~blind])
@@ -292,6 +316,11 @@ class _Search:
             if int(rank) == count:
                 yield tuple((np.rint(read * 2.0) / 2.0).tolist())
                 yield tuple(read.tolist())
+            pooled = matrix.sum(axis=1)
+            if pooled.any():
+                shared = float(pooled @ remainder / (pooled @ pooled))
+                if 0.0 <= shared <= 1.0:
+                    yield (shared,) * count
         for slope in _CONVENTIONS:
             yield (slope,) * count
         if count <= _ENUMERATED_ROWS:

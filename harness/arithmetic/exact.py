@@ -22,7 +22,7 @@ try:
 except ImportError:
     _Rational = Fraction
 
-__all__ = ["exact_forward", "exact_gradients", "nearest_float", "rationals"]
+__all__ = ["exact_forward", "exact_gradients", "nearest_float", "nearest_floats", "rationals"]
 
 Rationals = NDArray[np.object_]
 
@@ -42,6 +42,22 @@ def nearest_float(value: Any) -> float:
         return fraction.numerator / fraction.denominator
     except OverflowError:
         return float("inf") if fraction > 0 else float("-inf")
+
+
+def nearest_floats(gradients: Gradients) -> Gradients:
+    """Gradients in rationals of any kind, each entry rounded to float64."""
+
+    def convert(values: Any) -> Array | None:
+        if values is None:
+            return None
+        return np.vectorize(nearest_float, otypes=[np.float64])(np.asarray(values, dtype=object))
+
+    return Gradients(
+        convert(gradients.loss),
+        tuple(convert(weight) for weight in gradients.weights),
+        tuple(convert(bias) for bias in gradients.biases),
+        convert(gradients.x),
+    )
 
 
 def _relu(values: Rationals) -> Rationals:

@@ -1,0 +1,307 @@
+"""The cross-check: cases in, gradients from every framework, verdicts, events out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.compare import Judge, StackJudge
+from harness.errors import UnsupportedError
+from harness.events import (
+    CaseChecked,
+    Event,
+    ExitCode,
+    FrameworkState,
+    Part,
+    RunFinished,
+    RunStarted,
+    StackChecked,
+)
+from harness.frameworks.base import Framework
+from harness.network import Array, Case
+from harness.profiles import Profile
+from harness.search import search
+from harness.shrink import shrink
+from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
+from harness.verdict import FAILING, Kind, Verdict
+
+__all__ = ["Checker", "Disagreement", "check_generated", "check_given", "environment"]
+
+Emit = Callable[[Event], None]
+
+
+class Disagreement(AssertionError):
+    """Raised inside a search so that the case is shrunk."""
+
+
+def environment() -> dict[str, str]:
+    """What a result may depend on: versions, platform, processors."""
+    found = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "processors": str(os.cpu_count()),
+    }
+    for package in ("gradient-crosscheck", "numpy", "hypothesis", "sympy", "python-flint"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass(eq=False)
+class Checker:
+    """Puts cases to frameworks and tells what comes of it.
+
+    Attributes:
+        frameworks: The adapters to check.
+        emit: Takes each event.
+        full_precision: Whether REDUCED counts as a failure.
+        failed: Whether anything failed so far.
+        smooth: How many cases with certain gates at least one framework was compared on.
+    """
+
+    frameworks: Sequence[Framework]
+    emit: Emit
+    full_precision: bool = False
+    failed: bool = False
+    smooth: int = 0
+    _seen: set[int] = field(default_factory=set)
+
+    @property
+    def distinct(self) -> int:
+        """How many different cases were checked."""
+        return len(self._seen)
+
+    def is_failing(self, verdict: Verdict) -> bool:
+        """Whether ``verdict`` makes the run fail."""
+        return verdict.kind in FAILING or (self.full_precision and verdict.kind is Kind.REDUCED)
+
+    def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
+        """One verdict per framework on a single case."""
+        judge = judge or Judge(case)
+        return tuple(_verdict(framework, case, judge) for framework in self.frameworks)
+
+    def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
+        """Check a single case, count it and report it."""
+        judge = Judge(case)
+        verdicts = self.verdicts(case, judge)
+        self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
+        if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
+            self.emit(CaseChecked(part, label, case, judge.reference, verdicts))
+        self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
+        return verdicts
+
+    def check_shrunk(self, case: Case, part: Part, label: str) -> None:
+        """Report the smallest form of a failing case; it is not counted."""
+        judge = Judge(case)
+        verdicts = self.verdicts(case, judge)
+        self.emit(CaseChecked(part, label, case, judge.reference, verdicts, shrunk=True))
+
+    def check_stack(self, stack: Case, part: Part, label: str) -> None:
+        """Check a stack of cases at once; shrink the first that fails."""
+        count = stack.count
+        assert count is not None
+        judge = StackJudge(stack)
+        verdicts: list[list[Verdict]] = [[] for _ in range(count)]
+        bounds = np.zeros((count, len(self.frameworks)))
+        for column, framework in enumerate(self.frameworks):
+            try:
+                given = framework.gradients(stack)
+            except Exception:  # whatever a library raises is its verdict, found case by case
+                for index in range(count):
+                    case = stack[index]
+                    verdicts[index].append(_verdict(framework, case, judge.judge(index)))
+                continue
+            agrees, bounds[:, column] = judge.agreements(given)
+            for index in range(count):
+                names = (framework.name, framework.formulation, framework.mode)
+                if agrees[index]:
+                    verdicts[index].append(Verdict(*names, Kind.AGREES))
+                    continue
+                verdict = judge.judge(index).verdict(
+                    given[index], framework=names[0], formulation=names[1], mode=names[2]
+                )
+                verdicts[index].append(verdict)
+                bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
+        self._count(stack, part, verdicts, bounds)
+        first_failing: Case | None = None
+        for index, row in enumerate(verdicts):
+            if all(verdict.kind is Kind.AGREES for verdict in row):
+                continue
+            case = stack[index]
+            where = f"{label}, case {index}"
+            self.emit(CaseChecked(part, where, case, judge.judge(index).reference, tuple(row)))
+            if first_failing is None and any(self.is_failing(verdict) for verdict in row):
+                first_failing = case
+        if first_failing is not None:
+            self.failed = True
+            if self._fails(first_failing):
+                self.check_shrunk(shrink(first_failing, self._fails), part, label)
+
+    def _fails(self, case: Case) -> bool:
+        return any(self.is_failing(verdict) for verdict in self.verdicts(case))
+
+    def _count(
+        self, case: Case, part: Part, verdicts: Sequence[Sequence[Verdict]], bounds: Array
+    ) -> None:
+        before = self.distinct
+        self._seen.update(_fingerprints(case))
+        kinds: dict[str, dict[Kind, int]] = {}
+        compared: dict[str, Array] = {}
+        for column, framework in enumerate(self.frameworks):
+            of_framework = [row[column].kind for row in verdicts]
+            kinds[framework.name] = dict(Counter(of_framework))
+            agrees = np.array([kind is Kind.AGREES for kind in of_framework])
+            compared[framework.name] = bounds[agrees, column]
+        self.smooth += sum(
+            any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
+            for row in verdicts
+        )
+        self.emit(
+            StackChecked(
+                part=part,
+                widths=case.network.widths,
+                rows=case.rows,
+                dtype=case.dtype,
+                count=len(verdicts),
+                distinct=self.distinct - before,
+                kinds=kinds,
+                bounds=compared,
+            )
+        )
+
+
+def check_given(checker: Checker, cases: Iterable[tuple[str, Case]]) -> None:
+    """Check the user's own cases, one after the other.
+
+    Args:
+        checker: Where the results go.
+        cases: Pairs of a label and a single case.
+    """
+    for label, case in cases:
+        checker.check_case(case, "given", label)
+
+
+def check_generated(
+    checker: Checker, profile: Profile, *, seed: int, dtypes: Sequence[str]
+) -> None:
+    """Search for disagreements on generated cases: smooth, on the boundary, and in bulk.
+
+    A failing case ends its search after it was shrunk; the other searches go on.
+
+    Args:
+        checker: Where the results go.
+        profile: How many cases of which kind.
+        seed: Of everything that is drawn.
+        dtypes: Each is searched with an equal share of the examples.
+    """
+    plan: list[tuple[Part, object, int]] = []
+    for dtype in dtypes:
+        plan.append(("smooth", smooth_cases(dtype=dtype), profile.smooth_examples))
+        plan.append(("boundary", boundary_cases(dtype=dtype), profile.boundary_examples))
+        plan.append(
+            ("smooth", seeded_stacks(count=profile.stack_size, dtype=dtype), profile.stacks)
+        )
+    for number, (part, strategy, examples) in enumerate(plan):
+        if examples:
+            _search(checker, profile, part, strategy, -(-examples // len(dtypes)), seed + number)
+
+
+def _search(
+    checker: Checker, profile: Profile, part: Part, strategy: object, examples: int, seed: int
+) -> None:
+    raise NotImplementedError
+
+
+def _verdict(framework: Framework, case: Case, judge: Judge) -> Verdict:
+    names = (framework.name, framework.formulation, framework.mode)
+    if case.dtype not in framework.dtypes:
+        return Verdict(*names, Kind.UNSUPPORTED, detail=f"{case.dtype} is not among its dtypes")
+    try:
+        given = framework.gradients(case)
+    except UnsupportedError as error:
+        return Verdict(*names, Kind.UNSUPPORTED, detail=_one_line(error))
+    except Exception as error:  # whatever a library raises is its verdict
+        return Verdict(*names, Kind.CRASHED, detail=_one_line(error))
+    return judge.verdict(given, framework=names[0], formulation=names[1], mode=names[2])
+
+
+def _one_line(error: Exception) -> str:
+    first = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {first[0] if first else ''}".strip()
+
+
+def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:
+    return [verdict.worst.bounds if verdict.worst else 0.0 for verdict in verdicts]
+
+
+def _fingerprints(case: Case) -> Iterable[int]:
+    """One number per case that is the same for equal cases and hardly ever for others."""
+    count = case.count or 1
+    flat = np.concatenate([array.reshape(count, -1) for _, array in case.arrays()], axis=1)
+    shape = (case.network, case.dtype, case.rows)
+    for row in flat:
+        yield hash((shape, row.tobytes()))
+
+
+def run(
+    checker_of: Callable[[Emit], Checker],
+    work: Callable[[Checker], None],
+    started: RunStarted,
+    states: Sequence[FrameworkState],
+    emit: Emit,
+) -> ExitCode:
+    """Do ``work`` between a first and a last event, whatever happens in between.
+
+    Args:
+        checker_of: Makes the checker.
+        work: Puts cases to it.
+        started: The first event.
+        states: The frameworks' states; a broken one makes the run fail.
+        emit: Takes each event.
+
+    Returns:
+        What the command exits with; also in the last event.
+    """
+    begin = time.monotonic()
+    checker = checker_of(emit)
+    emit(started)
+    interrupted = False
+    try:
+        if checker.frameworks:
+            work(checker)
+    except KeyboardInterrupt:
+        interrupted = True
+    code, reason = _outcome(checker, states, started, interrupted=interrupted)
+    emit(RunFinished(code, reason, time.monotonic() - begin, checker.distinct))
+    return code
+
+
+def _outcome(
+    checker: Checker,
+    states: Sequence[FrameworkState],
+    started: RunStarted,
+    *,
+    interrupted: bool,
+) -> tuple[ExitCode, str]:
+    broken = [state.name for state in states if state.state == "broken"]
+    if checker.failed:
+        return ExitCode.DISAGREEMENT, "at least one framework disagrees or crashed"
+    if broken:
+        return ExitCode.DISAGREEMENT, f"broken: {', '.join(broken)}"
+    if interrupted:
+        return ExitCode.INTERRUPTED, "interrupted; what was done until then is reported"
+    if not checker.frameworks:
+        return ExitCode.NOTHING_CHECKED, "nothing checked: no framework is available"
+    if started.seed is not None and checker.smooth == 0:
+        return ExitCode.NOTHING_CHECKED, "nothing checked: no case away from kinks was compared"
+    return ExitCode.OK, "every gradient is explained"
