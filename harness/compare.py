@@ -102,8 +102,8 @@ class Judge:
                 named = replace(named, precision=precision)
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
-            detail = "" if explanation.proved else (
-                "within the hull of all slopes; which slopes cannot be told from the gradient"
+            detail = "" if explanation.unique else (
+                "within the bounds for all slopes left open; which were used cannot be told from the gradient"
             )
             if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
                 kind, detail = Kind.NONFINITE, _classes(given)

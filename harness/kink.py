@@ -1,25 +1,20 @@
-"""The slopes λ that a framework used at its open gates, read off its own gradients.
+"""Explaining a gradient at open gates: which slopes λ the framework used, if any explain it.
 
-In one layer, unit i of row r contributes δ[r,i] = λ[r,i] g[r,i] to
-
-    ∂J/∂b[i]   = Σ_r δ[r,i]              (if the layer has biases)
-    ∂J/∂W[i,:] = Σ_r δ[r,i] a[r,:]
-
-where g and a do not depend on this layer's gates. Going down from the top layer, g is known
-once the slopes above are, so the slopes of a unit solve a small linear system: one unknown for
-each open row, 1 + n_{l-1} equations. The cost is linear in the number of gates; nothing is
-enumerated over 2^k or 3^k assignments.
+Going down from the top layer, the cotangent g of a layer is known once the slopes above it are,
+so the slopes of each unit can be read off that unit's own gradients (`harness.slopes`). The cost
+is linear in the number of gates; nothing is enumerated over 2^k or 3^k assignments.
 
 What is read is then tested: with the slopes put in, every entry of the gradient has to lie
 within its bound. A slope is first rounded to the nearest of 0, ½ and 1, the conventions in use,
 and only kept as it was read when that fails.
 
 One open row of a unit leaves an interval of slopes, and an empty one proves that none fits.
-Several open rows are read by least squares, which may have no unique solution: then the uniform
-slopes are tried, and for a few rows every assignment of 0, ½ and 1; the ones that fit the unit's
-own entries are tried in the layers below, up to `BUDGET` in all. Slopes that this does not find
-are not excluded by it: the gradient is then tested against `Hull`, which holds the result for
-every choice of slopes in [0, 1]. Outside it, no slopes explain the gradient: that is proved.
+Several open rows of a unit may leave a system without a unique solution: then one slope for the
+whole layer is tried, then each unit's possibilities, up to `BUDGET` assignments in all. What this
+search does not find is not excluded by it. So the last word is had by intervals: going down
+once more, each gate is replaced by the interval of slopes that its unit leaves ([0, 1] where the
+unit has several open rows), and the cotangents below carry the whole interval. A gradient that
+leaves these bounds is not explained by any slopes: that is proved.
 """
 
 from __future__ import annotations
@@ -28,7 +23,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,20 +30,16 @@ from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.network import Array, Gradients
 from harness.reference import backward_layer
+from harness.slopes import CONVENTIONS, Hull, UnitReader
 from harness.verdict import GateClass
 
-__all__ = ["Explanation", "Hull", "explain"]
+__all__ = ["BUDGET", "Explanation", "explain"]
 
 BUDGET = 256
-"""How many layer-wide assignments are tried before the hull is asked."""
-
-_CONVENTIONS = (0.0, 1.0, 0.5)
-_ENUMERATED_ROWS = 5
-_ANY_SLOPE = float(np.nextafter(1.0, 0.0))
-"""A slope whose product with a cotangent is bounded like that of the worst slope in [0, 1]: the
-bounds grow with the slope, but 0, ½ and 1 are exact."""
+"""How many layer-wide assignments are tried before the intervals decide."""
 
 Slopes = Mapping[tuple[int, int, int], float | None]
+"""(layer, row, unit) of an open gate to its slope; ``None`` where it has no effect."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,37 +48,16 @@ class Explanation:
 
     Attributes:
         slopes: (layer, row, unit) of each open gate to λ; ``None`` where the gate has no
-            effect because the upstream cotangent is zero, or where ``slopes`` could not be
-            told apart (`proved` is then False).
+            effect because the upstream cotangent is zero, and where it could not be told
+            which slope was used (``unique`` is then False).
         gradients: The gradient on enclosures with these slopes.
-        proved: Whether these very slopes give the gradient; False when it merely lies in the
-            hull of all slopes.
+        unique: Whether these very slopes give the gradient; False when it lies within the
+            bounds for all slopes that its entries leave, but none were singled out.
     """
 
     slopes: Slopes
     gradients: Gradients
-    proved: bool = True
-
-
-class Hull:
-    """A gate that is known in some entries and anything in [0, 1] in the others.
-
-    ``hull * g`` encloses s ∘ g for every such s: where s is open, the values between 0 and g,
-    as ½ g with ½ |g| added to the bound.
-    """
-
-    def __init__(self, gate: Array, is_open: Any) -> None:
-        self.gate = gate
-        self.is_open = is_open
-
-    def __mul__(self, cotangent: Enclosure) -> Enclosure:
-        full = np.where(self.is_open, _ANY_SLOPE, self.gate) * cotangent
-        half = np.where(self.is_open, 0.5, self.gate) * cotangent
-        # Four more roundings of positive numbers, and room for the model's own product.
-        widened = (full.reach + full.e + half.e + half.r) * (1.0 + 2.0**-48)
-        return Enclosure(
-            cotangent.model, half.c, half.r, np.where(self.is_open, widened, half.e)
-        )
+    unique: bool = True
 
 
 def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
@@ -109,20 +78,9 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
             return Explanation({}, gradients) if _contains(gradients, given) else None
         search = _Search(enclosed, given)
         slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
-        if slopes is not None:
-            return Explanation(slopes, enclosed.gradients(_gates(enclosed, slopes)))
-        if search.exhausted:
-            return None
-        hull = enclosed.gradients(
-            [
-                None if sign is None else Hull((sign > 0) * 1.0, sign == 0)
-                for sign in enclosed.signs
-            ]
-        )
-        if not _contains(hull, given):
-            return None
-        unknown = {(gate.layer, gate.row, gate.unit): None for gate in enclosed.open_gates}
-        return Explanation(unknown, hull, proved=False)
+        if slopes is None:
+            return search.by_intervals()
+        return Explanation(slopes, enclosed.gradients(_gates(enclosed, slopes)))
 
 
 def _contains(enclosure: Gradients, given: Gradients) -> bool:
@@ -148,7 +106,9 @@ class _Search:
         self.enclosed = enclosed
         self.given = given
         self.budget = BUDGET
-        self.exhausted = True  # whether failing means that no slopes exist
+        self.rows_of: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for gate in enclosed.open_gates:
+            self.rows_of[gate.layer][gate.unit].append(gate.row)
 
     def descend(self, layer: int, cotangent: Enclosure, above: Slopes) -> Slopes | None:
         """Slopes for ``layer`` and all below it that explain the gradient, or ``None``."""
@@ -158,7 +118,6 @@ class _Search:
         certain = enclosed.certain_gates[at]
         for slopes in self._candidates(layer, cotangent):
             if self.budget == 0:
-                self.exhausted = False
                 return None
             self.budget -= 1
             gate = certain
@@ -188,19 +147,17 @@ class _Search:
         Where a unit has several open rows, one slope for all kinks of the layer, and the exact
         side for undecided gates, comes before the assignments that fit each unit's own entries.
         """
-        gates = [gate for gate in self.enclosed.open_gates if gate.layer == layer]
-        rows_of: dict[int, list[int]] = defaultdict(list)
-        for gate in gates:
-            rows_of[gate.unit].append(gate.row)
+        rows_of = self.rows_of.get(layer, {})
         if any(len(rows) > 1 for rows in rows_of.values()):
-            for slope in _CONVENTIONS:
+            for slope in CONVENTIONS:
                 yield {
                     (layer, gate.row, gate.unit): None
                     if cotangent.reach[gate.row, gate.unit] == 0
                     else slope
                     if gate.gate is not GateClass.UNDECIDED
                     else float(gate.sign > 0)
-                    for gate in gates
+                    for gate in self.enclosed.open_gates
+                    if gate.layer == layer
                 }
         per_unit = [
             list(self._unit_options(layer, unit, rows, cotangent))
@@ -215,140 +172,51 @@ class _Search:
     def _unit_options(
         self, layer: int, unit: int, rows: list[int], cotangent: Enclosure
     ) -> Iterator[Slopes]:
-        enclosed, at = self.enclosed, layer - 1
-        certain = enclosed.certain_gates[at]
-        assert certain is not None
-        column = cotangent[:, unit : unit + 1]
-        silent = {(layer, row, unit): None for row in rows if column.reach[row, 0] == 0}
-        heard = [row for row in rows if column.reach[row, 0] != 0]
-        seen: set[tuple[float, ...]] = set()
-        for option in self._readings(layer, unit, heard, column):
-            if option in seen:
-                continue
-            seen.add(option)
-            gate = certain[:, unit : unit + 1].copy()
-            gate[heard, 0] = option
-            for_weight, for_bias = self._unit_gradients(layer, unit, column, gate)
-            if leaves_bound(for_weight, self.given.weights[at][unit : unit + 1]).any():
-                continue
-            given_bias = self.given.biases[at]
-            if for_bias is not None and leaves_bound(for_bias, given_bias[unit : unit + 1]).any():
-                continue
-            yield {
-                **silent,
-                **{(layer, row, unit): slope for row, slope in zip(heard, option, strict=True)},
-            }
+        """Assignments for one unit that fit its own entries."""
+        reader = UnitReader(self.enclosed, self.given, layer, unit, cotangent)
+        heard = [row for row in rows if not reader.is_silent(row)]
+        slopes: dict[tuple[int, int, int], float | None] = {
+            (layer, row, unit): None for row in rows
+        }
+        for option in dict.fromkeys(reader.readings(heard)):
+            if reader.fits(heard, option):
+                yield slopes | {
+                    (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)
+                }
 
-    def _readings(
-        self, layer: int, unit: int, rows: list[int], column: Enclosure
-    ) -> Iterator[tuple[float, ...]]:
-        """Slopes worth testing for the open rows of one unit, the likeliest first."""
-        certain = self.enclosed.certain_gates[layer - 1]
-        assert certain is not None
-        shut = certain[:, unit : unit + 1]
-        if not rows:
-            yield ()
-            return
-        if len(rows) == 1:
-            opened = shut.copy()
-            opened[rows[0], 0] = 1.0
-            yield from self._single_reading(layer, unit, column, shut, opened)
-            return
-        yield from self._joint_readings(layer, unit, rows, column, shut)
-
-    def _single_reading(
-        self, layer: int, unit: int, column: Enclosure, shut: Array, opened: Array
-    ) -> Iterator[tuple[float, ...]]:
-        """The interval of slopes that one open row leaves, entry by entry; maybe empty.
-
-        With c₀, c₁ the entry at λ = 0 and 1, the framework's value is within β₀ + β₁ + β of
-        c₀ + λ (c₁ - c₀) for every λ in [0, 1]: β₀ and β₁ are the bounds at the two ends, and β,
-        the bound at `_ANY_SLOPE`, is that of the worst slope between. Twice that pays for
-        forming the interval in float64. An empty intersection is a proof that no slope
-        explains the entries.
-        """
-        observed, at_zero, below = self._unit_entries(layer, unit, column, shut)
-        _, at_one, above = self._unit_entries(layer, unit, column, opened)
-        _, _, between = self._unit_entries(
-            layer, unit, column, np.where(shut == opened, shut, _ANY_SLOPE)
-        )
-        if not all(np.isfinite(array).all() for array in (observed, at_zero, at_one)):
-            yield from ((slope,) for slope in _CONVENTIONS)
-            return
-        room, change = 2.0 * (below + above + between), at_one - at_zero
-        # The reference's own rounding can hide a change, but then it is within the room.
-        blind = np.abs(change) <= 2.0**-48 * (np.abs(at_one) + np.abs(at_zero))
-        room = np.where(blind, room + np.abs(change), room)
-        if (np.abs(observed - at_zero)[blind] > room[blind]).any():
-            return
-        ends = (observed - at_zero)[~blind] + np.multiply.outer((-1.0, 1.0), room[~blind])
-        ends = np.sort(ends / change[~blind], axis=0)
-        lowest = max(0.0, float(np.max(ends[0] - np.abs(ends[0]) * 2.0**-48, initial=0.0)))
-        highest = min(1.0, float(np.min(ends[1] + np.abs(ends[1]) * 2.0**-48, initial=1.0)))
-        if lowest > highest:
-            return
-        middle = 0.5 * (lowest + highest)
-        for slope in sorted(_CONVENTIONS, key=lambda slope: abs(slope - middle)):
-            if lowest <= slope <= highest:
-                yield (slope,)
-        yield (middle,)
-        self.exhausted = False
-
-    def _joint_readings(
-        self, layer: int, unit: int, rows: list[int], column: Enclosure, shut: Array
-    ) -> Iterator[tuple[float, ...]]:
-        """Least squares over several open rows, then uniform slopes, then few assignments."""
-        count = len(rows)
-        observed, at_zero, _ = self._unit_entries(layer, unit, column, shut)
-        columns = []
-        for row in rows:
-            opened = shut.copy()
-            opened[row, 0] = 1.0
-            columns.append(self._unit_entries(layer, unit, column, opened)[1] - at_zero)
-        matrix, remainder = np.stack(columns, axis=1), observed - at_zero
-        self.exhausted = False
-        if np.isfinite(matrix).all() and np.isfinite(remainder).all():
-            # Scaling the columns to powers of two keeps tiny and huge cotangents readable.
-            peak = np.abs(matrix).max(axis=0)
-            scale = np.ldexp(1.0, -np.frexp(np.where(peak > 0, peak, 1.0))[1])
-            read, _, rank, _ = np.linalg.lstsq(matrix * scale, remainder, rcond=None)
-            read = np.clip(np.nan_to_num(read * scale), 0.0, 1.0)
-            if int(rank) == count:
-                yield tuple((np.rint(read * 2.0) / 2.0).tolist())
-                yield tuple(read.tolist())
-            pooled = matrix.sum(axis=1)
-            if pooled.any():
-                shared = float(pooled @ remainder / (pooled @ pooled))
-                if 0.0 <= shared <= 1.0:
-                    yield (shared,) * count
-        for slope in _CONVENTIONS:
-            yield (slope,) * count
-        if count <= _ENUMERATED_ROWS:
-            yield from itertools.product(_CONVENTIONS, repeat=count)
-
-    def _unit_entries(
-        self, layer: int, unit: int, column: Enclosure, gate: Array
-    ) -> tuple[Array, Array, Array]:
-        """The unit's weight and bias gradients: as given, on the reference, and its bound."""
-        for_weight, for_bias = self._unit_gradients(layer, unit, column, gate)
-        observed = [np.asarray(self.given.weights[layer - 1][unit], dtype=np.float64)]
-        values, bounds = [for_weight.high[0]], [for_weight.bound[0]]
-        if for_bias is not None:
-            observed.append(np.asarray(self.given.biases[layer - 1][unit : unit + 1]))
-            values.append(for_bias.high)
-            bounds.append(for_bias.bound)
-        return np.concatenate(observed), np.concatenate(values), np.concatenate(bounds)
-
-    def _unit_gradients(
-        self, layer: int, unit: int, column: Enclosure, gate: Array
-    ) -> tuple[Enclosure, Enclosure | None]:
-        enclosed, at, here = self.enclosed, layer - 1, slice(unit, unit + 1)
-        bias = enclosed.biases[at]
-        for_weight, for_bias, _ = backward_layer(
-            enclosed.weights[at][here],
-            None if bias is None else bias[here],
-            enclosed.trace.activations[at],
-            column,
-            gate,
-        )
-        return for_weight, for_bias
+    def by_intervals(self) -> Explanation | None:
+        """The interval of slopes that each gate's own unit leaves; ``None`` if some leave none."""
+        enclosed, given = self.enclosed, self.given
+        cotangent = enclosed.cotangent
+        slopes: dict[tuple[int, int, int], float | None] = {}
+        unique = True
+        hulls: list[Hull | None] = []
+        for layer in range(enclosed.case.network.depth, 0, -1):
+            at = layer - 1
+            certain = enclosed.certain_gates[at]
+            hull = None if certain is None else Hull(certain, certain.copy())
+            for unit, rows in self.rows_of.get(layer, {}).items():
+                assert hull is not None
+                reader = UnitReader(enclosed, given, layer, unit, cotangent)
+                heard = [row for row in rows if not reader.is_silent(row)]
+                slopes |= {(layer, row, unit): None for row in rows}
+                if len(heard) == 1:
+                    interval = reader.interval(heard[0])
+                    if interval is None:
+                        return None
+                    hull.low = hull.low.copy()
+                    hull.low[heard[0], unit], hull.high[heard[0], unit] = interval
+                    slopes[layer, heard[0], unit] = 0.5 * (interval[0] + interval[1])
+                elif heard:
+                    unique = False
+                    hull.high[heard, unit] = 1.0
+            hulls.insert(0, hull)
+            _, _, cotangent = backward_layer(
+                enclosed.weights[at],
+                enclosed.biases[at],
+                enclosed.trace.activations[at],
+                cotangent,
+                hull,
+            )
+        gradients = enclosed.gradients(hulls)
+        return Explanation(slopes, gradients, unique) if _contains(gradients, given) else None
