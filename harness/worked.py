@@ -1,0 +1,62 @@
+"""The worked example at three points, with every convention side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.arithmetic.exact import nearest_floats
+from harness.arithmetic.symbolic import sympy_gradients
+from harness.frameworks.base import Framework
+from harness.network import Case, Gradients, worked_example
+from harness.reference import gradients
+
+__all__ = ["POINTS", "Row", "points", "side_by_side"]
+
+POINTS = {
+    "worked-example": {},
+    "worked-example at x = 0 (z1 = 0)": {"x": 0.0},
+    "worked-example at w2 = -1, b2 = 2 (z2 = 0)": {"w2": -1.0, "b2": 2.0},
+}
+"""A name for each point, and how its numbers differ from the example's."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One source's gradient at one point.
+
+    Attributes:
+        source: Who says so, and with which derivative of ReLU at zero.
+        values: ``dJ/dw2, dJ/db2, dJ/dw1, dJ/db1``.
+    """
+
+    source: str
+    values: tuple[float, float, float, float]
+
+
+def points(dtype: str = "float64") -> list[tuple[str, Case]]:
+    """The example and its two kinks, with their names."""
+    return [(name, worked_example(dtype=dtype, **change)) for name, change in POINTS.items()]
+
+
+def side_by_side(case: Case, frameworks: Sequence[Framework]) -> list[Row]:
+    """The gradient of ``case`` by hand, by SymPy and by each framework.
+
+    Args:
+        case: The worked example at one of its points.
+        frameworks: Adapters; each shows its own convention.
+    """
+    rows = [
+        _row("by hand, ReLU'(0) = 1 (z >= 0)", gradients(case, kink_slope=1.0)),
+        _row("by hand, ReLU'(0) = 0 (z > 0)", gradients(case, kink_slope=0.0)),
+        _row("SymPy, Heaviside(0) = 1/2", nearest_floats(sympy_gradients(case))),
+    ]
+    for framework in frameworks:
+        source = f"{framework.name} {framework.formulation}"
+        rows.append(_row(source, framework.gradients(case)))
+    return rows
+
+
+def _row(source: str, result: Gradients) -> Row:
+    (w1, w2), (b1, b2) = result.weights, result.biases
+    return Row(source, (float(w2.item()), float(b2.item()), float(w1.item()), float(b1.item())))
