@@ -185,8 +185,8 @@ def imported(source: str) -> set[str]:
 
 MATHEMATICS = [
     path
-    for pattern in ("reference.py", "gates.py", "verdict.py", "kink.py", "arithmetic/*.py")
-    for path in sorted((ROOT / "harness").glob(pattern))
+    for name in ("reference", "enclosed", "gates", "verdict", "kink", "compare", "arithmetic/*")
+    for path in sorted((ROOT / "harness").glob(f"{name}.py"))
 ]
 
 
