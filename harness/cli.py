@@ -9,7 +9,6 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import click
 from harness.errors import HarnessError, UsageError
 from harness.events import ExitCode, FrameworkState, RunStarted
 from harness.formats import format_of
+from harness.network import Case
 
 __all__ = ["cli", "main"]
 
@@ -60,7 +60,7 @@ def _complain(message: str) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gradient-crosscheck", prog_name="crosscheck")
 def cli() -> None:
-    """Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
+    r"""Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
 
     \b
     crosscheck run                          generated networks, all frameworks found
@@ -174,7 +174,7 @@ def run(
     full_precision: bool,
     report: Path,
 ) -> int:
-    """Cross-check generated networks, or your own.
+    r"""Cross-check generated networks, or your own.
 
     \b
     Examples:
@@ -193,7 +193,7 @@ def run(
     profile = profile_of(profile_name)
     if max_examples is not None:
         profile = profile.limited(max_examples)
-    cases = []
+    cases: list[tuple[str, Case]] = []
     for source in sources:
         cases += points() if source == "worked-example" else [(source, read_case(source))]
     given = bool(cases)
@@ -300,9 +300,7 @@ class _Session:
                 parts += [option, f"{name}={choice}"]
         return shlex.join(parts)
 
-    def run(
-        self, started: RunStarted, work: Callable[[Any], None], *, full_precision: bool
-    ) -> int:
+    def run(self, started: RunStarted, work: Callable[[Any], None], *, full_precision: bool) -> int:
         """Do ``work`` with every sink listening."""
         from harness import crosscheck
         from harness.report import open_sinks

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.arithmetic.enclosure import Enclosure, Model
+from harness.arithmetic.enclosure import Model
 from harness.enclosed import Enclosed, leaves_bound
 from harness.formats import Format, format_of
 from harness.kink import Explanation, explain
@@ -102,8 +102,13 @@ class Judge:
                 named = replace(named, precision=precision)
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
-            detail = "" if explanation.unique else (
-                "within the bounds for all slopes left open; which were used cannot be told from the gradient"
+            detail = (
+                ""
+                if explanation.unique
+                else (
+                    "within the bounds for all slopes left open; which were used "
+                    "cannot be told from the gradient"
+                )
             )
             if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
                 kind, detail = Kind.NONFINITE, _classes(given)
@@ -159,9 +164,7 @@ class Judge:
         enclosed = self.enclosed(Model(self.format, flush=True))
         explanation = enclosed.certain_gradients
         outside = total = 0
-        for (_, bound), (_, value) in zip(
-            explanation.entries(), given.entries(), strict=True
-        ):
+        for (_, bound), (_, value) in zip(explanation.entries(), given.entries(), strict=True):
             rounded = bound.bound != 0
             outside += int((leaves_bound(bound, value) & rounded).sum())
             total += int(rounded.sum())
@@ -171,8 +174,9 @@ class Judge:
         self, given: Gradients, model: Model, explanation: Explanation
     ) -> tuple[float, Explanation]:
         """The most bits, to an eighth, with which arithmetic still explains the gradient."""
-        low, high = model.precision - (1.0 if model.truncates else 0.0), float(
-            self.format.precision
+        low, high = (
+            model.precision - (1.0 if model.truncates else 0.0),
+            float(self.format.precision),
         )
         while high - low > 0.125:
             middle = 0.5 * (low + high)

@@ -27,7 +27,6 @@ from harness.events import (
 from harness.frameworks.base import Framework
 from harness.network import Array, Case
 from harness.profiles import Profile
-from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
 from harness.verdict import FAILING, Kind, Verdict

@@ -73,14 +73,12 @@ class Enclosed:
     @cached_property
     def certain_gates(self) -> tuple[Array | None, ...]:
         """s_1 … s_L with 0 at every gate that is not certainly active."""
-        return tuple(None if sign is None else (sign > 0) * 1.0 for sign in self.signs)
+        return tuple(None if sign is None else (sign > 0).astype(np.float64) for sign in self.signs)
 
     def gradients(self, gates: Sequence[Any]) -> Gradients:
         """The gradient on enclosures, for any framework that uses the slopes ``gates``."""
         with np.errstate(all="ignore"):
-            return backward(
-                self.case.network, self.weights, self.biases, self.trace, self.y, gates
-            )
+            return backward(self.case.network, self.weights, self.biases, self.trace, self.y, gates)
 
     @cached_property
     def certain_gradients(self) -> Gradients:

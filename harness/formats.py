@@ -117,6 +117,4 @@ def format_of(dtype: str) -> Format:
     try:
         return FORMATS[dtype]
     except (KeyError, TypeError):
-        raise UsageError(
-            f"dtype={dtype!r}: wanted one of {', '.join(FORMATS)}"
-        ) from None
+        raise UsageError(f"dtype={dtype!r}: wanted one of {', '.join(FORMATS)}") from None

@@ -160,8 +160,7 @@ class _Search:
                     if gate.layer == layer
                 }
         per_unit = [
-            list(self._unit_options(layer, unit, rows, cotangent))
-            for unit, rows in rows_of.items()
+            list(self._unit_options(layer, unit, rows, cotangent)) for unit, rows in rows_of.items()
         ]
         for choice in itertools.product(*per_unit):
             merged: dict[tuple[int, int, int], float | None] = {}

@@ -104,9 +104,7 @@ class Case:
                     f"{field}: {len(arrays)} arrays given, wanted {depth} for widths={widths}"
                 )
         if not isinstance(self.x, np.ndarray) or self.x.ndim not in (2, 3):
-            raise UsageError(
-                f"x: shape {np.shape(self.x)} given, wanted (rows, {widths[0]})"
-            )
+            raise UsageError(f"x: shape {np.shape(self.x)} given, wanted (rows, {widths[0]})")
         lead, rows = self.x.shape[:-2], self.x.shape[-2]
         if rows == 0 or 0 in lead:
             raise UsageError(f"x: shape {self.x.shape} given, wanted at least one row")
@@ -272,8 +270,14 @@ class Gradients:
 
 
 def worked_example(
-    *, x: float = 1.0, w1: float = 2.0, b1: float = 0.0, w2: float = 3.0, b2: float = 1.0,
-    y: float = 5.0, dtype: str = "float64",
+    *,
+    x: float = 1.0,
+    w1: float = 2.0,
+    b1: float = 0.0,
+    w2: float = 3.0,
+    b2: float = 1.0,
+    y: float = 5.0,
+    dtype: str = "float64",
 ) -> Case:
     """One hidden and one output unit, both ReLU: J = 2, and the gradient 4, 2, 6, 6 by hand.
 

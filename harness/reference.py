@@ -136,13 +136,12 @@ def backward(
         gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
     """
     loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
-    weight_gradients, bias_gradients = [], []
+    weight_gradients: list[Any] = []
+    bias_gradients: list[Any] = []
     for weight, bias, activation, gate in reversed(
         list(zip(weights, biases, trace.activations[:-1], gates, strict=True))
     ):
-        for_weight, for_bias, cotangent = backward_layer(
-            weight, bias, activation, cotangent, gate
-        )
+        for_weight, for_bias, cotangent = backward_layer(weight, bias, activation, cotangent, gate)
         weight_gradients.insert(0, for_weight)
         bias_gradients.insert(0, for_bias)
     return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), cotangent)
@@ -157,9 +156,10 @@ def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
         kink_slope: λ, the derivative of ReLU used where a pre-activation is zero.
     """
     network, weights, biases = case.network, case.weights, case.biases
-    trace = forward(network, weights, biases, case.x, lambda z: np.maximum(z, 0.0))
-    gates: list[Array | None] = [
-        np.heaviside(z, kink_slope) if network.has_relu(layer) else None
-        for layer, z in enumerate(trace.pre_activations, start=1)
-    ]
-    return backward(network, weights, biases, trace, case.y, gates)
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow shows in the result
+        trace = forward(network, weights, biases, case.x, lambda z: np.maximum(z, 0.0))
+        gates: list[Array | None] = [
+            np.heaviside(z, kink_slope) if network.has_relu(layer) else None
+            for layer, z in enumerate(trace.pre_activations, start=1)
+        ]
+        return backward(network, weights, biases, trace, case.y, gates)

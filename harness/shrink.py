@@ -110,4 +110,6 @@ def _rebuilt(case: Case, arrays: Sequence[Array], position: int, array: Array) -
     for bias in case.biases:
         weights.append(next(numbers))
         biases.append(None if bias is None else next(numbers))
-    return Case(case.network, tuple(weights), tuple(biases), next(numbers), next(numbers), case.dtype)
+    return Case(
+        case.network, tuple(weights), tuple(biases), next(numbers), next(numbers), case.dtype
+    )

@@ -116,9 +116,7 @@ class UnitReader:
         if (~np.isfinite(rest) & usable).any():
             return None
         # The reference's own rounding can hide or feign a change, but then the room covers it.
-        blind = usable & (
-            np.abs(change) <= 2.0**-48 * (np.abs(at_one) + np.abs(at_zero))
-        )
+        blind = usable & (np.abs(change) <= 2.0**-48 * (np.abs(at_one) + np.abs(at_zero)))
         if (np.abs(rest)[blind] > (room + np.abs(change))[blind]).any():
             return None
         used = usable & ~blind

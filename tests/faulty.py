@@ -17,9 +17,7 @@ Fault = Callable[[Case], Gradients]
 
 
 def _gradients_with(case: Case, gate: Callable[[Array], Array]) -> Gradients:
-    trace = forward(
-        case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0)
-    )
+    trace = forward(case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0))
     gates = [
         gate(z) if case.network.has_relu(layer) else None
         for layer, z in enumerate(trace.pre_activations, start=1)
@@ -48,7 +46,7 @@ def missing_mask(case: Case) -> Gradients:
 
 def not_strict(case: Case) -> Gradients:
     """z >= 0 for z > 0: another convention, no fault."""
-    return _gradients_with(case, lambda z: (z >= 0) * 1.0)
+    return _gradients_with(case, lambda z: (z >= 0).astype(np.float64))
 
 
 def scaled_gradient(case: Case) -> Gradients:

@@ -78,7 +78,8 @@ def test_sympy_finds_the_same_gradient_by_differentiating_the_loss(
         exact.entries(), sympy_gradients(case).entries(), strict=True
     ):
         for index in np.ndindex(np.shape(ours)):
-            one, other = np.asarray(ours, dtype=object)[index], theirs[index]
+            one: Any = np.asarray(ours, dtype=object)[index]
+            other: Any = theirs[index]
             assert Fraction(int(one.numerator), int(one.denominator)) == Fraction(
                 int(other.numerator), int(other.denominator)
             ), (name, index)
@@ -86,13 +87,19 @@ def test_sympy_finds_the_same_gradient_by_differentiating_the_loss(
 
 def test_the_symbolic_gradient_of_the_two_layer_network_is_the_textbook_one() -> None:
     network = SymbolicNetwork.of(Network((1, 1, 1)))
+    w1: Any
+    w2: Any
+    b1: Any
+    b2: Any
+    x: Any
+    y: Any
     (w1,), (w2,) = network.weights[0].flat, network.weights[1].flat
     assert network.biases[0] is not None
     assert network.biases[1] is not None
     (b1,), (b2,) = network.biases[0].flat, network.biases[1].flat
     (x,), (y,) = network.x.flat, network.y.flat
     step = sympy.Heaviside
-    a1 = sympy.Max(w1 * x + b1, 0)
+    a1: Any = sympy.Max(w1 * x + b1, 0)
     z2 = w2 * a1 + b2
     residual = sympy.Max(z2, 0) - y
     by_hand = {

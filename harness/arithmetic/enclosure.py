@@ -37,10 +37,10 @@ flush-to-zero 2^g >= λ₀ is needed, and no operand may be subnormal.
 **Overflow.** When the largest partial sum in any order, M (1 + θ) + U, reaches Ω, an evaluation
 may overflow and e = ∞. A NaN in a bound reads as ∞.
 
-**Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers. A
-formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `_up(·, m)` restores; products
-of bounds that underflow lose at most `_TINY` = 2^-1074 each, which is added wherever a product of
-non-zero bounds was formed.
+**Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers.
+A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `_up(·, m)` restores;
+products of bounds that underflow lose at most `_TINY` = 2^-1074 each, which is added wherever a
+product of non-zero bounds was formed.
 """
 
 from __future__ import annotations
@@ -368,7 +368,7 @@ class Enclosure:
         is exact when g is exact and a multiple of 2η (2λ₀).
         """
         model = self.model
-        c = gate * self.c  # type: ignore[operator]
+        c = gate * self.c
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
         r = _up(gate * self.r + unit * gate * self.size, 6) + lost + 2 * _TINY
         underflow = model.least if model.flush else 0.5 * model.least
@@ -515,6 +515,7 @@ class OpenSum(Enclosure):
 
     @cached_property
     def r(self) -> Array:  # type: ignore[override]
+        """Bound on the reference's own error, of this sum as a whole."""
         wide = isinstance(self.c, DoubleDouble)
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
         theta = _growth(unit, self._factors + 2)
@@ -524,6 +525,7 @@ class OpenSum(Enclosure):
 
     @cached_property
     def e(self) -> Array:  # type: ignore[override]
+        """Bound on any framework's error, of this sum as a whole."""
         model = self.model
         theta = _growth(model.roundoff, self._factors)
         if model.flush:

@@ -7,7 +7,8 @@ rationals, so forward and backward pass can be computed without any error. pytho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from harness.network import Array, Case, Gradients
 from harness.reference import Trace, backward, forward
 
-try:
-    from flint import fmpq as _Rational
-except ImportError:
-    _Rational = Fraction
+_rational: Callable[[int, int], Any] = Fraction
+with contextlib.suppress(ImportError):
+    from flint import fmpq
+
+    _rational = fmpq
 
 __all__ = ["exact_forward", "exact_gradients", "nearest_float", "nearest_floats", "rationals"]
 
@@ -31,7 +33,7 @@ def rationals(values: Array) -> Rationals:
     """The exact values of finite float64 ``values``, as an object array of the same shape."""
     exact = np.empty(values.shape, dtype=object)
     for index, value in np.ndenumerate(values):
-        exact[index] = _Rational(*float(value).as_integer_ratio())
+        exact[index] = _rational(*float(value).as_integer_ratio())
     return exact
 
 
@@ -50,7 +52,9 @@ def nearest_floats(gradients: Gradients) -> Gradients:
     def convert(values: Any) -> Array | None:
         if values is None:
             return None
-        return np.vectorize(nearest_float, otypes=[np.float64])(np.asarray(values, dtype=object))
+        exact = np.asarray(values, dtype=object)
+        floats = [nearest_float(value) for value in exact.ravel()]
+        return np.array(floats, dtype=np.float64).reshape(exact.shape)
 
     return Gradients(
         convert(gradients.loss),
