@@ -16,18 +16,33 @@ fl(x op y) = (x op y)(1 + δ) + τ with |δ| <= u; τ = 0 for additions and |τ|
 than λ₀, and may read an operand smaller than λ₀ as zero.
 
 **Any-order sum of products** (`OpenSum`). Let n products v_j a_j and m further addends b_k be
-summed, N = n + m of them. A leaf of the summation tree passes at most N - 1 additions, a product
-one rounding more, so leaf t contributes t Π(1 + δ_i) with at most K = N - 1 + [n > 0] factors, and
-|Π(1 + δ_i) - 1| <= (1 + u)^K - 1 =: θ. (Higham bounds θ by γ_K; θ itself is smaller and needs no
-K u < 1.) A fused multiply-add leaves out a factor. With hats on what the framework holds,
-|v̂| <= |v| + e_v =: V, |â| <= |a| + e_a =: A, M = Σ V A + Σ (|b| + e_b),
+summed, N = n + m of them. With hats on what the framework holds, |v̂| <= |v| + e_v =: V and
+|â| <= |a| + e_a =: A, so what the operands' errors do to the exact sum s is at most
 
-    e = Σ (e_v A + |v| e_a) + Σ e_b + θ M + (1 + θ) U,
+    carried = Σ (e_v A + |v| e_a) + Σ e_b.
 
-where U collects the absolute errors: ½η a product under gradual underflow; under flush-to-zero
-λ₀ an operation (n + N - 1 of them) and what reading operands as zero can lose, ς(v) A + V ς(a)
-and ς(b), with ς(v) = min(V, λ₀) if v̂ may be subnormal, else 0. Only terms that can differ from
-zero count: adding zero and multiplying by zero are exact.
+The rounding of the sum itself is bounded twice. First, for M = Σ V A + Σ (|b| + e_b): a leaf t of
+the summation tree passes at most N - 1 additions, a product one rounding more, so it contributes
+t Π(1 + δ_i) with at most K = N - 1 + [n > 0] factors, and |Π(1 + δ_i) - 1| <= (1 + u)^K - 1 =: θ:
+
+    E = θ M + (1 + θ) U.
+
+(Higham, section 4.2, bounds θ by γ_K; θ itself is smaller and needs no K u < 1.) Here U collects
+the absolute errors: ½η a product under gradual underflow; under flush-to-zero λ₀ an operation
+(n + N - 1 of them) and what reading operands as zero can lose, ς(v) A + V ς(a) and ς(b), with
+ς(v) = min(V, λ₀) if v̂ may be subnormal, else 0. A fused multiply-add leaves out a factor.
+
+Second, every node of the tree adds δ times the sum of its two computed children to the error of
+the root (the errors telescope), and that sum differs by at most E from a partial sum of the
+leaves. A partial sum lies between minus the sum P₋ of the negative leaves and the sum P₊ of the
+positive ones, and max(P₊, P₋) = ½ (P₊ + P₋ + |P₊ - P₋|). The leaves' magnitudes add up to at most
+M + L and their sum is at most |s| + carried + L, where L = u Σ V A + U is what rounding the
+products can do. So with P = ½ (M + |s| + carried) + L
+
+    e = carried + min(E, L + u (N - 1) (P + E)),
+
+about half of E where terms cancel. Only terms that can differ from zero count: adding zero and
+multiplying by zero are exact.
 
 **Exactness certificate.** If every operand that counts is exact (r = e = 0), all terms are
 multiples of 2^g, 2^g >= η, and Σ|terms| <= 2^(p+g), then every partial sum in every order is a
@@ -282,7 +297,8 @@ class Enclosure:
             left.c @ right.c,  # type: ignore[operator]
             own=left.r @ right.size + left.size @ right.r,
             carried=left.e @ right.reach + left.size @ right.e,
-            total=left.reach @ right.reach,
+            total=(total := left.reach @ right.reach),
+            rounded=total,
             products=left_counts @ right_counts,
             addends=np.zeros_like(inexact),
             flushed=flushed,
@@ -306,6 +322,7 @@ class Enclosure:
             own=self.r.sum(axis),
             carried=self.e.sum(axis),
             total=self.reach.sum(axis),
+            rounded=np.zeros_like(self.r.sum(axis)),
             products=np.zeros_like(self.r.sum(axis)),
             addends=((self.reach > 0) * 1.0).sum(axis),
             flushed=self.lost_by_reading.sum(axis),
@@ -426,6 +443,7 @@ class OpenSum(Enclosure):
         own: Σ of what the operands' r contribute.
         carried: Σ of what the operands' e contribute.
         total: M, the sum of the magnitudes of all terms.
+        rounded: The part of M that is products, which are rounded before they are added.
         products: n, how many products can differ from zero.
         addends: m, how many further addends can differ from zero.
         flushed: Σ of what reading operands as zero can lose.
@@ -442,6 +460,7 @@ class OpenSum(Enclosure):
         own: Array,
         carried: Array,
         total: Array,
+        rounded: Array,
         products: Array,
         addends: Array,
         flushed: Array,
@@ -454,6 +473,7 @@ class OpenSum(Enclosure):
         self.own = own
         self.carried = carried
         self.total = total
+        self.rounded = rounded
         self.products = products
         self.addends = addends
         self.flushed = flushed
@@ -469,6 +489,7 @@ class OpenSum(Enclosure):
             own=reshape(self.own),
             carried=reshape(self.carried),
             total=reshape(self.total),
+            rounded=reshape(self.rounded),
             products=reshape(self.products),
             addends=reshape(self.addends),
             flushed=reshape(self.flushed),
@@ -488,6 +509,7 @@ class OpenSum(Enclosure):
             own=self.own + other.r,
             carried=self.carried + other.e,
             total=self.total + other.reach,
+            rounded=self.rounded,
             products=self.products,
             addends=self.addends + (other.reach > 0),
             flushed=self.flushed + other.lost_by_reading,
@@ -533,9 +555,15 @@ class OpenSum(Enclosure):
             absolute = operations * model.least + self.flushed
         else:
             absolute = 0.5 * self.products * model.least
-        rounding = theta * self.total + (1.0 + theta) * absolute
-        e = _up(self.carried + rounding, self.depth + 8) + 2 * (self.products + 1) * _TINY
+        in_any_order = theta * self.total + (1.0 + theta) * absolute
+        leaves = model.roundoff * self.rounded + absolute
+        exact_sum = np.abs(_high(self.c)) + self.r + self.carried
+        partial = 0.5 * (self.total + exact_sum) + leaves
+        additions = np.maximum(self.products + self.addends - 1, 0)
+        node_by_node = leaves + model.roundoff * additions * (partial + in_any_order)
+        rounding = np.fmin(in_any_order, node_by_node)
+        e = _up(self.carried + rounding, self.depth + 12) + 2 * (self.products + 1) * _TINY
         e = np.where((self._factors > 0) | (self.flushed > 0), e, self.carried)
-        peak = _up(self.total + rounding, self.depth + 8)
+        peak = _up(self.total + in_any_order, self.depth + 8)
         e = np.where(peak < model.format.largest, e, np.inf)
         return np.where(self._certain & (peak < model.format.largest), 0.0, _or_infinity(e))

@@ -1,0 +1,135 @@
+"""How small a fault is caught: one entry of a correct gradient made wrong by a factor 1 + 2^-k.
+
+A check is worth what it can catch. Here a framework's gradients on Gaussian networks are taken,
+one random non-zero entry of each is multiplied by 1 + 2^-k (and rounded to the dtype, one ulp
+away at least), and the share of cases that no longer AGREE is counted. The same faults are put
+to the frameworks' own checkers, inside a function whose backward pass is wrong in that entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.compare import StackJudge
+from harness.formats import Format, format_of
+from harness.frameworks.base import Framework
+from harness.network import Array, Case, Gradients
+
+__all__ = ["Power", "gaussian_stack", "measure", "plant"]
+
+
+@dataclass(frozen=True)
+class Power:
+    """What was measured for one fault size.
+
+    Attributes:
+        widths: Shape of the networks.
+        rows: Rows of each batch.
+        dtype: Of the cases.
+        exponent: k; the fault is a factor 1 + 2^-k.
+        caught: Cases in which the fault was caught.
+        cases: Cases in which it was planted.
+    """
+
+    widths: tuple[int, ...]
+    rows: int
+    dtype: str
+    exponent: int
+    caught: int
+    cases: int
+
+    @property
+    def probability(self) -> float:
+        """Share of the faults that were caught."""
+        return self.caught / self.cases
+
+
+def gaussian_stack(widths: Sequence[int], *, rows: int, count: int, dtype: str, seed: int) -> Case:
+    """``count`` networks with standard Gaussian parameters, inputs and targets."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    draw = rng.standard_normal
+    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+    return Case.of(
+        [draw((count, *pair)) for pair in pairs],
+        [draw((count, units)) for units, _ in pairs],
+        draw((count, rows, widths[0])),
+        draw((count, rows, widths[-1])),
+        dtype=dtype,
+    )
+
+
+def plant(
+    given: Gradients, exponent: int, form: Format, rng: np.random.Generator
+) -> tuple[Gradients, Array]:
+    """The gradients of a stack with one entry of each case wrong by a factor 1 + 2^-k.
+
+    Args:
+        given: Correct gradients of a stack of C cases.
+        exponent: k.
+        form: The format that the wrong entry is rounded to.
+        rng: Chooses the entries.
+
+    Returns:
+        The wrong gradients, and a bool array of shape (C,): whether the case had a non-zero
+        entry whose change the format can hold.
+    """
+    names = [name for name, _ in given.entries() if name != "J"]
+    arrays = {name: np.array(value) for name, value in given.entries()}
+    count = len(arrays["J"])
+    flat = np.concatenate([arrays[name].reshape(count, -1) for name in names], axis=1)
+    weight = np.where(np.isfinite(flat) & (flat != 0), rng.random(flat.shape), -1.0)
+    column = np.argmax(weight, axis=1)
+    rows = np.arange(count)
+    old = flat[rows, column]
+    new = form.round(old * (1.0 + 2.0**-exponent))
+    planted = (weight[rows, column] >= 0) & (new != old) & np.isfinite(new)
+    flat[rows, column] = np.where(planted, new, old)
+    start = 0
+    for name in names:
+        size = arrays[name][0].size
+        arrays[name] = flat[:, start : start + size].reshape(arrays[name].shape)
+        start += size
+    depth = len(given.weights)
+    wrong = replace(
+        given,
+        weights=tuple(arrays[f"W{layer}"] for layer in range(1, depth + 1)),
+        biases=tuple(arrays.get(f"b{layer}") for layer in range(1, depth + 1)),
+        x=arrays["x"],
+    )
+    return wrong, planted
+
+
+def measure(
+    framework: Framework,
+    widths: Sequence[int],
+    *,
+    dtype: str,
+    exponents: Sequence[int],
+    rows: int = 1,
+    count: int = 2000,
+    seed: int = 0,
+) -> list[Power]:
+    """The share of planted faults that the verdicts catch, for each k of ``exponents``."""
+    stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
+    judge, given, form = StackJudge(stack), framework.gradients(stack), format_of(dtype)
+    agrees, _ = judge.agreements(given)
+    rng = np.random.Generator(np.random.Philox(seed + 1))
+    results = []
+    for exponent in exponents:
+        wrong, planted = plant(given, exponent, form, rng)
+        still, _ = judge.agreements(wrong)
+        usable = agrees & planted
+        results.append(
+            Power(
+                widths=tuple(widths),
+                rows=rows,
+                dtype=dtype,
+                exponent=exponent,
+                caught=int((usable & ~still).sum()),
+                cases=int(usable.sum()),
+            )
+        )
+    return results
