@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from hypothesis import strategies as st
 
 from harness.compare import Judge, StackJudge
 from harness.errors import UnsupportedError
@@ -26,7 +27,8 @@ from harness.events import (
 )
 from harness.frameworks.base import Framework
 from harness.network import Array, Case
-from harness.profiles import Profile
+from harness.profiles import Profile, settings
+from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
 from harness.verdict import FAILING, Kind, Verdict
@@ -143,10 +145,11 @@ class Checker:
                 first_failing = case
         if first_failing is not None:
             self.failed = True
-            if self._fails(first_failing):
-                self.check_shrunk(shrink(first_failing, self._fails), part, label)
+            if self.fails(first_failing):
+                self.check_shrunk(shrink(first_failing, self.fails), part, label)
 
-    def _fails(self, case: Case) -> bool:
+    def fails(self, case: Case) -> bool:
+        """Whether any framework fails on a single case; nothing is counted or reported."""
         return any(self.is_failing(verdict) for verdict in self.verdicts(case))
 
     def _count(
@@ -203,22 +206,58 @@ def check_generated(
         seed: Of everything that is drawn.
         dtypes: Each is searched with an equal share of the examples.
     """
-    plan: list[tuple[Part, object, int]] = []
+    searches: list[tuple[Part, str, st.SearchStrategy[Case], int]] = []
     for dtype in dtypes:
-        plan.append(("smooth", smooth_cases(dtype=dtype), profile.smooth_examples))
-        plan.append(("boundary", boundary_cases(dtype=dtype), profile.boundary_examples))
-        plan.append(
-            ("smooth", seeded_stacks(count=profile.stack_size, dtype=dtype), profile.stacks)
-        )
-    for number, (part, strategy, examples) in enumerate(plan):
+        stacks = seeded_stacks(count=profile.stack_size, dtype=dtype)
+        searches += [
+            ("smooth", f"smooth {dtype}", smooth_cases(dtype=dtype), profile.smooth_examples),
+            (
+                "boundary",
+                f"boundary {dtype}",
+                boundary_cases(dtype=dtype),
+                profile.boundary_examples,
+            ),
+            ("smooth", f"stacks {dtype}", stacks, profile.stacks),
+        ]
+    for number, (part, label, strategy, examples) in enumerate(searches):
         if examples:
-            _search(checker, profile, part, strategy, -(-examples // len(dtypes)), seed + number)
+            share = -(-examples // len(dtypes))
+            _search(checker, part, label, strategy, seed=seed + number, examples=share)
 
 
 def _search(
-    checker: Checker, profile: Profile, part: Part, strategy: object, examples: int, seed: int
+    checker: Checker,
+    part: Part,
+    label: str,
+    strategy: st.SearchStrategy[Case],
+    *,
+    seed: int,
+    examples: int,
 ) -> None:
-    raise NotImplementedError
+    """One search; what fails is reported in its smallest form."""
+
+    def check(case: Case, new: bool) -> None:
+        if case.count is not None:
+            checker.check_stack(case, part, label)  # shrinks by itself
+        elif new:
+            verdicts = checker.check_case(case, part, label)
+            if any(checker.is_failing(verdict) for verdict in verdicts):
+                raise Disagreement(label)
+        elif checker.fails(case):
+            raise Disagreement(label)
+
+    finding = search(
+        strategy,
+        check,
+        name=label.replace(" ", "_"),
+        settings=settings(),
+        seed=seed,
+        examples=examples,
+        failure=Disagreement,
+    )
+    if finding is not None:
+        note = f"{label}, comes and goes" if finding.flaky else label
+        checker.check_shrunk(finding.smallest, part, note)
 
 
 def _verdict(framework: Framework, case: Case, judge: Judge) -> Verdict:
