@@ -71,8 +71,9 @@ def _check_grads(case: Case, inputs: Sequence[Array], backward: Sequence[Array])
     import jax
     import jax.experimental
     import jax.numpy as jnp
-    from jax.test_util import check_grads
+    import jax.test_util
 
+    check_grads: Any = jax.test_util.check_grads  # has no types
     place: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
     with place.enable_x64(True):
         dtype = jnp.dtype(case.dtype)
@@ -103,8 +104,7 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
     dtype = tf.as_dtype(case.dtype)
     constants = [tf.constant(g, dtype) for g in backward]
 
-    @tf.custom_gradient
-    def given(*arrays: Any) -> Any:
+    def wrapped(*arrays: Any) -> Any:
         depth = case.network.depth
         weights, biases, a = arrays[:depth], arrays[depth:-1], arrays[-1]
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
@@ -113,6 +113,7 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
         loss = 0.5 * tf.reduce_sum(tf.square(a - tf.constant(case.y, dtype)))
         return loss, lambda cotangent: [cotangent * g for g in constants]
 
+    given = tf.custom_gradient(wrapped)
     analytic, numeric = tf.test.compute_gradient(given, [tf.constant(a, dtype) for a in inputs])
     # What `tf.test.TestCase.assertAllClose` does by default.
     return all(
@@ -121,14 +122,12 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
     )
 
 
-CHECKERS: Mapping[str, Callable[[Case, Sequence[Array], Sequence[Array]], bool]] = (
-    MappingProxyType(
-        {
-            "torch.autograd.gradcheck": _gradcheck(fast=False),
-            "gradcheck(fast_mode=True)": _gradcheck(fast=True),
-            "jax.test_util.check_grads": _check_grads,
-            "tf.test.compute_gradient": _compute_gradient,
-        }
-    )
+CHECKERS: Mapping[str, Callable[[Case, Sequence[Array], Sequence[Array]], bool]] = MappingProxyType(
+    {
+        "torch.autograd.gradcheck": _gradcheck(fast=False),
+        "gradcheck(fast_mode=True)": _gradcheck(fast=True),
+        "jax.test_util.check_grads": _check_grads,
+        "tf.test.compute_gradient": _compute_gradient,
+    }
 )
 """The checkers by the name under which they are reported."""

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness import peers
 from harness.compare import StackJudge
 from harness.formats import Format, format_of
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
+from harness.verdict import FAILING
 
-__all__ = ["Power", "gaussian_stack", "measure", "plant"]
+__all__ = ["Power", "gaussian_stack", "measure", "measure_peer", "plant"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,21 @@ class Power:
     """What was measured for one fault size.
 
     Attributes:
+        checker: ``"crosscheck"``, or a key of `harness.peers.CHECKERS`.
         widths: Shape of the networks.
         rows: Rows of each batch.
         dtype: Of the cases.
-        exponent: k; the fault is a factor 1 + 2^-k.
+        exponent: k; the fault is a factor 1 + 2^-k. ``None`` for no fault at all: then
+            ``caught`` counts correct gradients that were rejected.
         caught: Cases in which the fault was caught.
         cases: Cases in which it was planted.
     """
 
+    checker: str
     widths: tuple[int, ...]
     rows: int
     dtype: str
-    exponent: int
+    exponent: int | None
     caught: int
     cases: int
 
@@ -115,21 +120,48 @@ def measure(
     """The share of planted faults that the verdicts catch, for each k of ``exponents``."""
     stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
     judge, given, form = StackJudge(stack), framework.gradients(stack), format_of(dtype)
-    agrees, _ = judge.agreements(given)
+    certain, _ = judge.agreements(given)
+    common = (tuple(widths), rows, dtype)
+    rejected = sum(
+        judge.judge(index).verdict(given[index], framework="").kind in FAILING
+        for index in np.flatnonzero(~certain).tolist()
+    )
+    results = [Power("crosscheck", *common, None, rejected, count)]
     rng = np.random.Generator(np.random.Philox(seed + 1))
-    results = []
     for exponent in exponents:
         wrong, planted = plant(given, exponent, form, rng)
         still, _ = judge.agreements(wrong)
-        usable = agrees & planted
-        results.append(
-            Power(
-                widths=tuple(widths),
-                rows=rows,
-                dtype=dtype,
-                exponent=exponent,
-                caught=int((usable & ~still).sum()),
-                cases=int(usable.sum()),
-            )
-        )
+        usable = certain & planted
+        caught = int((usable & ~still).sum())
+        results.append(Power("crosscheck", *common, exponent, caught, int(usable.sum())))
+    return results
+
+
+def measure_peer(
+    checker: str,
+    framework: Framework,
+    widths: Sequence[int],
+    *,
+    dtype: str,
+    exponents: Sequence[int],
+    rows: int = 1,
+    count: int = 50,
+    seed: int = 0,
+) -> list[Power]:
+    """The same for one of `harness.peers.CHECKERS`, on the first cases of the same stack."""
+    stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
+    given, form = framework.gradients(stack), format_of(dtype)
+    common = (tuple(widths), rows, dtype)
+
+    def rejects(gradients: Gradients, index: int) -> bool:
+        return not peers.accepts(checker, stack[index], gradients[index])
+
+    rejected = sum(rejects(given, index) for index in range(count))
+    results = [Power(checker, *common, None, rejected, count)]
+    rng = np.random.Generator(np.random.Philox(seed + 1))
+    for exponent in exponents:
+        wrong, planted = plant(given, exponent, form, rng)
+        usable = np.flatnonzero(planted).tolist()
+        caught = sum(rejects(wrong, index) for index in usable)
+        results.append(Power(checker, *common, exponent, caught, len(usable)))
     return results
