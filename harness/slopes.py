@@ -152,19 +152,7 @@ class UnitReader:
         )
         remainder = self._observed - at_zero
         if np.isfinite(matrix).all() and np.isfinite(remainder).all():
-            # Scaling the columns to powers of two keeps tiny and huge cotangents readable.
-            peak = np.abs(matrix).max(axis=0)
-            scale = np.ldexp(1.0, -np.frexp(np.where(peak > 0, peak, 1.0))[1])
-            read, _, rank, _ = np.linalg.lstsq(matrix * scale, remainder, rcond=None)
-            read = np.clip(np.nan_to_num(read * scale), 0.0, 1.0)
-            if int(rank) == count:
-                yield tuple((np.rint(read * 2.0) / 2.0).tolist())
-                yield tuple(read.tolist())
-            pooled = matrix.sum(axis=1)
-            if pooled.any():
-                shared = float(pooled @ remainder / (pooled @ pooled))
-                if 0.0 <= shared <= 1.0:
-                    yield (shared,) * count
+            yield from _least_squares(matrix, remainder)
         for slope in CONVENTIONS:
             yield (slope,) * count
         if count <= _ENUMERATED_ROWS:
@@ -198,3 +186,29 @@ class UnitReader:
         yield for_weight, self._observed[None, :inputs]
         if for_bias is not None:
             yield for_bias, self._observed[inputs:]
+
+
+def _least_squares(matrix: Array, remainder: Array) -> Iterator[tuple[float, ...]]:
+    """Slopes in [0, 1] that nearly solve the system: one for each row, then one for all rows.
+
+    Only a proposal, so that neither rank nor accuracy matters for what is proved.
+    """
+    # One power of two for the whole system, then one for each column, keeps tiny and huge
+    # cotangents readable.
+    whole = np.frexp(max(np.abs(matrix).max(), np.abs(remainder).max(), 2.0**-1000))[1]
+    matrix, remainder = np.ldexp(matrix, -whole), np.ldexp(remainder, -whole)
+    peak = np.abs(matrix).max(axis=0)
+    scale = np.ldexp(1.0, np.minimum(-np.frexp(np.where(peak > 0, peak, 1.0))[1], 1000))
+    try:
+        read, _, rank, _ = np.linalg.lstsq(matrix * scale, remainder, rcond=None)
+    except np.linalg.LinAlgError:
+        return
+    read = np.clip(np.nan_to_num(read * scale), 0.0, 1.0)
+    if int(rank) == matrix.shape[1]:
+        yield tuple((np.rint(read * 2.0) / 2.0).tolist())
+        yield tuple(read.tolist())
+    pooled = matrix.sum(axis=1)
+    weight = float(pooled @ pooled)
+    shared = float(pooled @ remainder) / weight if weight > 0 else -1.0
+    if 0.0 <= shared <= 1.0:
+        yield (shared,) * matrix.shape[1]
