@@ -12,10 +12,12 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.formats import format_of
-from harness.network import Case
+from harness.network import Array, Case
 from harness.reference import forward, gradients
 
 __all__ = ["TrainedDigits", "train_digits"]
+
+_BATCH = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +38,9 @@ class TrainedDigits:
 
 
 def train_digits(
-    *, hidden: tuple[int, ...] = (32,), dtype: str = "float32", seed: int = 0, steps: int = 300
+    *, hidden: tuple[int, ...] = (32,), dtype: str = "float32", seed: int = 0, steps: int = 2000
 ) -> TrainedDigits:
-    """Train by gradient descent with momentum, on the reference's own gradient.
+    """Train by stochastic gradient descent with momentum, on the reference's own gradient.
 
     The training itself is in float64, on pixels divided by 16; for the case the division goes
     into the first weights, where it is exact, and the network is rounded to ``dtype``.
@@ -47,7 +49,7 @@ def train_digits(
         hidden: Widths of the hidden layers.
         dtype: Of the case.
         seed: Of the initial weights.
-        steps: Full-batch steps.
+        steps: Steps, each on 100 images.
 
     Raises:
         UsageError: scikit-learn is not installed.
@@ -69,30 +71,34 @@ def train_digits(
     parameters = [rng.standard_normal(pair) * np.sqrt(2.0 / pair[1]) for pair in pairs]  # He's
     parameters += [np.zeros(units) for units, _ in pairs]
     speeds = [np.zeros_like(parameter) for parameter in parameters]
-    depth = len(pairs)
+    depth, order = len(pairs), np.arange(len(x))
 
-    def case_of(scale: float, dtype: str) -> Case:
-        """The present network, for pixels times ``scale``."""
-        weights = [parameters[0] / (16.0 * scale), *parameters[1:depth]]
+    def case_of(pixels: Array, targets: Array, divisor: float, dtype: str) -> Case:
+        """The present network, with ``divisor`` of the pixels taken into the first weights."""
+        weights = [parameters[0] / divisor, *parameters[1:depth]]
         return Case.of(
             weights,
             parameters[depth:],
-            x * scale,
-            y,
+            pixels,
+            targets,
             dtype=dtype,
             output="identity",
             reduction="mean",
         )
 
-    for _ in range(steps):
-        found = gradients(case_of(1.0 / 16.0, "float64"))  # inputs in [0, 1] train evenly
+    for step in range(steps):
+        start = step * _BATCH % len(x)
+        if start < _BATCH:
+            order = rng.permutation(len(x))
+        rows = order[start : start + _BATCH]
+        found = gradients(case_of(x[rows] / 16.0, y[rows], 1.0, "float64"))
         for parameter, speed, slope in zip(
             parameters, speeds, [*found.weights, *found.biases], strict=True
         ):
             speed *= 0.9
-            speed -= 0.1 * slope
+            speed -= 0.03 * slope
             parameter += speed
-    case = case_of(1.0, dtype)
+    case = case_of(x, y, 16.0, dtype)
     trace = forward(case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0))
     accuracy = float(np.mean(np.argmax(trace.activations[-1], axis=1) == labels))
     return TrainedDigits(case, accuracy, steps)
