@@ -1,0 +1,190 @@
+"""The report for machines: ``report.json``, versioned, every float exact."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.atomic import write_text_atomically
+from harness.casefile import case_to_json
+from harness.events import CaseChecked, Event
+from harness.network import Case, Gradients
+from harness.report.tally import Tally
+from harness.verdict import Entry, GateReading, Verdict
+
+__all__ = ["SCHEMA_VERSION", "JsonReport", "document", "number"]
+
+SCHEMA_VERSION = 1
+
+_LARGEST_CASE = 20_000
+"""Numbers in a case that is written out; a larger one is named by its key only."""
+
+
+class JsonReport:
+    """Writes ``report.json`` when the run has ended, in whatever way it did.
+
+    Args:
+        folder: Where to write it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "report.json"
+        self._tally = Tally()
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        self._tally.add(event)
+
+    def close(self) -> None:
+        """Write the report, unless the run never came to its last event."""
+        if self._tally.finished is not None:
+            text = json.dumps(document(self._tally), indent=1, allow_nan=False) + "\n"
+            write_text_atomically(self._path, text)
+
+
+def number(value: float) -> dict[str, Any]:
+    """A float as its exact hexadecimal form and a decimal, which is null for NaN and ±inf."""
+    exact = float(value).hex() if math.isfinite(value) else str(float(value))
+    return {"hex": exact, "decimal": float(value) if math.isfinite(value) else None}
+
+
+def document(tally: Tally) -> dict[str, Any]:
+    """The report as what `json.dumps` takes; described by ``schema.json`` beside this module."""
+    started, finished = tally.started, tally.finished
+    assert started is not None
+    assert finished is not None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": {
+            "command": started.command,
+            "profile": started.profile,
+            "seed": started.seed,
+            "dtypes": list(started.dtypes),
+            "environment": dict(sorted(started.environment.items())),
+            "exit_code": int(finished.exit_code),
+            "reason": finished.reason,
+            "seconds": round(finished.seconds, 3),
+            "cases": tally.cases,
+            "distinct_cases": finished.distinct,
+            "failing_cases": tally.failures,
+        },
+        "frameworks": [
+            {
+                "name": state.name,
+                "state": state.state,
+                "versions": dict(sorted(state.versions.items())),
+                "formulation": state.formulation,
+                "mode": state.mode,
+                "detail": state.detail,
+            }
+            for state in started.frameworks
+        ],
+        "verdicts": [
+            {
+                "framework": framework,
+                "part": part,
+                "counts": {str(kind): count for kind, count in sorted(kinds.items())},
+            }
+            for (framework, part), kinds in sorted(tally.kinds.items())
+        ],
+        "error_over_bound": [
+            {
+                "framework": framework,
+                "dtype": dtype,
+                "depth": depth,
+                "cases": spread.total,
+                "median": number(spread.median),
+                "maximum": number(spread.largest),
+                "histogram": [
+                    {"up_to": number(edge), "cases": count} for edge, count in spread.bins()
+                ],
+            }
+            for (framework, dtype, depth), spread in sorted(tally.spreads.items())
+            if spread.total
+        ],
+        "relu_boundary": [
+            {
+                "framework": key.framework,
+                "formulation": key.formulation,
+                "mode": key.mode,
+                "gate": str(key.gate),
+                "slope": key.slope,
+                "flipped": key.flipped,
+                "gates": line.gates,
+                "cases": line.cases,
+                "example": None
+                if line.example is None
+                else {"case": line.example[0], **_reading(line.example[1])},
+            }
+            for key, line in sorted(tally.boundary.items())
+        ],
+        "cases": [_case(event) for event in tally.kept],
+    }
+
+
+def _case(event: CaseChecked) -> dict[str, Any]:
+    small = _size(event.case) <= _LARGEST_CASE
+    return {
+        "key": event.case.key,
+        "part": event.part,
+        "label": event.label,
+        "shrunk": event.shrunk,
+        "case": case_to_json(event.case) if small else None,
+        "reference": _gradients(event.reference) if small else None,
+        "verdicts": [_verdict(verdict) for verdict in event.verdicts],
+    }
+
+
+def _size(case: Case) -> int:
+    return sum(array.size for _, array in case.arrays())
+
+
+def _gradients(gradients: Gradients) -> dict[str, Any]:
+    def convert(values: Any) -> Any:
+        if isinstance(values, list):
+            return [convert(value) for value in values]
+        return number(values)
+
+    return {name: convert(np.asarray(value).tolist()) for name, value in gradients.entries()}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "framework": verdict.framework,
+        "formulation": verdict.formulation,
+        "mode": verdict.mode,
+        "verdict": str(verdict.kind),
+        "worst": None if verdict.worst is None else _entry(verdict.worst),
+        "first_layer": verdict.first_layer,
+        "gates": [_reading(reading) for reading in verdict.gates],
+        "precision": verdict.precision,
+        "detail": verdict.detail,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "given": number(entry.given),
+        "reference": number(entry.reference),
+        "error": number(entry.error),
+        "bound": number(entry.bound),
+        "error_over_bound": number(entry.bounds),
+        "error_in_ulp": number(entry.ulps),
+    }
+
+
+def _reading(reading: GateReading) -> dict[str, Any]:
+    return {
+        "layer": reading.layer,
+        "unit": reading.unit,
+        "row": reading.row,
+        "gate": str(reading.gate),
+        "pre_activation": number(reading.pre_activation),
+        "slope": None if reading.slope is None else number(reading.slope),
+        "flipped": reading.flipped,
+    }

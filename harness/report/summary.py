@@ -1,0 +1,140 @@
+"""The report for the page of a CI job: ``summary.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.atomic import write_text_atomically
+from harness.casefile import case_to_json
+from harness.events import CaseChecked, Event, ExitCode
+from harness.report.tally import Tally
+from harness.verdict import FAILING, MEANING, Kind
+
+__all__ = ["MarkdownSummary", "markdown"]
+
+_SHOWN_FAILURES = 5
+
+
+class MarkdownSummary:
+    """Writes ``summary.md`` when the run has ended.
+
+    Args:
+        folder: Where to write it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "summary.md"
+        self._tally = Tally()
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        self._tally.add(event)
+
+    def close(self) -> None:
+        """Write the summary, unless the run never came to its last event."""
+        if self._tally.finished is not None:
+            write_text_atomically(self._path, markdown(self._tally))
+
+
+def markdown(tally: Tally) -> str:
+    """The summary as GitHub Markdown."""
+    return "\n".join(_lines(tally)) + "\n"
+
+
+def _lines(tally: Tally) -> Iterator[str]:
+    started, finished = tally.started, tally.finished
+    assert started is not None
+    assert finished is not None
+    word = "passed" if finished.exit_code is ExitCode.OK else "failed"
+    yield f"# Gradient cross-check: {word}"
+    yield ""
+    seed = "" if started.seed is None else f", seed {started.seed}, profile {started.profile}"
+    yield (
+        f"{finished.reason}. {tally.cases:,} cases, {finished.distinct:,} of them distinct, "
+        f"in {finished.seconds:.0f} s{seed}."
+    )
+    yield ""
+    yield from _table(
+        ["framework", "version", "formulation", "mode", "verdicts"],
+        [
+            [
+                state.name,
+                ", ".join(f"{name} {version}" for name, version in state.versions.items())
+                or f"{state.state}: {state.detail}",
+                state.formulation,
+                state.mode,
+                ", ".join(f"{kind} {count:,}" for kind, count in _all_kinds(tally, state.name)),
+            ]
+            for state in started.frameworks
+        ],
+    )
+    if tally.boundary:
+        yield "## ReLU boundary"
+        yield ""
+        yield "λ is the derivative of ReLU that a framework used where the gate is not certain."
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "gate", "λ", "gates", "cases", "example"],
+            [
+                [
+                    key.framework,
+                    key.formulation,
+                    key.gate + (" (other side)" if key.flipped else ""),
+                    key.slope,
+                    f"{line.gates:,}",
+                    f"{line.cases:,}",
+                    f"`{line.example[0]}`" if line.example else "",
+                ]
+                for key, line in sorted(tally.boundary.items())
+            ],
+        )
+    failing = [
+        event for event in tally.kept if any(verdict.kind in FAILING for verdict in event.verdicts)
+    ]
+    # The smallest forms first: they are what a person reads.
+    failing.sort(key=lambda event: not event.shrunk)
+    if failing:
+        yield f"## Failures: {tally.failures:,} cases"
+        yield ""
+        for event in failing[:_SHOWN_FAILURES]:
+            yield from _failure(event)
+    yield f"Repeat it: `{started.command}`"
+
+
+def _all_kinds(tally: Tally, framework: str) -> list[tuple[Kind, int]]:
+    totals: dict[Kind, int] = {}
+    for (name, _), kinds in tally.kinds.items():
+        if name == framework:
+            for kind, count in kinds.items():
+                totals[kind] = totals.get(kind, 0) + count
+    return sorted(totals.items(), key=lambda item: list(Kind).index(item[0]))
+
+
+def _failure(event: CaseChecked) -> Iterator[str]:
+    yield f"### `{event.case.key}`, {event.label}{' (shrunk)' if event.shrunk else ''}"
+    yield ""
+    for verdict in event.verdicts:
+        if verdict.kind not in FAILING:
+            continue
+        line = f"- **{verdict.framework} {verdict.formulation}: {verdict.kind}.** "
+        worst = verdict.worst
+        if worst is not None:
+            line += (
+                f"{worst.name} is {worst.given!r}, the reference {worst.reference!r}, "
+                f"the bound {worst.bound:.3g}. "
+            )
+        yield line + (verdict.detail or MEANING[verdict.kind])
+    yield ""
+    text = json.dumps(case_to_json(event.case))
+    if len(text) <= 4000:
+        yield from ("```json", text, "```", "")
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(heading) + " |"
+    yield "|" + "---|" * len(heading)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    yield ""

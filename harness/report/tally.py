@@ -1,0 +1,200 @@
+"""The counting that all sinks share, in constant memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.events import (
+    CaseChecked,
+    Event,
+    FrameworkState,
+    Part,
+    RunFinished,
+    RunStarted,
+    StackChecked,
+)
+from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
+
+__all__ = ["Boundary", "BoundaryKey", "Spread", "Tally", "slope_name"]
+
+_KEPT_FAILURES = 20
+_KEPT_EXAMPLES = 2
+
+_EDGES = np.concatenate([[0.0], np.exp2(np.arange(-80, 1) / 4.0), [np.inf]])
+
+
+def slope_name(reading: GateReading) -> str:
+    """λ for a table: a convention by its usual name, another number as such."""
+    if reading.slope is None:
+        return "no effect"
+    return {0.0: "0", 0.5: "1/2", 1.0: "1"}.get(reading.slope, f"{reading.slope:.4g}")
+
+
+class Spread:
+    """The distribution of error / bound: a histogram, and the maximum.
+
+    The bins hold exact zeros; then values up to 2^-20 and from there on up to each power of
+    2^¼; the last one all above 1. The median is the upper edge of the bin it lies in.
+    """
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(len(_EDGES), dtype=np.int64)
+        self.largest = 0.0
+
+    def add(self, values: Any) -> None:
+        """Count each of ``values``, a float64 array."""
+        if len(values) == 0:
+            return
+        bins = np.searchsorted(_EDGES, values, side="left")
+        self.counts += np.bincount(bins, minlength=len(self.counts))[: len(self.counts)]
+        self.largest = max(self.largest, float(np.max(values)))
+
+    def merge(self, other: Spread) -> None:
+        """Count what ``other`` has counted as well."""
+        self.counts += other.counts
+        self.largest = max(self.largest, other.largest)
+
+    @property
+    def total(self) -> int:
+        """How many values there were."""
+        return int(self.counts.sum())
+
+    @property
+    def median(self) -> float:
+        """Upper edge of the bin that holds the median; 0 without values."""
+        if not self.total:
+            return 0.0
+        position = int(np.searchsorted(np.cumsum(self.counts), (self.total + 1) // 2))
+        return float(min(_EDGES[position], 1.0))
+
+    def bins(self) -> list[tuple[float, int]]:
+        """(upper edge, count) of every bin that is not empty; the last edge may be infinite."""
+        return [(float(_EDGES[i]), int(count)) for i, count in enumerate(self.counts) if count]
+
+
+@dataclass(frozen=True, order=True)
+class BoundaryKey:
+    """One line of the ReLU-boundary table."""
+
+    framework: str
+    formulation: str
+    mode: str
+    gate: GateClass
+    slope: str
+    flipped: bool
+
+
+@dataclass
+class Boundary:
+    """What is counted for one line of the ReLU-boundary table."""
+
+    gates: int = 0
+    cases: int = 0
+    example: tuple[str, GateReading] | None = None
+
+
+@dataclass
+class Tally:
+    """Everything that a report needs, from events that are handed in one by one.
+
+    Attributes:
+        started: The first event.
+        finished: The last event, once it is there.
+        kinds: (framework, part) to verdict to number of cases.
+        spreads: (framework, dtype, depth) to the distribution of error / bound.
+        boundary: The ReLU-boundary table.
+        kept: Cases worth showing: the user's own, failures, and a few examples of each line
+            of the boundary table and of each other verdict.
+        failures: How many failing cases there were, shrunk ones not counted.
+        cases: How many cases were checked.
+    """
+
+    started: RunStarted | None = None
+    finished: RunFinished | None = None
+    kinds: dict[tuple[str, Part], dict[Kind, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    spreads: dict[tuple[str, str, int], Spread] = field(default_factory=lambda: defaultdict(Spread))
+    boundary: dict[BoundaryKey, Boundary] = field(default_factory=lambda: defaultdict(Boundary))
+    kept: list[CaseChecked] = field(default_factory=list)
+    failures: int = 0
+    cases: int = 0
+    _examples: dict[object, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, event: Event) -> None:
+        """Take the next event."""
+        match event:
+            case RunStarted():
+                self.started = event
+            case RunFinished():
+                self.finished = event
+            case StackChecked():
+                self._add_stack(event)
+            case CaseChecked():
+                self._add_case(event)
+
+    def _add_stack(self, event: StackChecked) -> None:
+        self.cases += event.count
+        for framework, kinds in event.kinds.items():
+            for kind, count in kinds.items():
+                self.kinds[framework, event.part][kind] += count
+        for framework, bounds in event.bounds.items():
+            self.spreads[framework, event.dtype, len(event.widths) - 1].add(bounds)
+
+    def _add_case(self, event: CaseChecked) -> None:
+        failing = any(verdict.kind in FAILING for verdict in event.verdicts)
+        if not event.shrunk:
+            self.failures += failing
+            for verdict in event.verdicts:
+                self._add_gates(event, verdict)
+        if self._is_worth_keeping(event, failing):
+            self.kept.append(event)
+
+    def _add_gates(self, event: CaseChecked, verdict: Verdict) -> None:
+        seen = set()
+        for reading in verdict.gates:
+            key = BoundaryKey(
+                verdict.framework,
+                verdict.formulation,
+                verdict.mode,
+                reading.gate,
+                slope_name(reading),
+                reading.flipped,
+            )
+            line = self.boundary[key]
+            line.gates += 1
+            line.cases += key not in seen
+            seen.add(key)
+            if line.example is None:
+                line.example = (event.case.key, reading)
+
+    def _is_worth_keeping(self, event: CaseChecked, failing: bool) -> bool:
+        if event.part == "given" or event.shrunk:
+            return True
+        if failing:
+            return self._take("failing", _KEPT_FAILURES)
+        classes = {
+            (verdict.framework, verdict.kind, reading.gate, slope_name(reading), reading.flipped)
+            for verdict in event.verdicts
+            for reading in verdict.gates
+        } | {
+            (verdict.framework, verdict.kind)
+            for verdict in event.verdicts
+            if verdict.kind is not Kind.AGREES
+        }
+        taken = [self._take(each, _KEPT_EXAMPLES) for each in sorted(classes, key=str)]
+        return any(taken)
+
+    def _take(self, name: object, limit: int) -> bool:
+        if self._examples[name] >= limit:
+            return False
+        self._examples[name] += 1
+        return True
+
+    def states(self) -> tuple[FrameworkState, ...]:
+        """The frameworks' states, in the order of the run."""
+        return self.started.frameworks if self.started else ()

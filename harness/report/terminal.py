@@ -1,0 +1,267 @@
+"""The report for a person at a terminal, or for a log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from harness.casefile import case_to_json
+from harness.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted, StackChecked
+from harness.report.tally import Spread, Tally
+from harness.verdict import FAILING, MEANING, Kind
+
+__all__ = ["TerminalReport"]
+
+_SHOWN_ENTRIES = 20
+_SHOWN_FAILURES = 3
+_STYLE = {
+    Kind.AGREES: "green",
+    Kind.DISAGREES: "bold red",
+    Kind.CRASHED: "bold red",
+    Kind.TIMED_OUT: "bold red",
+}
+
+
+class TerminalReport:
+    """Prints what is checked, shows progress on a terminal, and tables at the end.
+
+    In a log there is no progress display and no control character. The variable NO_COLOR is
+    respected.
+
+    Args:
+        folder: Where the other sinks put the files that the last line names.
+        console: Where to print; the standard output by default.
+    """
+
+    def __init__(self, folder: Path, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:
+            # A log has no width of its own; tables should not be folded at a guess of it.
+            self._console.width = max(self._console.width, 120)
+        self._folder = folder
+        self._tally = Tally()
+        self._progress: Progress | None = None
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        self._tally.add(event)
+        match event:
+            case RunStarted():
+                self._header(event)
+                self._start_progress(event)
+            case StackChecked() if self._progress is not None:
+                task = self._progress.task_ids[0]
+                self._progress.update(task, advance=event.count, failures=self._tally.failures)
+            case CaseChecked(part="given"):
+                self._given(event)
+            case RunFinished():
+                self._stop_progress()
+                self._tables(event)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._stop_progress()
+
+    # -- before ------------------------------------------------------------------------------
+
+    def _header(self, event: RunStarted) -> None:
+        out = self._console
+        out.print("[bold]Gradient cross-check[/bold]")
+        for state in event.frameworks:
+            if state.state == "available":
+                versions = ", ".join(f"{name} {number}" for name, number in state.versions.items())
+                out.print(f"  {state.name}: {versions}; {state.formulation}, {state.mode}")
+            else:
+                out.print(f"  {state.name}: [bold]{state.state}[/bold]; {escape(state.detail)}")
+        if event.seed is not None:
+            out.print(
+                f"  generated cases: profile {event.profile}, seed {event.seed}, "
+                f"{', '.join(event.dtypes)}"
+            )
+
+    def _start_progress(self, event: RunStarted) -> None:
+        if not self._console.is_terminal or event.seed is None:
+            return
+        self._progress = Progress(
+            TextColumn("checking"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("cases, {task.fields[failures]} failing"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._progress.add_task("checking", total=event.planned, failures=0)
+        self._progress.start()
+
+    def _stop_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    # -- the user's own cases ------------------------------------------------------------------
+
+    def _given(self, event: CaseChecked) -> None:
+        out = self._console
+        out.print()
+        network = event.case.network
+        shape = ", ".join(map(str, network.widths))
+        out.print(
+            f"[bold]{escape(event.label)}[/bold]: widths {shape}; {event.case.rows} row"
+            f"{'' if event.case.rows == 1 else 's'}, {event.case.dtype}, output "
+            f"{network.output}, {network.reduction}; key {event.case.key}"
+        )
+        entries = [
+            (name if not index else f"{name}[{','.join(map(str, index))}]", float(value))
+            for name, array in event.reference.entries()
+            for index, value in np.ndenumerate(np.asarray(array))
+        ]
+        if len(entries) <= _SHOWN_ENTRIES:
+            named = (f"{'J' if n == 'J' else 'dJ/d' + n} = {v + 0.0:g}" for n, v in entries)
+            out.print(f"  reference: {', '.join(named)}")
+        for verdict in event.verdicts:
+            style = _STYLE.get(verdict.kind, "yellow")
+            line = f"  {verdict.framework} {verdict.formulation}: [{style}]{verdict.kind}[/{style}]"
+            if verdict.worst is not None and verdict.worst.error > 0:
+                worst = verdict.worst
+                line += (
+                    f"; largest error {worst.bounds:.3g} of its bound, {worst.ulps:.3g} ulp, "
+                    f"in {worst.name}"
+                )
+            elif verdict.worst is not None:
+                line += "; bit for bit the reference"
+            if verdict.precision is not None:
+                line += f"; {verdict.precision:.1f} bits"
+            if verdict.detail:
+                line += f"; {escape(verdict.detail)}"
+            out.print(line)
+
+    # -- after -----------------------------------------------------------------------------------
+
+    def _tables(self, event: RunFinished) -> None:
+        out = self._console
+        out.print()
+        out.print(self._verdict_table())
+        if self._tally.boundary:
+            out.print()
+            out.print(self._boundary_table())
+        self._failures()
+        out.print()
+        passed = event.exit_code is ExitCode.OK
+        word = "[bold green]passed[/bold green]" if passed else "[bold red]failed[/bold red]"
+        started = self._tally.started
+        out.print(f"{word}: {event.reason}")
+        generated = (
+            f"; seed {started.seed}, profile {started.profile}"
+            if started is not None and started.seed is not None
+            else ""
+        )
+        out.print(
+            f"{self._tally.cases:,} cases, {event.distinct:,} distinct, "
+            f"{event.seconds:.1f} s{generated}"
+        )
+        out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True)
+
+    def _verdict_table(self) -> Table:
+        tally = self._tally
+        present = {kind for kinds in tally.kinds.values() for kind in kinds}
+        shown = [kind for kind in Kind if kind in present or kind in (Kind.AGREES, Kind.DISAGREES)]
+        table = Table(title="Frameworks", title_justify="left")
+        table.add_column("framework")
+        table.add_column("cases")
+        for kind in shown:
+            table.add_column(str(kind), justify="right", style=_STYLE.get(kind, ""))
+        table.add_column("error/bound\nmedian, max", justify="right")
+        for state in tally.states():
+            if state.state != "available":
+                table.add_row(state.name, state.state, *[""] * (len(shown) + 1))
+                continue
+            parts = [(name, part) for name, part in tally.kinds if name == state.name]
+            for row, key in enumerate(sorted(parts, key=lambda key: -ord(key[1][0]))):
+                kinds = tally.kinds[key]
+                counts = [f"{kinds[kind]:,}" if kinds.get(kind) else "" for kind in shown]
+                spread = self._spread(state.name) if row == 0 else ""
+                table.add_row(state.name if row == 0 else "", key[1], *counts, spread)
+        return table
+
+    def _spread(self, framework: str) -> str:
+        whole = Spread()
+        for (name, _, _), spread in self._tally.spreads.items():
+            if name == framework:
+                whole.merge(spread)
+        return f"{whole.median:.2g}, {whole.largest:.3g}" if whole.total else ""
+
+    def _boundary_table(self) -> Table:
+        table = Table(
+            title="ReLU boundary: the derivative λ used where z is zero, or too near to tell",
+            title_justify="left",
+        )
+        for heading in ("framework", "gate", "λ"):
+            table.add_column(heading)
+        for heading in ("gates", "cases"):
+            table.add_column(heading, justify="right")
+        table.add_column("z at layer.unit.row")
+        table.add_column("in case")
+        last = ""
+        for key, line in sorted(self._tally.boundary.items()):
+            path = f"{key.framework} {key.formulation}"
+            place, case = "", ""
+            if line.example is not None:
+                case, gate = line.example
+                z = "0" if gate.pre_activation == 0 else float(gate.pre_activation).hex()
+                place = f"{z} at {gate.layer}.{gate.unit}.{gate.row}"
+            table.add_row(
+                path if path != last else "",
+                key.gate + (", other side" if key.flipped else ""),
+                key.slope,
+                f"{line.gates:,}",
+                f"{line.cases:,}",
+                place,
+                case,
+            )
+            last = path
+        return table
+
+    def _failures(self) -> None:
+        out = self._console
+        failing = [
+            event
+            for event in self._tally.kept
+            if event.part != "given" and any(verdict.kind in FAILING for verdict in event.verdicts)
+        ]
+        failing.sort(key=lambda event: not event.shrunk)
+        for event in failing[:_SHOWN_FAILURES]:
+            out.print()
+            form = "smallest form of a failing case" if event.shrunk else "failing case"
+            out.print(f"[bold]{form}[/bold] ({escape(event.label)}, key {event.case.key})")
+            for verdict in event.verdicts:
+                if verdict.kind not in FAILING:
+                    continue
+                out.print(
+                    f"  {verdict.framework} {verdict.formulation}, {verdict.mode}: "
+                    f"[bold red]{verdict.kind}[/bold red]. "
+                    f"{escape(verdict.detail or MEANING[verdict.kind])}"
+                )
+                worst = verdict.worst
+                if worst is not None:
+                    out.print(
+                        f"    {worst.name}: given {worst.given!r}, reference "
+                        f"{worst.reference!r}; off by {worst.bounds:.3g} bounds, "
+                        f"{worst.ulps:.3g} ulp"
+                        + (
+                            f"; first layer out of bounds: {verdict.first_layer}"
+                            if verdict.first_layer is not None
+                            else ""
+                        )
+                    )
+            text = json.dumps(case_to_json(event.case))
+            if len(text) <= 2000:
+                out.print(f"  case: {text}", markup=False, soft_wrap=True)
+        if len(failing) > _SHOWN_FAILURES:
+            out.print(f"  … and {len(failing) - _SHOWN_FAILURES} more in the report")
