@@ -69,7 +69,7 @@ class Spread:
         if not self.total:
             return 0.0
         position = int(np.searchsorted(np.cumsum(self.counts), (self.total + 1) // 2))
-        return float(min(_EDGES[position], 1.0))
+        return float(min(_EDGES[position], self.largest))
 
     def bins(self) -> list[tuple[float, int]]:
         """(upper edge, count) of every bin that is not empty; the last edge may be infinite."""
