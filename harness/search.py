@@ -72,15 +72,15 @@ def search(
             raise
 
     property_holds.__name__ = name  # part of the database key
-    run = hypothesis.seed(seed)(
-        hypothesis.settings(
-            settings,
-            max_examples=examples,
-            report_multiple_bugs=False,
-            verbosity=hypothesis.Verbosity.quiet,
-            print_blob=False,
-        )(hypothesis.given(strategy)(property_holds))
-    )
+    # `seed` takes the database away, so the settings that bring it back have to come after it.
+    seeded = hypothesis.seed(seed)(hypothesis.given(strategy)(property_holds))
+    run = hypothesis.settings(
+        settings,
+        max_examples=examples,
+        report_multiple_bugs=False,
+        verbosity=hypothesis.Verbosity.quiet,
+        print_blob=False,
+    )(seeded)
     try:
         run()
     except failure as error:
