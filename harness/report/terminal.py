@@ -163,39 +163,44 @@ class TerminalReport:
             else ""
         )
         out.print(
-            f"{self._tally.cases:,} cases, {event.distinct:,} distinct, "
+            f"{self._tally.cases:,} case{'' if self._tally.cases == 1 else 's'}, {event.distinct:,} distinct, "
             f"{event.seconds:.1f} s{generated}"
         )
         out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True)
 
     def _verdict_table(self) -> Table:
+        """Verdicts down, frameworks and the parts of the run across: this fits 80 columns."""
         tally = self._tally
-        present = {kind for kinds in tally.kinds.values() for kind in kinds}
-        shown = [kind for kind in Kind if kind in present or kind in (Kind.AGREES, Kind.DISAGREES)]
+        columns = [
+            (state, part)
+            for state in tally.states()
+            for part in ("smooth", "boundary", "given")
+            if (state.name, part) in tally.kinds
+        ]
         table = Table(title="Frameworks", title_justify="left")
-        table.add_column("framework")
-        table.add_column("cases")
-        for kind in shown:
-            table.add_column(str(kind), justify="right", style=_STYLE.get(kind, ""))
-        table.add_column("error/bound\nmedian, max", justify="right")
-        for state in tally.states():
-            if state.state != "available":
-                table.add_row(state.name, state.state, *[""] * (len(shown) + 1))
-                continue
-            parts = [(name, part) for name, part in tally.kinds if name == state.name]
-            for row, key in enumerate(sorted(parts, key=lambda key: -ord(key[1][0]))):
-                kinds = tally.kinds[key]
-                counts = [f"{kinds[kind]:,}" if kinds.get(kind) else "" for kind in shown]
-                spread = self._spread(state.name) if row == 0 else ""
-                table.add_row(state.name if row == 0 else "", key[1], *counts, spread)
+        table.add_column("verdict")
+        for state, part in columns:
+            table.add_column(f"{state.name}\n{part}", justify="right")
+        counts = [tally.kinds[state.name, part] for state, part in columns]
+        for kind in Kind:
+            if kind in (Kind.AGREES, Kind.DISAGREES) or any(kind in each for each in counts):
+                cells = [f"{each[kind]:,}" if each.get(kind) else "" for each in counts]
+                table.add_row(str(kind), *cells, style=_STYLE.get(kind, ""))
+        table.add_section()
+        for row, name in enumerate(("error / bound, median", "largest")):
+            spreads = [
+                self._spread(state.name)[row] if part != "boundary" else ""
+                for state, part in columns
+            ]
+            table.add_row(name, *spreads)
         return table
 
-    def _spread(self, framework: str) -> str:
+    def _spread(self, framework: str) -> tuple[str, str]:
         whole = Spread()
         for (name, _, _), spread in self._tally.spreads.items():
             if name == framework:
                 whole.merge(spread)
-        return f"{whole.median:.2g}, {whole.largest:.3g}" if whole.total else ""
+        return (f"{whole.median:.2g}", f"{whole.largest:.3g}") if whole.total else ("", "")
 
     def _boundary_table(self) -> Table:
         table = Table(

@@ -1,0 +1,296 @@
+"""The reports hold what happened: valid, whole, and readable in a log."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import faulty
+import jsonschema
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness.casefile import case_from_json
+from harness.crosscheck import Checker
+from harness.events import (
+    CaseChecked,
+    Event,
+    ExitCode,
+    FrameworkState,
+    RunFinished,
+    RunStarted,
+    StackChecked,
+)
+from harness.network import worked_example
+from harness.reference import gradients
+from harness.report import listening, open_sinks
+from harness.report.json_ import JsonReport
+from harness.report.summary import MarkdownSummary
+from harness.report.tally import Spread, Tally
+from harness.report.terminal import TerminalReport
+from harness.verdict import FAILING, Kind, Verdict
+
+STATES = (
+    FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
+    FrameworkState("absentee", "absent", detail="pip install absentee"),
+    FrameworkState("wreck", "broken", detail="ImportError: lib|so"),
+)
+
+
+def started(seed: int | None = 7) -> RunStarted:
+    return RunStarted(
+        "crosscheck run --seed 7", "quick", seed, ("float64",), STATES, {"python": "3"}, 100
+    )
+
+
+def run_of(*faults: faulty.Fault, end: ExitCode = ExitCode.DISAGREEMENT) -> list[Event]:
+    """Events of a run over the worked example and its kinks, one fault after the other."""
+    events: list[Event] = [started()]
+    for fault in faults:
+        checker = Checker([faulty.Faulty(fault)], events.append)
+        for change in ({}, {"x": 0.0}, {"w2": -1.0, "b2": 2.0}, {"x": float("nan")}):
+            checker.check_case(worked_example(**change), "smooth", "example")
+        if checker.failed:
+            checker.check_shrunk(worked_example(), "smooth", "example")
+    events.append(RunFinished(end, "at least one framework disagrees", 1.25, 4))
+    return events
+
+
+EVERYTHING = [faulty.correct, faulty.not_strict, faulty.doubled_loss]
+
+
+def every_verdict() -> list[Event]:
+    """A stream with a case for each verdict there is."""
+    case = worked_example(x=0.0)
+    events: list[Event] = [started()]
+    for kind in Kind:
+        events.append(
+            StackChecked(
+                "boundary",
+                (1, 1, 1),
+                1,
+                "float64",
+                1,
+                1,
+                {"faulty": {kind: 1}},
+                {"faulty": np.zeros(0)},
+            )
+        )
+        verdict = Verdict("faulty", "relu", "eager", kind, detail="[detail] | with a bar")
+        events.append(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
+    events.append(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, len(Kind)))
+    return events
+
+
+def written(folder: Path, events: Sequence[Event]) -> dict[str, Any]:
+    sink = JsonReport(folder)
+    for event in events:
+        sink.handle(event)
+    sink.close()
+    document: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return document
+
+
+def schema() -> Any:
+    return json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+
+
+def validate(document: Any) -> None:
+    jsonschema.Draft202012Validator(schema()).validate(document)
+
+
+def shown(events: Sequence[Event], **options: Any) -> str:
+    stream = io.StringIO()
+    sink = TerminalReport(Path("reports"), Console(file=stream, highlight=False, **options))
+    for event in events:
+        sink.handle(event)
+    sink.close()
+    return stream.getvalue()
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("events", [run_of(*EVERYTHING), every_verdict()], ids=["run", "verdicts"])
+def test_the_report_fits_its_schema(events: list[Event], tmp_path: Path) -> None:
+    validate(written(tmp_path, events))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("schema_version",), ("run", "exit_code"), ("relu_boundary", 0, "gates"), ("cases", 0, "key")],
+    ids=str,
+)
+def test_a_corrupted_report_does_not_fit(path: tuple[Any, ...], tmp_path: Path) -> None:
+    document = written(tmp_path, run_of(*EVERYTHING))
+    target: Any = document
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = "corrupted"
+    with pytest.raises(jsonschema.ValidationError):
+        validate(document)
+    del target[path[-1]]
+    with pytest.raises(jsonschema.ValidationError):
+        validate(document)
+
+
+def test_every_kept_case_can_be_checked_again_from_the_report(tmp_path: Path) -> None:
+    document = written(tmp_path, run_of(*EVERYTHING))
+    assert document["cases"]
+    for entry in document["cases"]:
+        case = case_from_json(entry["case"], origin="report")
+        assert case.key == entry["key"]
+
+
+def test_floats_are_exact_and_never_bare_nan(tmp_path: Path) -> None:
+    written(tmp_path, run_of(*EVERYTHING))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    third = {"hex": (1 / 3).hex(), "decimal": 1 / 3}
+    from harness.report.json_ import number
+
+    assert number(1 / 3) == third
+    assert number(float("nan")) == {"hex": "nan", "decimal": None}
+
+
+def test_the_same_events_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        written(tmp_path / name, run_of(*EVERYTHING))
+    assert (tmp_path / "a/report.json").read_bytes() == (tmp_path / "b/report.json").read_bytes()
+
+
+def test_a_case_is_counted_once_however_often_it_is_reported(tmp_path: Path) -> None:
+    document = written(tmp_path, run_of(faulty.doubled_loss))
+    assert document["run"]["cases"] == 4
+    (counts,) = (entry["counts"] for entry in document["verdicts"])
+    assert sum(counts.values()) == 4
+    assert document["run"]["failing_cases"] == counts["DISAGREES"]
+    assert sum(entry["shrunk"] for entry in document["cases"]) == 1
+
+
+def test_the_boundary_has_a_section_of_its_own(tmp_path: Path) -> None:
+    document = written(tmp_path, run_of(faulty.correct, faulty.not_strict))
+    lines = {(line["gate"], line["slope"]): line["gates"] for line in document["relu_boundary"]}
+    assert lines == {("kink", "0"): 2, ("kink", "1"): 2}
+    example = document["relu_boundary"][0]["example"]
+    assert example["pre_activation"] == {"hex": "0x0.0p+0", "decimal": 0.0}
+    assert example["case"] in {entry["key"] for entry in document["cases"]}
+
+
+def test_an_interrupted_run_leaves_a_valid_report(tmp_path: Path) -> None:
+    events = run_of(faulty.correct, end=ExitCode.INTERRUPTED)
+    document = written(tmp_path, events)
+    validate(document)
+    assert document["run"]["exit_code"] == 2
+
+
+def test_a_run_that_broke_off_leaves_the_old_report(tmp_path: Path) -> None:
+    written(tmp_path, run_of(faulty.correct))
+    before = (tmp_path / "report.json").read_bytes()
+    with pytest.raises(ZeroDivisionError), open_sinks(tmp_path) as emit:
+        emit(started(seed=None))
+        raise ZeroDivisionError
+    assert (tmp_path / "report.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_sinks_are_closed_when_the_run_raises() -> None:
+    class Spy:
+        closed = False
+
+        def handle(self, event: Event) -> None:
+            raise KeyError
+
+        def close(self) -> None:
+            self.closed = True
+
+    spy = Spy()
+    with pytest.raises(KeyError), listening([spy]) as emit:
+        emit(started())
+    assert spy.closed
+
+
+def test_a_log_has_no_control_characters_and_the_boundary_below_the_frameworks() -> None:
+    text = shown(run_of(*EVERYTHING))
+    assert "\x1b" not in text
+    assert "\r" not in text
+    frameworks, boundary = text.index("Frameworks"), text.index("ReLU boundary")
+    assert frameworks < boundary < text.index("smallest form of a failing case")
+    assert "absentee: absent; pip install absentee" in text
+    assert "wreck: broken; ImportError: lib|so" in text
+    assert "failed: at least one framework disagrees" in text
+    assert "seed 7" in text
+
+
+def test_a_terminal_gets_a_progress_display_that_goes_away() -> None:
+    text = shown(run_of(faulty.correct), force_terminal=True, width=100)
+    assert "checking" in text
+    assert "\x1b" in text
+    assert "checking" not in shown(run_of(faulty.correct))
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in shown(run_of(*EVERYTHING), force_terminal=True, width=100)
+
+
+def test_every_verdict_is_shown() -> None:
+    text = shown(every_verdict())
+    for kind in Kind:
+        if kind not in FAILING:
+            assert str(kind) in text
+    assert "[detail] | with a bar" in text
+
+
+def test_a_given_case_shows_every_framework_beside_the_reference() -> None:
+    events: list[Event] = [started(seed=None)]
+    Checker([faulty.Faulty(faulty.correct)], events.append).check_case(
+        worked_example(), "given", "my network"
+    )
+    events.append(RunFinished(ExitCode.OK, "every gradient is explained", 0.1, 1))
+    text = shown(events)
+    assert "dJ/dW2[0,0] = 4, dJ/db2[0] = 2, dJ/dW1[0,0] = 6, dJ/db1[0] = 6" in text
+    assert "faulty relu: AGREES; bit for bit the reference" in text
+
+
+def test_the_summary_names_failures_and_escapes_bars(tmp_path: Path) -> None:
+    sink = MarkdownSummary(tmp_path)
+    for event in run_of(*EVERYTHING):
+        sink.handle(event)
+    sink.close()
+    text = (tmp_path / "summary.md").read_text()
+    assert text.startswith("# Gradient cross-check: failed")
+    assert "## ReLU boundary" in text
+    assert "## Failures" in text
+    assert "(shrunk)" in text
+    assert "lib\\|so" in text
+    assert "Repeat it: `crosscheck run --seed 7`" in text
+
+
+def test_the_spread_knows_median_and_maximum() -> None:
+    spread = Spread()
+    spread.add(np.array([0.0, 0.1, 0.2, 0.3, 0.9]))
+    assert spread.total == 5
+    assert spread.largest == 0.9
+    assert 0.2 <= spread.median <= 0.2 * 2**0.25
+    spread.add(np.array([]))
+    assert spread.total == 5
+
+
+def test_failures_beyond_the_cap_are_counted_though_not_kept() -> None:
+    tally = Tally()
+    case = worked_example()
+    verdict = Verdict("faulty", "relu", "eager", Kind.DISAGREES)
+    for _ in range(100):
+        tally.add(CaseChecked("smooth", "", case, gradients(case), (verdict,)))
+    assert tally.failures == 100
+    assert 0 < len(tally.kept) < 100
