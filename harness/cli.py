@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import secrets
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.events import ExitCode, FrameworkState, RunStarted
 from harness.formats import format_of
 from harness.network import Case
@@ -60,14 +59,14 @@ def _complain(message: str) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gradient-crosscheck", prog_name="crosscheck")
 def cli() -> None:
-    r"""Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
+    """Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
 
     \b
     crosscheck run                          generated networks, all frameworks found
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
     crosscheck digits                       a trained network on real data
-    """
+    """  # noqa: D301  (click wants the control character)
 
 
 def _pairs(
@@ -174,7 +173,7 @@ def run(
     full_precision: bool,
     report: Path,
 ) -> int:
-    r"""Cross-check generated networks, or your own.
+    """Cross-check generated networks, or your own.
 
     \b
     Examples:
@@ -182,7 +181,7 @@ def run(
       crosscheck run --frameworks torch,jax --max-examples 2000 --seed 7
       crosscheck run --case worked-example
       crosscheck run --case my_network.json --formulation torch=clamp
-    """
+    """  # noqa: D301  (as above)
     from harness import crosscheck
     from harness.casefile import read_case
     from harness.profiles import profile as profile_of
@@ -200,34 +199,34 @@ def run(
     if seed is None:
         seed = secrets.randbits(32)
 
-    with _session(frameworks, formulations, modes, report) as session:
-        words = ["crosscheck", "run"]
+    session = _Session(frameworks, formulations, modes, report)
+    words = ["crosscheck", "run"]
+    if given:
+        words += [word for source in sources for word in ("--case", source)]
+    else:
+        words += ["--profile", profile_name, "--seed", str(seed), "--dtype", ",".join(dtypes)]
+        if max_examples is not None:
+            words += ["--max-examples", str(max_examples)]
+    started = RunStarted(
+        command=session.command(words),
+        profile="" if given else profile_name,
+        seed=None if given else seed,
+        dtypes=tuple(dict.fromkeys(case.dtype for _, case in cases)) if given else dtypes,
+        frameworks=session.states,
+        environment=crosscheck.environment(),
+        planned=len(cases) if given else profile.planned,
+    )
+
+    def work(checker: crosscheck.Checker) -> None:
         if given:
-            words += [word for source in sources for word in ("--case", source)]
+            crosscheck.check_given(checker, cases)
         else:
-            words += ["--profile", profile_name, "--seed", str(seed), "--dtype", ",".join(dtypes)]
-            if max_examples is not None:
-                words += ["--max-examples", str(max_examples)]
-        started = RunStarted(
-            command=session.command(words),
-            profile="" if given else profile_name,
-            seed=None if given else seed,
-            dtypes=tuple(dict.fromkeys(case.dtype for _, case in cases)) if given else dtypes,
-            frameworks=session.states,
-            environment=crosscheck.environment(),
-            planned=len(cases) if given else profile.planned,
-        )
+            crosscheck.check_generated(checker, profile, seed=seed, dtypes=dtypes)
 
-        def work(checker: crosscheck.Checker) -> None:
-            if given:
-                crosscheck.check_given(checker, cases)
-            else:
-                crosscheck.check_generated(checker, profile, seed=seed, dtypes=dtypes)
-
-        code = session.run(started, work, full_precision=full_precision)
-        if "worked-example" in sources:
-            session.show_worked_example()
-        return code
+    code = session.run(started, work, full_precision=full_precision)
+    if "worked-example" in sources:
+        session.show_worked_example()
+    return code
 
 
 @cli.command()
@@ -252,25 +251,25 @@ def digits(
     from harness.digits import train_digits
 
     format_of(dtype)
-    with _session(frameworks, formulations, modes, report) as session:
-        trained = train_digits(dtype=dtype, seed=seed)
-        case = trained.case
-        label = f"digits: {trained.accuracy:.1%} right after {trained.steps} steps"
-        words = ["crosscheck", "digits", "--seed", str(seed), "--dtype", dtype]
-        started = RunStarted(
-            command=session.command(words),
-            profile="",
-            seed=None,
-            dtypes=(dtype,),
-            frameworks=session.states,
-            environment=crosscheck.environment(),
-            planned=1,
-        )
-        return session.run(
-            started,
-            lambda checker: crosscheck.check_given(checker, [(label, case)]),
-            full_precision=full_precision,
-        )
+    session = _Session(frameworks, formulations, modes, report)
+    trained = train_digits(dtype=dtype, seed=seed)
+    case = trained.case
+    label = f"digits: {trained.accuracy:.1%} right after {trained.steps} steps"
+    words = ["crosscheck", "digits", "--seed", str(seed), "--dtype", dtype]
+    started = RunStarted(
+        command=session.command(words),
+        profile="",
+        seed=None,
+        dtypes=(dtype,),
+        frameworks=session.states,
+        environment=crosscheck.environment(),
+        planned=1,
+    )
+    return session.run(
+        started,
+        lambda checker: crosscheck.check_given(checker, [(label, case)]),
+        full_precision=full_precision,
+    )
 
 
 class _Session:
@@ -323,18 +322,6 @@ class _Session:
         from harness.report.worked import show
 
         show(self.frameworks)
-
-
-@contextlib.contextmanager
-def _session(
-    names: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    report: Path,
-) -> Iterator[_Session]:
-    if report.exists() and not report.is_dir():
-        raise UsageError(f"--report={str(report)!r}: is a file, wanted a folder")
-    yield _Session(names, formulations, modes, report)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,182 @@
+"""The command does what it says, and answers wrong usage with one line and exit code 4."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import main
+from harness.frameworks import registry
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def crosscheck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run the command in a folder of its own; gives exit code, output and complaints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_the_worked_example_agrees_everywhere_and_its_kinks_show_three_conventions(
+    crosscheck: Run,
+) -> None:
+    code, out, _ = crosscheck("run", "--case", "worked-example")
+    assert code == 0
+    for framework in ("torch", "tensorflow", "jax"):
+        assert f"{framework} relu: AGREES; bit for bit the reference" in out
+        assert out.count(f"{framework} relu: KINK") == 2
+
+    def values(table: int, source: str) -> list[str]:
+        lines = [line for line in out.splitlines() if source in line and line.startswith("│")]
+        return [cell.strip() for cell in lines[table].split("│")[2:-1]]
+
+    sources = ["(z >= 0)", "(z > 0)", "SymPy", "torch relu", "tensorflow relu", "jax relu"]
+    first = len([line for line in out.splitlines() if "torch relu" in line and "│" in line]) - 3
+    for source in sources:
+        offset = first if source.endswith("relu") else 0
+        assert values(offset, source) == ["4", "2", "6", "6"]
+    assert values(1, "(z >= 0)") == ["0", "-4", "0", "-12"]
+    assert values(1, "SymPy") == ["0", "-4", "0", "-6"]
+    assert values(first + 1, "torch relu") == ["0", "-4", "0", "0"]
+    assert values(2, "(z >= 0)") == ["-10", "-5", "5", "5"]
+    assert values(2, "SymPy") == ["-5", "-2.5", "2.5", "2.5"]
+    assert values(first + 2, "jax relu") == ["0", "0", "0", "0"]
+    assert Path("reports/latest/report.json").is_file()
+    assert Path("reports/latest/summary.md").is_file()
+
+
+def test_a_generated_run_reports_seed_profile_and_distinct_cases(crosscheck: Run) -> None:
+    arguments = ("--frameworks", "torch", "--max-examples", "30", "--dtype", "float32")
+    code, out, _ = crosscheck("run", *arguments, "--seed", "7", "--report", "here")
+    assert code == 0
+    assert "seed 7, profile default" in out
+    assert "distinct" in out
+    report = json.loads(Path("here/report.json").read_text())
+    assert report["run"]["seed"] == 7
+    assert report["run"]["cases"] == 30
+    assert report["run"]["distinct_cases"] <= 30
+    assert report["run"]["command"] == (
+        "crosscheck run --profile default --seed 7 --dtype float32 --max-examples 30 "
+        "--frameworks torch"
+    )
+
+
+def test_a_fresh_seed_is_drawn_and_told(crosscheck: Run) -> None:
+    seeds = set()
+    for _ in range(2):
+        crosscheck("run", "--frameworks", "torch", "--max-examples", "2", "--dtype", "float64")
+        seeds.add(json.loads(Path("reports/latest/report.json").read_text())["run"]["seed"])
+    assert len(seeds) == 2
+
+
+def test_a_formulation_shows_its_own_slope(crosscheck: Run) -> None:
+    code, out, _ = crosscheck(
+        "run", "--case", "worked-example", "--frameworks", "torch", "--formulation", "torch=clamp"
+    )
+    assert code == 0
+    boundary = out[out.index("ReLU boundary") : out.index("passed")]
+    cells = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in boundary.splitlines()
+        if "kink" in line
+    ]
+    assert [cell[:5] for cell in cells] == [["torch clamp", "kink", "1", "2", "2"]]
+
+
+def test_the_digits_agree_on_the_whole_data_set(crosscheck: Run) -> None:
+    code, out, _ = crosscheck("digits")
+    assert code == 0
+    assert "1797 rows" in out
+    for framework in ("torch", "tensorflow", "jax"):
+        assert f"{framework} relu: AGREES" in out
+
+
+BAD_USAGE = [
+    (("run", "--case", "none.json"), "none.json: no such file"),
+    (("run", "--frameworks", "tourch"), "did you mean 'torch'"),
+    (("run", "--frameworks", "torch,"), "wanted names separated by commas"),
+    (("run", "--dtype", "int8"), "dtype='int8'"),
+    (("run", "--profile", "nigthly"), "profile='nigthly'"),
+    (("run", "--seed", "-1"), "--seed"),
+    (("run", "--max-examples", "many"), "--max-examples"),
+    (("run", "--formulation", "torch"), "wanted FRAMEWORK=NAME"),
+    (("run", "--formulation", "torch=gelu"), "gelu"),
+    (("run", "--mode", "jax=quantum"), "quantum"),
+    (("run", "--frameworks", "jax", "--formulation", "torch=clamp"), "torch"),
+    (("run", "--report", "a-file"), "Directory 'a-file' is a file"),
+    (
+        (
+            "run",
+            "--frobnicate",
+        ),
+        "--frobnicate",
+    ),
+    (("digits", "--dtype", "int8"), "dtype='int8'"),
+    (("frobnicate",), "frobnicate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"), BAD_USAGE, ids=[" ".join(words) for words, _ in BAD_USAGE]
+)
+def test_wrong_usage_gets_one_line_and_exit_code_4(
+    arguments: tuple[str, ...], complaint: str, crosscheck: Run
+) -> None:
+    Path("a-file").write_text("")
+    code, out, err = crosscheck(*arguments)
+    assert code == 4
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("crosscheck: ")
+    assert complaint in err
+    assert not Path("reports").exists()
+
+
+def test_help_has_examples(crosscheck: Run) -> None:
+    code, out, _ = crosscheck("run", "--help")
+    assert code == 0
+    assert "crosscheck run --frameworks torch,jax --max-examples 2000 --seed 7" in out
+
+
+def test_a_broken_framework_fails_the_run(crosscheck: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = registry.known
+
+    def with_a_wreck() -> Any:
+        return {"torch": known()["torch"], "wreck": ImportError("no such symbol")}
+
+    monkeypatch.setattr(registry, "known", with_a_wreck)
+    code, out, _ = crosscheck("run", "--case", "worked-example")
+    assert code == 1
+    assert "wreck: broken; ImportError: no such symbol" in out
+    assert "broken: wreck" in out
+
+
+def test_without_any_framework_nothing_is_checked(
+    crosscheck: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "known", dict)
+    code, out, _ = crosscheck("run", "--max-examples", "2")
+    assert code == 5
+    assert "nothing checked" in out
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("crosscheck, version ")
