@@ -199,7 +199,7 @@ def run(
     if seed is None:
         seed = secrets.randbits(32)
 
-    session = _Session(frameworks, formulations, modes, report)
+    session = _Session(frameworks, formulations, modes, report, full_precision)
     words = ["crosscheck", "run"]
     if given:
         words += [word for source in sources for word in ("--case", source)]
@@ -223,7 +223,7 @@ def run(
         else:
             crosscheck.check_generated(checker, profile, seed=seed, dtypes=dtypes)
 
-    code = session.run(started, work, full_precision=full_precision)
+    code = session.run(started, work)
     if "worked-example" in sources:
         session.show_worked_example()
     return code
@@ -251,7 +251,7 @@ def digits(
     from harness.digits import train_digits
 
     format_of(dtype)
-    session = _Session(frameworks, formulations, modes, report)
+    session = _Session(frameworks, formulations, modes, report, full_precision)
     trained = train_digits(dtype=dtype, seed=seed)
     case = trained.case
     label = f"digits: {trained.accuracy:.1%} right after {trained.steps} steps"
@@ -268,7 +268,6 @@ def digits(
     return session.run(
         started,
         lambda checker: crosscheck.check_given(checker, [(label, case)]),
-        full_precision=full_precision,
     )
 
 
@@ -281,11 +280,13 @@ class _Session:
         formulations: Mapping[str, str],
         modes: Mapping[str, str],
         report: Path,
+        full_precision: bool,
     ) -> None:
         from harness.frameworks.registry import open_frameworks
 
         self.names, self.formulations, self.modes = names, formulations, modes
         self.report = report
+        self.full_precision = full_precision
         self.frameworks, states = open_frameworks(names, formulations, modes)
         self.states: tuple[FrameworkState, ...] = tuple(states)
 
@@ -297,6 +298,7 @@ class _Session:
         for option, pairs in (("--formulation", self.formulations), ("--mode", self.modes)):
             for name, choice in pairs.items():
                 parts += [option, f"{name}={choice}"]
+        parts += ["--full-precision"] * self.full_precision
         return shlex.join(parts)
 
     def run(self, started: RunStarted, work: Callable[[Any], None], *, full_precision: bool) -> int:
@@ -308,7 +310,7 @@ class _Session:
             return int(
                 crosscheck.run(
                     lambda emit: crosscheck.Checker(
-                        self.frameworks, emit, full_precision=full_precision
+                        self.frameworks, emit, full_precision=self.full_precision
                     ),
                     work,
                     started,

@@ -53,7 +53,8 @@ def run_of(*faults: faulty.Fault, end: ExitCode = ExitCode.DISAGREEMENT) -> list
     events: list[Event] = [started()]
     for fault in faults:
         checker = Checker([faulty.Faulty(fault)], events.append)
-        for change in ({}, {"x": 0.0}, {"w2": -1.0, "b2": 2.0}, {"x": float("nan")}):
+        changes: tuple[Any, ...] = ({}, {"x": 0.0}, {"w2": -1.0, "b2": 2.0}, {"x": float("nan")})
+        for change in changes:
             checker.check_case(worked_example(**change), "smooth", "example")
         if checker.failed:
             checker.check_shrunk(worked_example(), "smooth", "example")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from rich.console import Console
@@ -12,7 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harness.casefile import case_to_json
-from harness.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted, StackChecked
+from harness.events import (
+    CaseChecked,
+    Event,
+    ExitCode,
+    Part,
+    RunFinished,
+    RunStarted,
+    StackChecked,
+)
 from harness.report.tally import Spread, Tally
 from harness.verdict import FAILING, MEANING, Kind
 
@@ -174,7 +183,7 @@ class TerminalReport:
         columns = [
             (state, part)
             for state in tally.states()
-            for part in ("smooth", "boundary", "given")
+            for part in get_args(Part)
             if (state.name, part) in tally.kinds
         ]
         table = Table(title="Frameworks", title_justify="left")
