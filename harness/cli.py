@@ -301,7 +301,7 @@ class _Session:
         parts += ["--full-precision"] * self.full_precision
         return shlex.join(parts)
 
-    def run(self, started: RunStarted, work: Callable[[Any], None], *, full_precision: bool) -> int:
+    def run(self, started: RunStarted, work: Callable[[Any], None]) -> int:
         """Do ``work`` with every sink listening."""
         from harness import crosscheck
         from harness.report import open_sinks

@@ -171,8 +171,9 @@ class TerminalReport:
             if started is not None and started.seed is not None
             else ""
         )
+        plural = "" if self._tally.cases == 1 else "s"
         out.print(
-            f"{self._tally.cases:,} case{'' if self._tally.cases == 1 else 's'}, {event.distinct:,} distinct, "
+            f"{self._tally.cases:,} case{plural}, {event.distinct:,} distinct, "
             f"{event.seconds:.1f} s{generated}"
         )
         out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True)
