@@ -18,6 +18,10 @@ from harness.network import Case, Network
 from harness.reference import gradients
 
 
+SEEDS = (0, 5, 28, 46)
+"""All but the first lose hidden units at four times the learning rate, and then learn too little."""
+
+
 @cache
 def trained(seed: int = 0, dtype: str = "float32") -> TrainedDigits:
     return train_digits(seed=seed, dtype=dtype)
@@ -32,7 +36,7 @@ def outputs(case: Case) -> Any:
     return np.maximum(case.x @ first.T + b1, 0.0) @ second.T + b2
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_network_learns_the_digits_from_any_seed(seed: int) -> None:
     assert trained(seed).accuracy >= 0.95
 
@@ -80,7 +84,7 @@ def test_the_dtype_rounds_the_trained_network_and_changes_nothing_else(dtype: st
 
 
 def test_another_seed_is_another_network() -> None:
-    assert len({trained(seed).case.key for seed in range(4)}) == 4
+    assert len({trained(seed).case.key for seed in SEEDS}) == len(SEEDS)
 
 
 def test_the_network_does_not_depend_on_the_process_or_its_threads() -> None:
