@@ -78,6 +78,7 @@ def search(
         settings,
         max_examples=examples,
         report_multiple_bugs=False,
+        phases=[hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink],
         verbosity=hypothesis.Verbosity.quiet,
         print_blob=False,
     )(seeded)

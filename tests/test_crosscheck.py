@@ -27,6 +27,7 @@ from harness.profiles import Profile
 from harness.verdict import Kind
 
 SHORT = Profile("short", smooth_examples=60, boundary_examples=60, stacks=2, stack_size=50)
+SMOOTH = Profile("smooth", smooth_examples=40, boundary_examples=0, stacks=1, stack_size=40)
 STARTED = RunStarted("crosscheck run", "short", 1, ("float64",), (), {})
 
 
@@ -64,7 +65,7 @@ def complexity(case: Case) -> int:
 
 @pytest.mark.parametrize("name", faulty.FAULTS)
 def test_a_planted_fault_fails_the_run_and_is_shrunk(name: str) -> None:
-    checker, events = checked(faulty.Faulty(faulty.FAULTS[name]))
+    checker, events = checked(faulty.Faulty(faulty.FAULTS[name]), profile=SMOOTH)
     assert checker.failed
     assert kinds(events)[Kind.DISAGREES] >= 1
     smallest = shrunk(events)

@@ -275,6 +275,17 @@ def test_a_stack_gets_the_verdicts_of_its_cases(dtype: str) -> None:
     assert agrees.any()
 
 
+def test_a_sum_that_just_does_not_fit_is_not_taken_for_exact() -> None:
+    # z = -2·2^-52 - 4 needs 54 bits. Its terms are exact, and the rounded sum of their
+    # magnitudes is 4, which does fit; a framework's z is -4, and that is right.
+    v = 2.0**-52
+    case = Case.of([[[-2.0]]], [[-4.0]], [[v]], [[-2.0]], output="identity")
+    given = Gradients(
+        np.array(2.0), (np.array([[-2.0 * v]]),), (np.array([-2.0]),), np.array([[4.0]])
+    )
+    assert judge(case, given).kind is Kind.AGREES
+
+
 def test_a_verdict_is_reproduced_bit_for_bit() -> None:
     case = Case.of(
         [np.arange(6).reshape(3, 2) - 2.0, np.ones((1, 3))],

@@ -368,7 +368,10 @@ class Enclosure:
             & (self.lost_by_reading == 0)
             & (other.lost_by_reading == 0)
             & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
-            & (np.abs(_high(c)) <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision)))
+            & (
+                _up(np.abs(_high(c)), 2)
+                <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+            )
         )
         exact |= (self.reach == 0) & (other.reach == 0)
         r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
@@ -530,7 +533,9 @@ class OpenSum(Enclosure):
         grain = np.clip(self.least_grain, -1100, 900)
         precision = int(np.floor(self.model.precision))
         with np.errstate(under="ignore"):
-            fits = self.total <= np.ldexp(1.0, np.minimum(grain + precision, 1023))
+            # M itself is a rounded sum: 4 + 2^-51 must not pass for 4.
+            magnitude = _up(self.total, self.depth + 2)
+            fits = magnitude <= np.ldexp(1.0, np.minimum(grain + precision, 1023))
             fine = np.ldexp(1.0, grain) >= self.model.least
         nothing = (self.products + self.addends) == 0
         return (self.all_exact & (self.flushed == 0) & fits & fine) | nothing
