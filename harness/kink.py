@@ -48,8 +48,8 @@ class Explanation:
 
     Attributes:
         slopes: (layer, row, unit) of each open gate to λ; ``None`` where the gate has no
-            effect because the upstream cotangent is zero, and where it could not be told
-            which slope was used (``unique`` is then False).
+            effect because the upstream cotangent is zero, or none beyond rounding, and
+            where it could not be told which slope was used (``unique`` is then False).
         gradients: The gradient on enclosures with these slopes.
         unique: Whether these very slopes give the gradient; False when it lies within the
             bounds for all slopes that its entries leave, but none were singled out.
@@ -80,7 +80,8 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
         slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
         if slopes is None:
             return search.by_intervals()
-        return Explanation(slopes, enclosed.gradients(_gates(enclosed, slopes)))
+        told = {at: None if at in search.untold else slope for at, slope in slopes.items()}
+        return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
 
 
 def _contains(enclosure: Gradients, given: Gradients) -> bool:
@@ -106,6 +107,7 @@ class _Search:
         self.enclosed = enclosed
         self.given = given
         self.budget = BUDGET
+        self.untold: set[tuple[int, int, int]] = set()  # gates whose slope hardly matters
         self.rows_of: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for gate in enclosed.open_gates:
             self.rows_of[gate.layer][gate.unit].append(gate.row)
@@ -177,6 +179,8 @@ class _Search:
         slopes: dict[tuple[int, int, int], float | None] = {
             (layer, row, unit): None for row in rows
         }
+        if len(heard) == 1 and reader.interval(heard[0]) == (0.0, 1.0):
+            self.untold.add((layer, heard[0], unit))
         for option in dict.fromkeys(reader.readings(heard)):
             if reader.fits(heard, option):
                 yield slopes | {

@@ -93,8 +93,8 @@ class GateReading:
         gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
         pre_activation: The exact pre-activation rounded to float64; 0.0 at a kink.
         slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
-            where it had no effect on the gradient (the upstream cotangent is zero) or where
-            no slope explains the gradient.
+            where it has no effect on the gradient (the upstream cotangent is zero), or none
+            that rounding could not hide.
         flipped: An undecided gate at which the framework took the side opposite to the
             exact sign.
     """

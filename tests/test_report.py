@@ -17,6 +17,7 @@ from rich.console import Console
 
 from harness.casefile import case_from_json
 from harness.crosscheck import Checker
+from harness.errors import UsageError
 from harness.events import (
     CaseChecked,
     Event,
@@ -33,7 +34,7 @@ from harness.report.json_ import JsonReport
 from harness.report.summary import MarkdownSummary
 from harness.report.tally import Spread, Tally
 from harness.report.terminal import TerminalReport
-from harness.verdict import FAILING, Kind, Verdict
+from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
@@ -197,9 +198,14 @@ def test_an_interrupted_run_leaves_a_valid_report(tmp_path: Path) -> None:
 def test_a_run_that_broke_off_leaves_the_old_report(tmp_path: Path) -> None:
     written(tmp_path, run_of(faulty.correct))
     before = (tmp_path / "report.json").read_bytes()
-    with pytest.raises(ZeroDivisionError), open_sinks(tmp_path) as emit:
-        emit(started(seed=None))
-        raise ZeroDivisionError
+
+    def break_off() -> None:
+        with open_sinks(tmp_path) as emit:
+            emit(started(seed=None))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
     assert (tmp_path / "report.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
@@ -295,3 +301,98 @@ def test_failures_beyond_the_cap_are_counted_though_not_kept() -> None:
         tally.add(CaseChecked("smooth", "", case, gradients(case), (verdict,)))
     assert tally.failures == 100
     assert 0 < len(tally.kept) < 100
+
+
+def checked(kinds: dict[str, Kind], *, number: int = 1, shrunk: bool = False) -> CaseChecked:
+    case = worked_example(x=float(number))
+    verdicts = tuple(Verdict(name, "relu", "eager", kind) for name, kind in kinds.items())
+    return CaseChecked("smooth", "by hand", case, gradients(case), verdicts, shrunk)
+
+
+def test_a_framework_that_always_fails_does_not_hide_another(tmp_path: Path) -> None:
+    events: list[Event] = [started()]
+    events += [checked({"loud": Kind.CRASHED, "quiet": Kind.AGREES}, number=n) for n in range(50)]
+    events.append(checked({"loud": Kind.CRASHED, "quiet": Kind.DISAGREES}, number=50))
+    events.append(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, 51))
+    document = written(tmp_path, events)
+    validate(document)
+    kept = [v for entry in document["cases"] for v in entry["verdicts"]]
+    assert any(v["framework"] == "quiet" and v["verdict"] == "DISAGREES" for v in kept)
+    assert document["run"]["cases_not_kept"] == 51 - len(document["cases"]) > 0
+
+
+def test_slopes_of_every_size_stay_one_line_and_a_few_examples() -> None:
+    tally = Tally()
+    case = worked_example(x=0.0)
+    for slope in np.linspace(0.01, 0.49, 500):
+        reading = GateReading(1, 0, 0, GateClass.KINK, 0.0, float(slope))
+        verdict = Verdict("faulty", "relu", "eager", Kind.KINK, gates=(reading,))
+        tally.add(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
+    ((key, line),) = tally.boundary.items()
+    assert (key.slope, line.gates) == ("other", 500)
+    assert len(tally.kept) + tally.dropped == 500
+    assert len(tally.kept) < 10
+
+
+def test_reduced_precision_that_fails_the_run_is_shown_as_its_failure(tmp_path: Path) -> None:
+    events: list[Event] = [started(), checked({"faulty": Kind.REDUCED}, shrunk=True)]
+    events.append(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, 1))
+    assert "faulty relu, eager: REDUCED" in shown(events)
+    sink = MarkdownSummary(tmp_path)
+    for event in events:
+        sink.handle(event)
+    sink.close()
+    assert "faulty relu: REDUCED" in (tmp_path / "summary.md").read_text()
+
+
+def test_brackets_in_a_reason_or_a_folder_are_not_read_as_markup() -> None:
+    stream = io.StringIO()
+    sink = TerminalReport(Path("out[x]"), Console(file=stream, highlight=False))
+    sink.handle(started())
+    sink.handle(RunFinished(ExitCode.DISAGREEMENT, "broken: a[/b]", 0.5, 0))
+    assert "failed: broken: a[/b]" in stream.getvalue()
+    assert str(Path("out[x]") / "report.json") in stream.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "log"])
+def test_no_pre_activation_and_no_key_is_cut_off_at_80_columns(terminal: bool) -> None:
+    case, z = worked_example(x=0.0), -float.fromhex("0x1.199999999999ap-1022")
+    reading = GateReading(4, 15, 15, GateClass.UNDECIDED, z, None, flipped=True)
+    verdict = Verdict("tensorflow", "relu", "eager", Kind.UNDECIDED, gates=(reading,))
+    events: list[Event] = [started()]
+    events.append(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
+    events.append(RunFinished(ExitCode.OK, "as asked", 0.5, 1))
+    text = shown(events, width=80, force_terminal=terminal, color_system=None)
+    assert z.hex() in text
+    assert case.key in text
+    boundary = text[text.index("ReLU boundary") :]
+    assert all(word in boundary for word in ("tensorflow", "undecided,", "no effect", "gates"))
+    if terminal:
+        assert max(map(len, boundary.splitlines())) <= 80
+
+
+def test_a_message_with_a_tag_survives_on_the_page(tmp_path: Path) -> None:
+    case = worked_example()
+    verdict = Verdict("faulty", "relu", "eager", Kind.CRASHED, detail="TypeError: <class 'int'>")
+    sink = MarkdownSummary(tmp_path)
+    sink.handle(started())
+    sink.handle(CaseChecked("smooth", "by hand", case, gradients(case), (verdict,)))
+    sink.handle(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, 1))
+    sink.close()
+    assert "TypeError: &lt;class 'int'&gt;" in (tmp_path / "summary.md").read_text()
+
+
+def test_a_report_that_fails_half_way_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, run_of(faulty.correct))
+    before = (tmp_path / "report.json").read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(UsageError, match="cannot be written"):
+        written(tmp_path, run_of(faulty.doubled_loss))
+    assert (tmp_path / "report.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

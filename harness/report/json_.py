@@ -71,6 +71,7 @@ def document(tally: Tally) -> dict[str, Any]:
             "cases": tally.cases,
             "distinct_cases": finished.distinct,
             "failing_cases": tally.failures,
+            "cases_not_kept": tally.dropped,
         },
         "frameworks": [
             {

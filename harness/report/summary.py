@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event, ExitCode
-from harness.report.tally import Tally
-from harness.verdict import FAILING, MEANING, Kind
+from harness.report.tally import Tally, failing_verdicts
+from harness.verdict import MEANING, Kind
 
 __all__ = ["MarkdownSummary", "markdown"]
 
@@ -90,9 +91,7 @@ def _lines(tally: Tally) -> Iterator[str]:
                 for key, line in sorted(tally.boundary.items())
             ],
         )
-    failing = [
-        event for event in tally.kept if any(verdict.kind in FAILING for verdict in event.verdicts)
-    ]
+    failing = [event for event in tally.kept if failing_verdicts(event)]
     # The smallest forms first: they are what a person reads.
     failing.sort(key=lambda event: not event.shrunk)
     if failing:
@@ -115,9 +114,7 @@ def _all_kinds(tally: Tally, framework: str) -> list[tuple[Kind, int]]:
 def _failure(event: CaseChecked) -> Iterator[str]:
     yield f"### `{event.case.key}`, {event.label}{' (shrunk)' if event.shrunk else ''}"
     yield ""
-    for verdict in event.verdicts:
-        if verdict.kind not in FAILING:
-            continue
+    for verdict in failing_verdicts(event):
         line = f"- **{verdict.framework} {verdict.formulation}: {verdict.kind}.** "
         worst = verdict.worst
         if worst is not None:
@@ -125,7 +122,8 @@ def _failure(event: CaseChecked) -> Iterator[str]:
                 f"{worst.name} is {worst.given!r}, the reference {worst.reference!r}, "
                 f"the bound {worst.bound:.3g}. "
             )
-        yield line + (verdict.detail or MEANING[verdict.kind])
+        # A library's message is full of "<class …>", which a page would swallow as a tag.
+        yield line + html.escape(verdict.detail or MEANING[verdict.kind], quote=False)
     yield ""
     text = json.dumps(case_to_json(event.case))
     if len(text) <= 4000:
@@ -136,5 +134,9 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
     yield "| " + " | ".join(heading) + " |"
     yield "|" + "---|" * len(heading)
     for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        yield (
+            "| "
+            + " | ".join(html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
+            + " |"
+        )
     yield ""

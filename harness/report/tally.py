@@ -19,19 +19,36 @@ from harness.events import (
 )
 from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
 
-__all__ = ["Boundary", "BoundaryKey", "Spread", "Tally", "slope_name"]
+__all__ = ["Boundary", "BoundaryKey", "Spread", "Tally", "failing_verdicts", "slope_name"]
 
 _KEPT_FAILURES = 20
+"""Failing cases that are kept, for each framework: one that fails always hides no other."""
 _KEPT_EXAMPLES = 2
 
 _EDGES = np.concatenate([[0.0], np.exp2(np.arange(-80, 1) / 4.0), [np.inf]])
 
 
 def slope_name(reading: GateReading) -> str:
-    """λ for a table: a convention by its usual name, another number as such."""
+    """λ for a table: a convention by its usual name, every other number as one class.
+
+    One class, because λ read off a gradient is any float: a line for each would grow with the
+    run. The number itself is in the example and in the kept cases.
+    """
     if reading.slope is None:
         return "no effect"
-    return {0.0: "0", 0.5: "1/2", 1.0: "1"}.get(reading.slope, f"{reading.slope:.4g}")
+    return {0.0: "0", 0.5: "1/2", 1.0: "1"}.get(reading.slope, "other")
+
+
+def failing_verdicts(event: CaseChecked) -> tuple[Verdict, ...]:
+    """The verdicts of ``event`` for which the run fails.
+
+    A shrunk case fails by definition. Where nothing else in it does, full precision was asked
+    for and REDUCED is the failure.
+    """
+    failing = tuple(verdict for verdict in event.verdicts if verdict.kind in FAILING)
+    if event.shrunk and not failing:
+        return tuple(verdict for verdict in event.verdicts if verdict.kind is Kind.REDUCED)
+    return failing
 
 
 class Spread:
@@ -110,6 +127,7 @@ class Tally:
         kept: Cases worth showing: the user's own, failures, and a few examples of each line
             of the boundary table and of each other verdict.
         failures: How many failing cases there were, shrunk ones not counted.
+        dropped: How many checked cases were handed in one by one and are not in ``kept``.
         cases: How many cases were checked.
     """
 
@@ -122,6 +140,7 @@ class Tally:
     boundary: dict[BoundaryKey, Boundary] = field(default_factory=lambda: defaultdict(Boundary))
     kept: list[CaseChecked] = field(default_factory=list)
     failures: int = 0
+    dropped: int = 0
     cases: int = 0
     _examples: dict[object, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -153,6 +172,8 @@ class Tally:
                 self._add_gates(event, verdict)
         if self._is_worth_keeping(event, failing):
             self.kept.append(event)
+        else:
+            self.dropped += 1
 
     def _add_gates(self, event: CaseChecked, verdict: Verdict) -> None:
         seen = set()
@@ -176,7 +197,9 @@ class Tally:
         if event.part == "given" or event.shrunk:
             return True
         if failing:
-            return self._take("failing", _KEPT_FAILURES)
+            names = {v.framework for v in event.verdicts if v.kind in FAILING}
+            taken = [self._take(("failing", name), _KEPT_FAILURES) for name in sorted(names)]
+            return any(taken)
         classes = {
             (verdict.framework, verdict.kind, reading.gate, slope_name(reading), reading.flipped)
             for verdict in event.verdicts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,13 +23,15 @@ from harness.events import (
     RunStarted,
     StackChecked,
 )
-from harness.report.tally import Spread, Tally
-from harness.verdict import FAILING, MEANING, Kind
+from harness.report.tally import Spread, Tally, failing_verdicts
+from harness.verdict import MEANING, Kind
 
 __all__ = ["TerminalReport"]
 
 _SHOWN_ENTRIES = 20
 _SHOWN_FAILURES = 3
+_WIDE = 130
+"""Columns that every table fits in, with the longest float64 pre-activation and a case key."""
 _STYLE = {
     Kind.AGREES: "green",
     Kind.DISAGREES: "bold red",
@@ -52,7 +55,7 @@ class TerminalReport:
         self._console = console or Console(highlight=False)
         if not self._console.is_terminal:
             # A log has no width of its own; tables should not be folded at a guess of it.
-            self._console.width = max(self._console.width, 120)
+            self._console.width = max(self._console.width, _WIDE)
         self._folder = folder
         self._tally = Tally()
         self._progress: Progress | None = None
@@ -165,7 +168,7 @@ class TerminalReport:
         passed = event.exit_code is ExitCode.OK
         word = "[bold green]passed[/bold green]" if passed else "[bold red]failed[/bold red]"
         started = self._tally.started
-        out.print(f"{word}: {event.reason}")
+        out.print(f"{word}: {escape(event.reason)}")
         generated = (
             f"; seed {started.seed}, profile {started.profile}"
             if started is not None and started.seed is not None
@@ -176,7 +179,7 @@ class TerminalReport:
             f"{self._tally.cases:,} case{plural}, {event.distinct:,} distinct, "
             f"{event.seconds:.1f} s{generated}"
         )
-        out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True)
+        out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True, markup=False)
 
     def _verdict_table(self) -> Table:
         """Verdicts down, frameworks and the parts of the run across: this fits 80 columns."""
@@ -221,8 +224,16 @@ class TerminalReport:
             table.add_column(heading)
         for heading in ("gates", "cases"):
             table.add_column(heading, justify="right")
-        table.add_column("z at layer.unit.row")
-        table.add_column("in case")
+        # Cut off, neither a pre-activation nor a key is of use: on a narrow terminal they stand
+        # below each other.
+        narrow = self._console.width < _WIDE
+        if narrow:
+            table.box = SIMPLE_HEAD
+            table.padding = (0, 1, 0, 0)
+            table.add_column("z at layer.unit.row\nin case", no_wrap=True)
+        else:
+            table.add_column("z at layer.unit.row", no_wrap=True)
+            table.add_column("in case", no_wrap=True)
         last = ""
         for key, line in sorted(self._tally.boundary.items()):
             path = f"{key.framework} {key.formulation}"
@@ -230,15 +241,15 @@ class TerminalReport:
             if line.example is not None:
                 case, gate = line.example
                 z = "0" if gate.pre_activation == 0 else float(gate.pre_activation).hex()
-                place = f"{z} at {gate.layer}.{gate.unit}.{gate.row}"
+                place = f"{gate.layer}.{gate.unit}.{gate.row}"
+                place = f"{z}\nat {place}\nin {case}" if narrow else f"{z} at {place}"
             table.add_row(
                 path if path != last else "",
                 key.gate + (", other side" if key.flipped else ""),
                 key.slope,
                 f"{line.gates:,}",
                 f"{line.cases:,}",
-                place,
-                case,
+                *((place,) if narrow else (place, case)),
             )
             last = path
         return table
@@ -246,18 +257,14 @@ class TerminalReport:
     def _failures(self) -> None:
         out = self._console
         failing = [
-            event
-            for event in self._tally.kept
-            if event.part != "given" and any(verdict.kind in FAILING for verdict in event.verdicts)
+            event for event in self._tally.kept if event.part != "given" and failing_verdicts(event)
         ]
         failing.sort(key=lambda event: not event.shrunk)
         for event in failing[:_SHOWN_FAILURES]:
             out.print()
             form = "smallest form of a failing case" if event.shrunk else "failing case"
             out.print(f"[bold]{form}[/bold] ({escape(event.label)}, key {event.case.key})")
-            for verdict in event.verdicts:
-                if verdict.kind not in FAILING:
-                    continue
+            for verdict in failing_verdicts(event):
                 out.print(
                     f"  {verdict.framework} {verdict.formulation}, {verdict.mode}: "
                     f"[bold red]{verdict.kind}[/bold red]. "
