@@ -1,4 +1,4 @@
-"""A case survives every kind of file bit for bit, and a file that is none is named and explained."""
+"""A case survives every kind of file bit for bit, and a file that is none is explained."""
 
 from __future__ import annotations
 

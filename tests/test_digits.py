@@ -17,9 +17,8 @@ from harness.formats import FORMATS
 from harness.network import Case, Network
 from harness.reference import gradients
 
-
 SEEDS = (0, 5, 28, 46)
-"""All but the first lose hidden units at four times the learning rate, and then learn too little."""
+"""All but the first lose hidden units at four times the learning rate and learn too little."""
 
 
 @cache

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.frameworks.registry import open_frameworks, state_of
 
 from harness.compare import Judge
 from harness.formats import format_of
 from harness.frameworks.base import Framework
+from harness.frameworks.registry import open_frameworks, state_of
 from harness.network import Case, worked_example
 from harness.verdict import GateClass, Kind, Verdict
 

@@ -1,1 +1,1 @@
-"""Adapters: one module for each library, imported only when the library is asked for."""
+"""The frameworks under test: what an adapter offers, the three adapters, and their registry."""

@@ -1,121 +1,157 @@
-"""The adapter of `jax.grad`."""
+"""JAX's `jax.grad` as a framework under test."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
+from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["JaxFramework"]
 
 
-def _relus(jax: Any) -> dict[str, Callable[[Any], Any]]:
-    jnp = jax.numpy
-    return {
-        "relu": jax.nn.relu,
-        "maximum": lambda z: jnp.maximum(z, 0),
-        "maximum_swapped": lambda z: jnp.maximum(0, z),
-        "where": lambda z: jnp.where(z > 0, z, 0),
-        "where_ge": lambda z: jnp.where(z >= 0, z, 0),
-        "clip": lambda z: jnp.clip(z, min=0),
-        "abs": lambda z: (z + jnp.abs(z)) / 2,
-    }
-
-
 class JaxFramework(Framework):
-    """`jax.value_and_grad` of the loss, compiled by default, as JAX is meant to be used.
+    """`jax.value_and_grad`, on the CPU.
 
-    JAX computes in float32 unless 64-bit numbers are switched on, which is a global setting. It
-    is switched on here for the duration of each call only (`jax.enable_x64`, thread-local), so
-    that a process that uses JAX for other things is not affected.
+    JAX computes in 64 bits only where its switch ``jax_enable_x64`` is on, and turns float64
+    into float32 without a word where it is off. The switch is part of a user's global state
+    and of the keys of JAX's caches. So it is turned on here with a context manager, which
+    holds for this thread and for the length of one call.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing JAX raises.
     """
 
     name: ClassVar[str] = "jax"
     module: ClassVar[str] = "jax"
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
-    formulations: ClassVar[Mapping[str, str]] = {
-        "relu": "jax.nn.relu(z)",
-        "maximum": "jnp.maximum(z, 0)",
-        "maximum_swapped": "jnp.maximum(0, z)",
-        "where": "jnp.where(z > 0, z, 0)",
-        "where_ge": "jnp.where(z >= 0, z, 0)",
-        "clip": "jnp.clip(z, min=0)",
-        "abs": "(z + jnp.abs(z)) / 2",
-    }
-    modes: ClassVar[Mapping[str, str]] = {
-        "jit": "jax.jit(jax.value_and_grad(loss))",
-        "eager": "jax.value_and_grad(loss), operation by operation",
-    }
+    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "relu": "jax.nn.relu(z)",
+            "maximum": "jnp.maximum(z, 0)",
+            "maximum_swapped": "jnp.maximum(0, z)",
+            "where": "jnp.where(z > 0, z, 0)",
+            "where_ge": "jnp.where(z >= 0, z, 0)",
+            "clip": "jnp.clip(z, 0)",
+            "abs": "(z + jnp.abs(z)) / 2",
+        }
+    )
+    modes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "jit": "jax.jit(jax.value_and_grad(J))",
+            "eager": "jax.value_and_grad(J)",
+        }
+    )
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
-        import jax
-        import jax.experimental
-        import jax.numpy
-
-        self._jax = jax
-        # Older releases have the switch under jax.experimental.
-        place = jax if hasattr(jax, "enable_x64") else jax.experimental
-        self._x64: Any = place.enable_x64
-        self._relu = _relus(jax)[self.formulation]
-        self._compiled: dict[Network, Callable[..., Any]] = {}
+        self._jax: Any = importlib.import_module("jax")
+        self._jnp: Any = importlib.import_module("jax.numpy")
+        self._cpu = self._jax.local_devices(backend="cpu")[0]
+        # The line that people are shown is the line that runs. It is one of our own constants.
+        source = self.formulations[self.formulation]
+        names = {"jax": self._jax, "jnp": self._jnp}
+        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", names)
+        self._differentiate: Callable[..., Any] = self._jax.value_and_grad(
+            self._sum_and_losses, argnums=(1, 2, 3), has_aux=True
+        )
+        if self.mode == "jit":
+            # One compiled function for each network; JAX adds one for each shape and dtype.
+            self._differentiate = self._jax.jit(self._differentiate, static_argnums=0)
 
     def gradients(self, case: Case) -> Gradients:
-        """See `Framework.gradients`."""
-        with self._x64(True):
-            weights = [self._convert(weight, case.dtype) for weight in case.weights]
-            biases = [
-                None if bias is None else self._convert(bias, case.dtype) for bias in case.biases
-            ]
-            x, y = self._convert(case.x, case.dtype), self._convert(case.y, case.dtype)
-            (_, loss), found = self._function(case.network)(weights, biases, x, y)
-            of_weights, of_biases, of_x = found
+        """Loss and gradients of ``case`` by JAX; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: JAX has not implemented an operation for this dtype.
+            HarnessError: JAX returned another dtype than the case's.
+        """
+        dtype = case.dtype
+
+        def home(array: Any) -> Array:
+            return self.fetch(array, dtype)
+
+        with self._x64():
+            weights = [self.send(weight, dtype) for weight in case.weights]
+            biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
+            x, y = self.send(case.x, dtype), self.send(case.y, dtype)
+            try:
+                (_, losses), found = self._differentiate(case.network, weights, biases, x, y)
+            except NotImplementedError as error:
+                raise UnsupportedError(f"jax, {dtype}: {' '.join(str(error).split())}") from error
             return Gradients(
-                self._numpy(loss, case.dtype),
-                tuple(self._numpy(weight, case.dtype) for weight in of_weights),
-                tuple(
-                    None if bias is None else self._numpy(bias, case.dtype) for bias in of_biases
-                ),
-                self._numpy(of_x, case.dtype),
+                home(losses),
+                tuple(home(weight) for weight in found[0]),
+                tuple(None if bias is None else home(bias) for bias in found[1]),
+                home(found[2]),
             )
 
-    def _function(self, network: Network) -> Callable[..., Any]:
-        """Loss and gradients of one kind of network, compiled if the mode says so."""
-        if network not in self._compiled:
+    def _x64(self) -> AbstractContextManager[Any]:
+        """The 64-bit switch, on inside a with statement; its old place is before JAX 0.8."""
+        if hasattr(self._jax, "enable_x64"):
+            switch = self._jax.enable_x64
+        else:
+            switch = importlib.import_module("jax.experimental").enable_x64
+        manager: AbstractContextManager[Any] = switch(True)
+        return manager
 
-            def loss(weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any) -> Any:
-                return self._loss(network, weights, biases, x, y)
-
-            run = self._jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True)
-            self._compiled[network] = self._jax.jit(run) if self.mode == "jit" else run
-        return self._compiled[network]
-
-    def _loss(
+    def _sum_and_losses(
         self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
-    ) -> Any:
-        """The sum of the losses of all cases, and the losses themselves."""
-        a = x
+    ) -> tuple[Any, Any]:
+        """``Σ J`` and, for each case of a stack, ``J``.
+
+        Each case has its own arrays, so the gradient of the sum holds the gradient of each.
+        """
+        jnp = self._jnp
+        activation = x
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-            z = a @ weight.swapaxes(-1, -2)
+            z = activation @ jnp.swapaxes(weight, -1, -2)
             if bias is not None:
                 z = z + bias[..., None, :]
-            a = self._relu(z) if network.has_relu(layer) else z
-        losses = 0.5 * ((a - y) ** 2).sum(axis=(-2, -1))
+            activation = self._relu(z) if network.has_relu(layer) else z
+        losses = 0.5 * jnp.sum(jnp.square(activation - y), axis=(-2, -1))
         if network.reduction == "mean":
-            losses = losses / x.shape[-2]
-        return losses.sum(), losses
+            losses = losses / y.shape[-2]
+        return jnp.sum(losses), losses
 
-    def _convert(self, array: Array, dtype: str) -> Any:
-        # NumPy converts: XLA's own casts replace subnormals by zero.
-        jnp = self._jax.numpy
-        return jnp.asarray(array.astype(jnp.dtype(dtype)))
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as a JAX array of ``dtype`` on the CPU; 64 bits need the switch on.
 
-    def _numpy(self, array: Any, dtype: str) -> Array:
-        if array.dtype != self._jax.numpy.dtype(dtype):
-            raise TypeError(f"jax returned {array.dtype}, wanted {dtype}")
-        return np.asarray(array).astype(np.float64)
+        NumPy converts, so that no kernel of the framework can flush subnormals on the way. JAX
+        may share the memory of what it is given, hence a copy.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+        """
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            own = np.array(array, dtype=self._jnp.dtype(dtype), order="C")
+        return self._jax.device_put(own, self._cpu)
+
+    def fetch(self, array: Any, dtype: str) -> Array:
+        """``array`` as a float64 NumPy array of its own, without loss.
+
+        Args:
+            array: What JAX returned.
+            dtype: What it has to be.
+
+        Raises:
+            HarnessError: It has another dtype.
+        """
+        if array.dtype != self._jnp.dtype(dtype):
+            raise HarnessError(f"jax returned {array.dtype} where {dtype} was asked for")
+        with np.errstate(invalid="ignore"):
+            return np.array(np.asarray(array), dtype=np.float64, order="C")

@@ -1,12 +1,18 @@
-"""Which frameworks are known, and in what state each of them is."""
+"""Which frameworks there are, whether each can be used here, and how to open them.
+
+The three built-in adapters are known whether or not the package is installed. Every installed
+distribution can add one, or replace one of the same name, under the entry-point group
+``harness.frameworks``. Nothing is passed over in silence: an entry point that does not load is
+a framework that is *broken*.
+"""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
+from types import MappingProxyType
 
 from harness.errors import UsageError
 from harness.events import FrameworkState
@@ -15,137 +21,177 @@ from harness.frameworks.base import Framework
 __all__ = ["GROUP", "known", "open_frameworks", "state_of"]
 
 GROUP = "harness.frameworks"
-"""The entry-point group in which packages name their adapters."""
+"""The entry-point group: name to ``package.module:Class``."""
 
-_BUILT_IN = {
-    "torch": "harness.frameworks.torch_:TorchFramework",
-    "tensorflow": "harness.frameworks.tensorflow_:TensorFlowFramework",
-    "jax": "harness.frameworks.jax_:JaxFramework",
-}
-"""Known without installed metadata too, as when the harness is used from a source tree."""
+_BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "harness.frameworks.torch_:TorchFramework",
+        "tensorflow": "harness.frameworks.tensorflow_:TensorFlowFramework",
+        "jax": "harness.frameworks.jax_:JaxFramework",
+    }
+)
+"""The same as in our own pyproject.toml, for a source tree that is not installed."""
+
+_DEFAULTS: Mapping[str, str] = MappingProxyType({})
 
 
-def known() -> dict[str, type[Framework] | Exception]:
-    """Every adapter by name, the built-in ones first.
+def known() -> dict[str, type[Framework] | BaseException]:
+    """Every framework by name, the built-in ones first; no framework's library is imported.
 
     Returns:
-        The adapter's class, or the error that loading its entry point raised: an adapter that
-        cannot be loaded is broken, not unknown.
+        The adapter class, or the error that came of loading its entry point.
     """
-    points = {name: metadata.EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()}
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
-        points[point.name] = point
-    found: dict[str, type[Framework] | Exception] = {}
-    for name, point in points.items():
-        try:
-            adapter = point.load()
-            if not (isinstance(adapter, type) and issubclass(adapter, Framework)):
-                raise TypeError(f"{point.value} is not a subclass of harness.frameworks.Framework")
-            found[name] = adapter
-        except Exception as error:  # whatever a stranger's module raises is its state
-            found[name] = error
-    return found
+    values: dict[str, set[str]] = {name: set() for name in _BUILT_IN}
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        values.setdefault(entry.name, set()).add(entry.value)
+    return {
+        name: _load(name, sorted(added - {_BUILT_IN.get(name)}) or [_BUILT_IN[name]])
+        for name, added in values.items()
+    }
 
 
-def state_of(
-    name: str, *, formulation: str | None = None, mode: str | None = None
-) -> FrameworkState:
-    """Whether the framework ``name`` can be used here.
+def _load(name: str, values: Sequence[str]) -> type[Framework] | BaseException:
+    try:
+        if len(values) > 1:
+            raise ValueError(f"several packages register {name!r}: {', '.join(values)}")
+        adapter = metadata.EntryPoint(name, values[0], GROUP).load()
+        if not (isinstance(adapter, type) and issubclass(adapter, Framework)):
+            raise TypeError(f"{values[0]} is not a subclass of {Framework.__qualname__}")
+        if adapter.name != name:
+            raise ValueError(f"{values[0]} is registered as {name!r} and named {adapter.name!r}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may even call sys.exit when it is imported
+        return error
+    return adapter
+
+
+def state_of(name: str, formulation: str | None = None, mode: str | None = None) -> FrameworkState:
+    """Whether the framework ``name`` can be used here; its library is imported to find out.
 
     Args:
-        name: As users type it.
-        formulation: How max(z, 0) is to be written; the adapter's default if not given.
-        mode: How the gradient is to be asked for; likewise.
+        name: A key of `known`.
+        formulation: One of its formulations; the default is its first.
+        mode: One of its modes; the default is its first.
 
     Raises:
         UsageError: No such framework, formulation or mode.
     """
-    return _open(name, _look_up(known(), name), formulation, mode)[1]
+    adapters = known()
+    _require_known("framework", [name], adapters)
+    return _open(name, adapters[name], formulation, mode)[1]
 
 
 def open_frameworks(
     names: Sequence[str] | None = None,
-    formulations: Mapping[str, str] | None = None,
-    modes: Mapping[str, str] | None = None,
+    formulations: Mapping[str, str] = _DEFAULTS,
+    modes: Mapping[str, str] = _DEFAULTS,
 ) -> tuple[list[Framework], list[FrameworkState]]:
-    """Adapters that are ready for use, and the state of every framework concerned.
+    """Open the frameworks of a run.
 
     Args:
-        names: The frameworks wanted; by default every known one that is installed.
-        formulations: Framework name to formulation, where it is not the default.
+        names: The frameworks asked for; ``None`` for every known one that is not absent.
+        formulations: Framework name to formulation, where it is not to be the default.
         modes: Framework name to mode, likewise.
 
     Returns:
-        The available adapters, and one state for each framework that is known (for each of
-        ``names``, if given). A *broken* framework has a state only: the run is to fail.
+        The available frameworks, and the states of all that were asked for (of all known ones
+        if ``names`` is ``None``), both in the order asked for. A broken one has a state only;
+        the caller makes the run fail.
 
     Raises:
-        UsageError: A framework is not known; one asked for by name is absent; a formulation
-            or mode is not known, or is given for a framework that is not in use.
+        UsageError: A framework asked for is unknown or absent, or has no such formulation or
+            mode; or a formulation or mode is given for a framework that is not in use.
     """
     adapters = known()
-    wanted = list(adapters) if names is None else list(dict.fromkeys(names))
-    for name in wanted:
-        _look_up(adapters, name)
-    for option, choices in (("formulation", formulations or {}), ("mode", modes or {})):
-        for name in choices:
-            if name not in wanted:
-                _look_up(adapters, name)
-                raise UsageError(
-                    f"{option} {name}={choices[name]}: {name} is not among the frameworks "
-                    f"in use ({', '.join(wanted)}); add it to --frameworks or drop the option"
-                )
-    opened, states = [], []
-    for name in wanted:
-        framework, state = _open(
-            name, adapters[name], (formulations or {}).get(name), (modes or {}).get(name)
+    if names is not None and (isinstance(names, str) or not names):
+        raise UsageError(
+            f"frameworks={names!r}: wanted a list with at least one of {', '.join(adapters)}"
         )
-        if state.state == "absent" and names is not None:
-            raise UsageError(f"frameworks: {name} is not installed; {state.detail}")
+    wanted = list(adapters if names is None else dict.fromkeys(names))
+    _require_known("framework", wanted, adapters)
+    for field, choices in (("formulation", formulations), ("mode", modes)):
+        _require_known(field, choices, adapters)
+        for name, choice in choices.items():
+            if name not in wanted:
+                raise UsageError(
+                    f"{field} {name}={choice}: {name} is not in use, only {', '.join(wanted)}; "
+                    f"ask for {name} as well or leave the {field} out"
+                )
+    frameworks, states = [], []
+    for name in wanted:
+        framework, state = _open(name, adapters[name], formulations.get(name), modes.get(name))
+        asked_for = names is not None or name in formulations or name in modes
+        if state.state == "absent" and asked_for:
+            raise UsageError(f"framework {name!r} is not installed here: {state.detail}")
         if framework is not None:
-            opened.append(framework)
+            frameworks.append(framework)
         states.append(state)
-    return opened, states
+    return frameworks, states
 
 
-def _look_up(
-    adapters: Mapping[str, type[Framework] | Exception], name: str
-) -> type[Framework] | Exception:
-    if name in adapters:
-        return adapters[name]
-    close = difflib.get_close_matches(name, adapters, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(
-        f"frameworks: {name!r} is not known, wanted one of {', '.join(adapters)}{hint}"
-    )
+def _require_known(field: str, names: Iterable[str], adapters: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in adapters:
+            close = difflib.get_close_matches(str(name).lower(), adapters, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"{field}: no framework is called {name!r}; {hint}known are {', '.join(adapters)}"
+            )
 
 
 def _open(
     name: str,
-    adapter: type[Framework] | Exception,
+    adapter: type[Framework] | BaseException,
     formulation: str | None,
     mode: str | None,
 ) -> tuple[Framework | None, FrameworkState]:
-    if isinstance(adapter, Exception):
-        return None, FrameworkState(name, "broken", detail=_one_line(adapter))
-    if importlib.util.find_spec(adapter.module) is None:
-        extra = f"'gradient-crosscheck[{name}]'" if name in _BUILT_IN else adapter.packages[0]
-        return None, FrameworkState(name, "absent", detail=f"pip install {extra}")
+    if isinstance(adapter, BaseException):
+        return None, _broken(name, adapter, formulation, mode)
     try:
+        if _is_absent(adapter.module):
+            return None, FrameworkState(
+                name,
+                "absent",
+                formulation=formulation or next(iter(adapter.formulations)),
+                mode=mode or next(iter(adapter.modes)),
+                detail=_installation(name, adapter),
+            )
         framework = adapter(formulation=formulation, mode=mode)
-    except UsageError:
+        return framework, FrameworkState(
+            name,
+            "available",
+            versions=adapter.versions(),
+            formulation=framework.formulation,
+            mode=framework.mode,
+        )
+    except (KeyboardInterrupt, UsageError):
         raise
-    except Exception as error:  # whatever importing a library raises is its state
-        return None, FrameworkState(name, "broken", detail=_one_line(error))
-    return framework, FrameworkState(
-        name,
-        "available",
-        versions=adapter.versions(),
-        formulation=framework.formulation,
-        mode=framework.mode,
+    except BaseException as error:  # whatever importing or starting a library raises
+        return None, _broken(name, error, formulation, mode)
+
+
+def _is_absent(module: str) -> bool:
+    """Whether ``module`` cannot be found, as opposed to found and not importable."""
+    try:
+        return importlib.util.find_spec(module) is None
+    except ModuleNotFoundError as error:
+        # Looking for a.b imports a: a may be missing, or may itself miss something else.
+        return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+    except ValueError:  # it is imported already, and does not say from where
+        return False
+
+
+def _installation(name: str, adapter: type[Framework]) -> str:
+    if _BUILT_IN.get(name) == f"{adapter.__module__}:{adapter.__qualname__}":
+        return f"pip install 'gradient-crosscheck[{name}]'"
+    return f"pip install {next(iter(adapter.packages), adapter.module)}"
+
+
+def _broken(
+    name: str, error: BaseException, formulation: str | None, mode: str | None
+) -> FrameworkState:
+    detail = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+    return FrameworkState(
+        name, "broken", formulation=formulation or "", mode=mode or "", detail=detail
     )
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -1,124 +1,196 @@
-"""The adapter of `tf.GradientTape`."""
+"""TensorFlow's `tf.GradientTape` as a framework under test."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.errors import UnsupportedError
+from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["TensorFlowFramework"]
 
+_ENVIRONMENT = {
+    # Only what aborts. Every other error reaches Python as an exception; the rest is chatter
+    # about processors. (https://github.com/tensorflow/tensorflow/issues/100442: two lines about
+    # oneDNN come all the same.)
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # The harness computes on the CPU; without this the first operation takes all GPU memory.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
+"""What TensorFlow finds in the environment when it is imported, unless the user has set it."""
 
-def _relus(tf: Any) -> dict[str, Callable[[Any], Any]]:
-    def zero(z: Any) -> Any:
-        return tf.zeros((), z.dtype)
-
-    return {
-        "relu": tf.nn.relu,
-        "maximum": lambda z: tf.maximum(z, zero(z)),
-        "maximum_swapped": lambda z: tf.maximum(zero(z), z),
-        "where": lambda z: tf.where(z > 0, z, zero(z)),
-        "where_ge": lambda z: tf.where(z >= 0, z, zero(z)),
-        "clip": lambda z: tf.clip_by_value(z, zero(z), z.dtype.max),
-        "abs": lambda z: (z + tf.abs(z)) / 2,
-    }
+_UNSUPPORTED = (
+    "not in list of allowed values",
+    "not in the list of allowed values",
+    "Could not find device for node",
+    "Detected unsupported operations",
+)
+"""How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
+raise its UnimplementedError."""
 
 
 class TensorFlowFramework(Framework):
-    """`tf.GradientTape` around the network, eagerly or compiled."""
+    """`tf.GradientTape`, on the CPU.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing TensorFlow raises.
+    """
 
     name: ClassVar[str] = "tensorflow"
     module: ClassVar[str] = "tensorflow"
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow-cpu")
-    formulations: ClassVar[Mapping[str, str]] = {
-        "relu": "tf.nn.relu(z)",
-        "maximum": "tf.maximum(z, 0)",
-        "maximum_swapped": "tf.maximum(0, z)",
-        "where": "tf.where(z > 0, z, 0)",
-        "where_ge": "tf.where(z >= 0, z, 0)",
-        "clip": "tf.clip_by_value(z, 0, z.dtype.max)",
-        "abs": "(z + tf.abs(z)) / 2",
-    }
-    modes: ClassVar[Mapping[str, str]] = {
-        "eager": "tf.GradientTape, eager",
-        "graph": "tf.GradientTape inside tf.function",
-        "xla": "tf.GradientTape inside tf.function(jit_compile=True)",
-    }
+    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "relu": "tf.nn.relu(z)",
+            "maximum": "tf.maximum(z, 0)",
+            # tf.function gives a plain 0 in the first place the type int32, and then fails.
+            "maximum_swapped": "tf.maximum(tf.zeros_like(z), z)",
+            "where": "tf.where(z > 0, z, 0)",
+            "where_ge": "tf.where(z >= 0, z, 0)",
+            # The upper end is infinite: z.dtype.max would clip infinity.
+            "clip": "tf.clip_by_value(z, 0, float('inf'))",
+            "abs": "(z + tf.abs(z)) / 2",
+        }
+    )
+    modes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "eager": "tf.GradientTape",
+            "graph": "tf.GradientTape in a tf.function",
+            "xla": "tf.GradientTape in a tf.function with jit_compile=True",
+        }
+    )
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
-        # TensorFlow's C++ logs start-up notices that are no concern of a gradient check. The
-        # variable is read while it is imported; a user's own setting stays.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import tensorflow as tf
-
-        self._tf = tf
-        self._relu = _relus(tf)[self.formulation]
-        self._compiled: dict[Network, Callable[..., Any]] = {}
+        if "tensorflow" not in sys.modules:
+            for variable, value in _ENVIRONMENT.items():
+                os.environ.setdefault(variable, value)
+        self._tf: Any = importlib.import_module("tensorflow")
+        # The line that people are shown is the line that runs. It is one of our own constants.
+        source = self.formulations[self.formulation]
+        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", {"tf": self._tf})
+        self._compiled: dict[object, Callable[..., Any]] = {}
 
     def gradients(self, case: Case) -> Gradients:
-        """See `Framework.gradients`."""
-        tf = self._tf
-        weights = [self._tensor(weight, case.dtype) for weight in case.weights]
-        biases = [None if bias is None else self._tensor(bias, case.dtype) for bias in case.biases]
-        x, y = self._tensor(case.x, case.dtype), self._tensor(case.y, case.dtype)
+        """Loss and gradients of ``case`` by TensorFlow; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: TensorFlow has no such operation for this dtype or mode.
+            HarnessError: TensorFlow returned another dtype than the case's.
+        """
+        tf, dtype = self._tf, case.dtype
+
+        def home(tensor: Any) -> Array:
+            return self.fetch(tensor, dtype)
+
         try:
-            loss, found = self._function(case.network)(weights, biases, x, y)
-        except (tf.errors.UnimplementedError, tf.errors.NotFoundError) as error:
-            raise UnsupportedError(str(error.message).splitlines()[0]) from error
-        remaining = iter([self._numpy(gradient, case.dtype) for gradient in found])
+            with tf.device("/CPU:0"):
+                weights = [self.send(weight, dtype) for weight in case.weights]
+                biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
+                x, y = self.send(case.x, dtype), self.send(case.y, dtype)
+                losses, found = self._differentiate(case.network, weights, biases, x, y)
+        except (TypeError, tf.errors.OpError) as error:
+            reason = _unsupported(error, tf.errors.UnimplementedError)
+            if reason is None:
+                raise
+            raise UnsupportedError(f"tensorflow, {dtype}, {self.mode}: {reason}") from error
+        remaining = iter(found)
         return Gradients(
-            self._numpy(loss, case.dtype),
-            tuple(next(remaining) for _ in weights),
-            tuple(None if bias is None else next(remaining) for bias in biases),
-            next(remaining),
+            home(losses),
+            tuple(home(next(remaining)) for _ in weights),
+            tuple(None if bias is None else home(next(remaining)) for bias in biases),
+            home(next(remaining)),
         )
 
-    def _function(self, network: Network) -> Callable[..., Any]:
-        """Loss and gradients of one kind of network, compiled if the mode says so."""
-        if network not in self._compiled:
+    def _differentiate(
+        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
+    ) -> tuple[Any, Any]:
+        """Losses, and their gradients: all weights', all biases' that there are, and x's."""
+        tf = self._tf
 
-            def run(weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any) -> Any:
-                return self._run(network, weights, biases, x, y)
+        def differentiate(weights: Any, biases: Any, x: Any, y: Any) -> tuple[Any, Any]:
+            leaves = [*weights, *(bias for bias in biases if bias is not None), x]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(leaves)
+                losses = self._losses(network, weights, biases, x, y)
+            # A tape differentiates the sum of its targets. Each case of a stack has its own
+            # arrays, so the gradient of the sum holds the gradient of each.
+            return losses, tape.gradient(losses, leaves)
 
-            if self.mode != "eager":
-                run = self._tf.function(run, jit_compile=self.mode == "xla")
-            self._compiled[network] = run
-        return self._compiled[network]
+        if self.mode == "eager":
+            return differentiate(weights, biases, x, y)
+        key = (network, tuple(bias is None for bias in biases), tuple(x.shape), x.dtype)
+        if key not in self._compiled:
+            compiled = tf.function(differentiate, autograph=False, jit_compile=self.mode == "xla")
+            # Traced here for this one shape. A tf.function that is called with many shapes
+            # warns that it is traced too often.
+            self._compiled[key] = compiled.get_concrete_function(weights, biases, x, y)
+        losses, found = self._compiled[key](weights, biases, x, y)
+        return losses, found
 
-    def _run(
+    def _losses(
         self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
     ) -> Any:
+        """``J``, one for each case of a stack."""
         tf = self._tf
-        variables = [*weights, *(bias for bias in biases if bias is not None), x]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            a = x
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-                z = tf.matmul(a, weight, transpose_b=True)
-                if bias is not None:
-                    z = z + bias[..., None, :]
-                a = self._relu(z) if network.has_relu(layer) else z
-            loss = 0.5 * tf.reduce_sum(tf.square(a - y), axis=(-2, -1))
-            if network.reduction == "mean":
-                loss = loss / tf.cast(x.shape[-2], loss.dtype)
-            total = tf.reduce_sum(loss)
-        return loss, tape.gradient(total, variables)
+        activation = x
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+            z = tf.matmul(activation, weight, transpose_b=True)
+            if bias is not None:
+                z = z + tf.expand_dims(bias, -2)
+            activation = self._relu(z) if network.has_relu(layer) else z
+        losses = 0.5 * tf.reduce_sum(tf.square(activation - y), axis=(-2, -1))
+        return losses / y.shape[-2] if network.reduction == "mean" else losses
 
-    def _tensor(self, array: Array, dtype: str) -> Any:
-        # NumPy converts: TensorFlow's own casts replace subnormals by zero.
-        narrow = array.astype(self._tf.as_dtype(dtype).as_numpy_dtype)
-        return self._tf.constant(narrow)
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as a tensor of ``dtype``, in memory that is not the caller's.
 
-    def _numpy(self, tensor: Any, dtype: str) -> Array:
+        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+        """
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            own = np.array(array, dtype=self._tf.as_dtype(dtype).as_numpy_dtype, order="C")
+        return self._tf.constant(own)
+
+    def fetch(self, tensor: Any, dtype: str) -> Array:
+        """``tensor`` as a float64 array of its own, without loss.
+
+        Args:
+            tensor: What TensorFlow returned.
+            dtype: What it has to be.
+
+        Raises:
+            HarnessError: It has another dtype.
+        """
         if tensor.dtype != self._tf.as_dtype(dtype):
-            raise TypeError(f"tensorflow returned {tensor.dtype.name}, wanted {dtype}")
-        array: Array = tensor.numpy().astype(np.float64)
-        return array
+            raise HarnessError(
+                f"tensorflow returned {tensor.dtype.name} where {dtype} was asked for"
+            )
+        with np.errstate(invalid="ignore"):
+            return np.array(tensor.numpy(), dtype=np.float64, order="C")
+
+
+def _unsupported(error: Exception, unimplemented: type[Exception]) -> str | None:
+    """The line of ``error`` that says what TensorFlow cannot do, or ``None``."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for line in lines:
+        if any(phrase in line for phrase in _UNSUPPORTED):
+            return line
+    return lines[0] if lines and isinstance(error, unimplemented) else None

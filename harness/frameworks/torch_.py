@@ -1,98 +1,143 @@
-"""The adapter of PyTorch autograd."""
+"""PyTorch's autograd as a framework under test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.errors import UnsupportedError
+from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["TorchFramework"]
 
 
-def _relus(torch: Any) -> dict[str, Callable[[Any], Any]]:
-    return {
-        "relu": torch.relu,
-        "clamp": lambda z: torch.clamp(z, min=0),
-        "maximum": lambda z: torch.maximum(z, torch.zeros_like(z)),
-        "maximum_swapped": lambda z: torch.maximum(torch.zeros_like(z), z),
-        "where": lambda z: torch.where(z > 0, z, 0),
-        "where_ge": lambda z: torch.where(z >= 0, z, 0),
-        "abs": lambda z: (z + z.abs()) / 2,
-    }
-
-
 class TorchFramework(Framework):
-    """`torch.autograd.grad` on fresh leaf tensors."""
+    """`torch.autograd.grad` on fresh leaf tensors, on the CPU.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing PyTorch raises.
+    """
 
     name: ClassVar[str] = "torch"
     module: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
-    formulations: ClassVar[Mapping[str, str]] = {
-        "relu": "torch.relu(z)",
-        "clamp": "torch.clamp(z, min=0)",
-        "maximum": "torch.maximum(z, torch.zeros_like(z))",
-        "maximum_swapped": "torch.maximum(torch.zeros_like(z), z)",
-        "where": "torch.where(z > 0, z, 0)",
-        "where_ge": "torch.where(z >= 0, z, 0)",
-        "abs": "(z + z.abs()) / 2",
-    }
-    modes: ClassVar[Mapping[str, str]] = {"eager": "torch.autograd.grad, uncompiled"}
+    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "relu": "torch.relu(z)",
+            "clamp": "torch.clamp(z, min=0)",
+            "maximum": "torch.maximum(z, torch.zeros_like(z))",
+            "maximum_swapped": "torch.maximum(torch.zeros_like(z), z)",
+            "where": "torch.where(z > 0, z, 0)",
+            "where_ge": "torch.where(z >= 0, z, 0)",
+            "abs": "(z + torch.abs(z)) / 2",
+        }
+    )
+    modes: ClassVar[Mapping[str, str]] = MappingProxyType({"eager": "torch.autograd.grad(J, …)"})
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
-        import torch
-
-        self._torch = torch
-        self._relu = _relus(torch)[self.formulation]
+        self._torch: Any = importlib.import_module("torch")
+        # The line that people are shown is the line that runs. It is one of our own constants.
+        source = self.formulations[self.formulation]
+        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", {"torch": self._torch})
 
     def gradients(self, case: Case) -> Gradients:
-        """See `Framework.gradients`."""
-        torch = self._torch
-        weights = [self._leaf(weight, case.dtype) for weight in case.weights]
-        biases = [None if bias is None else self._leaf(bias, case.dtype) for bias in case.biases]
-        x, y = self._leaf(case.x, case.dtype), self._leaf(case.y, case.dtype).detach()
+        """Loss and gradients of ``case`` by PyTorch; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: PyTorch has not implemented an operation for this dtype.
+            HarnessError: PyTorch returned another dtype than the case's.
+        """
+        torch, dtype = self._torch, case.dtype
+
+        def leaf(array: Array) -> Any:
+            return self.send(array, dtype).requires_grad_()
+
+        def home(tensor: Any) -> Array:
+            return self.fetch(tensor, dtype)
+
         try:
-            a = x
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-                z = a @ weight.mT
-                if bias is not None:
-                    z = z + bias[..., None, :]
-                a = self._relu(z) if case.network.has_relu(layer) else z
-            loss = 0.5 * ((a - y) ** 2).sum(dim=(-2, -1))
-            if case.network.reduction == "mean":
-                loss = loss / case.rows
-            variables = [*weights, *(bias for bias in biases if bias is not None), x]
-            found = torch.autograd.grad(loss.sum(), variables)
-        except (NotImplementedError, RuntimeError) as error:
-            if "not implemented" in str(error):
-                raise UnsupportedError(str(error).splitlines()[0]) from error
-            raise
-        remaining = iter([self._numpy(gradient, case.dtype) for gradient in found])
+            # A caller's torch.no_grad or inference_mode must not reach in here.
+            with torch.inference_mode(False), torch.enable_grad():
+                weights = [leaf(weight) for weight in case.weights]
+                biases = [None if bias is None else leaf(bias) for bias in case.biases]
+                x = leaf(case.x)
+                losses = self._losses(case.network, weights, biases, x, self.send(case.y, dtype))
+                leaves = [*weights, *(bias for bias in biases if bias is not None), x]
+                # Each case of a stack has its own leaves, so the gradient of the sum of the
+                # losses holds the gradient of each.
+                found = torch.autograd.grad(losses.sum(), leaves)
+        except NotImplementedError as error:
+            raise UnsupportedError(f"torch, {dtype}: {' '.join(str(error).split())}") from error
+        remaining = iter(found)
         return Gradients(
-            self._numpy(loss, case.dtype),
-            tuple(next(remaining) for _ in weights),
-            tuple(None if bias is None else next(remaining) for bias in biases),
-            next(remaining),
+            home(losses),
+            tuple(home(next(remaining)) for _ in weights),
+            tuple(None if bias is None else home(next(remaining)) for bias in biases),
+            home(next(remaining)),
         )
 
-    def _leaf(self, array: Array, dtype: str) -> Any:
-        # Into float32 by NumPy, which keeps subnormals; float32 holds both half formats, so
-        # that PyTorch's further conversion is exact.
-        narrow = array.astype(np.float64 if dtype == "float64" else np.float32)
-        return self._torch.from_numpy(narrow.copy()).to(self._dtype(dtype)).requires_grad_()
+    def _losses(
+        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
+    ) -> Any:
+        """``J``, one for each case of a stack."""
+        activation = x
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+            z = activation @ weight.transpose(-1, -2)
+            if bias is not None:
+                z = z + bias.unsqueeze(-2)
+            activation = self._relu(z) if network.has_relu(layer) else z
+        losses = 0.5 * (activation - y).square().sum((-2, -1))
+        return losses / y.shape[-2] if network.reduction == "mean" else losses
 
-    def _dtype(self, dtype: str) -> Any:
-        return getattr(self._torch, dtype)
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as a CPU tensor of ``dtype``, in memory of its own.
 
-    def _numpy(self, tensor: Any, dtype: str) -> Array:
-        if tensor.dtype != self._dtype(dtype):
-            raise TypeError(f"torch returned {tensor.dtype}, wanted {dtype}")
-        wide = self._torch.float64 if dtype == "float64" else self._torch.float32
-        array: Array = tensor.detach().to(wide).numpy().astype(np.float64)
-        return array
+        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+        """
+        torch = self._torch
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            if dtype != "bfloat16":
+                return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+            # NumPy has no bfloat16. It is the upper half of a float32, whose lower half is
+            # zero here; from_numpy takes 16 bits as a signed integer.
+            single = np.array(array, dtype=np.float32, order="C")
+        upper = (single.view(np.uint32) >> 16).astype(np.uint16)
+        return torch.from_numpy(upper.view(np.int16)).view(torch.bfloat16)
+
+    def fetch(self, tensor: Any, dtype: str) -> Array:
+        """``tensor`` as a float64 array of its own, without loss.
+
+        Args:
+            tensor: What PyTorch returned.
+            dtype: What it has to be.
+
+        Raises:
+            HarnessError: It has another dtype.
+        """
+        torch = self._torch
+        if tensor.dtype != getattr(torch, dtype):
+            raise HarnessError(f"torch returned {tensor.dtype} where {dtype} was asked for")
+        tensor = tensor.detach()
+        if dtype == "bfloat16":
+            upper = tensor.contiguous().view(torch.int16).numpy().view(np.uint16)
+            values = (upper.astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = tensor.numpy()
+        with np.errstate(invalid="ignore"):
+            return np.array(values, dtype=np.float64, order="C")
