@@ -222,3 +222,23 @@ def test_small_whole_numbers_leave_no_kink_unexplained(
         assert slopes <= {SLOPE_AT_ZERO[name, formulation]}, verdict
         kinks += verdict.kind is Kind.KINK
     assert kinks >= 5
+
+
+@pytest.mark.parametrize(("dtype", "power"), [("float32", 12), ("float64", 27)])
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
+def test_fused_or_not_every_framework_is_right_where_rounding_decides(
+    name: str, dtype: str, power: int, relu_boundary_record: Record
+) -> None:
+    # z1 = (1 + h)² - (1 + 2h) = h²: zero once the product is rounded before it is added.
+    h = 2.0**-power
+    case = Case.of(
+        [[[1.0 + h]], [[1.0]]], [[-(1.0 + 2 * h)], [1.0]], [[1.0 + h]], [[0.0]], dtype=dtype
+    )
+    verdict = judged(name, "relu", case, relu_boundary_record)
+    assert verdict.kind is Kind.UNDECIDED
+    (gate,) = verdict.gates
+    assert (gate.layer, gate.unit, gate.row) == (1, 0, 0)
+    assert gate.gate is GateClass.UNDECIDED
+    assert gate.pre_activation == h * h
+    assert gate.slope in {0.0, 1.0}
+    assert gate.flipped == (gate.slope == 0.0)

@@ -1,0 +1,155 @@
+"""What the README says is what happens: every command in it, every program, every picture."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import main
+from harness.compare import Judge
+from harness.crosscheck import Checker
+from harness.frameworks.base import Framework
+from harness.network import worked_example
+from harness.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
+from harness.verdict import MEANING, Kind
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+SHORT = [line for line in COMMANDS if line.startswith("crosscheck ")]
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    assert SHORT
+    for line in COMMANDS:
+        assert line.startswith(("crosscheck ", "pytest ", "python3 -m venv ")), line
+
+
+@pytest.mark.parametrize("line", SHORT)
+def test_a_command_of_the_readme_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_network.json").write_text(blocks("json")[0])
+    assert main(shlex.split(line)[1:]) == 0
+    assert (tmp_path / "reports/latest/report.json").is_file()
+
+
+def test_the_two_commands_name_sessions_that_exist() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "nox", "--list", "-f", str(ROOT / "noxfile.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sessions = set(re.findall(r"^[*-] (\w+)", listed, flags=re.MULTILINE))
+    named = [line.split(" -s ")[1].split() for line in COMMANDS if " -s " in line]
+    assert named == [["crosscheck"], ["lint", "types", "tests"]]
+    assert {name for names in named for name in names} <= sessions
+
+
+def test_the_boundary_is_selected_by_its_name() -> None:
+    (line,) = (line for line in COMMANDS if line.startswith("pytest "))
+    collected = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            *shlex.split(line),
+            "--collect-only",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    tests = [line for line in collected.splitlines() if "::" in line]
+    assert len(tests) > 100
+    assert all("relu_boundary" in test for test in tests)
+
+
+def program(start: str) -> str:
+    (found,) = (text for text in blocks("python") if text.startswith(start))
+    return found
+
+
+def test_the_program_for_users_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(program("from harness import Judge"), {})
+    assert capsys.readouterr().out == "KINK 1.0\n"
+
+
+def test_the_fourth_framework_is_short_and_correct(tmp_path: Path, monkeypatch: Any) -> None:
+    source = program("import numpy as np")
+    names: dict[str, Any] = {}
+    exec(source, names)
+    framework: Framework = names["MineFramework"]()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 30
+    assert (
+        Judge(worked_example())
+        .verdict(framework.gradients(worked_example()), framework="mine")
+        .kind
+        is Kind.AGREES
+    )
+    checker = Checker([framework], lambda event: None)
+    for dtype in framework.dtypes:
+        for strategy in (smooth_cases(dtype=dtype), boundary_cases(dtype=dtype)):
+            for seed in range(15):
+                checker.check_case(drawn(strategy, seed), "smooth", "readme")
+        checker.check_stack(
+            drawn(seeded_stacks(count=20, dtype=dtype, shapes=SHAPES), 3), "smooth", "readme"
+        )
+    assert not checker.failed
+    assert checker.smooth > 50
+
+
+def drawn(strategy: Any, seed: int) -> Any:
+    """One example of a strategy, the same every time."""
+    import hypothesis
+
+    found: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=2,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def keep(case: Any) -> None:
+        found.append(case)
+
+    keep()
+    return found[-1]
+
+
+def test_every_verdict_is_explained() -> None:
+    for kind in MEANING:
+        assert str(kind) in README
+
+
+def test_the_picture_of_the_worked_example_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    main(["run", "--case", "worked-example"])
+    out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+    (picture,) = (text for text in blocks("text") if "by hand, ReLU'(0) = 1" in text)
+    assert picture.strip() in out
