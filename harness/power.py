@@ -20,7 +20,16 @@ from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
 from harness.verdict import FAILING
 
-__all__ = ["Power", "gaussian_stack", "measure", "measure_peer", "plant"]
+__all__ = ["FAULTS", "SHAPES", "Power", "gaussian_stack", "measure", "measure_peer", "plant"]
+
+SHAPES = ((1, 1, 1), (4, 8, 1), (4, 8, 8, 1), (16, 32, 32, 4))
+"""Widths of the networks that the power is measured on."""
+
+FAULTS = {
+    "float64": (5, 10, 15, 20, 25, 30, 35, 41, 45, 48, 52),
+    "float32": (5, 8, 10, 12, 15, 18, 20, 23),
+}
+"""dtype to the k of the faults 1 + 2^-k that are planted."""
 
 
 @dataclass(frozen=True)
