@@ -10,33 +10,36 @@ __all__ = ["table"]
 
 
 def table(powers: Sequence[Power]) -> str:
-    """One row for each checker, shape and dtype; one column for each fault size 2^-k.
+    """A table for each dtype: checkers and shapes down, fault sizes 2^-k across.
 
     The cells are percentages of the faults that were caught. The first column of numbers is
     the share of correct gradients that were rejected.
     """
-    return "\n".join(_lines(powers)) + "\n"
-
-
-def _lines(powers: Sequence[Power]) -> Iterator[str]:
-    sizes = sorted({power.exponent for power in powers if power.exponent is not None})
-    yield (
-        "| checker | widths | dtype | rejects correct | "
-        + " | ".join(f"2^-{size}" for size in sizes)
-        + " |"
+    dtypes = dict.fromkeys(power.dtype for power in powers)
+    return "\n".join(
+        line
+        for dtype in dtypes
+        for line in _lines(dtype, [power for power in powers if power.dtype == dtype])
     )
-    yield "|---|---|---|--:|" + "--:|" * len(sizes)
-    rows: dict[tuple[str, str, str], dict[int | None, Power]] = {}
+
+
+def _lines(dtype: str, powers: Sequence[Power]) -> Iterator[str]:
+    sizes = sorted({power.exponent for power in powers if power.exponent is not None})
+    faults = " | ".join(f"2^-{size}" for size in sizes)
+    yield f"| {dtype} | widths | rejects correct | {faults} |"
+    yield "|---|---|--:|" + "--:|" * len(sizes)
+    rows: dict[tuple[str, str], dict[int | None, Power]] = {}
     for power in powers:
         widths = ", ".join(map(str, power.widths))
-        rows.setdefault((power.checker, widths, power.dtype), {})[power.exponent] = power
-    for (checker, widths, dtype), cells in rows.items():
-        shown = [_percent(cells.get(size)) for size in (None, *sizes)]
-        yield f"| {checker} | {widths} | {dtype} | " + " | ".join(shown) + " |"
+        rows.setdefault((power.checker, widths), {})[power.exponent] = power
+    for (checker, widths), cells in rows.items():
+        shown = " | ".join(_percent(cells[size]) for size in (None, *sizes))
+        yield f"| {checker} | {widths} | {shown} |"
+    yield ""
 
 
-def _percent(power: Power | None) -> str:
-    if power is None or not power.cases:
+def _percent(power: Power) -> str:
+    if not power.cases:
         return ""
     share = 100.0 * power.probability
     # A share that is not quite none or all must not look as if it were.
