@@ -12,6 +12,7 @@ explains the gradient gives the verdict:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -103,7 +104,7 @@ class Judge:
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
             detail = (
-                ""
+                _mixture(readings)
                 if explanation.unique
                 else (
                     "within the bounds for all slopes left open; which were used "
@@ -296,6 +297,19 @@ def _readings(enclosed: Enclosed, explanation: Explanation) -> tuple[GateReading
             )
         )
     return tuple(readings)
+
+
+def _mixture(readings: tuple[GateReading, ...]) -> str:
+    """Names the layers at whose kinks more than one slope was used."""
+    used: dict[int, set[float]] = defaultdict(set)
+    for reading in readings:
+        if reading.gate is GateClass.KINK and reading.slope is not None:
+            used[reading.layer].add(reading.slope)
+    return "; ".join(
+        f"layer {layer} uses several slopes: {', '.join(f'{slope:g}' for slope in sorted(slopes))}"
+        for layer, slopes in sorted(used.items())
+        if len(slopes) > 1
+    )
 
 
 def _kind_of(readings: tuple[GateReading, ...]) -> Kind:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward
-from harness.gates import OpenGate, Signs, certain_signs, open_gates
+from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
 from harness.network import Array, Case, Gradients
 from harness.reference import Trace, backward, forward, loss_and_cotangent
 
@@ -69,6 +69,11 @@ class Enclosed:
         if not self.has_open_gates:
             return ()
         return open_gates(self.case.network, self.trace, self.signs, self.exact)
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """Every gate of a single case, certain or not."""
+        return all_gates(self.trace, self.signs, self.open_gates)
 
     @cached_property
     def certain_gates(self) -> tuple[Array | None, ...]:

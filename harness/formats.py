@@ -87,8 +87,10 @@ class Format:
         safe = np.where(finite, array, 0.0)
         spacing = self.ulp(safe)
         # Dividing and multiplying by a power of two is exact here: the spacing of a narrower
-        # format is far above binary64's own smallest number. `rint` ties to even.
-        rounded = np.rint(safe / spacing) * spacing
+        # format is far above binary64's own smallest number. `rint` ties to even. Values near
+        # binary64's largest may overflow, which is where they go in a narrower format anyway.
+        with np.errstate(over="ignore"):
+            rounded = np.rint(safe / spacing) * spacing
         rounded = np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, safe), rounded)
         return np.where(finite, np.copysign(rounded, safe), array)
 

@@ -8,6 +8,7 @@ them as zero. What is left open is decided with exact rationals: z = 0 or z ≠ 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from harness.network import Network
 from harness.reference import Trace
 from harness.verdict import GateClass
 
-__all__ = ["OpenGate", "Signs", "certain_signs", "open_gates"]
+__all__ = ["Gate", "OpenGate", "Signs", "all_gates", "certain_signs", "open_gates"]
 
 Signs = NDArray[np.int8]
 
@@ -54,6 +55,55 @@ def certain_signs(z: Enclosure) -> Signs:
     clear = gap >= least if z.model.flush else gap > 0
     signs: Signs = np.where(clear, np.sign(high), 0).astype(np.int8)
     return signs
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One pre-activation and what is known of its sign.
+
+    Attributes:
+        layer: 1 … L.
+        row: Row of the batch, from 0.
+        unit: Index within the layer, from 0.
+        gate: Its class.
+        pre_activation: The reference's z as float64; exact where it is not certain.
+    """
+
+    layer: int
+    row: int
+    unit: int
+    gate: GateClass
+    pre_activation: float
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer}, unit {self.unit}, row {self.row}"
+        return f"{where}: {self.gate}, z = {self.pre_activation.hex()}"
+
+
+def all_gates(
+    enclosures: Trace, signs: tuple[Signs | None, ...], uncertain: Sequence[OpenGate]
+) -> tuple[Gate, ...]:
+    """Every gate of a single case, certain or not, in the order layer, row, unit.
+
+    Args:
+        enclosures: Forward pass on enclosures.
+        signs: `certain_signs` of each layer; ``None`` for a layer without ReLU.
+        uncertain: `open_gates` of the same.
+    """
+    known = {(gate.layer, gate.row, gate.unit): gate for gate in uncertain}
+    found = []
+    for layer, sign in enumerate(signs, start=1):
+        if sign is None:
+            continue
+        high = enclosures.pre_activations[layer - 1].high
+        for row, unit in np.ndindex(*sign.shape):
+            if (layer, row, unit) in known:
+                gate = known[layer, row, unit]
+                found.append(Gate(layer, row, unit, gate.gate, gate.pre_activation))
+            else:
+                certain = GateClass.ACTIVE if sign[row, unit] > 0 else GateClass.INACTIVE
+                found.append(Gate(layer, row, unit, certain, float(high[row, unit])))
+    return tuple(found)
 
 
 def open_gates(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import os
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -339,3 +341,33 @@ def test_a_planted_host_or_path_is_found(planted: str) -> None:
 )
 def test_an_ordinary_slash_is_left_alone(harmless: str) -> None:
     assert not FORBIDDEN.search(harmless)
+
+
+# Verdicts follow from proved bounds: a tolerance anywhere would undo that.
+
+TOLERANT_NAMES = re.compile(
+    r"\b(rtol|atol|tol|tolerance|epsilon|isclose|allclose|assert_allclose|approx)\b",
+    re.IGNORECASE,
+)
+A_SMALL_DECIMAL = re.compile(r"\b\d+(\.\d*)?e-\d+\b", re.IGNORECASE)
+
+
+def tolerances(source: str) -> list[str]:
+    """Names of tolerances, and decimals that look like one, in the code (not the texts)."""
+    words = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and TOLERANT_NAMES.fullmatch(token.string):
+            words.append(token.string)
+        if token.type == tokenize.NUMBER and A_SMALL_DECIMAL.fullmatch(token.string):
+            words.append(token.string)
+    return words
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "harness").rglob("*.py")), ids=str)
+def test_the_package_holds_no_tolerance(path: Path) -> None:
+    assert tolerances(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("source", ["np.allclose(a, b)", "f(x, rtol=0)", "x < 1e-6", "x < 2.5E-08"])
+def test_a_tolerance_would_be_noticed(source: str) -> None:
+    assert tolerances(source)

@@ -137,6 +137,7 @@ def test_different_slopes_in_one_layer_are_reported_gate_by_gate() -> None:
     verdict = judge(case, given)
     assert verdict.kind is Kind.KINK
     assert [gate.slope for gate in verdict.gates] == [1.0, 0.5]
+    assert verdict.detail == "layer 1 uses several slopes: 0.5, 1"
 
 
 @pytest.mark.parametrize(
