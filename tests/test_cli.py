@@ -180,3 +180,14 @@ def test_python_dash_m_is_the_same_command() -> None:
         [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("crosscheck, version ")
+
+
+def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--case", "worked-example"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stderr == ""

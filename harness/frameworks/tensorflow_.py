@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -19,8 +21,7 @@ __all__ = ["TensorFlowFramework"]
 
 _ENVIRONMENT = {
     # Only what aborts. Every other error reaches Python as an exception; the rest is chatter
-    # about processors. (https://github.com/tensorflow/tensorflow/issues/100442: two lines about
-    # oneDNN come all the same.)
+    # about processors.
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # The harness computes on the CPU; without this the first operation takes all GPU memory.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
@@ -35,6 +36,29 @@ _UNSUPPORTED = (
 )
 """How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
 raise its UnimplementedError."""
+
+
+@contextlib.contextmanager
+def _start_up_notices_held_back() -> Iterator[None]:
+    """Keep notices of the import off the terminal, unless the import fails.
+
+    Two lines about oneDNN are written by C++ before its log level has been read
+    (https://github.com/tensorflow/tensorflow/issues/100442), so that only the file descriptor
+    is left to turn aside.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notices:
+        os.dup2(notices.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notices.seek(0)
+            os.write(terminal, notices.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 class TensorFlowFramework(Framework):
@@ -79,7 +103,8 @@ class TensorFlowFramework(Framework):
         if "tensorflow" not in sys.modules:
             for variable, value in _ENVIRONMENT.items():
                 os.environ.setdefault(variable, value)
-        self._tf: Any = importlib.import_module("tensorflow")
+        with _start_up_notices_held_back():
+            self._tf: Any = importlib.import_module("tensorflow")
         # The line that people are shown is the line that runs. It is one of our own constants.
         source = self.formulations[self.formulation]
         self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", {"tf": self._tf})
