@@ -35,7 +35,8 @@ class OpenGate:
         row: Row of the batch, from 0.
         unit: Index within the layer, from 0.
         gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
-        pre_activation: The exact z, rounded to float64; 0.0 only if it is zero or rounds to it.
+        pre_activation: The exact z rounded to float64, to its smallest number where it would
+            vanish: 0.0 only if z is zero.
         sign: Sign of the exact z.
     """
 
@@ -55,6 +56,13 @@ def certain_signs(z: Enclosure) -> Signs:
     clear = gap >= least if z.model.flush else gap > 0
     signs: Signs = np.where(clear, np.sign(high), 0).astype(np.int8)
     return signs
+
+
+def _never_vanishing(value: Any) -> float:
+    rounded = nearest_float(value)
+    if rounded != 0.0 or value == 0:
+        return rounded
+    return float(np.copysign(np.finfo(np.float64).smallest_subnormal, 1 if value > 0 else -1))
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def open_gates(
                     int(row),
                     int(unit),
                     gate,
-                    nearest_float(value),
+                    _never_vanishing(value),
                     int(value > 0) - int(value < 0),
                 )
             )

@@ -91,7 +91,7 @@ class GateReading:
         unit: Index within the layer, from 0.
         row: Row of the batch, from 0.
         gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
-        pre_activation: The exact pre-activation rounded to float64; 0.0 at a kink.
+        pre_activation: The exact pre-activation rounded to float64; 0.0 only at a kink.
         slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
             where it has no effect on the gradient (the upstream cotangent is zero), or none
             that rounding could not hide.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from harness.power import Power
@@ -45,4 +46,4 @@ def _percent(power: Power) -> str:
     # A share that is not quite none or all must not look as if it were.
     if 0.0 < share < 1.0:
         return f"{share:.1f}"
-    return f"{share:.1f}" if 99.0 < share < 100.0 else f"{share:.0f}"
+    return f"{math.floor(10 * share) / 10:.1f}" if 99.0 < share < 100.0 else f"{share:.0f}"
