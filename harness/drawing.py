@@ -1,0 +1,54 @@
+"""What every strategy draws from: shapes, networks, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from harness.formats import format_of
+from harness.network import Network
+
+__all__ = ["SHAPES", "Shape", "layer_pairs", "networks", "numbers"]
+
+Shape = tuple[tuple[int, ...], int]
+
+SHAPES: tuple[Shape, ...] = (
+    ((1, 1), 1),
+    ((1, 1, 1), 1),
+    ((2, 3, 1), 1),
+    ((1, 2, 2), 3),
+    ((3, 4, 2), 2),
+    ((4, 8, 1), 1),
+    ((4, 8, 1), 4),
+    ((2, 2, 2, 1), 2),
+    ((5, 7, 3, 2), 3),
+    ((3, 3, 3, 3, 1), 1),
+    ((16, 16, 4), 2),
+    ((8, 16, 16, 16, 2), 1),
+)
+"""(widths, rows) of the networks that are drawn. Few, because frameworks compile for each shape."""
+
+
+def networks(shapes: Sequence[Shape] = SHAPES) -> st.SearchStrategy[tuple[Network, int]]:
+    """Pairs of a network and a number of rows."""
+    return st.builds(
+        lambda shape, output, reduction: (Network(shape[0], output, reduction), shape[1]),
+        st.sampled_from(list(shapes)),
+        st.sampled_from(["relu", "identity"]),
+        st.sampled_from(["sum", "mean"]),
+    )
+
+
+def layer_pairs(network: Network) -> list[tuple[int, int]]:
+    """(units, inputs) of each layer."""
+    return list(zip(network.widths[1:], network.widths[:-1], strict=True))
+
+
+def numbers(dtype: str) -> st.SearchStrategy[float]:
+    """Small whole numbers first, then any number of moderate size."""
+    width: Any = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16}[dtype]
+    whole = st.integers(-4, 4).map(float)
+    floats = st.floats(-4.0, 4.0, width=width, allow_subnormal=False)
+    return st.one_of(whole, floats.map(lambda value: float(format_of(dtype).round(value))))
