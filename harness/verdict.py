@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
-__all__ = ["FAILING", "MEANING", "Entry", "GateClass", "GateReading", "Kind", "Verdict"]
+__all__ = [
+    "FAILING",
+    "MEANING",
+    "Entry",
+    "GateClass",
+    "GateReading",
+    "Kind",
+    "Validity",
+    "Verdict",
+]
 
 
 class Kind(StrEnum):
@@ -132,6 +142,21 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Validity:
+    """Whether a gradient at a kink is a generalised derivative, and why.
+
+    Attributes:
+        block: ``"parameters"`` or ``"inputs"``: with respect to what.
+        status: ``"inside"`` the Clarke subdifferential, ``"outside"`` it, or ``"not decided"``.
+        reason: One line: the theorem or the certificate.
+    """
+
+    block: Literal["parameters", "inputs"]
+    status: Literal["inside", "outside", "not decided"]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the comparison of one framework's gradient with the reference says.
 
@@ -146,6 +171,8 @@ class Verdict:
             when only the loss does.
         gates: The gates that are not certain, with the slope the framework used.
         precision: Effective precision in bits, for ``REDUCED`` only.
+        validity: At a kink, whether the gradient with respect to the parameters and to the
+            inputs is a generalised derivative; empty where that is no question.
         detail: One line for a person; empty when there is nothing to add.
     """
 
@@ -157,4 +184,5 @@ class Verdict:
     first_layer: int | None = None
     gates: tuple[GateReading, ...] = ()
     precision: float | None = None
+    validity: tuple[Validity, ...] = ()
     detail: str = ""

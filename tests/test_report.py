@@ -34,7 +34,7 @@ from harness.report.json_ import JsonReport
 from harness.report.summary import MarkdownSummary
 from harness.report.tally import Spread, Tally
 from harness.report.terminal import TerminalReport
-from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
+from harness.verdict import FAILING, GateClass, GateReading, Kind, Validity, Verdict
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
@@ -83,7 +83,17 @@ def every_verdict() -> list[Event]:
                 {"faulty": np.zeros(0)},
             )
         )
-        verdict = Verdict("faulty", "relu", "eager", kind, detail="[detail] | with a bar")
+        verdict = Verdict(
+            "faulty",
+            "relu",
+            "eager",
+            kind,
+            validity=(
+                Validity("parameters", "inside", "its own bias [x]"),
+                Validity("inputs", "outside", "a separating vector"),
+            ),
+            detail="[detail] | with a bar",
+        )
         events.append(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
     events.append(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, len(Kind)))
     return events
@@ -256,6 +266,14 @@ def test_every_verdict_is_shown() -> None:
         if kind not in FAILING:
             assert str(kind) in text
     assert "[detail] | with a bar" in text
+
+
+def test_validity_is_counted_for_parameters_and_inputs(tmp_path: Path) -> None:
+    document = written(tmp_path, every_verdict())
+    counts = {entry["block"]: entry["counts"] for entry in document["validity"]}
+    assert counts == {"parameters": {"inside": len(Kind)}, "inputs": {"outside": len(Kind)}}
+    text = shown(every_verdict())
+    assert "is the gradient a generalised derivative" in text
 
 
 def test_a_given_case_shows_every_framework_beside_the_reference() -> None:

@@ -123,6 +123,10 @@ def document(tally: Tally) -> dict[str, Any]:
             }
             for key, line in sorted(tally.boundary.items())
         ],
+        "validity": [
+            {"framework": framework, "formulation": formulation, "block": block, "counts": counts}
+            for (framework, formulation, block), counts in sorted(tally.validity.items())
+        ],
         "cases": [_case(event) for event in tally.kept],
     }
 
@@ -163,6 +167,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "first_layer": verdict.first_layer,
         "gates": [_reading(reading) for reading in verdict.gates],
         "precision": verdict.precision,
+        "validity": [
+            {"block": each.block, "status": each.status, "reason": each.reason}
+            for each in verdict.validity
+        ],
         "detail": verdict.detail,
     }
 

@@ -91,6 +91,21 @@ def _lines(tally: Tally) -> Iterator[str]:
                 for key, line in sorted(tally.boundary.items())
             ],
         )
+    if tally.validity:
+        yield "Is the gradient at a kink a generalised derivative, in Clarke's sense?"
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "with respect to", "cases"],
+            [
+                [
+                    framework,
+                    formulation,
+                    block,
+                    ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items())),
+                ]
+                for (framework, formulation, block), counts in sorted(tally.validity.items())
+            ],
+        )
     failing = [event for event in tally.kept if failing_verdicts(event)]
     # The smallest forms first: they are what a person reads.
     failing.sort(key=lambda event: not event.shrunk)

@@ -124,6 +124,7 @@ class Tally:
         kinds: (framework, part) to verdict to number of cases.
         spreads: (framework, dtype, depth) to the distribution of error / bound.
         boundary: The ReLU-boundary table.
+        validity: (framework, formulation, block) to status to number of cases at a kink.
         kept: Cases worth showing: the user's own, failures, and a few examples of each line
             of the boundary table and of each other verdict.
         failures: How many failing cases there were, shrunk ones not counted.
@@ -138,6 +139,9 @@ class Tally:
     )
     spreads: dict[tuple[str, str, int], Spread] = field(default_factory=lambda: defaultdict(Spread))
     boundary: dict[BoundaryKey, Boundary] = field(default_factory=lambda: defaultdict(Boundary))
+    validity: dict[tuple[str, str, str], dict[str, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
     kept: list[CaseChecked] = field(default_factory=list)
     failures: int = 0
     dropped: int = 0
@@ -170,6 +174,9 @@ class Tally:
             self.failures += failing
             for verdict in event.verdicts:
                 self._add_gates(event, verdict)
+                for each in verdict.validity:
+                    path = (verdict.framework, verdict.formulation, each.block)
+                    self.validity[path][each.status] += 1
         if self._is_worth_keeping(event, failing):
             self.kept.append(event)
         else:
@@ -200,15 +207,16 @@ class Tally:
             names = {v.framework for v in event.verdicts if v.kind in FAILING}
             taken = [self._take(("failing", name), _KEPT_FAILURES) for name in sorted(names)]
             return any(taken)
-        classes = {
+        classes: set[tuple[object, ...]] = {
             (verdict.framework, verdict.kind, reading.gate, slope_name(reading), reading.flipped)
             for verdict in event.verdicts
             for reading in verdict.gates
-        } | {
-            (verdict.framework, verdict.kind)
-            for verdict in event.verdicts
-            if verdict.kind is not Kind.AGREES
         }
+        for verdict in event.verdicts:
+            if verdict.kind is not Kind.AGREES:
+                classes.add((verdict.framework, verdict.kind))
+            for each in verdict.validity:
+                classes.add((verdict.framework, each.block, each.status))
         taken = [self._take(each, _KEPT_EXAMPLES) for each in sorted(classes, key=str)]
         return any(taken)
 

@@ -153,6 +153,11 @@ class TerminalReport:
             if verdict.detail:
                 line += f"; {escape(verdict.detail)}"
             out.print(line)
+            for each in verdict.validity:
+                out.print(
+                    f"    as a generalised derivative, {each.block}: {each.status}; "
+                    f"{escape(each.reason)}"
+                )
 
     # -- after -----------------------------------------------------------------------------------
 
@@ -163,6 +168,9 @@ class TerminalReport:
         if self._tally.boundary:
             out.print()
             out.print(self._boundary_table())
+        if self._tally.validity:
+            out.print()
+            out.print(self._validity_table())
         self._failures()
         out.print()
         passed = event.exit_code is ExitCode.OK
@@ -251,6 +259,24 @@ class TerminalReport:
                 f"{line.cases:,}",
                 *((place,) if narrow else (place, case)),
             )
+            last = path
+        return table
+
+    def _validity_table(self) -> Table:
+        table = Table(
+            title="Kinks: is the gradient a generalised derivative (in Clarke's sense)?",
+            title_justify="left",
+        )
+        table.add_column("framework")
+        table.add_column("with respect to")
+        statuses = ("inside", "outside", "not decided")
+        for status in statuses:
+            table.add_column(status, justify="right")
+        last = ""
+        for (framework, formulation, block), counts in sorted(self._tally.validity.items()):
+            path = f"{framework} {formulation}"
+            cells = [f"{counts[status]:,}" if counts.get(status) else "" for status in statuses]
+            table.add_row(path if path != last else "", block, *cells)
             last = path
         return table
 
