@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from harness.arithmetic.enclosure import Model
+from harness.clarke import Site, input_validity, parameter_validity
 from harness.enclosed import Enclosed, leaves_bound
 from harness.formats import Format, format_of
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients
 from harness.reference import gradients
-from harness.verdict import Entry, GateClass, GateReading, Kind, Verdict
+from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
 __all__ = ["Judge", "StackJudge"]
 
@@ -47,6 +48,7 @@ class Judge:
         self.case = case
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[Model, Enclosed] = {}
+        self._validities: dict[tuple[tuple[Site, float | None], ...], tuple[Validity, ...]] = {}
 
     def enclosed(self, model: Model) -> Enclosed:
         """The case on enclosures of ``model``, computed once."""
@@ -118,9 +120,42 @@ class Judge:
                 kind=kind or _kind_of(readings),
                 worst=_worst(entries),
                 gates=readings,
+                validity=self._validity(enclosed, readings, explanation),
                 detail=detail,
             )
         return self._disagreement(named, given)
+
+    def _validity(
+        self,
+        enclosed: Enclosed,
+        readings: tuple[GateReading, ...],
+        explanation: Explanation,
+    ) -> tuple[Validity, ...]:
+        """Whether the gradient is a generalised derivative, if there is an exact kink."""
+        slopes = {
+            (gate.layer, gate.row, gate.unit): gate.slope
+            for gate in readings
+            if gate.gate is not GateClass.UNDECIDED
+        }
+        if not slopes:
+            return ()
+        reason = ""
+        if not explanation.unique:
+            reason = "it is not known which slopes were used"
+        elif any(gate.flipped for gate in readings):
+            reason = "rounding took the framework to the other side of a gate that is no kink"
+        if reason:
+            return (
+                Validity("parameters", "not decided", reason),
+                Validity("inputs", "not decided", reason),
+            )
+        key = tuple(slopes.items())
+        if key not in self._validities:
+            self._validities[key] = (
+                parameter_validity(self.case, enclosed.exact, slopes),
+                input_validity(self.case, enclosed.exact, slopes),
+            )
+        return self._validities[key]
 
     def _misshapen(self, given: Gradients) -> str:
         for (name, wanted), (_, value) in zip(
