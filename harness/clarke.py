@@ -174,9 +174,6 @@ class _Point:
         }
         self.weights = [rationals(weight) for weight in case.weights]
         self.zero: Any = rationals(np.zeros(1))[0]
-        self.others = {
-            site: slope or 0.0 for site, slope in slopes.items() if site not in self.slopes
-        }
         if row is None:
             sizes = [w.size + (0 if b is None else b.size) for w, b in self._layers()]
             self.offsets = [0, *np.cumsum(sizes).tolist()]
@@ -192,7 +189,7 @@ class _Point:
         arrays: list[Any] = []
         for layer, z in enumerate(self.trace.pre_activations, start=1):
             arrays.append((z > 0).astype(np.float64) if self.case.network.has_relu(layer) else None)
-        for (layer, row, unit), gate in {**self.others, **gates}.items():
+        for (layer, row, unit), gate in gates.items():
             arrays[layer - 1][row, unit] = gate
         found = exact_gradients(self.case, self.trace, arrays)
         if self.row is not None:

@@ -117,6 +117,8 @@ def _checks(answer: Answer, columns: Sequence[Vector], target: Vector) -> bool:
     def dot(one: Vector, other: Vector) -> Any:
         return sum((a * b for a, b in zip(one, other, strict=True)), target[0] * 0)
 
+    if len(answer.certificate) != (len(columns) if answer.feasible else len(target)):
+        return False
     if answer.feasible:
         weights = answer.certificate
         return all(weight >= 0 for weight in weights) and all(

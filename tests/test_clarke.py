@@ -1,0 +1,241 @@
+"""Whether a gradient at a kink is a generalised derivative is decided right, or not decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import clarke
+from harness.arithmetic.exact import exact_forward
+from harness.clarke import Site, input_validity, parameter_validity
+from harness.compare import Judge
+from harness.network import Case
+from harness.reference import forward, gradients
+from harness.verdict import Kind, Validity
+
+Decide = Callable[[Case, Any, Any], Validity]
+
+# ReLU(x) - ReLU(-x) + 1 = x + 1: its derivative is 1 everywhere.
+IDENTITY = Case.of(
+    [[[1.0], [-1.0]], [[1.0, -1.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[0.0]], output="identity"
+)
+# x = 1, w1 = 0, W2 = (1, -1), W3 = (1, 3), b3 = 1, no other biases, y = 0. For w1 > 0:
+# a1 = w1, z2 = (w1, -w1), so J = ½ (w1 + 1)² and dJ/dw1 = 1 at 0; for w1 < 0 it is 0. So the
+# subdifferential with respect to w1 is [0, 1], while slopes λ give λ·(λ·1 - λ·3) = -2 λ².
+WITHOUT_BIASES = Case.of(
+    [[[0.0]], [[1.0], [-1.0]], [[1.0, 3.0]]],
+    [None, None, [1.0]],
+    [[1.0]],
+    [[0.0]],
+    output="identity",
+)
+
+
+def kinks(case: Case) -> list[Site]:
+    return [
+        (layer, int(row), int(unit))
+        for layer, z in enumerate(exact_forward(case).pre_activations, start=1)
+        if case.network.has_relu(layer)
+        for row, unit in np.argwhere(z == 0)
+    ]
+
+
+def decide(decide_one: Decide, case: Case, slope: float | dict[Site, float]) -> Validity:
+    slopes = slope if isinstance(slope, dict) else dict.fromkeys(kinks(case), slope)
+    return decide_one(case, exact_forward(case), slopes)
+
+
+@pytest.mark.parametrize(("slope", "status"), [(0.0, "outside"), (0.5, "inside"), (1.0, "outside")])
+def test_two_relus_that_make_the_identity(slope: float, status: str) -> None:
+    # The gradient with respect to x is (λ + λ)·1: right only for λ = ½.
+    assert decide(input_validity, IDENTITY, slope).status == status
+    # With respect to the parameters the two hidden biases move the kinks apart.
+    assert decide(parameter_validity, IDENTITY, slope).status == "inside"
+
+
+@pytest.mark.parametrize(("slope", "status"), [(0.0, "inside"), (0.5, "outside"), (1.0, "outside")])
+def test_without_biases_zero_may_be_fine_where_one_is_not(slope: float, status: str) -> None:
+    assert decide(parameter_validity, WITHOUT_BIASES, slope).status == status
+
+
+@pytest.mark.parametrize(
+    ("slopes", "status"),
+    [((1.0, 1.0, 0.0), "inside"), ((0.5, 1.0, 0.0), "inside"), ((1.0, 0.0, 1.0), "outside")],
+)
+def test_without_biases_it_depends_on_which_slopes_go_together(
+    slopes: tuple[float, ...], status: str
+) -> None:
+    chosen = dict(zip([(1, 0, 0), (2, 0, 0), (2, 0, 1)], slopes, strict=True))
+    assert decide(parameter_validity, WITHOUT_BIASES, chosen).status == status
+
+
+def test_with_a_bias_of_its_own_every_unit_is_inside_in_every_layer() -> None:
+    # Kinks in layers 1 and 2 at once: z1 = 2 - 2, z2 = 0·w + 0.
+    case = Case.of([[[1.0]], [[1.0]], [[2.0]]], [[-2.0], [0.0], [1.0]], [[2.0]], [[5.0]])
+    assert len(kinks(case)) == 2
+    for slope in (0.0, 0.3, 1.0):
+        assert decide(parameter_validity, case, slope).status == "inside"
+
+
+def repeated_rows(targets: list[float]) -> Case:
+    """Two equal rows: their kinks have one sign, although they are two gates."""
+    return Case.of(
+        [[[1.0, 1.0]], [[1.0]]],
+        [[-2.0], [0.0]],
+        [[1.0, 1.0], [1.0, 1.0]],
+        [[target] for target in targets],
+        output="identity",
+    )
+
+
+def test_equal_rows_share_the_sign_of_their_kinks() -> None:
+    case = repeated_rows([3.0, -4.0])
+    one_and_none = {(1, 0, 0): 1.0, (1, 1, 0): 0.0}
+    # Residuals -3 and 4: both gates open give +1, both shut 0, one alone -3 or 4.
+    assert decide(parameter_validity, case, 0.0).status == "inside"
+    assert decide(parameter_validity, case, 1.0).status == "inside"
+    assert decide(parameter_validity, case, one_and_none).status == "outside"
+    # The inputs of the two rows are different variables.
+    assert decide(input_validity, case, one_and_none).status == "inside"
+
+
+def test_duplicated_units_are_tied_for_the_inputs_only() -> None:
+    case = Case.of([[[1.0], [1.0]], [[3.0, -2.0]]], [[-2.0, -2.0], [1.0]], [[2.0]], [[9.0]])
+    one_and_none = {(1, 0, 0): 1.0, (1, 0, 1): 0.0}
+    assert decide(input_validity, case, one_and_none).status == "outside"
+    assert decide(input_validity, case, 1.0).status == "inside"
+    assert decide(parameter_validity, case, one_and_none).status == "inside"
+
+
+def test_more_kinks_than_inputs_leave_cells_out() -> None:
+    # Three lines through one point of the plane: 6 of the 8 patterns occur.
+    case = Case.of(
+        [[[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [[1.0, 1.0, 1.0]]],
+        [[0.0] * 3, [1.0]],
+        [[0.0, 0.0]],
+        [[9.0]],
+        output="identity",
+    )
+    point = clarke._Point(case, exact_forward(case), dict.fromkeys(kinks(case), 0.0), 0)
+    patterns = {tuple(cell.pattern.values()) for cell in clarke._cells(point)}
+    assert patterns == {(1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)}
+
+
+@pytest.mark.parametrize("decide_one", [input_validity, parameter_validity])
+def test_thirty_kinks_at_once_are_decided_or_given_up_fast(decide_one: Decide) -> None:
+    rng = np.random.default_rng(0)
+    case = Case.of(
+        [rng.integers(-2, 3, (30, 4)), np.ones((1, 30))],
+        [np.zeros(30), [1.0]],
+        [[0.0] * 4],
+        [[5.0]],
+    )
+    begin = time.process_time()
+    answer = decide(decide_one, case, 0.0)
+    # 2^30 cells could not be gone through at all; no time is asserted closer than that.
+    assert time.process_time() - begin < 60
+    assert answer.status == ("inside" if decide_one is parameter_validity else "not decided")
+
+
+def random_case(seed: int) -> Case:
+    """A small kink-rich case, some layers without bias."""
+    rng = np.random.default_rng(seed)
+    widths = rng.integers(1, 4, rng.integers(2, 4))
+    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+    rows = int(rng.integers(1, 3))
+    return Case.of(
+        [rng.integers(-1, 2, pair) for pair in pairs],
+        [rng.integers(-1, 2, pair[0]) if rng.random() < 0.6 else None for pair in pairs],
+        rng.integers(-1, 2, (rows, widths[0])),
+        rng.integers(-2, 3, (rows, widths[-1])),
+        output="identity" if rng.random() < 0.3 else "relu",
+    )
+
+
+def observed_patterns(case: Case, row: int | None, rng: np.random.Generator) -> set[Any]:
+    """Patterns of the kinks at exact random points nearby, each layer moved at its own scale."""
+    sites = [site for site in kinks(case) if row is None or site[1] == row]
+    found = set()
+
+    def moved(array: Any, scale: int) -> Any:
+        steps = rng.integers(-1000, 1001, array.shape)
+        exact = np.empty(array.shape, dtype=object)
+        for index, value in np.ndenumerate(array):
+            exact[index] = Fraction(float(value)) + Fraction(int(steps[index]), 2**scale)
+        return exact
+
+    def fixed(array: Any) -> Any:
+        return moved(array, 60) * 0 + np.vectorize(Fraction, otypes=[object])(array)
+
+    for _ in range(400):
+        scales = rng.integers(30, 70, case.network.depth)
+        shift = moved if row is None else (lambda array, scale: fixed(array))
+        weights = [shift(w, int(s)) for w, s in zip(case.weights, scales, strict=True)]
+        biases = [
+            None if b is None else shift(b, int(s))
+            for b, s in zip(case.biases, scales, strict=True)
+        ]
+        x = fixed(case.x) if row is None else moved(case.x, 30)
+        trace = forward(case.network, weights, biases, x, lambda z: np.where(z > 0, z, 0 * z))
+        values = [trace.pre_activations[layer - 1][r, unit] for layer, r, unit in sites]
+        # At a random point only what is zero throughout its cell is zero, and has no influence.
+        found.add(tuple(int(value > 0) for value in values))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_cell_that_random_points_show_is_missing_and_certain_ones_are_there(seed: int) -> None:
+    case = random_case(seed)
+    sites = kinks(case)
+    rng = np.random.default_rng(seed)
+    for row in (None, *sorted({site[1] for site in sites})):
+        here = [site for site in sites if row is None or site[1] == row]
+        if not here or len(here) > 4:
+            continue
+        point = clarke._Point(case, exact_forward(case), dict.fromkeys(here, 0.0), row)
+        cells = list(clarke._cells(point))
+        possible = {point.gradient(dict(cell.pattern)) for cell in cells}
+        shown = {
+            point.gradient(dict(zip(here, pattern, strict=True)))
+            for pattern in observed_patterns(case, row, rng)
+        }
+        assert shown <= possible
+        complete = {tuple(cell.pattern[site] for site in here) for cell in cells if cell.certain}
+        if len(here) <= 2 and shown:
+            certain = {point.gradient(dict(zip(here, p, strict=True))) for p in complete}
+            assert certain <= shown
+
+
+def test_a_gradient_of_slopes_all_in_a_cell_is_always_inside() -> None:
+    for seed in range(40):
+        case = random_case(seed)
+        sites = kinks(case)
+        if not sites or len(sites) > 5:
+            continue
+        trace = exact_forward(case)
+        point = clarke._Point(case, trace, dict.fromkeys(sites, 0.0), None)
+        for cell in clarke._cells(point):
+            if cell.certain:
+                slopes = {site: float(gate) for site, gate in cell.pattern.items()}
+                assert parameter_validity(case, trace, slopes).status == "inside"
+
+
+def test_the_verdict_carries_the_answer_for_parameters_and_inputs() -> None:
+    verdict = Judge(IDENTITY).verdict(gradients(IDENTITY), framework="mine")
+    assert verdict.kind is Kind.KINK
+    assert [(each.block, each.status) for each in verdict.validity] == [
+        ("parameters", "inside"),
+        ("inputs", "outside"),
+    ]
+    half = Judge(IDENTITY).verdict(gradients(IDENTITY, kink_slope=0.5), framework="mine")
+    assert [each.status for each in half.validity] == ["inside", "inside"]
+
+
+def test_a_case_without_kinks_has_no_such_question() -> None:
+    smooth = Case.of([[[1.0]]], [[1.0]], [[1.0]], [[5.0]])
+    assert Judge(smooth).verdict(gradients(smooth), framework="mine").validity == ()

@@ -1,0 +1,98 @@
+"""The exact linear programs end with a certificate that proves the answer, and check it."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from harness import exact_lp
+from harness.exact_lp import Answer, solve, strictly_feasible
+
+
+def dot(one: Any, other: Any) -> Fraction:
+    return sum((a * b for a, b in zip(one, other, strict=True)), Fraction(0))
+
+
+def random_system(seed: int) -> tuple[list[list[Fraction]], list[Fraction]]:
+    rng = random.Random(seed)
+    height, width = rng.randint(1, 6), rng.randint(1, 9)
+    # Small whole numbers make degenerate systems common, and cycling with them.
+    columns = [[Fraction(rng.randint(-2, 2)) for _ in range(height)] for _ in range(width)]
+    return columns, [Fraction(rng.randint(-2, 2)) for _ in range(height)]
+
+
+def test_random_systems_are_solved_or_refuted_with_a_certificate() -> None:
+    answers = []
+    for seed in range(400):
+        columns, target = random_system(seed)
+        answer = solve(columns, target)
+        answers.append(answer.feasible)
+        if answer.feasible:
+            assert min(answer.certificate) >= 0
+            for i, value in enumerate(target):
+                assert dot(answer.certificate, [column[i] for column in columns]) == value
+        else:
+            assert dot(answer.certificate, target) > 0
+            assert max(dot(answer.certificate, column) for column in columns) <= 0
+    assert 100 < sum(answers) < 300
+
+
+def test_a_known_combination_is_always_found() -> None:
+    rng = random.Random(1)
+    for seed in range(100):
+        columns, _ = random_system(seed)
+        weights = [Fraction(rng.randint(0, 5), 3) for _ in columns]
+        target = [dot(weights, [column[i] for column in columns]) for i in range(len(columns[0]))]
+        assert solve(columns, target).feasible
+
+
+def test_beales_example_does_not_cycle() -> None:
+    # Beale (1955): with the largest-coefficient rule the simplex method goes round in circles.
+    columns: list[list[Any]] = [
+        [Fraction(1, 4), Fraction(1, 2), 0],
+        [-60, -90, 0],
+        [Fraction(-1, 25), Fraction(-1, 50), 1],
+        [9, 3, 0],
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+    ]
+    exact = [[Fraction(value) for value in column] for column in columns]
+    assert solve(exact, [Fraction(0), Fraction(0), Fraction(1)]).feasible
+
+
+def test_strict_feasibility_is_decided_by_gordans_alternative() -> None:
+    found = 0
+    for seed in range(300):
+        forms, _ = random_system(seed)
+        direction = strictly_feasible(forms)
+        if direction is not None:
+            found += 1
+            assert all(dot(direction, form) > 0 for form in forms)
+        else:
+            one = Fraction(1)
+            combination = solve(
+                [[*form, one] for form in forms], [*[Fraction(0)] * len(forms[0]), one]
+            )
+            assert combination.feasible
+    assert 50 < found < 250
+
+
+@pytest.mark.parametrize("feasible", [True, False])
+def test_a_corrupted_certificate_is_rejected(
+    feasible: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = Fraction(1), Fraction(2)
+    columns, target = [[one, one]], ([two, two] if feasible else [one, two])
+    right = solve(columns, target)
+    assert right.feasible is feasible
+    wrong = Answer(feasible, tuple(value + 1 for value in right.certificate))
+    monkeypatch.setattr(exact_lp, "_simplex", lambda *_: wrong)
+    with pytest.raises(ArithmeticError, match="does not check"):
+        solve(columns, target)
+    monkeypatch.setattr(exact_lp, "_simplex", lambda *_: Answer(not feasible, right.certificate))
+    with pytest.raises(ArithmeticError, match="does not check"):
+        solve(columns, target)
