@@ -113,6 +113,11 @@ class Model:
         return self.format.smallest_normal if self.flush else self.format.smallest_subnormal
 
     @property
+    def underflow(self) -> float:
+        """The largest absolute error of a product: ½η, η if truncated, λ₀ under flush-to-zero."""
+        return self.least if self.flush or self.truncates else 0.5 * self.least
+
+    @property
     def wide(self) -> bool:
         """Whether the reference needs double-double to be finer than the framework."""
         return self.format.precision > 26  # products of two such numbers exceed float64
@@ -360,7 +365,7 @@ class Enclosure:
             e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 3.0 * model.least)
             e = e + self.lost_by_reading + other.lost_by_reading
         else:
-            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, model.least)
+            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 2.0 * model.underflow)
         grain = np.minimum(self.grain, other.grain)
         exact = (
             self.exact
@@ -391,8 +396,8 @@ class Enclosure:
         c = gate * self.c
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
         r = _up(gate * self.r + unit * gate * self.size, 6) + lost + 2 * _TINY
-        underflow = model.least if model.flush else 0.5 * model.least
-        e = gate * self.e + model.roundoff * gate * self.reach + underflow + self.lost_by_reading
+        e = gate * self.e + model.roundoff * gate * self.reach
+        e = e + model.underflow + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
         halved = (
             (gate == 0.5)
@@ -413,17 +418,19 @@ class Enclosure:
 
         For k a power of two every way is exact but for underflow. Else there are at most three
         roundings (k or 1/k formed, then a product or quotient, at the loss or at the residual):
-        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + τ, τ = η (2λ₀ and ς under flush-to-zero).
+        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + τ, τ = η (2λ₀ and ς under flush-to-zero;
+        the ς also for k = 1).
         """
-        if divisor == 1:
-            return self
         model = self.model
+        if divisor == 1:
+            # Nothing is rounded, but a framework that divides may read a subnormal as zero.
+            return Enclosure(model, self.c, self.r, _up(self.e + self.lost_by_reading, 1))
         power_of_two = divisor & (divisor - 1) == 0
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
         r = _up((self.r + unit * self.size) / divisor, 6) + lost + 2 * _TINY
         theta = 0.0 if power_of_two else _growth(model.roundoff, 3)
-        underflow = 2.0 * model.least if model.flush else model.least
-        e = (self.e + theta * self.reach) / divisor + underflow + self.lost_by_reading
+        e = (self.e + theta * self.reach) / divisor + 2.0 * model.underflow
+        e = e + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
         exact = self.reach == 0
         if power_of_two:
@@ -559,7 +566,7 @@ class OpenSum(Enclosure):
             operations = self.products + np.maximum(self.products + self.addends - 1, 0)
             absolute = operations * model.least + self.flushed
         else:
-            absolute = 0.5 * self.products * model.least
+            absolute = self.products * model.underflow
         in_any_order = theta * self.total + (1.0 + theta) * absolute
         leaves = model.roundoff * self.rounded + absolute
         exact_sum = np.abs(_high(self.c)) + self.r + self.carried

@@ -1,0 +1,292 @@
+"""Each rule of the enclosures holds against exactly simulated arithmetic, and is not too wide."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from toy import Overflow, Toy
+
+from harness.arithmetic.double_double import UNIT, DoubleDouble, two_prod, two_sum
+from harness.arithmetic.enclosure import Enclosure, Model
+from harness.formats import FORMATS, Format
+
+FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
+EIGHT_BITS = Format("eight bits", precision=8, emin=-20, emax=20)
+FORMS = [FOUR_BITS, EIGHT_BITS, FORMATS["float16"], FORMATS["float32"], FORMATS["float64"]]
+
+Pair = tuple[Enclosure, list[Fraction], list[Fraction]]
+"""An enclosure of a vector, the exact values, and what the framework holds."""
+
+
+def number(toy: Toy) -> Fraction:
+    """A number of the format, of any kind that has ever made trouble."""
+    form, rng = toy.form, toy.rng
+    kind = rng.randrange(8)
+    if kind == 0:
+        return Fraction(0)
+    digits = rng.getrandbits(form.precision - 1) + (1 << (form.precision - 1))
+    if kind == 1:
+        digits = 1 << (form.precision - 1)  # a power of two
+    if kind == 2:
+        digits = (1 << form.precision) - 1  # just below one
+    exponent = rng.randint(-3, 3)
+    if kind == 3:
+        exponent = rng.randint(form.emin // 2, form.emax // 3)
+    if kind == 4:
+        exponent = form.emin - 1 - rng.randrange(2)  # subnormal
+        digits >>= form.emin - exponent
+        exponent = form.emin
+    sign = rng.choice([-1, 1])
+    return sign * digits * Fraction(2) ** (exponent - form.precision + 1)
+
+
+def vector(toy: Toy, model: Model, size: int, *, exact: bool) -> Pair:
+    """Numbers that the framework holds exactly, or with an error that the enclosure knows."""
+    truth = [number(toy) for _ in range(size)]
+    floats = np.array([float(value) for value in truth])
+    enclosure = model.enclose(floats)
+    if exact:
+        return enclosure, truth, truth
+    held, errors = [], []
+    for value in truth:
+        ulp = Fraction(float(model.format.ulp(float(value))))
+        near = value + toy.rng.randint(-3, 3) * ulp
+        if abs(near) > Fraction(model.format.largest):
+            near = value
+        held.append(near)
+        errors.append(float(abs(near - value) * toy.rng.choice([1, 1, 2])))
+    return Enclosure(model, enclosure.c, enclosure.r, np.array(errors)), truth, held
+
+
+def value_of(enclosure: Enclosure) -> Fraction:
+    """The reference's value, exactly."""
+    total = Fraction(float(enclosure.high.item()))
+    if isinstance(enclosure.c, DoubleDouble):
+        total += Fraction(float(enclosure.c.low.item()))
+    return total
+
+
+Rule = Callable[[Toy, Model], tuple[Enclosure, Fraction, Callable[[], Fraction]]]
+"""Draws operands; gives the enclosure of the result, the exact result, and the framework's."""
+
+
+def a_dot_product(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    size = toy.rng.randint(1, 6)
+    one, ones, held = vector(toy, model, size, exact=toy.rng.random() < 0.5)
+    other, others, also_held = vector(toy, model, size, exact=toy.rng.random() < 0.5)
+    truth = sum((a * b for a, b in zip(ones, others, strict=True)), Fraction(0))
+    result: Enclosure = one[None, :] @ other[:, None]
+    addends: list[Fraction] = []
+    if toy.rng.random() < 0.6:
+        extra = number(toy)
+        if toy.rng.random() < 0.4:  # nearly cancelling
+            extra = -Toy(toy.form, toy.rng).rounded(truth)
+        addends = [extra]
+        truth += extra
+        result = result + model.enclose(np.array([[float(extra)]]))
+    return result[0], truth, lambda: toy.dot(held, also_held, addends)
+
+
+def a_sum(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, truth, held = vector(toy, model, toy.rng.randint(1, 7), exact=toy.rng.random() < 0.5)
+    return enclosure.sum(axis=-1), sum(truth, Fraction(0)), lambda: toy.dot([], [], held)
+
+
+def a_square(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
+    return enclosure * enclosure, truth * truth, lambda: toy.times(held, held)
+
+
+def a_residual(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
+    target = number(toy) if toy.rng.random() < 0.7 else truth + 0
+    half, two = Fraction(1, 2), Fraction(2)
+
+    def framework() -> Fraction:
+        d = toy.plus(held, -target)
+        order = toy.rng.randrange(3)
+        if order == 0:
+            return toy.times(half, toy.times(two, d))
+        if order == 1:
+            return toy.times(two, toy.times(half, d))
+        return d
+
+    return enclosure - model.enclose(np.array([float(target)])), truth - target, framework
+
+
+def a_gate(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
+    gate = toy.rng.choice([0.0, 0.5, 1.0, 0.25, 0.75])
+    exact = Fraction(gate)
+
+    def framework() -> Fraction:
+        return toy.times(exact, held) if gate not in (0.0, 1.0) else exact * held
+
+    return np.array([gate]) * enclosure, exact * truth, framework
+
+
+def a_division(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
+    divisor = toy.rng.randint(1, 9)
+
+    def framework() -> Fraction:
+        if toy.rng.random() < 0.5:
+            return toy.rounded(toy.read(held) / divisor)
+        return toy.times(toy.rounded(Fraction(1, divisor)), held)
+
+    return enclosure / divisor, truth / divisor, framework
+
+
+def a_relu(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
+    enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
+    return enclosure.relu(), max(truth, Fraction(0)), lambda: max(toy.read(held), Fraction(0))
+
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule
+    for rule in (a_dot_product, a_sum, a_square, a_residual, a_gate, a_division, a_relu)
+}
+
+
+def trials(rule: Rule, form: Format, flush: bool, truncate: bool, count: int) -> list[float]:
+    """error / bound of each trial, after checking that the bound holds."""
+    rng = random.Random(f"{rule.__name__} {form.name} {flush} {truncate}")
+    toy = Toy(form, rng, flush=flush, truncate=truncate)
+    model = Model(form, flush=flush, truncates=truncate)
+    ratios = []
+    for _ in range(count):
+        with np.errstate(all="ignore"):
+            enclosure, truth, framework = rule(toy, model)
+            e, r = float(enclosure.e.item()), float(enclosure.r.item())
+        if math.isfinite(r):
+            assert abs(value_of(enclosure) - truth) <= Fraction(r)
+        try:
+            error = abs(framework() - truth)
+        except Overflow:
+            assert math.isinf(e)
+            continue
+        if math.isinf(e):
+            continue
+        assert error <= Fraction(e), (enclosure.high, e, float(truth))
+        if e > 0:
+            ratios.append(float(error / Fraction(e)))
+        else:
+            assert error == 0
+    return ratios
+
+
+@pytest.mark.parametrize("truncate", [False, True], ids=["nearest", "truncating"])
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
+@pytest.mark.parametrize("rule", RULES)
+def test_no_evaluation_leaves_its_bound(
+    rule: str, form: Format, flush: bool, truncate: bool
+) -> None:
+    ratios = trials(RULES[rule], form, flush, truncate, 250)
+    assert len(ratios) > 20
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("form", [FOUR_BITS, EIGHT_BITS], ids=["four-bits", "eight-bits"])
+def test_half_of_the_bound_would_not_hold(rule: str, form: Format) -> None:
+    # So no factor of two can have been put in, and none taken out unnoticed.
+    ratios = trials(RULES[rule], form, False, False, 1500)
+    assert max(ratios) > (0.5 if rule != "a_division" else 0.3)  # three roundings are allowed for
+
+
+@pytest.mark.parametrize("form", FORMS[:4], ids=lambda form: str(form.name).replace(" ", "-"))
+def test_a_certificate_of_exactness_is_given_and_kept(form: Format) -> None:
+    rng = random.Random(form.name)
+    toy, model, certified = Toy(form, rng), Model(form), 0
+    for _ in range(400):
+        size = rng.randint(1, 5)
+        ones, others = (
+            [Fraction(rng.randint(-3, 3), rng.choice([1, 2])) for _ in range(size)]
+            for _ in range(2)
+        )
+        one, other = (model.enclose(np.array([float(v) for v in vs])) for vs in (ones, others))
+        result = one[None, :] @ other[:, None]
+        if result.e.item() == 0:
+            certified += 1
+            assert result.r.item() == 0
+            truth = sum((a * b for a, b in zip(ones, others, strict=True)), Fraction(0))
+            for _ in range(3):
+                assert toy.dot(ones, others) == truth == value_of(result)
+    assert certified > (40 if form is FOUR_BITS else 300)
+
+
+@pytest.mark.parametrize("dropped", ["underflow", "second-factor", "rounding-of-products"])
+def test_a_bound_with_a_part_left_out_is_found_out(
+    dropped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.arithmetic import enclosure
+
+    if dropped == "underflow":
+        monkeypatch.setattr(Model, "least", property(lambda self: 0.0))
+    elif dropped == "second-factor":
+        monkeypatch.setattr(enclosure, "_growth", lambda unit, factors: 0.0 * np.asarray(factors))
+        monkeypatch.setattr(
+            Model, "roundoff", property(lambda self: 0.5 * 2.0**-self.format.precision)
+        )
+    else:
+        monkeypatch.setattr(
+            Model, "roundoff", property(lambda self: 0.6 * 2.0**-self.format.precision)
+        )
+
+    def every_rule() -> None:
+        for rule in RULES.values():
+            trials(rule, FOUR_BITS, False, False, 1500)
+
+    with pytest.raises(AssertionError):
+        every_rule()
+
+
+def exact(number: Any) -> Fraction:
+    return Fraction(float(number.high.item())) + Fraction(float(number.low.item()))
+
+
+def wide_numbers(rng: random.Random, count: int) -> list[DoubleDouble]:
+    numbers = []
+    for _ in range(count):
+        high = math.ldexp(rng.uniform(-1, 1), rng.choice([0, 0, 3, -40, 400, -400]))
+        low = high * math.ldexp(rng.uniform(-1, 1), -54)
+        numbers.append(DoubleDouble(np.array([high]), np.array([low])))
+    return numbers
+
+
+@pytest.mark.parametrize("operation", ["+", "-", "*", "/"])
+def test_double_double_keeps_its_relative_error_even_when_terms_cancel(operation: str) -> None:
+    rng = random.Random(operation)
+    for a, b in zip(wide_numbers(rng, 600), wide_numbers(rng, 600), strict=True):
+        if rng.random() < 0.3:  # nearly cancelling
+            b = DoubleDouble(-a.high * (1 + rng.choice([0, 2.0**-52])), b.low * 0 + a.low / 3)
+        if operation == "+":
+            result, truth = a + b, exact(a) + exact(b)
+        elif operation == "-":
+            result, truth = a - b, exact(a) - exact(b)
+        elif operation == "*":
+            result, truth = a * b, exact(a) * exact(b)
+        else:
+            divisor = rng.randint(1, 9)
+            result, truth = a / divisor, exact(a) / divisor
+        if abs(truth) > Fraction(2) ** -900 and np.isfinite(result.high).all():
+            assert abs(exact(result) - truth) <= Fraction(UNIT) * abs(truth)
+            assert result.high.item() == result.high.item() + result.low.item()
+
+
+def test_two_sum_and_two_prod_lose_nothing() -> None:
+    rng = random.Random(0)
+    for _ in range(500):
+        a = math.ldexp(rng.uniform(-1, 1), rng.randint(-300, 300))
+        b = math.ldexp(rng.uniform(-1, 1), rng.randint(-300, 300))
+        for pair, truth in (
+            (two_sum(np.float64(a), np.float64(b)), Fraction(a) + Fraction(b)),  # type: ignore[arg-type]
+            (two_prod(np.float64(a), np.float64(b)), Fraction(a) * Fraction(b)),  # type: ignore[arg-type]
+        ):
+            assert Fraction(float(pair[0])) + Fraction(float(pair[1])) == truth
