@@ -7,9 +7,10 @@ additions at random, subnormals flushed at random where that is allowed.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from harness.formats import Format
 
@@ -65,7 +66,7 @@ class Toy:
         return self.rounded(self.read(one) + self.read(other))
 
     def dot(
-        self, ones: Sequence[Fraction], others: Sequence[Fraction], addends: Sequence[Fraction] = ()
+        self, ones: Iterable[Any], others: Iterable[Any], addends: Iterable[Any] = ()
     ) -> Fraction:
         """Σ ones·others + Σ addends, in some order, with or without fused multiply-add."""
         waiting: list[tuple[Fraction, Fraction] | Fraction] = [

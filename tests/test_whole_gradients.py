@@ -1,0 +1,162 @@
+"""Whole gradients in simulated arithmetic, several rows, missing biases: none is called wrong."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from toy import Overflow, Toy
+
+from harness.compare import Judge
+from harness.formats import format_of
+from harness.network import Case, Gradients
+from harness.verdict import Kind
+
+ZERO, HALF = Fraction(0), Fraction(1, 2)
+
+
+def exact(array: Any) -> Any:
+    return np.vectorize(lambda value: Fraction(float(value)), otypes=[object])(array)
+
+
+def toy_gradients(case: Case, toy: Toy, slope: Fraction) -> Gradients:
+    """The network and its gradient, every operation by ``toy``, every sum in a random order."""
+    weights = [exact(weight) for weight in case.weights]
+    biases = [None if bias is None else exact(bias) for bias in case.biases]
+    rows, depth = range(case.rows), case.network.depth
+    a, gates = [exact(case.x)], []
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+        z = np.array(
+            [
+                [
+                    toy.dot(w, a[-1][r], [] if bias is None else [bias[i]])
+                    for i, w in enumerate(weight)
+                ]
+                for r in rows
+            ],
+            dtype=object,
+        )
+        one = Fraction(1)
+        relu = case.network.has_relu(layer)
+        gate = np.where(z > 0, one, np.where(z < 0, ZERO, slope)) if relu else z * 0 + 1
+        gates.append(gate)
+        a.append(np.where(z > 0, z, ZERO) if relu else z)
+    y = exact(case.y)
+    d = np.array(
+        [
+            [toy.plus(v, -t) for v, t in zip(*pair, strict=True)]
+            for pair in zip(a[-1], y, strict=True)
+        ],
+        dtype=object,
+    )
+    loss = toy.times(HALF, toy.dot(d.ravel(), d.ravel()))
+    g = d
+    if case.network.reduction == "mean":
+        share = toy.rounded(Fraction(1, case.rows))
+        loss = toy.times(loss, share)
+        g = np.array([[toy.times(v, share) for v in row] for row in d], dtype=object)
+    of_weights: list[Any] = []
+    of_biases: list[Any] = []
+    for layer in range(depth, 0, -1):
+        weight, below = weights[layer - 1], a[layer - 1]
+        delta = np.array(
+            [
+                [
+                    toy.times(s, v) if s not in (0, 1) else s * v
+                    for s, v in zip(gates[layer - 1][r], g[r], strict=True)
+                ]
+                for r in rows
+            ],
+            dtype=object,
+        )
+        of_weights.insert(
+            0,
+            [
+                [toy.dot(delta[:, i], below[:, j]) for j in range(weight.shape[1])]
+                for i in range(weight.shape[0])
+            ],
+        )
+        of_biases.insert(
+            0,
+            None
+            if biases[layer - 1] is None
+            else [toy.dot([], [], delta[:, i]) for i in range(weight.shape[0])],
+        )
+        g = np.array(
+            [[toy.dot(delta[r], weight[:, j]) for j in range(weight.shape[1])] for r in rows],
+            dtype=object,
+        )
+
+    def floats(values: Any) -> Any:
+        return np.array(values, dtype=object).astype(np.float64)
+
+    return Gradients(
+        floats(loss),
+        tuple(floats(w) for w in of_weights),
+        tuple(None if b is None else floats(b) for b in of_biases),
+        floats(g),
+    )
+
+
+def random_case(rng: np.random.Generator, dtype: str, *, kinks: bool) -> Case:
+    widths = rng.integers(1, 4, rng.integers(2, 5))
+    rows = int(rng.integers(1, 4))
+
+    def draw(*shape: int) -> Any:
+        if kinks:
+            return rng.integers(-2, 3, shape) / 2
+        return rng.standard_normal(shape) * 2.0 ** rng.integers(-2, 3)
+
+    pairs = [(int(n), int(m)) for n, m in zip(widths[1:], widths[:-1], strict=True)]
+    return Case.of(
+        [draw(*pair) for pair in pairs],
+        [draw(pair[0]) if rng.random() < 0.6 else None for pair in pairs],
+        draw(rows, int(widths[0])),
+        draw(rows, int(widths[-1])),
+        dtype=dtype,
+        output="identity" if rng.random() < 0.4 else "relu",
+        reduction="mean" if rng.random() < 0.4 else "sum",
+    )
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("kinks", [False, True], ids=["gaussian", "small-numbers"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_no_correct_evaluation_is_called_wrong(dtype: str, kinks: bool, flush: bool) -> None:
+    rng = np.random.default_rng([kinks, flush, len(dtype)])
+    toy = Toy(format_of(dtype), random.Random(dtype), flush=flush)
+    seen: Counter[Kind] = Counter()
+    for _ in range(50):
+        case = random_case(rng, dtype, kinks=kinks)
+        slope = Fraction(int(rng.integers(0, 3)), 2)
+        try:
+            given = toy_gradients(case, toy, slope)
+        except Overflow:
+            continue
+        verdict = Judge(case).verdict(given, framework="toy")
+        assert verdict.kind not in {Kind.DISAGREES, Kind.REDUCED}, (case, slope, verdict)
+        seen[verdict.kind] += 1
+        for gate in verdict.gates:
+            if gate.gate == "kink" and gate.slope is not None and case.rows == 1:
+                assert gate.slope == slope
+    assert seen[Kind.KINK] > 10 if kinks else seen[Kind.AGREES] > 10
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arithmetic_of_fewer_bits_is_noticed(dtype: str) -> None:
+    rng = np.random.default_rng(4)
+    coarse = Toy(format_of("bfloat16" if dtype == "float32" else "float32"), random.Random(1))
+    noticed = total = 0
+    for _ in range(40):
+        case = random_case(rng, dtype, kinks=False)
+        given = toy_gradients(case, coarse, ZERO)
+        if not any(np.any(weight) for weight in given.weights):
+            continue
+        verdict = Judge(case).verdict(given, framework="toy")
+        total += 1
+        noticed += verdict.kind in {Kind.DISAGREES, Kind.REDUCED}
+    assert noticed >= 0.9 * total > 15
