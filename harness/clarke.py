@@ -33,7 +33,7 @@ A pre-activation that is zero throughout a cell has no influence in it, whatever
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +49,9 @@ __all__ = ["MOST_CELLS", "Site", "input_validity", "parameter_validity"]
 
 Site = tuple[int, int, int]
 """(layer, row, unit) of a gate."""
+
+Parameter = tuple[str | int, ...]
+"""A weight, ``("W2", unit, input)``, or a bias, ``("b1", unit)``."""
 
 Vector = Any
 Pattern = dict[Site, int]
@@ -72,7 +75,13 @@ class _TooMany(Exception):
     """The cells are too many to enumerate."""
 
 
-def parameter_validity(case: Case, trace: Trace, slopes: Mapping[Site, float | None]) -> Validity:
+def parameter_validity(
+    case: Case,
+    trace: Trace,
+    slopes: Mapping[Site, float | None],
+    *,
+    shared: Sequence[Collection[Parameter]] = (),
+) -> Validity:
     """Membership of the gradient with respect to all weights and biases.
 
     Args:
@@ -80,14 +89,17 @@ def parameter_validity(case: Case, trace: Trace, slopes: Mapping[Site, float | N
         trace: Its forward pass on rationals.
         slopes: λ in [0, 1] of every gate whose pre-activation is exactly zero; ``None`` counts
             as 0.
+        shared: Groups of parameters that are one variable, such as a bias that two units
+            share: ``[{("b1", 0), ("b1", 1)}]``; a weight is ``("W2", 0, 1)``. The gradient's
+            entries in a group are added.
     """
-    if _every_pattern_occurs(case, trace, slopes):
+    if not shared and _every_pattern_occurs(case, trace, slopes):
         return Validity(
             "parameters",
             "inside",
             "each kink's sign can be chosen by its unit's own parameters, so that all cells touch",
         )
-    point = _Point(case, trace, slopes, None)
+    point = _Point(case, trace, slopes, None, shared)
     return _decide(point, "parameters", [point])
 
 
@@ -166,7 +178,12 @@ class _Point:
     """
 
     def __init__(
-        self, case: Case, trace: Trace, slopes: Mapping[Site, float | None], row: int | None
+        self,
+        case: Case,
+        trace: Trace,
+        slopes: Mapping[Site, float | None],
+        row: int | None,
+        shared: Sequence[Collection[Parameter]] = (),
     ) -> None:
         self.case, self.trace, self.row = case, trace, row
         self.slopes = {
@@ -176,10 +193,30 @@ class _Point:
         self.zero: Any = rationals(np.zeros(1))[0]
         if row is None:
             sizes = [w.size + (0 if b is None else b.size) for w, b in self._layers()]
-            self.offsets = [0, *np.cumsum(sizes).tolist()]
+            self.offsets: list[int] = [0, *np.cumsum(sizes).tolist()]
             self.variables = self.offsets[-1]
+            self.groups = [[self._position(each) for each in group] for group in shared]
         else:
             self.variables = case.network.widths[0]
+
+    def _position(self, parameter: Parameter) -> int:
+        """Where a parameter stands among all: layer by layer, weights before biases."""
+        name, *index = parameter
+        layer = int(str(name)[1:])
+        units, inputs = (int(size) for size in self.case.weights[layer - 1].shape)
+        start = self.offsets[layer - 1]
+        if str(name).startswith("b"):
+            return start + units * inputs + int(index[0])
+        return start + int(index[0]) * inputs + int(index[1])
+
+    def _shared(self, values: Any) -> Any:
+        """A vector (or rows) over all parameters, with the entries of each group added up."""
+        for group in self.groups:
+            total = sum((values[..., at] for at in group[1:]), values[..., group[0]])
+            for at in group:
+                values[..., at] = self.zero
+            values[..., group[0]] = total
+        return values
 
     def _layers(self) -> list[tuple[Any, Any]]:
         return list(zip(self.case.weights, self.case.biases, strict=True))
@@ -197,7 +234,7 @@ class _Point:
         values: list[Any] = []
         for weight, bias in zip(found.weights, found.biases, strict=True):
             values += [*weight.flat, *([] if bias is None else bias.flat)]
-        return tuple(values)
+        return tuple(self._shared(np.array(values, dtype=object)))
 
     def start(self, row: int) -> tuple[Any, Any]:
         """∂a_0/∂variables of a row, and which a_0 are zero throughout any neighbourhood."""
@@ -220,6 +257,7 @@ class _Point:
                 result[unit, start + unit * inputs : start + (unit + 1) * inputs] += a
                 if bias is not None:
                     result[unit, start + units * inputs + unit] += 1
+            return self._shared(result)
         return result
 
 

@@ -112,6 +112,49 @@ def test_duplicated_units_are_tied_for_the_inputs_only() -> None:
     assert decide(parameter_validity, case, one_and_none).status == "inside"
 
 
+def test_a_shared_bias_ties_the_signs_of_its_units() -> None:
+    # At x = 0 both pre-activations are the bias b: gates (1, 0) never go together.
+    case = Case.of([[[1.0], [-1.0]], [[2.0, 5.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[9.0]])
+    one_and_none = {(1, 0, 0): 1.0, (1, 0, 1): 0.0}
+    trace = exact_forward(case)
+    one_bias = [{("b1", 0), ("b1", 1)}]
+    assert parameter_validity(case, trace, one_and_none).status == "inside"
+    # dJ/db1 is (2 + 5) g for b > 0 and 0 for b < 0; 2 g lies between them.
+    assert parameter_validity(case, trace, one_and_none, shared=one_bias).status == "inside"
+    # With weights of two signs it does not: 2 g - 5 g and 0 do not reach 2 g.
+    signs = Case.of([[[1.0], [-1.0]], [[2.0, -5.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[9.0]])
+    trace = exact_forward(signs)
+    assert parameter_validity(signs, trace, one_and_none).status == "inside"
+    assert parameter_validity(signs, trace, one_and_none, shared=one_bias).status == "outside"
+    assert (
+        parameter_validity(signs, trace, dict.fromkeys(one_and_none, 1.0), shared=one_bias).status
+        == "inside"
+    )
+
+
+def test_a_shared_weight_is_one_variable() -> None:
+    # One weight w for two units, at w = 0 and x = 1: ReLU(w) - ReLU(w) and ReLU(w) + ReLU(w).
+    case = Case.of(
+        [[[0.0], [0.0]], [[1.0, -1.0]]], [None, [1.0]], [[1.0]], [[0.0]], output="identity"
+    )
+    mirrored = Case.of(
+        [[[0.0], [0.0]], [[1.0, 1.0]]], [None, [1.0]], [[1.0]], [[0.0]], output="identity"
+    )
+    one_weight = [{("W1", 0, 0), ("W1", 1, 0)}]
+    for each, slope, status in (
+        (case, 0.0, "inside"),  # always 0
+        (case, 1.0, "inside"),
+        (mirrored, 0.5, "inside"),  # between 0 and 2
+        (mirrored, 1.0, "inside"),
+    ):
+        slopes = dict.fromkeys(kinks(each), slope)
+        found = parameter_validity(each, exact_forward(each), slopes, shared=one_weight)
+        assert found.status == status
+    uneven = dict(zip(kinks(case), (1.0, 0.0), strict=True))
+    found = parameter_validity(case, exact_forward(case), uneven, shared=one_weight)
+    assert found.status == "outside"
+
+
 def test_more_kinks_than_inputs_leave_cells_out() -> None:
     # Three lines through one point of the plane: 6 of the 8 patterns occur.
     case = Case.of(
