@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,3 +193,24 @@ def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.stderr == ""
+
+
+def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) -> None:
+    arguments = ["run", "--frameworks", "torch", "--profile", "nightly", "--dtype", "float32"]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "harness", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "generated cases" in line:
+                break
+        time.sleep(2)  # into the search; the test holds wherever the interrupt comes
+        process.send_signal(signal.SIGINT)
+        out = process.stdout.read()
+    assert process.returncode == 2
+    assert "interrupted; what was done until then is reported" in out
+    report = json.loads((tmp_path / "reports/latest/report.json").read_text())
+    assert report["run"]["exit_code"] == 2
