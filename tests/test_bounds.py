@@ -133,12 +133,17 @@ def a_gate(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fr
 
 def a_division(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[], Fraction]]:
     enclosure, (truth,), (held,) = vector(toy, model, 1, exact=toy.rng.random() < 0.5)
-    divisor = toy.rng.randint(1, 9)
+    divisor = toy.rng.choice([1, 2, 3, 4, 5, 7, 8, 100, 3000, 30000])
 
     def framework() -> Fraction:
-        if toy.rng.random() < 0.5:
+        way = toy.rng.randrange(3)
+        if way == 0:
             return toy.rounded(toy.read(held) / divisor)
-        return toy.times(toy.rounded(Fraction(1, divisor)), held)
+        inverse = toy.rounded(Fraction(1, divisor))
+        if way == 1 or divisor == 1:
+            return toy.times(inverse, held)
+        # The ½ of the loss joins the mean, the 2 of the square comes last.
+        return toy.times(Fraction(2), toy.times(toy.times(Fraction(1, 2), inverse), held))
 
     return enclosure / divisor, truth / divisor, framework
 

@@ -419,7 +419,9 @@ class Enclosure:
         For k a power of two every way is exact but for underflow. Else there are at most three
         roundings (k or 1/k formed, then a product or quotient, at the loss or at the residual):
         e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + τ, τ = η (2λ₀ and ς under flush-to-zero;
-        the ς also for k = 1).
+        the ς also for k = 1). The ½ of the loss may be put to 1/k before the residual and its 2:
+        so q / 2k is what has to be free of underflow, and where the factor 1 / 2k itself is
+        below λ₀, its absolute error makes a relative one of τ · 2k.
         """
         model = self.model
         if divisor == 1:
@@ -428,15 +430,24 @@ class Enclosure:
         power_of_two = divisor & (divisor - 1) == 0
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
         r = _up((self.r + unit * self.size) / divisor, 6) + lost + 2 * _TINY
-        theta = 0.0 if power_of_two else _growth(model.roundoff, 3)
+        theta = 0.0 if power_of_two else float(_growth(model.roundoff, 3))
+        smallest = 0.5 / divisor  # the smallest factor that a framework forms: ½ of the loss, / k
+        if smallest < model.format.smallest_normal and (model.flush or not power_of_two):
+            theta = (1.0 + theta) * (1.0 + model.underflow / smallest) - 1.0
+            theta *= 1.0 + 2.0**-48
+        elif smallest < model.format.smallest_subnormal:
+            theta = 1.0
         e = (self.e + theta * self.reach) / divisor + 2.0 * model.underflow
         e = e + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
         exact = self.reach == 0
         if power_of_two:
-            shifted = np.minimum(self.grain, 1023) - (divisor.bit_length() - 1)
+            shifted = np.minimum(self.grain, 1023) - divisor.bit_length()  # q / 2k
             exact = exact | (
-                self.exact & (self.lost_by_reading == 0) & (np.ldexp(1.0, shifted) >= model.least)
+                self.exact
+                & (self.lost_by_reading == 0)
+                & (np.ldexp(1.0, shifted) >= model.least)
+                & (theta == 0.0)
             )
         return Enclosure(
             model,
