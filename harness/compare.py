@@ -31,6 +31,8 @@ from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdi
 
 __all__ = ["Judge", "StackJudge"]
 
+_LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
+
 _COARSER_BITS = {"float32": (11.0, 8.0), "bfloat16": (), "float16": (8.0,), "float64": ()}
 """Significant bits of the multipliers that libraries offer in place of a dtype's own: TF32 and
 bfloat16 for float32, bfloat16 for float16. None exists for float64, so that a float32 step
@@ -88,6 +90,7 @@ class Judge:
             mode: Name for the record.
         """
         named = Verdict(framework, formulation, mode, Kind.DISAGREES)
+        left_open: Verdict | None = None
         misshapen = self._misshapen(given)
         if misshapen:
             return replace(named, detail=misshapen)
@@ -99,23 +102,20 @@ class Judge:
             if explanation is None:
                 continue
             if kind is Kind.REDUCED:
+                if left_open is not None:
+                    break
                 if not self._looks_coarse(given):
                     continue
                 precision, explanation = self._effective_precision(given, model, explanation)
                 named = replace(named, precision=precision)
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
-            detail = (
-                _mixture(readings)
-                if explanation.unique
-                else (
-                    "within the bounds for all slopes left open; which were used "
-                    "cannot be told from the gradient"
-                )
-            )
+            detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
                 kind, detail = Kind.NONFINITE, _classes(given)
-            return replace(
+            elif not explanation.found:
+                kind = Kind.UNDECIDED
+            verdict = replace(
                 named,
                 kind=kind or _kind_of(readings),
                 worst=_worst(entries),
@@ -123,7 +123,10 @@ class Judge:
                 validity=self._validity(enclosed, readings, explanation),
                 detail=detail,
             )
-        return self._disagreement(named, given)
+            if explanation.found or kind is Kind.NONFINITE:
+                return verdict
+            left_open = left_open or verdict  # subnormal numbers may still explain it
+        return left_open or self._disagreement(named, given)
 
     def _validity(
         self,
@@ -140,8 +143,8 @@ class Judge:
         if not slopes:
             return ()
         reason = ""
-        if not explanation.unique:
-            reason = "it is not known which slopes were used"
+        if not explanation.found:
+            reason = "it is not known whether any slopes explain the gradient"
         elif any(gate.flipped for gate in readings):
             reason = "rounding took the framework to the other side of a gate that is no kink"
         if reason:

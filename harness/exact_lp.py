@@ -1,13 +1,20 @@
-"""Exact linear programming: is there w >= 0 with A w = b, and what proves the answer?
+"""Exact linear programming: answers on rationals, each with the certificate that proves it.
 
-The first phase of the simplex method on rationals, with Bland's rule, which cannot cycle
-(Bland 1977). Farkas' lemma says that exactly one of these exists:
+`solve` asks whether some w >= 0 has A w = b. Farkas' lemma says that exactly one of these exists:
 
     w >= 0 with A w = b                                      the system is feasible
     y with yᵀ A <= 0 and yᵀ b > 0                            it is not
 
-The method ends with one of the two, and `solve` checks it, by arithmetic that shares nothing with
-the method, before it is returned. Meant for a few dozen rows and columns.
+`maximum` asks how large c · x gets where A x <= b and 0 <= x <= u. Its dual is
+
+    minimise b · y + u · s   subject to   Aᵀ y + s >= c,  y, s >= 0,
+
+and x and (y, s) with c · x = b · y + u · s prove each other optimal; no x is possible iff some
+y, s >= 0 has Aᵀ y + s >= 0 and b · y + u · s < 0.
+
+Both run the simplex method, with Bland's rule after a while so that it cannot cycle (Bland 1977),
+and check the certificate, by arithmetic that shares nothing with the method, before they return.
+Meant for a few dozen rows and columns.
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "solve", "strictly_feasible"]
+__all__ = ["Answer", "maximum", "solve", "strictly_feasible"]
 
 Vector = Sequence[Any]
 
@@ -46,7 +53,7 @@ def solve(columns: Sequence[Vector], target: Vector) -> Answer:
     """
     answer = _simplex(columns, target)
     if not _checks(answer, columns, target):
-        raise ArithmeticError("the certificate of an exact linear program does not check")
+        raise ArithmeticError(_UNCHECKED)
     return answer
 
 
@@ -68,6 +75,105 @@ def strictly_feasible(forms: Sequence[Vector]) -> tuple[Any, ...] | None:
     return tuple(-value for value in answer.certificate[:-1])
 
 
+def maximum(
+    objective: Vector, rows: Sequence[Vector], limits: Vector, upper: Vector
+) -> tuple[Any, ...] | None:
+    """An x that makes ``objective`` · x largest, or ``None`` if no x is possible.
+
+    Args:
+        objective: c, of k rationals.
+        rows: The rows of A, of k rationals each; there may be none.
+        limits: b, one for each row.
+        upper: u >= 0, of k rationals.
+
+    Raises:
+        ArithmeticError: The certificate does not check, which would be a bug.
+    """
+    count, height = len(objective), len(rows)
+    zero = upper[0] * 0
+    # The dual's columns are y, s and the surplus t of Aᵀ y + s - t = c. Basic at first: s_i
+    # where c_i >= 0, else t_i in a row that is turned.
+    table, basis, costs = [], [], [*limits, *upper, *[zero] * count, zero]
+    for i, wanted in enumerate(objective):
+        sign = -1 if wanted < 0 else 1
+        row = [sign * each[i] for each in rows]
+        row += [zero + (sign if i == k else 0) for k in range(count)]
+        row += [zero - (sign if i == k else 0) for k in range(count)]
+        table.append([*row, sign * wanted])
+        basis.append(height + i if sign > 0 else height + count + i)
+        if sign > 0:
+            costs = [a - upper[i] * b for a, b in zip(costs, table[i], strict=True)]
+    ray = _minimise(table, basis, costs)
+    if ray is not None:
+        dual = [zero] * (height + 2 * count)
+        dual[ray] = zero + 1
+        for i, variable in enumerate(basis):
+            dual[variable] = -table[i][ray]
+        _check_dual(dual[: height + count], [zero] * count, rows)
+        if not _dot(dual[: height + count], [*limits, *upper]) < 0:
+            raise ArithmeticError(_UNCHECKED)
+        return None
+    dual = [zero] * (height + 2 * count)
+    for i, variable in enumerate(basis):
+        dual[variable] = table[i][-1]
+    found = tuple(costs[height + count : height + 2 * count])
+    _check_dual(dual[: height + count], objective, rows)
+    inside = all(0 <= value <= most for value, most in zip(found, upper, strict=True)) and all(
+        _dot(row, found) <= limit for row, limit in zip(rows, limits, strict=True)
+    )
+    value = _dot(dual[: height + count], [*limits, *upper])
+    if not inside or _dot(objective, found) != value:
+        raise ArithmeticError(_UNCHECKED)
+    return found
+
+
+_UNCHECKED = "the certificate of an exact linear program does not check"
+_IMPATIENCE = 200
+"""Pivots before Bland's rule, which is slow and cannot cycle."""
+
+
+def _dot(one: Vector, other: Vector) -> Any:
+    return sum((a * b for a, b in zip(one, other, strict=True)), other[0] * 0)
+
+
+def _check_dual(dual: Vector, objective: Vector, rows: Sequence[Vector]) -> None:
+    """Aᵀ y + s >= c and y, s >= 0, or an `ArithmeticError`."""
+    y, s = dual[: len(rows)], dual[len(rows) :]
+    for i, wanted in enumerate(objective):
+        reached = sum((a * row[i] for a, row in zip(y, rows, strict=True)), s[i])
+        if reached < wanted:
+            raise ArithmeticError(_UNCHECKED)
+    if any(value < 0 for value in dual):
+        raise ArithmeticError(_UNCHECKED)
+
+
+def _minimise(rows: list[list[Any]], basis: list[int], costs: list[Any]) -> int | None:
+    """Pivots, in place, until no reduced cost is negative, or returns an unbounded column."""
+    columns = len(costs) - 1
+    pivots = 0
+    while True:
+        negative = [j for j in range(columns) if costs[j] < 0]
+        if not negative:
+            return None
+        entering = negative[0] if pivots >= _IMPATIENCE else min(negative, key=costs.__getitem__)
+        ratios = [
+            (row[-1] / row[entering], basis[i], i)
+            for i, row in enumerate(rows)
+            if row[entering] > 0
+        ]
+        if not ratios:
+            return entering
+        leaving = min(ratios)[2]
+        pivot = rows[leaving][entering]
+        rows[leaving] = turned = [value / pivot for value in rows[leaving]]
+        for each in (*(row for i, row in enumerate(rows) if i != leaving), costs):
+            factor = each[entering]
+            if factor != 0:
+                each[:] = [a - factor * b if b else a for a, b in zip(each, turned, strict=True)]
+        basis[leaving] = entering
+        pivots += 1
+
+
 def _simplex(columns: Sequence[Vector], target: Vector) -> Answer:
     count, height = len(columns), len(target)
     # One artificial variable for each row, rows turned so that b >= 0: these form the first basis.
@@ -80,28 +186,11 @@ def _simplex(columns: Sequence[Vector], target: Vector) -> Answer:
         for i, sign in enumerate(signs)
     ]
     basis = list(range(count, count + height))
-    # Reduced costs of minimising the sum of the artificial variables, and minus that sum.
+    # Reduced costs of minimising the sum of the artificial variables, and minus that sum. It is
+    # bounded below by zero.
     costs = [-sum((row[j] for row in rows), zero) for j in range(count)]
     costs += [zero] * height + [-sum((row[-1] for row in rows), zero)]
-    while True:
-        entering = next((j for j in range(count + height) if costs[j] < 0), None)
-        if entering is None:
-            break
-        ratios = [
-            (row[-1] / row[entering], basis[i], i)
-            for i, row in enumerate(rows)
-            if row[entering] > 0
-        ]
-        leaving = min(ratios)[2]  # bounded below by zero, so there always is one
-        pivot = rows[leaving][entering]
-        rows[leaving] = [value / pivot for value in rows[leaving]]
-        for i, row in enumerate(rows):
-            if i != leaving and row[entering] != 0:
-                factor = row[entering]
-                rows[i] = [a - factor * b for a, b in zip(row, rows[leaving], strict=True)]
-        factor = costs[entering]
-        costs = [a - factor * b for a, b in zip(costs, rows[leaving], strict=True)]
-        basis[leaving] = entering
+    _minimise(rows, basis, costs)
     if costs[-1] == 0:
         weights = [zero] * count
         for i, variable in enumerate(basis):
@@ -114,16 +203,14 @@ def _simplex(columns: Sequence[Vector], target: Vector) -> Answer:
 
 
 def _checks(answer: Answer, columns: Sequence[Vector], target: Vector) -> bool:
-    def dot(one: Vector, other: Vector) -> Any:
-        return sum((a * b for a, b in zip(one, other, strict=True)), target[0] * 0)
-
     if len(answer.certificate) != (len(columns) if answer.feasible else len(target)):
         return False
     if answer.feasible:
         weights = answer.certificate
         return all(weight >= 0 for weight in weights) and all(
-            dot(weights, [column[i] for column in columns]) == value
+            sum((w * column[i] for w, column in zip(weights, columns, strict=True)), value * 0)
+            == value
             for i, value in enumerate(target)
         )
     normal = answer.certificate
-    return all(dot(normal, column) <= 0 for column in columns) and dot(normal, target) > 0
+    return all(_dot(normal, column) <= 0 for column in columns) and _dot(normal, target) > 0

@@ -6,15 +6,14 @@ is linear in the number of gates; nothing is enumerated over 2^k or 3^k assignme
 
 What is read is then tested: with the slopes put in, every entry of the gradient has to lie
 within its bound. A slope is first rounded to the nearest of 0, ½ and 1, the conventions in use,
-and only kept as it was read when that fails.
+and only kept as it was read when that fails. One open row of a unit leaves an interval of slopes.
+Several may leave a system without a unique solution: then one slope for the whole layer is tried,
+then each unit's possibilities, up to `BUDGET` assignments in all.
 
-One open row of a unit leaves an interval of slopes, and an empty one proves that none fits.
-Several open rows of a unit may leave a system without a unique solution: then one slope for the
-whole layer is tried, then each unit's possibilities, up to `BUDGET` assignments in all. What this
-search does not find is not excluded by it. So the last word is had by intervals: going down
-once more, each gate is replaced by the interval of slopes that its unit leaves ([0, 1] where the
-unit has several open rows), and the cotangents below carry the whole interval. A gradient that
-leaves these bounds is not explained by any slopes: that is proved.
+What this search does not find is not excluded by it. So where it finds nothing, exact linear
+programs decide whether any slopes are left (`harness.exclusion`), and a solution of theirs is
+tested like the readings. Where that fails too, or the programs were too many, the question stays
+open, and is reported as open.
 """
 
 from __future__ import annotations
@@ -28,15 +27,19 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
+from harness.exclusion import possible
 from harness.network import Array, Gradients
 from harness.reference import backward_layer
-from harness.slopes import CONVENTIONS, Hull, UnitReader
+from harness.slopes import CONVENTIONS, UnitReader
 from harness.verdict import GateClass
 
 __all__ = ["BUDGET", "Explanation", "explain"]
 
 BUDGET = 256
-"""How many layer-wide assignments are tried before the intervals decide."""
+"""How many layer-wide assignments are tried before slopes are excluded."""
+
+_MOST_OPTIONS = 16
+"""How many fitting assignments of one unit are tried together with those of the others."""
 
 Slopes = Mapping[tuple[int, int, int], float | None]
 """(layer, row, unit) of an open gate to its slope; ``None`` where it has no effect."""
@@ -48,16 +51,16 @@ class Explanation:
 
     Attributes:
         slopes: (layer, row, unit) of each open gate to λ; ``None`` where the gate has no
-            effect because the upstream cotangent is zero, or none beyond rounding, and
-            where it could not be told which slope was used (``unique`` is then False).
-        gradients: The gradient on enclosures with these slopes.
-        unique: Whether these very slopes give the gradient; False when it lies within the
-            bounds for all slopes that its entries leave, but none were singled out.
+            effect because the upstream cotangent is zero, or none beyond rounding. Empty
+            where no slopes were found.
+        gradients: The gradient on enclosures with these slopes, or with all slopes in [0, 1].
+        found: Whether slopes were found that give the gradient. False when none were found
+            and none are excluded.
     """
 
     slopes: Slopes
     gradients: Gradients
-    unique: bool = True
+    found: bool = True
 
 
 def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
@@ -78,10 +81,16 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
             return Explanation({}, gradients) if _contains(gradients, given) else None
         search = _Search(enclosed, given)
         slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
-        if slopes is None:
-            return search.by_intervals()
-        told = {at: None if at in search.untold else slope for at, slope in slopes.items()}
-        return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
+        if slopes is not None:
+            told = {at: None if at in search.untold else slope for at, slope in slopes.items()}
+            return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
+        left = possible(enclosed, given)
+        if left is None:
+            return None
+        gradients = enclosed.gradients(_gates(enclosed, left.slopes))
+        if left.slopes and _contains(gradients, given):
+            return Explanation(left.slopes, gradients)
+        return Explanation({}, left.gradients, found=False)
 
 
 def _contains(enclosure: Gradients, given: Gradients) -> bool:
@@ -179,47 +188,10 @@ class _Search:
         slopes: dict[tuple[int, int, int], float | None] = {
             (layer, row, unit): None for row in rows
         }
-        if len(heard) == 1 and reader.interval(heard[0]) == (0.0, 1.0):
+        if len(heard) == 1 and reader.system(heard).interval() == (0.0, 1.0):
             self.untold.add((layer, heard[0], unit))
-        for option in dict.fromkeys(reader.readings(heard)):
-            if reader.fits(heard, option):
-                yield slopes | {
-                    (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)
-                }
-
-    def by_intervals(self) -> Explanation | None:
-        """The interval of slopes that each gate's own unit leaves; ``None`` if some leave none."""
-        enclosed, given = self.enclosed, self.given
-        cotangent = enclosed.cotangent
-        slopes: dict[tuple[int, int, int], float | None] = {}
-        unique = True
-        hulls: list[Hull | None] = []
-        for layer in range(enclosed.case.network.depth, 0, -1):
-            at = layer - 1
-            certain = enclosed.certain_gates[at]
-            hull = None if certain is None else Hull(certain, certain.copy())
-            for unit, rows in self.rows_of.get(layer, {}).items():
-                assert hull is not None
-                reader = UnitReader(enclosed, given, layer, unit, cotangent)
-                heard = [row for row in rows if not reader.is_silent(row)]
-                slopes |= {(layer, row, unit): None for row in rows}
-                if len(heard) == 1:
-                    interval = reader.interval(heard[0])
-                    if interval is None:
-                        return None
-                    hull.low = hull.low.copy()
-                    hull.low[heard[0], unit], hull.high[heard[0], unit] = interval
-                    slopes[layer, heard[0], unit] = 0.5 * (interval[0] + interval[1])
-                elif heard:
-                    unique = False
-                    hull.high[heard, unit] = 1.0
-            hulls.insert(0, hull)
-            _, _, cotangent = backward_layer(
-                enclosed.weights[at],
-                enclosed.biases[at],
-                enclosed.trace.activations[at],
-                cotangent,
-                hull,
-            )
-        gradients = enclosed.gradients(hulls)
-        return Explanation(slopes, gradients, unique) if _contains(gradients, given) else None
+        fitting = (option for option in reader.readings(heard) if reader.fits(heard, option))
+        for option in itertools.islice(fitting, _MOST_OPTIONS):
+            yield slopes | {
+                (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)
+            }

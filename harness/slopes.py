@@ -6,13 +6,15 @@ In layer l, unit i of row r contributes δ[r,i] = λ[r,i] g[r,i] to
     ∂J/∂W[i,:] = Σ_r δ[r,i] a[r,:]
 
 where g and a do not depend on this layer's gates: a small linear system with one unknown for
-each open row and 1 + n_{l-1} equations.
+each open row and 1 + n_{l-1} equations, each of which holds up to rounding. Readings are
+proposals, to be tested by containment; nothing is proved here.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,45 +24,61 @@ from harness.enclosed import Enclosed, leaves_bound
 from harness.network import Array, Gradients
 from harness.reference import backward_layer
 
-__all__ = ["CONVENTIONS", "Hull", "UnitReader"]
+__all__ = ["CONVENTIONS", "UnitReader"]
 
 CONVENTIONS = (0.0, 1.0, 0.5)
 """The slopes in use at z = 0, tried before any other."""
 
-_ENUMERATED_ROWS = 5
+_ENUMERATED_ROWS = 8
 _ANY_SLOPE = float(np.nextafter(1.0, 0.0))
-"""A slope whose product with a cotangent is bounded like that of the worst slope in [0, 1]: the
-bounds grow with the slope, but 0, ½ and 1 are exact."""
+"""A slope without exact products."""
 
 
-class Hull:
-    """Gates that are known only up to an interval within [0, 1].
-
-    ``hull * g`` encloses s ∘ g for every s with low <= s <= high, entry by entry: its centre is
-    m g with m = ½ (low + high), and ½ (high - low) |g| is added to what a product with any
-    slope can err by. Where low = high the gate is known and the product is the usual one.
+@dataclass(frozen=True, eq=False)
+class System:
+    """The equations matrix @ λ = rest, each up to a room for rounding.
 
     Attributes:
-        low: Float64 array shaped as the gate.
-        high: Likewise.
+        matrix: Float64 (entries, slopes).
+        rest: The given entries minus those at slopes 0, (entries,).
+        room: About the largest that |rest - matrix @ λ| gets by rounding, (entries,); ∞ where
+            an entry says nothing.
     """
 
-    def __init__(self, low: Array, high: Array) -> None:
-        self.low = low
-        self.high = high
+    matrix: Array
+    rest: Array
+    room: Array
 
-    def __mul__(self, cotangent: Enclosure) -> Enclosure:
-        known = self.low == self.high
-        middle = np.where(known, self.low, 0.5 * (self.low + self.high))
-        half = np.where(known, 0.0, 0.5 * (self.high - self.low))
-        center = middle * cotangent
-        worst = np.where(known, self.low, _ANY_SLOPE) * cotangent
-        # Rounding of middle and half, and of this sum of positive numbers, is far below 2^-48.
-        e = (half * cotangent.reach + worst.e + 2.0**-52 * cotangent.reach) * (1.0 + 2.0**-48)
-        r = np.where(known, center.r, worst.r + center.r)
-        return Enclosure(
-            cotangent.model, center.c, r, np.where(known | (cotangent.reach == 0), center.e, e)
+    def admits(self, slopes: Array) -> Any:
+        """Which of the slopes, of shape (..., slopes), satisfy all equations."""
+        known = np.isfinite(self.room)
+        matrix, rest, room = self.matrix[known], self.rest[known], self.room[known]
+        # Generous by what this product in float64 can err.
+        slack = room + 2.0**-46 * np.abs(matrix).sum(axis=1)
+        return (np.abs(rest - slopes @ matrix.T) <= slack).all(axis=-1)
+
+    def interval(self) -> tuple[float, float] | None:
+        """The range of a single slope; ``None`` if there is none."""
+        change = self.matrix[:, 0]
+        known = np.isfinite(self.room)
+        rest, room = self.rest, self.room
+        still = known & (change == 0)
+        if (np.abs(rest) > room)[still].any():
+            return None
+        used = known & ~still
+        ends = np.sort(
+            (rest[used] + np.multiply.outer((-1.0, 1.0), room[used])) / change[used], axis=0
         )
+        lowest = float(np.max(ends[0] - np.abs(ends[0]) * 2.0**-48, initial=0.0))
+        highest = float(np.min(ends[1] + np.abs(ends[1]) * 2.0**-48, initial=1.0))
+        return (lowest, highest) if lowest <= highest else None
+
+
+def _centers_and_margins(entries: Sequence[Enclosure]) -> tuple[Array, Array]:
+    return (
+        np.concatenate([each.high.ravel() for each in entries]),
+        np.concatenate([each.margin.ravel() for each in entries]),
+    )
 
 
 class UnitReader:
@@ -94,45 +112,39 @@ class UnitReader:
 
     def fits(self, rows: Sequence[int], slopes: Sequence[float]) -> bool:
         """Whether the unit's entries lie within their bounds for these slopes."""
+        entries = self._with(rows, slopes)
+        observed = np.split(self._observed, [entries[0].shape[-1]])  # weights, then the bias
         return not any(
-            leaves_bound(bound, values).any() for bound, values in self._entries(rows, slopes)
+            leaves_bound(bound, values).any()
+            for bound, values in zip(entries, observed, strict=False)
         )
 
-    def interval(self, row: int) -> tuple[float, float] | None:
-        """The slopes in [0, 1] that ``row``, the unit's only open row, leaves; ``None`` if none.
-
-        With c₀, c₁ an entry at λ = 0 and 1, the framework's value is within β₀ + β₁ + β of
-        c₀ + λ (c₁ - c₀) for every λ in [0, 1]: β₀ and β₁ are the bounds at the two ends, and β,
-        the bound at a slope without exact products, is that of the worst slope between. Twice
-        that pays for forming the interval in float64. An empty intersection over the entries is
-        a proof that no slope explains them.
-        """
-        at_zero, below = self._values_and_bounds([row], [0.0])
-        at_one, above = self._values_and_bounds([row], [1.0])
-        _, between = self._values_and_bounds([row], [_ANY_SLOPE])
-        room, change = 2.0 * (below + above + between), at_one - at_zero
-        rest = self._observed - at_zero
-        usable = np.isfinite(room) & np.isfinite(change)
-        if (~np.isfinite(rest) & usable).any():
-            return None
-        # The reference's own rounding can hide or feign a change, but then the room covers it.
-        blind = usable & (np.abs(change) <= 2.0**-48 * (np.abs(at_one) + np.abs(at_zero)))
-        if (np.abs(rest)[blind] > (room + np.abs(change))[blind]).any():
-            return None
-        used = usable & ~blind
-        ends = np.sort(
-            (rest[used] + np.multiply.outer((-1.0, 1.0), room[used])) / change[used], axis=0
-        )
-        lowest = float(np.max(ends[0] - np.abs(ends[0]) * 2.0**-48, initial=0.0))
-        highest = float(np.min(ends[1] + np.abs(ends[1]) * 2.0**-48, initial=1.0))
-        return (lowest, highest) if lowest <= highest else None
+    def system(self, rows: Sequence[int]) -> System:
+        """The unit's entries as equations in the slopes of its open ``rows``."""
+        count = len(rows)
+        at_zero, margin = _centers_and_margins(self._with(rows, [0.0] * count))
+        _, between = _centers_and_margins(self._with(rows, [_ANY_SLOPE] * count))
+        room = margin + between
+        columns = []
+        for row in rows:
+            only = np.zeros_like(self._shut)
+            only[row, 0] = 1.0
+            column, margin = _centers_and_margins(self._entries(only))
+            columns.append(column)
+            room = room + margin
+        matrix, rest = np.stack(columns, axis=1), self._observed - at_zero
+        known = np.isfinite(room) & np.isfinite(matrix).all(axis=1) & np.isfinite(at_zero)
+        room = room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest)
+        return System(matrix, rest, np.where(known, room, np.inf))
 
     def readings(self, rows: Sequence[int]) -> Iterator[tuple[float, ...]]:
         """Slopes worth testing for the open rows, the likeliest first."""
         if not rows:
             yield ()
-        elif len(rows) == 1:
-            interval = self.interval(rows[0])
+            return
+        system = self.system(rows)
+        if len(rows) == 1:
+            interval = system.interval()
             if interval is not None:
                 lowest, highest = interval
                 middle = 0.5 * (lowest + highest)
@@ -140,40 +152,31 @@ class UnitReader:
                     if lowest <= slope <= highest:
                         yield (slope,)
                 yield (middle,)
-        else:
-            yield from self._joint_readings(rows)
+            return
+        proposals = np.array([*self._joint_readings(system)])
+        admitted = proposals[system.admits(proposals)]
+        yield from dict.fromkeys(map(tuple, admitted.tolist()))
 
-    def _joint_readings(self, rows: Sequence[int]) -> Iterator[tuple[float, ...]]:
+    @staticmethod
+    def _joint_readings(system: System) -> Iterator[tuple[float, ...]]:
         """Least squares over several open rows, then uniform slopes, then few assignments."""
-        count = len(rows)
-        at_zero, _ = self._values_and_bounds(rows, [0.0] * count)
-        matrix = np.stack(
-            [self._values_and_bounds([row], [1.0])[0] - at_zero for row in rows], axis=1
-        )
-        remainder = self._observed - at_zero
-        if np.isfinite(matrix).all() and np.isfinite(remainder).all():
-            yield from _least_squares(matrix, remainder)
+        count = system.matrix.shape[1]
+        known = np.isfinite(system.room) & np.isfinite(system.rest)
+        if known.any():
+            yield from _least_squares(system.matrix[known], system.rest[known])
         for slope in CONVENTIONS:
             yield (slope,) * count
         if count <= _ENUMERATED_ROWS:
             yield from itertools.product(CONVENTIONS, repeat=count)
 
-    def _values_and_bounds(
-        self, rows: Sequence[int], slopes: Sequence[float]
-    ) -> tuple[Array, Array]:
-        bounds = [bound for bound, _ in self._entries(rows, slopes)]
-        return (
-            np.concatenate([bound.high.ravel() for bound in bounds]),
-            np.concatenate([bound.bound.ravel() for bound in bounds]),
-        )
-
-    def _entries(
-        self, rows: Sequence[int], slopes: Sequence[float]
-    ) -> Iterator[tuple[Enclosure, Any]]:
-        """The unit's weight and bias gradients: enclosed, and as given."""
-        enclosed, at, here = self._enclosed, self._at, self._here
+    def _with(self, rows: Sequence[int], slopes: Sequence[float]) -> list[Enclosure]:
         gate = self._shut.copy()
         gate[list(rows), 0] = slopes
+        return self._entries(gate)
+
+    def _entries(self, gate: Array) -> list[Enclosure]:
+        """The unit's weight gradients, and its bias gradient if it has one."""
+        enclosed, at, here = self._enclosed, self._at, self._here
         bias = enclosed.biases[at]
         for_weight, for_bias, _ = backward_layer(
             enclosed.weights[at][here],
@@ -182,10 +185,7 @@ class UnitReader:
             self._column,
             gate,
         )
-        inputs = for_weight.shape[-1]
-        yield for_weight, self._observed[None, :inputs]
-        if for_bias is not None:
-            yield for_bias, self._observed[inputs:]
+        return [for_weight[0]] if for_bias is None else [for_weight[0], for_bias]
 
 
 def _least_squares(matrix: Array, remainder: Array) -> Iterator[tuple[float, ...]]:

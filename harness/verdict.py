@@ -51,7 +51,8 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
         ),
         Kind.UNDECIDED: (
             "At least one pre-activation is so close to zero that correct evaluations may land "
-            "on either side of it. The gradient is right for one of the sides."
+            "on either side of it, and the gradient is right for one of the sides. Or it is open "
+            "whether any slopes at its kinks explain the gradient; the remark says so then."
         ),
         Kind.SUBNORMAL: (
             "The gradient is right for arithmetic that replaces subnormal numbers by zero, and "

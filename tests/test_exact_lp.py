@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import exact_lp
-from harness.exact_lp import Answer, solve, strictly_feasible
+from harness.exact_lp import Answer, maximum, solve, strictly_feasible
 
 
 def dot(one: Any, other: Any) -> Fraction:
@@ -96,3 +96,47 @@ def test_a_corrupted_certificate_is_rejected(
     monkeypatch.setattr(exact_lp, "_simplex", lambda *_: Answer(not feasible, right.certificate))
     with pytest.raises(ArithmeticError, match="does not check"):
         solve(columns, target)
+
+
+def random_program(seed: int) -> tuple[Any, Any, Any, Any]:
+    rng = random.Random(seed)
+    count, height = rng.randint(1, 5), rng.randint(0, 7)
+
+    def draw(length: int, low: int = -2) -> list[Fraction]:
+        return [Fraction(rng.randint(low, 2)) for _ in range(length)]
+
+    return draw(count), [draw(count) for _ in range(height)], draw(height), draw(count, 0)
+
+
+def test_the_largest_value_is_found_or_the_program_has_no_solution() -> None:
+    impossible = 0
+    for seed in range(400):
+        objective, rows, limits, upper = random_program(seed)
+        found = maximum(objective, rows, limits, upper)
+        # A feasible point of the same program in standard form, and one with a larger objective.
+        slack = [[Fraction(int(i == k)) for k in range(len(rows) + len(upper))] for i in range(99)]
+        columns = [
+            [*(row[i] for row in rows), *(Fraction(int(i == k)) for k in range(len(upper)))]
+            for i in range(len(upper))
+        ] + slack[: len(rows) + len(upper)]
+        feasible = solve(columns, [*limits, *upper]).feasible
+        assert feasible == (found is not None), seed
+        if found is None:
+            impossible += 1
+            continue
+        best = dot(objective, found)
+        more = [[*column, c] for column, c in zip(columns, objective, strict=False)]
+        more += [[*column, Fraction(0)] for column in columns[len(upper) :]]
+        more.append([Fraction(0)] * (len(rows) + len(upper)) + [Fraction(-1)])
+        assert not solve(more, [*limits, *upper, best + Fraction(1, 10**9)]).feasible
+    assert 100 < impossible < 300
+
+
+def test_a_wrong_optimum_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Fraction(1)
+    monkeypatch.setattr(exact_lp, "_minimise", lambda *_: None)
+    with pytest.raises(ArithmeticError, match="does not check"):
+        maximum([one, one], [[one, one]], [one], [one, one])
+    monkeypatch.setattr(exact_lp, "_minimise", lambda *_: 0)
+    with pytest.raises(ArithmeticError, match="does not check"):
+        maximum([one, one], [[one, one]], [one], [one, one])

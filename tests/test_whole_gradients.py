@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from toy import Overflow, Toy
 
+from harness.arithmetic.enclosure import Model
 from harness.compare import Judge
+from harness.enclosed import Enclosed
+from harness.exclusion import possible
 from harness.formats import format_of
 from harness.network import Case, Gradients
 from harness.verdict import Kind
@@ -145,6 +148,27 @@ def test_no_correct_evaluation_is_called_wrong(dtype: str, kinks: bool, flush: b
             if gate.gate == "kink" and gate.slope is not None and case.rows == 1:
                 assert gate.slope == slope
     assert seen[Kind.KINK] > 10 if kinks else seen[Kind.AGREES] > 10
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_no_correct_evaluation_has_its_slopes_excluded(dtype: str, flush: bool) -> None:
+    rng = np.random.default_rng([flush, len(dtype), 1])
+    toy = Toy(format_of(dtype), random.Random(dtype), flush=flush)
+    tested = 0
+    for _ in range(100):
+        case = random_case(rng, dtype, kinks=True)
+        enclosed = Enclosed(case, Model(format_of(dtype), flush=flush))
+        if not enclosed.open_gates:
+            continue
+        slope = Fraction(int(rng.integers(0, 9)), 8)
+        try:
+            given = toy_gradients(case, toy, slope)
+        except Overflow:
+            continue
+        tested += 1
+        assert possible(enclosed, given) is not None, (case, slope)
+    assert tested > 20
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
