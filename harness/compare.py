@@ -22,7 +22,7 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Model
 from harness.clarke import Site, input_validity, parameter_validity
-from harness.enclosed import Enclosed, leaves_bound
+from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.formats import Format, format_of
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients
@@ -49,14 +49,15 @@ class Judge:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.format: Format = format_of(case.dtype)
-        self._enclosed: dict[Model, Enclosed] = {}
+        self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
         self._validities: dict[tuple[tuple[Site, float | None], ...], tuple[Validity, ...]] = {}
 
-    def enclosed(self, model: Model) -> Enclosed:
-        """The case on enclosures of ``model``, computed once."""
-        if model not in self._enclosed:
-            self._enclosed[model] = Enclosed(self.case, model)
-        return self._enclosed[model]
+    def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
+        """The case on enclosures of ``model`` in one mode of differentiation, computed once."""
+        key = (model, derivation)
+        if key not in self._enclosed:
+            self._enclosed[key] = Enclosed(self.case, model, derivation)
+        return self._enclosed[key]
 
     @cached_property
     def reference(self) -> Gradients:
@@ -79,7 +80,13 @@ class Judge:
             yield Model(self.format, flush=True, bits=bits), Kind.REDUCED
 
     def verdict(
-        self, given: Gradients, *, framework: str, formulation: str = "", mode: str = ""
+        self,
+        given: Gradients,
+        *,
+        framework: str,
+        formulation: str = "",
+        mode: str = "",
+        derivation: Derivation = "reverse",
     ) -> Verdict:
         """What comparing ``given`` with the reference says.
 
@@ -88,6 +95,7 @@ class Judge:
             framework: Name for the record.
             formulation: Name for the record.
             mode: Name for the record.
+            derivation: Whether ``given`` was computed in reverse mode or in forward mode.
         """
         named = Verdict(framework, formulation, mode, Kind.DISAGREES)
         left_open: Verdict | None = None
@@ -97,16 +105,18 @@ class Judge:
         if not self.case.is_finite:
             return replace(named, kind=Kind.NONFINITE, detail=_classes(given))
         for model, kind in self._models():
-            enclosed = self.enclosed(model)
+            enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None:
                 continue
             if kind is Kind.REDUCED:
                 if left_open is not None:
                     break
-                if not self._looks_coarse(given):
+                if not self._looks_coarse(given, derivation):
                     continue
-                precision, explanation = self._effective_precision(given, model, explanation)
+                precision, explanation = self._effective_precision(
+                    given, model, explanation, derivation
+                )
                 named = replace(named, precision=precision)
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
@@ -126,7 +136,7 @@ class Judge:
             if explanation.found or kind is Kind.NONFINITE:
                 return verdict
             left_open = left_open or verdict  # subnormal numbers may still explain it
-        return left_open or self._disagreement(named, given)
+        return left_open or self._disagreement(named, given, derivation)
 
     def _validity(
         self,
@@ -172,9 +182,9 @@ class Judge:
         case = self.case
         return Gradients(np.empty(case.x.shape[:-2]), case.weights, case.biases, case.x)
 
-    def _disagreement(self, named: Verdict, given: Gradients) -> Verdict:
+    def _disagreement(self, named: Verdict, given: Gradients, derivation: Derivation) -> Verdict:
         """Where the gradient leaves the bounds of the most lenient arithmetic of full precision."""
-        enclosed = self.enclosed(Model(self.format, flush=True))
+        enclosed = self.enclosed(Model(self.format, flush=True), derivation)
         gates = [
             None if gate is None else np.where(sign == 0, _sided(enclosed, layer), gate)
             for layer, (gate, sign) in enumerate(
@@ -193,14 +203,14 @@ class Judge:
             detail = "no slopes in [0, 1] at its open gates explain the gradient"
         return replace(named, worst=_worst(entries), first_layer=first, detail=detail)
 
-    def _looks_coarse(self, given: Gradients) -> bool:
+    def _looks_coarse(self, given: Gradients, derivation: Derivation) -> bool:
         """Whether most entries that could show coarser arithmetic do.
 
         Arithmetic of few bits is coarse everywhere; a defect that happens to fit within the
         wide bounds of few bits is not. An entry can show it if it was rounded at all (its
         bound is not 0) and depends on no open gate.
         """
-        enclosed = self.enclosed(Model(self.format, flush=True))
+        enclosed = self.enclosed(Model(self.format, flush=True), derivation)
         explanation = enclosed.certain_gradients
         outside = total = 0
         for (_, bound), (_, value) in zip(explanation.entries(), given.entries(), strict=True):
@@ -210,7 +220,7 @@ class Judge:
         return 2 * outside > total
 
     def _effective_precision(
-        self, given: Gradients, model: Model, explanation: Explanation
+        self, given: Gradients, model: Model, explanation: Explanation, derivation: Derivation
     ) -> tuple[float, Explanation]:
         """The most bits, to an eighth, with which arithmetic still explains the gradient."""
         low, high = (
@@ -219,7 +229,8 @@ class Judge:
         )
         while high - low > 0.125:
             middle = 0.5 * (low + high)
-            attempt = explain(self.enclosed(Model(self.format, flush=True, bits=middle)), given)
+            coarse = Model(self.format, flush=True, bits=middle)
+            attempt = explain(self.enclosed(coarse, derivation), given)
             if attempt is None:
                 high = middle
             else:

@@ -9,7 +9,9 @@ so right slopes satisfy, with exact rationals throughout,
     |entry - constant - Σ_v coefficient_v δ_v| <= room            for every entry,
     0 <= δ_v <= g_v  or  g_v <= δ_v <= 0                          for every open gate.
 
-``room`` is the bound e of an evaluation in which each open gate is anything in [0, 1] (`Hull`).
+``room`` is the bound e of an evaluation in which each open gate is anything in [0, 1] (`Hull`),
+in the mode of differentiation that the framework used: forward mode evaluates the same gradient,
+so that the exact coefficients are the same and only the room differs.
 Where g_v has one sign whatever the gates above it do, the second line is linear as well. Elsewhere
 the pairs (g, δ) with g in [g⁻, g⁺], g⁻ < 0 < g⁺, fill two triangles, whose convex hull is
 
@@ -39,7 +41,7 @@ from harness.exact_lp import maximum
 from harness.network import Array, Gradients
 from harness.reference import backward_layer, loss_and_cotangent
 
-__all__ = ["Hull", "Left", "possible"]
+__all__ = ["Hull", "Left", "hulls", "possible"]
 
 Site = tuple[int, int, int]
 """(layer, row, unit) of a gate."""
@@ -62,7 +64,9 @@ class Hull:
     ``hull * g`` encloses s ∘ g for every s with low <= s <= high, entry by entry: the exact value
     lies within r of c = m g with m = ½ (low + high), where r includes ½ (high - low) |g|, and a
     framework lies within e of the exact value for its own s. Where low = high the gate is known
-    and the product is the usual one.
+    and the product is the usual one. In forward mode g is a tangent ż. Either way the operand may
+    depend on slopes that come before: its exact value for any of them lies within its r of its c,
+    and e is the rounding alone, so all bounds built on it hold for each choice of slopes.
 
     Attributes:
         low: Float64 array shaped as the gate, of zeros and ones.
@@ -103,6 +107,16 @@ class Left:
     slopes: Mapping[Site, float | None] = field(default_factory=dict)
 
 
+def hulls(enclosed: Enclosed) -> list[Hull | None]:
+    """Every gate of a single case, anything in [0, 1] where it is open."""
+    found = [None if gate is None else Hull(gate, gate.copy()) for gate in enclosed.certain_gates]
+    for gate in enclosed.open_gates:
+        hull = found[gate.layer - 1]
+        assert hull is not None
+        hull.high[gate.row, gate.unit] = 1.0
+    return found
+
+
 def possible(enclosed: Enclosed, given: Gradients) -> Left | None:
     """What is left of all slopes for ``given``; ``None`` if, by proof, nothing is.
 
@@ -110,12 +124,7 @@ def possible(enclosed: Enclosed, given: Gradients) -> Left | None:
         enclosed: A single finite case with open gates.
         given: What a framework returned for it.
     """
-    hulls = [None if gate is None else Hull(gate, gate.copy()) for gate in enclosed.certain_gates]
-    for gate in enclosed.open_gates:
-        hull = hulls[gate.layer - 1]
-        assert hull is not None
-        hull.high[gate.row, gate.unit] = 1.0
-    bounds = enclosed.gradients(hulls)
+    bounds = enclosed.gradients(hulls(enclosed))
     # The bounds for all slopes at once; and what no open gate can reach is judged here for good.
     for (_, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
         if leaves_bound(bound, value).any():

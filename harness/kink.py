@@ -14,6 +14,12 @@ What this search does not find is not excluded by it. So where it finds nothing,
 programs decide whether any slopes are left (`harness.exclusion`), and a solution of theirs is
 tested like the readings. Where that fails too, or the programs were too many, the question stays
 open, and is reported as open.
+
+For forward mode the search is the same, since exact gradients are, but the bounds on one layer's
+own backward pass say nothing about rounding. There an entry has to lie within the reference's own
+error for the slopes in question plus the largest error of forward mode for any slopes at the open
+gates, which is necessary; the slopes found are then tested by containment in forward mode's own
+bounds.
 """
 
 from __future__ import annotations
@@ -22,12 +28,13 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
-from harness.exclusion import possible
+from harness.exclusion import hulls, possible
 from harness.network import Array, Gradients
 from harness.reference import backward_layer
 from harness.slopes import CONVENTIONS, UnitReader
@@ -81,6 +88,8 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
             return Explanation({}, gradients) if _contains(gradients, given) else None
         search = _Search(enclosed, given)
         slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
+        if slopes is None and enclosed.derivation == "forward":
+            slopes = search.uniform()
         if slopes is not None:
             told = {at: None if at in search.untold else slope for at, slope in slopes.items()}
             return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
@@ -120,12 +129,39 @@ class _Search:
         self.rows_of: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for gate in enclosed.open_gates:
             self.rows_of[gate.layer][gate.unit].append(gate.row)
+        self.rooms: Gradients | None = None  # whose e bound forward mode's errors for any slopes
+        if enclosed.derivation == "forward":
+            self.rooms = enclosed.gradients(hulls(enclosed))
+
+    def _leaves(self, bound: Enclosure, values: Any, room: Enclosure | None) -> bool:
+        """Whether ``values`` are out of reach; if there is a room, its e is what counts."""
+        if room is not None:
+            bound = Enclosure(bound.model, bound.c, bound.r, room.e)
+        return bool(leaves_bound(bound, values).any())
+
+    def uniform(self) -> Slopes | None:
+        """One slope at all kinks and the exact side at undecided gates, if that explains it."""
+        for slope in CONVENTIONS:
+            slopes = {
+                (gate.layer, gate.row, gate.unit): slope
+                if gate.gate is not GateClass.UNDECIDED
+                else float(gate.sign > 0)
+                for gate in self.enclosed.open_gates
+            }
+            if _contains(self.enclosed.gradients(_gates(self.enclosed, slopes)), self.given):
+                self.untold.clear()
+                return slopes
+        return None
 
     def descend(self, layer: int, cotangent: Enclosure, above: Slopes) -> Slopes | None:
         """Slopes for ``layer`` and all below it that explain the gradient, or ``None``."""
+        enclosed, given, rooms, at = self.enclosed, self.given, self.rooms, layer - 1
         if layer == 0:
-            return None if leaves_bound(cotangent, self.given.x).any() else above
-        enclosed, given, at = self.enclosed, self.given, layer - 1
+            if self._leaves(cotangent, given.x, None if rooms is None else rooms.x):
+                return None
+            if rooms is None:
+                return above
+            return above if _contains(enclosed.gradients(_gates(enclosed, above)), given) else None
         certain = enclosed.certain_gates[at]
         for slopes in self._candidates(layer, cotangent):
             if self.budget == 0:
@@ -143,9 +179,11 @@ class _Search:
                 cotangent,
                 gate,
             )
-            if leaves_bound(for_weight, given.weights[at]).any():
+            room_of_weight = None if rooms is None else rooms.weights[at]
+            room_of_bias = None if rooms is None else rooms.biases[at]
+            if self._leaves(for_weight, given.weights[at], room_of_weight):
                 continue
-            if for_bias is not None and leaves_bound(for_bias, given.biases[at]).any():
+            if for_bias is not None and self._leaves(for_bias, given.biases[at], room_of_bias):
                 continue
             found = self.descend(at, below, {**above, **slopes})
             if found is not None:
@@ -190,7 +228,9 @@ class _Search:
         }
         if len(heard) == 1 and reader.system(heard).interval() == (0.0, 1.0):
             self.untold.add((layer, heard[0], unit))
-        fitting = (option for option in reader.readings(heard) if reader.fits(heard, option))
+        fitting: Iterator[tuple[float, ...]] = reader.readings(heard)
+        if self.rooms is None:
+            fitting = (option for option in fitting if reader.fits(heard, option))
         for option in itertools.islice(fitting, _MOST_OPTIONS):
             yield slopes | {
                 (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)

@@ -24,7 +24,21 @@ factor at a time from the loss down:
 and ∂J/∂x = g_0. The gate s = ReLU'(z) is 1 for z > 0 and 0 for z < 0. At z = 0 there is no
 derivative and any number in [0, 1] is a convention, so the gates are an argument here.
 
-Both passes use array operators only (`@`, `*`, `+`, `-`, `/` by a whole number, `swapaxes`,
+Forward mode. The same derivatives, carried upwards: for one parameter θ write v̇ = ∂v/∂θ, the
+tangent of v. With a one-hot tangent of the parameter (Ẇ_l, ḃ_l or ẋ = ȧ_0) and all others zero,
+
+    ż_l = a_{l-1} Ẇ_lᵀ + ȧ_{l-1} W_lᵀ + ḃ_l       (product rule)
+    ȧ_l = s_l ∘ ż_l                                ȧ_L = ż_L for an identity output
+    ∂J/∂θ = J̇ = Σ g_L ∘ ȧ_L                        g_L = d, or d / B for a mean
+
+one pass for each parameter (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., 3.1). Where a
+one-hot tangent enters, the sum for ż_l has one term:
+
+    θ = W_l[i,j]:   ż_l[r,i] = a_{l-1}[r,j],  0 at the other units
+    θ = b_l[i]:     ż_l[r,i] = 1,             0 at the other units
+    θ = x[r,j]:     ȧ_0[r,j] = 1,             0 elsewhere
+
+All passes use array operators only (`@`, `*`, `+`, `-`, `/` by a whole number, `swapaxes`,
 `sum`, indexing), and the caller says what ReLU is. So the same lines run on NumPy floats, on
 enclosures, on exact rationals and on symbols.
 """
@@ -39,7 +53,16 @@ import numpy as np
 
 from harness.network import Array, Case, Gradients, Network
 
-__all__ = ["Trace", "backward", "backward_layer", "forward", "gradients", "loss_and_cotangent"]
+__all__ = [
+    "Trace",
+    "backward",
+    "backward_layer",
+    "forward",
+    "forward_mode",
+    "gradients",
+    "loss_and_cotangent",
+    "loss_tangent",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +168,85 @@ def backward(
         weight_gradients.insert(0, for_weight)
         bias_gradients.insert(0, for_bias)
     return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), cotangent)
+
+
+def loss_tangent(cotangent: Any, tangent: Any) -> Any:
+    """``J̇ = Σ g_L ∘ ȧ_L``, over the last two axes.
+
+    Args:
+        cotangent: ``g_L``.
+        tangent: ``ȧ_L``, with any axes in front.
+    """
+    return (cotangent * tangent).sum(axis=(-2, -1))
+
+
+def forward_mode(
+    network: Network,
+    weights: Sequence[Any],
+    biases: Sequence[Any],
+    trace: Trace,
+    y: Any,
+    gates: Sequence[Any],
+    number: Callable[[Array], Any],
+    loss_tangent: Callable[[Any, Any], Any] = loss_tangent,
+) -> Gradients:
+    """The gradient in forward mode, on any number type.
+
+    Each array of parameters has its tangents computed together. Two more axes in front number
+    the parameters: row and column of an entry of ``W_l``, row and column of an entry of ``x``;
+    an entry of ``b_l`` has one. With ``[k = i]`` for 1 where k = i and 0 elsewhere,
+
+        θ = W_l[i,j]:   ż_l[i,j,r,k] = [k = i] a_{l-1}[r,j]
+        θ = b_l[i]:     ż_l[i,r,k]   = [k = i]
+        θ = x[i,j]:     ȧ_0[i,j,r,k] = [r = i] [k = j]
+
+    which holds the whole of ż_l, exactly, wherever adding zero and multiplying by zero and by
+    one are exact.
+
+    Args:
+        network: The shape and the loss.
+        weights: ``W_1 … W_L``.
+        biases: ``b_1 … b_L``; only whether they are ``None`` matters.
+        trace: What `forward` returned.
+        y: Targets.
+        gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
+        number: Float64 arrays of zeros and ones as numbers of this type.
+        loss_tangent: ``J̇`` from ``g_L`` and ``ȧ_L``, if not by `loss_tangent`.
+    """
+    loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
+    cases = (1,) * (len(y.shape) - 2)  # the axis over independent cases, if there is one
+
+    def gated(z: Any, layer: int) -> Any:
+        gate = gates[layer - 1]
+        return z if gate is None else gate * z
+
+    def derivative(tangent: Any, layer: int) -> Any:
+        """``J̇`` from ``ȧ_layer``, with the axis over cases in front of the parameters'."""
+        for above in range(layer + 1, network.depth + 1):
+            tangent = gated(tangent @ weights[above - 1].swapaxes(-1, -2), above)
+        result = loss_tangent(cotangent, tangent)
+        if cases:
+            for axis in range(len(result.shape) - 1, 0, -1):
+                result = result.swapaxes(axis, axis - 1)
+        return result
+
+    rows, inputs = trace.activations[0].shape[-2:]
+    weight_gradients: list[Any] = []
+    bias_gradients: list[Any] = []
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+        width = weight.shape[-2]
+        unit = np.eye(width, dtype=int).reshape(width, *cases, 1, width)  # i, [C,] r, k
+        column = trace.activations[layer - 1][None].swapaxes(0, -1)  # j, [C,] r, k
+        weight_gradients.append(derivative(gated(unit[:, None] * column[None], layer), layer))
+        if bias is None:
+            bias_gradients.append(None)
+            continue
+        every_row = number(unit * np.ones((rows, 1), dtype=int))
+        bias_gradients.append(derivative(gated(every_row, layer), layer))
+    row = np.eye(rows, dtype=int).reshape(rows, 1, *cases, rows, 1)
+    entry = np.eye(inputs, dtype=int).reshape(inputs, *cases, 1, inputs)
+    x_gradient = derivative(number(row * entry), 0)
+    return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), x_gradient)
 
 
 def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
