@@ -68,8 +68,9 @@ class Format:
 
     def ulp(self, values: ArrayLike) -> NDArray[np.float64]:
         """Spacing of the format's numbers at ``values`` (finite), as float64 of the same shape."""
-        _, exponent = np.frexp(np.abs(np.asarray(values, dtype=np.float64)))
+        significand, exponent = np.frexp(np.abs(np.asarray(values, dtype=np.float64)))
         low = self.emin - self.precision + 1
+        exponent = np.where(significand == 0, low, exponent)  # frexp gives 0 the exponent 0
         return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.precision, low)))
 
     def round(self, values: ArrayLike) -> NDArray[np.float64]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from typing import ClassVar
 
 from harness.errors import UsageError
+from harness.frameworks.pointwise import Pointwise
 from harness.network import Case, Gradients
 
 __all__ = ["Framework"]
@@ -29,6 +31,8 @@ class Framework(abc.ABC):
             first is the default.
         modes: Ways of asking for the gradient, likewise.
         dtypes: The dtypes it can do.
+        lines: Its units with kinks as source, for the table of conventions; ``None`` for a
+            framework that is in no such table.
 
     Args:
         formulation: A key of ``formulations``; the default is the first.
@@ -44,6 +48,7 @@ class Framework(abc.ABC):
     formulations: ClassVar[Mapping[str, str]] = {"relu": "the framework's own ReLU"}
     modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
+    lines: ClassVar[Pointwise | None] = None
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         for field, value, known in (
@@ -67,6 +72,10 @@ class Framework(abc.ABC):
             except metadata.PackageNotFoundError:
                 continue
         return found
+
+    def session(self) -> AbstractContextManager[object]:
+        """A context in which source of ``lines`` can be run: on the CPU, in 64 bits."""
+        return nullcontext()
 
     @abc.abstractmethod
     def gradients(self, case: Case) -> Gradients:

@@ -12,6 +12,8 @@ import numpy as np
 
 from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
+from harness.frameworks.jax_lines import LINES
+from harness.frameworks.pointwise import Pointwise
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["JaxFramework"]
@@ -37,17 +39,8 @@ class JaxFramework(Framework):
     name: ClassVar[str] = "jax"
     module: ClassVar[str] = "jax"
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
-    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "relu": "jax.nn.relu(z)",
-            "maximum": "jnp.maximum(z, 0)",
-            "maximum_swapped": "jnp.maximum(0, z)",
-            "where": "jnp.where(z > 0, z, 0)",
-            "where_ge": "jnp.where(z >= 0, z, 0)",
-            "clip": "jnp.clip(z, 0)",
-            "abs": "(z + jnp.abs(z)) / 2",
-        }
-    )
+    lines: ClassVar[Pointwise | None] = LINES
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
     modes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "jit": "jax.jit(jax.value_and_grad(J))",
@@ -61,10 +54,7 @@ class JaxFramework(Framework):
         self._jax: Any = importlib.import_module("jax")
         self._jnp: Any = importlib.import_module("jax.numpy")
         self._cpu = self._jax.local_devices(backend="cpu")[0]
-        # The line that people are shown is the line that runs. It is one of our own constants.
-        source = self.formulations[self.formulation]
-        names = {"jax": self._jax, "jnp": self._jnp}
-        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", names)
+        self._relu = LINES.function(self.formulations[self.formulation])
         self._differentiate: Callable[..., Any] = self._jax.value_and_grad(
             self._sum_and_losses, argnums=(1, 2, 3), has_aux=True
         )
@@ -84,7 +74,7 @@ class JaxFramework(Framework):
         def home(array: Any) -> Array:
             return self.fetch(array, dtype)
 
-        with self._x64():
+        with self.session():
             weights = [self.send(weight, dtype) for weight in case.weights]
             biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
             x, y = self.send(case.x, dtype), self.send(case.y, dtype)
@@ -99,13 +89,13 @@ class JaxFramework(Framework):
                 home(found[2]),
             )
 
-    def _x64(self) -> AbstractContextManager[Any]:
+    def session(self) -> AbstractContextManager[object]:
         """The 64-bit switch, on inside a with statement; its old place is before JAX 0.8."""
         if hasattr(self._jax, "enable_x64"):
             switch = self._jax.enable_x64
         else:
             switch = importlib.import_module("jax.experimental").enable_x64
-        manager: AbstractContextManager[Any] = switch(True)
+        manager: AbstractContextManager[object] = switch(True)
         return manager
 
     def _sum_and_losses(

@@ -15,6 +15,8 @@ import numpy as np
 
 from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
+from harness.frameworks.pointwise import Pointwise
+from harness.frameworks.tensorflow_lines import LINES
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["TensorFlowFramework"]
@@ -76,19 +78,8 @@ class TensorFlowFramework(Framework):
     name: ClassVar[str] = "tensorflow"
     module: ClassVar[str] = "tensorflow"
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow-cpu")
-    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "relu": "tf.nn.relu(z)",
-            "maximum": "tf.maximum(z, 0)",
-            # tf.function gives a plain 0 in the first place the type int32, and then fails.
-            "maximum_swapped": "tf.maximum(tf.zeros_like(z), z)",
-            "where": "tf.where(z > 0, z, 0)",
-            "where_ge": "tf.where(z >= 0, z, 0)",
-            # The upper end is infinite: z.dtype.max would clip infinity.
-            "clip": "tf.clip_by_value(z, 0, float('inf'))",
-            "abs": "(z + tf.abs(z)) / 2",
-        }
-    )
+    lines: ClassVar[Pointwise | None] = LINES
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
     modes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "eager": "tf.GradientTape",
@@ -105,10 +96,13 @@ class TensorFlowFramework(Framework):
                 os.environ.setdefault(variable, value)
         with _start_up_notices_held_back():
             self._tf: Any = importlib.import_module("tensorflow")
-        # The line that people are shown is the line that runs. It is one of our own constants.
-        source = self.formulations[self.formulation]
-        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", {"tf": self._tf})
+        self._relu = LINES.function(self.formulations[self.formulation])
         self._compiled: dict[object, Callable[..., Any]] = {}
+
+    def session(self) -> contextlib.AbstractContextManager[object]:
+        """The CPU as the device."""
+        device: contextlib.AbstractContextManager[object] = self._tf.device("/CPU:0")
+        return device
 
     def gradients(self, case: Case) -> Gradients:
         """Loss and gradients of ``case`` by TensorFlow; see `Framework.gradients`.
@@ -123,7 +117,7 @@ class TensorFlowFramework(Framework):
             return self.fetch(tensor, dtype)
 
         try:
-            with tf.device("/CPU:0"):
+            with self.session():
                 weights = [self.send(weight, dtype) for weight in case.weights]
                 biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
                 x, y = self.send(case.x, dtype), self.send(case.y, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
+from harness.frameworks.pointwise import Pointwise
+from harness.frameworks.torch_lines import LINES
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["TorchFramework"]
@@ -31,26 +33,15 @@ class TorchFramework(Framework):
     name: ClassVar[str] = "torch"
     module: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
-    formulations: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "relu": "torch.relu(z)",
-            "clamp": "torch.clamp(z, min=0)",
-            "maximum": "torch.maximum(z, torch.zeros_like(z))",
-            "maximum_swapped": "torch.maximum(torch.zeros_like(z), z)",
-            "where": "torch.where(z > 0, z, 0)",
-            "where_ge": "torch.where(z >= 0, z, 0)",
-            "abs": "(z + torch.abs(z)) / 2",
-        }
-    )
+    lines: ClassVar[Pointwise | None] = LINES
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
     modes: ClassVar[Mapping[str, str]] = MappingProxyType({"eager": "torch.autograd.grad(J, …)"})
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
         self._torch: Any = importlib.import_module("torch")
-        # The line that people are shown is the line that runs. It is one of our own constants.
-        source = self.formulations[self.formulation]
-        self._relu: Callable[[Any], Any] = eval(f"lambda z: {source}", {"torch": self._torch})
+        self._relu = LINES.function(self.formulations[self.formulation])
 
     def gradients(self, case: Case) -> Gradients:
         """Loss and gradients of ``case`` by PyTorch; see `Framework.gradients`.
