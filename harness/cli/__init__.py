@@ -1,0 +1,66 @@
+"""The command ``crosscheck``: its subcommands, its exit codes, and how it complains."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from harness.cli.digits import digits
+from harness.cli.power import power
+from harness.cli.run import run
+from harness.errors import HarnessError
+from harness.events import ExitCode
+
+__all__ = ["cli", "main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        argv: Arguments; those of the process by default.
+
+    Returns:
+        0 fine, 1 disagreement, 2 interrupted, 3 internal error, 4 usage, 5 nothing checked.
+    """
+    try:
+        result = cli.main(args=argv, prog_name="crosscheck", standalone_mode=False)
+    except click.exceptions.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        _complain(f"{error.format_message()}{hint}")
+        return int(ExitCode.USAGE)
+    except HarnessError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        return int(ExitCode.INTERNAL_ERROR)
+    return int(result or 0)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"crosscheck: {' '.join(message.split())}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gradient-crosscheck", prog_name="crosscheck")
+def cli() -> None:
+    """Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
+
+    \b
+    crosscheck run                          generated networks, all frameworks found
+    crosscheck run --case worked-example    one network, every value beside the reference
+    crosscheck run --case my_network.json   your own network
+    crosscheck digits                       a trained network on real data
+    """  # noqa: D301  (click wants the control character)
+
+
+for _command in (run, digits, power):
+    cli.add_command(_command)

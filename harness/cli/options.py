@@ -1,0 +1,80 @@
+"""Options that several subcommands share, and how their values are read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["checking_options", "names", "pairs"]
+
+_DEFAULT_REPORT = Path("reports/latest")
+
+
+def pairs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Values of the form FRAMEWORK=NAME, as a mapping."""
+    found = {}
+    for value in values:
+        name, separator, choice = value.partition("=")
+        if not (name and separator and choice):
+            raise click.BadParameter(f"{value!r}: wanted FRAMEWORK=NAME", context, parameter)
+        found[name] = choice
+    return found
+
+
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """Names separated by commas, each once."""
+    if value is None:
+        return None
+    found = tuple(name.strip() for name in value.split(","))
+    if not all(found):
+        raise click.BadParameter(f"{value!r}: wanted names separated by commas", context, parameter)
+    return tuple(dict.fromkeys(found))
+
+
+def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every checking command has."""
+    options = [
+        click.option(
+            "--frameworks",
+            callback=names,
+            metavar="A,B",
+            help="Check only these, e.g. torch,jax. Default: all that are installed.",
+        ),
+        click.option(
+            "--formulation",
+            "formulations",
+            multiple=True,
+            callback=pairs,
+            metavar="F=NAME",
+            help="How framework F writes max(z, 0), e.g. torch=clamp. Default: its relu.",
+        ),
+        click.option(
+            "--mode",
+            "modes",
+            multiple=True,
+            callback=pairs,
+            metavar="F=NAME",
+            help="How framework F is asked for the gradient, e.g. tensorflow=xla.",
+        ),
+        click.option(
+            "--full-precision",
+            is_flag=True,
+            help="Fail on arithmetic coarser than the dtype (REDUCED) as well.",
+        ),
+        click.option(
+            "--report",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=_DEFAULT_REPORT,
+            show_default=True,
+            help="Folder for report.json and summary.md.",
+        ),
+    ]
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
