@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from harness.cli.conventions import conventions
 from harness.cli.digits import digits
 from harness.cli.power import power
 from harness.cli.run import run
@@ -59,8 +60,9 @@ def cli() -> None:
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
     crosscheck digits                       a trained network on real data
+    crosscheck conventions                  what each framework does at the kink
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, power):
+for _command in (run, digits, conventions, power):
     cli.add_command(_command)

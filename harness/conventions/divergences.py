@@ -4,13 +4,14 @@ A convention is any number between the one-sided derivatives at a kink. Beyond t
 show that one framework contradicts itself, or that it departs from IEEE 754 arithmetic:
 
     modes      a formulation has another value or derivative in another mode
-    dtypes     … in another dtype, at a point that is not subnormal
-    position   … at another place of a long array
     split      at a subnormal number the value is that of the number and the derivative that of 0
-    flush      subnormal numbers are read or written as 0, by value and derivative alike
+    position   … at another place of a long array
+    dtypes     … in another dtype, at a point that is not subnormal
+    wrong      the value is not the function's, or the derivative no generalised derivative
     nan        at NaN the value or the derivative is a number
     infinity   at ±inf the value or the derivative is not the limit
-    wrong      the value is not the function's, or the derivative no generalised derivative
+    flush      subnormal numbers are read or written as 0, by value and derivative alike
+    formula    the formulation, as it is written, is not the function there in IEEE 754 arithmetic
 
 Rounding counts as right when no number of the dtype lies between the result and the exact one. The
 sign of a zero is never held against anyone; it is in the table.
@@ -20,23 +21,36 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from harness.conventions.points import points_of
-from harness.conventions.table import Cell, Key, Table
+from harness.conventions.table import Cell, Key, Table, unsigned
 from harness.formats import FORMATS, Format
-from harness.frameworks.own_lines import SYMPY
 from harness.units import UNITS, Unit
 
-__all__ = ["KINDS", "Divergence", "Kind", "Sighting", "divergences"]
+__all__ = ["KINDS", "Divergence", "Kind", "Sighting", "divergences", "is_right_value"]
 
-Kind = Literal["modes", "dtypes", "position", "split", "flush", "nan", "infinity", "wrong"]
+Kind = Literal[
+    "modes", "split", "position", "dtypes", "wrong", "nan", "infinity", "flush", "formula"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""The kinds of divergence, contradictions within a framework first."""
 
-Pair = tuple[str, str]
+_AS_WRITTEN: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
+    {
+        ("relu", "where"): ("nan", "0"),  # NaN > 0 is false
+        ("relu", "where_ge"): ("nan", "0"),
+        ("relu", "mask"): ("-inf", "nan"),  # -inf · 0
+        ("relu", "abs"): ("-inf", "nan"),  # -inf + inf
+        ("relu", "leaky_relu"): ("-inf", "nan"),  # 0 · -inf
+        ("relu", "prelu"): ("-inf", "nan"),
+    }
+)
+"""(unit, formulation) to a point and the value there of what is written, by IEEE 754."""
 
 
 @dataclass(frozen=True, order=True)
@@ -83,13 +97,11 @@ def divergences(table: Table) -> list[Divergence]:
     for kind, group in _contradictions(table):
         note(kind, group)
     for key, row in table.rows.items():
-        if key.dtype in SYMPY.make:
+        if key.dtype not in FORMATS or row.unsupported:
             continue
-        form, unit = FORMATS[key.dtype], UNITS[key.unit]
-        for (name, point), cell in zip(
-            points_of(unit, key.dtype).items(), row.cells.values(), strict=False
-        ):
-            for kind in dict.fromkeys(_departures(unit, form, point, cell)):
+        points = points_of(UNITS[key.unit], key.dtype)
+        for name, cell in row.cells.items():
+            for kind in _departures(key, name, points[name], cell):
                 note(kind, [Sighting(key, name)])
     return sorted(
         (
@@ -109,6 +121,8 @@ def _contradictions(table: Table) -> Iterator[tuple[Kind, list[Sighting]]]:
     by_dtype: dict[tuple[str, ...], list[tuple[Sighting, Cell]]] = defaultdict(list)
     for key, row in table.rows.items():
         for point, cell in row.cells.items():
+            if cell.unsupported:
+                continue
             place = (Sighting(key, point), cell)
             formulation = (key.framework, key.unit, key.formulation)
             by_mode[(*formulation, key.dtype, point)].append(place)
@@ -133,7 +147,7 @@ def _differ(one: tuple[Sighting, Cell], other: tuple[Sighting, Cell]) -> bool:
             and _is_number(b)
             and abs(_number(a, 1.0) - _number(b, 1.0)) < _coarser(one, other).ulp(_number(a, 1.0))
         )
-        for a, b in zip(_plain(one[1]), _plain(other[1]), strict=True)
+        for a, b in zip(one[1].plain, other[1].plain, strict=True)
     )
 
 
@@ -146,23 +160,23 @@ def _is_number(text: str) -> bool:
     return text not in {"z", "nan"} and math.isfinite(float(text))
 
 
-def _plain(cell: Cell) -> Pair:
-    """What a single element gives, without the sign of zero."""
-    return _unsigned(cell.value), _unsigned(cell.slope)
-
-
-def _unsigned(text: str) -> str:
-    return "0" if text == "-0" else text
-
-
-def _departures(unit: Unit, form: Format, point: float, cell: Cell) -> Iterator[Kind]:
+def _departures(key: Key, name: str, point: float, cell: Cell) -> list[Kind]:
+    """What one cell shows by itself."""
+    if cell.unsupported:
+        return []
+    unit, form = UNITS[key.unit], FORMATS[key.dtype]
     pairs = [(cell.value, cell.slope), *cell.elsewhere]
-    if len({(_unsigned(value), _unsigned(slope)) for value, slope in pairs}) > 1:
-        yield "position"
+    kinds: list[Kind | None] = []
+    if len({(unsigned(value), unsigned(slope)) for value, slope in pairs}) > 1:
+        kinds.append("position")
     for value, slope in pairs:
-        kind = _departure(unit, form, point, _number(value, point), _number(slope, point))
-        if kind is not None:
-            yield kind
+        if _AS_WRITTEN.get((key.unit, key.formulation)) == (name, unsigned(value)):
+            kinds.append("formula")
+        else:
+            kinds.append(
+                _departure(unit, form, point, _number(value, point), _number(slope, point))
+            )
+    return [kind for kind in dict.fromkeys(kinds) if kind is not None]
 
 
 def _number(text: str, point: float) -> float:
@@ -181,11 +195,18 @@ def _departure(unit: Unit, form: Format, point: float, value: float, slope: floa
     if abs(point) < form.smallest_normal and _is_slope(unit, form, 0.0, slope):
         if _is_value(unit, form, 0.0, value):
             return "flush"
-        if right_value:
+        if right_value or value == point:  # z itself, also where the function is 0
             return "split"
     if right_slope and value == 0 and abs(float(unit.value(point))) < form.smallest_normal:
         return "flush"
     return "wrong"
+
+
+def is_right_value(unit: Unit, dtype: str, point: float, value: float) -> bool:
+    """Whether ``value`` is the unit's at ``point``, rounded to ``dtype``; NaN at NaN."""
+    return (math.isnan(point) and math.isnan(value)) or _is_value(
+        unit, FORMATS["float64" if dtype == "exact" else dtype], point, value
+    )
 
 
 def _is_value(unit: Unit, form: Format, point: float, value: float) -> bool:

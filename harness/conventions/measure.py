@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import multiprocessing
 import platform
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -13,14 +16,15 @@ import numpy as np
 
 from harness.conventions.points import points_of, spelled
 from harness.conventions.table import Cell, Key, Row, Table
+from harness.errors import UsageError
 from harness.events import FrameworkState
 from harness.frameworks.base import Framework
 from harness.frameworks.own_lines import NUMPY, SYMPY
 from harness.frameworks.pointwise import Pointwise
-from harness.frameworks.registry import open_frameworks
+from harness.frameworks.registry import known, open_frameworks
 from harness.units import UNITS
 
-__all__ = ["OWN", "Source", "measure", "sources"]
+__all__ = ["OWN", "Source", "measure", "sources", "written"]
 
 OWN = ("numpy", "sympy")
 """The rows that are not of a framework: the reference's ReLU, and symbolic differentiation."""
@@ -29,7 +33,7 @@ LONG = 67
 """Elements of the long array: whole vectors of any processor, and a remainder."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Where rows come from.
 
@@ -75,6 +79,16 @@ def sources(names: Sequence[str] | None) -> tuple[list[Source], list[FrameworkSt
     return found, states
 
 
+def written() -> dict[str, Pointwise]:
+    """The lines of everything that has rows, by name; no framework is imported."""
+    found = {
+        name: adapter.lines
+        for name, adapter in known().items()
+        if isinstance(adapter, type) and adapter.lines is not None
+    }
+    return {**found, **dict(zip(OWN, (NUMPY, SYMPY), strict=True))}
+
+
 def _versions(packages: dict[str, str]) -> str:
     return ", ".join(f"{package} {version}" for package, version in packages.items())
 
@@ -84,7 +98,8 @@ def measure(
     *,
     formulations: Collection[str] | None = None,
     slow: bool = False,
-    progress: Callable[[Key], None] | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Table:
     """The table of conventions.
 
@@ -92,22 +107,66 @@ def measure(
         found: Where its rows come from.
         formulations: Only formulations or units of these names.
         slow: Measure the slow modes (compilers) as well.
-        progress: Is told of each row before it is measured.
+        jobs: How many processes to measure in; with 1 it is this one.
+        progress: Is told how many conventions are measured, of how many in all.
+
+    Raises:
+        UsageError: No source has any such formulation.
     """
-    rows = {}
-    for source in found:
-        for key in keys(source, formulations, slow):
-            if progress is not None:
-                progress(key)
-            with source.session(), warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # what libraries say of NaN is not asked
-                rows[key] = _row(source.lines, key)
+    chosen = {source: list(keys(source, formulations, slow)) for source in found}
+    wanted = [key for each in chosen.values() for key in each]
+    if formulations is not None:
+        _require_known(formulations, found, wanted)
+    rows: dict[Key, Row] = {}
+
+    def take(part: Mapping[Key, Row]) -> None:
+        rows.update(part)
+        if progress is not None:
+            progress(len(rows), len(wanted))
+
+    if jobs == 1:
+        for source, each in chosen.items():
+            for key in each:
+                take(_rows(source, [key]))
+    else:
+        # The parts of one mode; the last first, since JAX compiles every one of its own.
+        parts: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+        for key in reversed(wanted):
+            parts[key.framework, key.mode, key.unit].append(key)
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(_part, part) for part in parts.values()]):
+                take(future.result())
     return Table(
         {source.name: source.versions for source in found},
         _environment(),
-        rows,
-        frozenset(source.name for source in found if slow and source.lines.slow),
+        {key: rows[key] for key in wanted},
+        None if formulations is None else frozenset(formulations),
     )
+
+
+def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequence[Key]) -> None:
+    """Raise `UsageError` where a formulation or unit is nobody's."""
+    for name in names:
+        if not any(name in key.names for key in wanted):
+            units = {unit for source in found for unit in source.lines.units}
+            each = {
+                f for source in found for unit in units for f in source.lines.formulations(unit)
+            }
+            raise UsageError(
+                f"formulation={name!r}: wanted one of {', '.join(sorted(units | each))}"
+            )
+
+
+def _part(wanted: Sequence[Key]) -> dict[Key, Row]:
+    """Rows of one framework, measured in a process of their own."""
+    (source,), _ = sources([wanted[0].framework])
+    return _rows(source, wanted)
+
+
+def _rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
+    with source.session(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what libraries say of NaN is not asked
+        return {key: _row(source.lines, key) for key in wanted}
 
 
 def keys(source: Source, formulations: Collection[str] | None, slow: bool) -> Iterator[Key]:
@@ -127,15 +186,16 @@ def keys(source: Source, formulations: Collection[str] | None, slow: bool) -> It
 def _row(lines: Pointwise, key: Key) -> Row:
     try:
         run = lines.measure(key.unit, key.formulation, key.mode)
-        return Row(
-            {
-                name: _cell(run, key.dtype, point)
-                for name, point in points_of(UNITS[key.unit], key.dtype).items()
-            }
-        )
     except Exception as error:  # the library's own words for what it cannot do
-        said = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
-        return Row(unsupported=f"{type(error).__name__}: {said[:200]}")
+        return Row(unsupported=_said(error))
+    cells = {
+        name: _cell(run, key.dtype, point)
+        for name, point in points_of(UNITS[key.unit], key.dtype).items()
+    }
+    reasons = {cell.unsupported for cell in cells.values()}
+    if len(reasons) == 1 and "" not in reasons:
+        return Row(unsupported=reasons.pop())
+    return Row(cells)
 
 
 def _cell(
@@ -148,9 +208,17 @@ def _cell(
             for value, slope in zip(values, slopes, strict=True)
         ]
 
-    (alone,) = pairs(1)
-    others = dict.fromkeys(pair for pair in pairs(LONG) if pair != alone)
+    try:
+        (alone,) = pairs(1)
+        others = dict.fromkeys(pair for pair in pairs(LONG) if pair != alone)
+    except Exception as error:  # as above
+        return Cell(unsupported=_said(error))
     return Cell(*alone, tuple(sorted(others)))
+
+
+def _said(error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {' '.join(first.split())[:200]}"
 
 
 def _environment() -> dict[str, str]:

@@ -35,8 +35,13 @@ def points_of(unit: Unit, dtype: str) -> Mapping[str, float]:
 
 
 def spelled(number: float, point: float) -> str:
-    """A number for the tables: ``z`` where it is the point itself, 0, ±inf and NaN apart."""
-    if number == point and number != 0 and math.isfinite(number):
+    """A number for the tables, 0, ±inf and NaN apart as `repr` writes it.
+
+    Args:
+        number: What to write.
+        point: Is written ``z``, which stands for 0 < |z| < ½ only.
+    """
+    if number == point and 0 < abs(number) < 0.5:
         return "z"
     if number == 0 or not math.isfinite(number):
         return f"{number:g}"

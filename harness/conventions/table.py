@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from harness.atomic import write_text_atomically
 from harness.errors import UsageError
 
-__all__ = ["Cell", "Change", "Key", "Row", "Table", "read_table", "write_table"]
+__all__ = ["Cell", "Change", "Key", "Row", "Table", "read_table", "unsigned", "write_table"]
 
 _FORMAT = 1
+_UNSUPPORTED = "UNSUPPORTED: "
+
+
+def unsigned(text: str) -> str:
+    """A number as it is written, without the sign of a zero."""
+    return "0" if text == "-0" else text
 
 
 @dataclass(frozen=True, order=True)
@@ -25,6 +32,11 @@ class Key:
     formulation: str
     mode: str
     dtype: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a user may ask for it by: the formulation or its unit."""
+        return self.formulation, self.unit
 
     def __str__(self) -> str:
         unit = "" if self.unit == "relu" else f"{self.unit} as "
@@ -39,18 +51,29 @@ class Cell:
         value: The function's value at a single element, as `points.spelled` writes it.
         slope: Its derivative there.
         elsewhere: Other pairs of the two that elements of a long array have.
+        unsupported: Why there is neither; empty if there is.
     """
 
-    value: str
-    slope: str
+    value: str = ""
+    slope: str = ""
     elsewhere: tuple[tuple[str, str], ...] = ()
+    unsupported: str = ""
+
+    @property
+    def plain(self) -> tuple[str, str]:
+        """Value and derivative of a single element, without the sign of a zero."""
+        return unsigned(self.value), unsigned(self.slope)
 
     def __str__(self) -> str:
+        if self.unsupported:
+            return f"{_UNSUPPORTED}{self.unsupported}"
         return " | ".join(" ".join(pair) for pair in ((self.value, self.slope), *self.elsewhere))
 
     @classmethod
     def parse(cls, text: str) -> Cell:
         """The inverse of `str`."""
+        if text.startswith(_UNSUPPORTED):
+            return cls(unsupported=text.removeprefix(_UNSUPPORTED))
         pairs = [tuple(pair.split(" ")) for pair in text.split(" | ")]
         (value, slope), *others = pairs
         return cls(value, slope, tuple((v, s) for v, s in others))
@@ -86,72 +109,107 @@ class Table:
         versions: Framework to the versions of its packages.
         environment: What else a result may depend on.
         rows: The conventions.
-        slow: The frameworks for which the slow modes were measured as well.
+        formulations: Names of the formulations or units that were to be measured; ``None``
+            for all.
     """
 
     versions: Mapping[str, str]
     environment: Mapping[str, str]
     rows: Mapping[Key, Row]
-    slow: frozenset[str] = frozenset()
+    formulations: frozenset[str] | None = None
 
     @property
     def frameworks(self) -> tuple[str, ...]:
         """The frameworks, in their order."""
         return tuple(dict.fromkeys(key.framework for key in self.rows))
 
-    def of(self, *frameworks: str) -> Table:
-        """The part of some frameworks."""
-        return replace(
-            self, rows={key: row for key, row in self.rows.items() if key.framework in frameworks}
-        )
+    def part(
+        self, frameworks: Collection[str] | None, formulations: Collection[str] | None
+    ) -> Table:
+        """Only the rows of some frameworks, and of some formulations or units.
+
+        Raises:
+            UsageError: There is no such row.
+        """
+        rows = {
+            key: row
+            for key, row in self.rows.items()
+            if (frameworks is None or key.framework in frameworks)
+            and (formulations is None or not set(formulations).isdisjoint(key.names))
+        }
+        if not rows:
+            raise UsageError(
+                f"the table has nothing of framework={frameworks!r}, formulation={formulations!r}; "
+                f"its frameworks are {', '.join(self.frameworks)}"
+            )
+        return replace(self, rows=rows)
 
     def changes(self, new: Table) -> Iterator[Change]:
-        """What is different in ``new``, among the rows that one of the two should have.
+        """What is different in ``new``, among the rows that both should have.
 
-        A row that ``new`` did not measure is no change; one that is gone from a framework and
-        mode that ``new`` did measure is.
+        A row of a framework and mode that ``new`` did not measure at all is no change. Where an
+        element stands in an array may decide by the processor's vectors: what a long array
+        gives elsewhere is compared only if both tables are from the same kind of processor.
+
+        Args:
+            new: A later table; it may be of some formulations only, `Table.formulations`.
         """
-        measured = {(key.framework, key.mode) for key in new.rows}
+        same_processor = all(
+            self.environment.get(name) == new.environment.get(name)
+            for name in ("machine", "vectors")
+        )
         for key, row in new.rows.items():
             before = self.rows.get(key)
             if before is None:
                 yield Change(key, "", "not in the baseline", row.unsupported or "measured")
             elif row.unsupported or before.unsupported:
                 if row.unsupported != before.unsupported:
-                    yield Change(
-                        key,
-                        "",
-                        before.unsupported or "supported",
-                        row.unsupported or "supported",
-                    )
+                    old, now = (each.unsupported or "supported" for each in (before, row))
+                    yield Change(key, "", old, now)
             else:
                 for point in dict.fromkeys((*before.cells, *row.cells)):
-                    old, now = before.cells.get(point), row.cells.get(point)
-                    if old != now:
-                        yield Change(key, point, _shown(old), _shown(now))
+                    old_cell, cell = before.cells.get(point), row.cells.get(point)
+                    if not same_processor:
+                        old_cell, cell = _alone(old_cell), _alone(cell)
+                    if old_cell != cell:
+                        yield Change(key, point, _shown(old_cell), _shown(cell))
         for key in self.rows:
-            if (key.framework, key.mode) in measured and key not in new.rows:
+            if key not in new.rows and new.should_have(key):
                 yield Change(key, "", "in the baseline", "gone")
 
-    def updated(self, new: Table) -> Table:
-        """This table with the modes that ``new`` measured replaced by what it found."""
-        measured = {(key.framework, key.mode) for key in new.rows}
-        kept = {
-            key: row for key, row in self.rows.items() if (key.framework, key.mode) not in measured
-        }
-        order = {name: i for i, name in enumerate((*self.frameworks, *new.frameworks))}
-        rows = sorted({**kept, **new.rows}.items(), key=lambda each: order[each[0].framework])
-        return Table(
-            {**self.versions, **new.versions},
-            new.environment,
-            dict(rows),
-            self.slow | new.slow,
+    def should_have(self, key: Key) -> bool:
+        """Whether a row of this framework, mode and formulation was to be measured."""
+        return (key.framework, key.mode) in self._measured and (
+            self.formulations is None or not self.formulations.isdisjoint(key.names)
         )
+
+    @cached_property
+    def _measured(self) -> frozenset[tuple[str, str]]:
+        return frozenset((key.framework, key.mode) for key in self.rows)
+
+    def updated(self, new: Table) -> Table:
+        """This table with what ``new`` was to measure replaced by what it found."""
+        kept = [key for key in self.rows if key in new.rows or not new.should_have(key)]
+        place = {key: (number, 0) for number, key in enumerate(kept)}
+        last = (-1, 0)
+        for key in new.rows:  # a new row goes behind the one that it stands behind
+            last = place[key] if key in place else (last[0], last[1] + 1)
+            place[key] = last
+        rows = {
+            key: new.rows.get(key) or self.rows[key] for key in sorted(place, key=place.__getitem__)
+        }
+        return Table({**self.versions, **new.versions}, new.environment, rows)
+
+
+def _alone(cell: Cell | None) -> Cell | None:
+    return None if cell is None else replace(cell, elsewhere=())
 
 
 def _shown(cell: Cell | None) -> str:
     if cell is None:
         return "not measured"
+    if cell.unsupported:
+        return str(cell)
     pairs = [f"value {cell.value}, slope {cell.slope}"]
     pairs += [f"elsewhere in an array value {v}, slope {s}" for v, s in cell.elsewhere]
     return "; ".join(pairs)
@@ -166,17 +224,16 @@ def to_json(table: Table) -> dict[str, Any]:
         for name in (key.framework, key.unit, key.formulation, key.mode):
             place = place.setdefault(name, {})
         if row.unsupported:
-            place[key.dtype] = f"UNSUPPORTED: {row.unsupported}"
+            place[key.dtype] = f"{_UNSUPPORTED}{row.unsupported}"
             continue
         points.setdefault(key.unit, list(row.cells))
         place[key.dtype] = [str(row.cells[point]) for point in points[key.unit]]
     return {
         "format": _FORMAT,
         "about": "value and derivative at each point; after | what other elements of an array of "
-        "67 give; z is the point itself",
+        "67 give; z is the point itself, if it is no breakpoint",
         "versions": dict(table.versions),
         "environment": dict(table.environment),
-        "slow": sorted(table.slow),
         "points": points,
         "conventions": nested,
     }
@@ -199,16 +256,11 @@ def from_json(stored: Any) -> Table:
                     for dtype, cells in dtypes.items():
                         key = Key(framework, unit, formulation, mode, dtype)
                         if isinstance(cells, str):
-                            rows[key] = Row(unsupported=cells.removeprefix("UNSUPPORTED: "))
+                            rows[key] = Row(unsupported=cells.removeprefix(_UNSUPPORTED))
                         else:
                             parsed = map(Cell.parse, cells)
                             rows[key] = Row(dict(zip(points, parsed, strict=True)))
-    return Table(
-        dict(stored["versions"]),
-        dict(stored["environment"]),
-        rows,
-        frozenset(stored["slow"]),
-    )
+    return Table(dict(stored["versions"]), dict(stored["environment"]), rows)
 
 
 def read_table(path: Path) -> Table:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Pointwise"]
+__all__ = ["Pointwise", "script_line"]
 
 Values = tuple[list[float], list[float]]
 """What a function and its derivative are at some points."""
@@ -97,34 +98,56 @@ class Pointwise:
 
     def script(
         self,
-        unit: str,
-        formulation: str,
+        functions: Mapping[str, str],
         modes: Sequence[str],
         dtype: str,
         points: Sequence[float],
-        copies: int = 1,
+        counts: Sequence[int],
     ) -> str:
         """A program of a few lines that prints values and derivatives at some points.
 
-        Each line it prints holds the mode, the point, and the pairs of value and derivative
-        that the elements of an array of so many ``copies`` of the point have.
+        Each line it prints is a `script_line`: of one function, mode and point, the different
+        pairs of value and derivative that elements of arrays full of the point have.
+
+        Args:
+            functions: Name to expression in ``z``.
+            modes: Keys of ``modes``.
+            dtype: A key of ``make``.
+            points: Where.
+            counts: Lengths of the arrays.
         """
         written = ", ".join(map(_literal, points))
-        array = self.make[dtype].replace("points", f"[point] * {copies}")
+        array = self.make[dtype].replace("points", "[point] * count")
         value, slope = (self.home.replace("array", each) for each in ("value", "slope"))
+        table = "\n".join(f'    "{name}": lambda z: {each},' for name, each in functions.items())
         parts = [
-            f"def f(z):\n    return {self.units[unit][formulation]}",
+            f"functions = {{\n{table}\n}}",
             *(
-                f"{self.modes[mode]}\n\n\n"
-                f"for point in [{written}]:\n"
-                f"    value, slope = measure({array})\n"
-                f'    print("{mode}", point, *sorted(set(zip({value}, {slope}))))'
+                f"def {mode}(f):\n{textwrap.indent(_compact(self.modes[mode]), '    ')}\n"
+                "    return measure"
                 for mode in modes
             ),
+            "for name, f in functions.items():\n"
+            f"    for mode in [{', '.join(modes)}]:\n"
+            f"        for point in [{written}]:\n"
+            "            pairs = set()\n"
+            f"            for count in [{', '.join(map(str, counts))}]:\n"
+            f"                value, slope = mode(f)({array})\n"
+            f"                pairs |= set(map(str, zip({value}, {slope})))\n"
+            "            print(name, mode.__name__, point, *sorted(pairs))",
         ]
-        body = "\n\n\n".join(parts)
+        body = "\n\n".join(parts)
         imports = [line for line in self.setup.splitlines() if _is_used(line, body)]
-        return "\n".join([*imports, *filter(None, [self.switches])]) + f"\n\n\n{body}\n"
+        return "\n".join([*imports, *filter(None, [self.switches])]) + f"\n\n{body}\n"
+
+
+def script_line(name: str, mode: str, point: float, pairs: Iterable[tuple[float, float]]) -> str:
+    """A line that `Pointwise.script` prints for a function that has these pairs."""
+    return " ".join([name, mode, str(point), *sorted({str(pair) for pair in pairs})])
+
+
+def _compact(source: str) -> str:
+    return re.sub(r"\n{2,}", "\n", source)
 
 
 def _is_used(line: str, body: str) -> bool:

@@ -1,0 +1,47 @@
+"""Where the baseline is: the table and the divergences that later ones are compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UsageError
+
+__all__ = ["DIVERGENCES", "FINDINGS", "TABLE", "folder"]
+
+TABLE = "conventions.json"
+DIVERGENCES = "divergences.json"
+FINDINGS = "FINDINGS.md"
+
+_PACKAGED = Path(__file__).resolve().parent / "baseline"
+"""Put there when the package is built."""
+
+
+def folder(given: Path | None = None, *, to_write: bool = False) -> Path:
+    """The folder of the baseline.
+
+    Args:
+        given: What the user asked for. By default ``reports`` in the current folder if a
+            baseline is there, else the one that came with the package.
+        to_write: Whether a baseline need not be there yet.
+
+    Raises:
+        UsageError: There is no baseline.
+    """
+    if given is not None:
+        if not to_write and not (given / TABLE).is_file():
+            raise UsageError(
+                f"{given}: holds no {TABLE}; write one with 'crosscheck conventions --accept "
+                f"--baseline {given}'"
+            )
+        return given
+    here = Path("reports")
+    if to_write:
+        return here
+    beside_sources = _PACKAGED.parents[2] / "reports"
+    for candidate in (here, beside_sources, _PACKAGED):
+        if (candidate / TABLE).is_file():
+            return candidate
+    raise UsageError(
+        f"no baseline: neither reports/{TABLE} here nor one in the package; write one with "
+        "'crosscheck conventions --accept'"
+    )
