@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.compare import Judge
+from harness.conventions.table import read_table
 from harness.formats import format_of
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks, state_of
@@ -18,28 +20,13 @@ from harness.verdict import GateClass, Kind, Verdict
 
 Record = Callable[[Verdict], None]
 
+TABLE = read_table(Path(__file__).parents[1] / "reports" / "conventions.json")
+"""The conventions as measured on single numbers, apart from any network."""
+
 SLOPE_AT_ZERO = {
-    ("torch", "relu"): 0.0,
-    ("torch", "clamp"): 1.0,
-    ("torch", "maximum"): 0.5,
-    ("torch", "maximum_swapped"): 0.5,
-    ("torch", "where"): 0.0,
-    ("torch", "where_ge"): 1.0,
-    ("torch", "abs"): 0.5,
-    ("tensorflow", "relu"): 0.0,
-    ("tensorflow", "maximum"): 1.0,
-    ("tensorflow", "maximum_swapped"): 0.0,
-    ("tensorflow", "where"): 0.0,
-    ("tensorflow", "where_ge"): 1.0,
-    ("tensorflow", "clip"): 1.0,
-    ("tensorflow", "abs"): 0.5,
-    ("jax", "relu"): 0.0,
-    ("jax", "maximum"): 0.5,
-    ("jax", "maximum_swapped"): 0.5,
-    ("jax", "where"): 0.0,
-    ("jax", "where_ge"): 1.0,
-    ("jax", "clip"): 0.5,
-    ("jax", "abs"): 1.0,
+    (key.framework, key.formulation): float(row.cells["0"].slope)
+    for key, row in TABLE.rows.items()
+    if (key.unit, key.mode, key.dtype) == ("relu", "eager", "float64")
 }
 """The derivative that each formulation uses where the pre-activation is exactly zero."""
 
@@ -52,7 +39,7 @@ def adapter(name: str, formulation: str) -> Framework:
     state = state_of(name)
     if state.state == "absent":
         pytest.skip(f"{name} is not installed, so its boundary is not checked: {state.detail}")
-    (framework,), _ = open_frameworks([name], {name: formulation}, {})
+    (framework,), _ = open_frameworks([name], {name: formulation}, {name: "eager"})
     return framework
 
 
@@ -77,13 +64,20 @@ def chain(depth: int, kink: int, dtype: str) -> Case:
     return Case.of([[[1.0]]] * depth, biases, [[2.0]], [[5.0]], dtype=dtype)
 
 
-def test_the_table_has_every_formulation_of_every_framework() -> None:
+def test_the_table_of_conventions_has_every_formulation_of_every_framework() -> None:
     known = {
         (name, formulation)
         for name in ("torch", "tensorflow", "jax")
         for formulation in adapter(name, "relu").formulations
     }
     assert known == set(SLOPE_AT_ZERO)
+
+
+def test_zero_is_the_same_kink_with_either_sign_and_in_every_dtype() -> None:
+    for key, row in TABLE.rows.items():
+        if key.unit == "relu" and key.mode == "eager":
+            slopes = {float(row.cells[point].slope) for point in ("0", "-0")}
+            assert slopes == {SLOPE_AT_ZERO[key.framework, key.formulation]}, key
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -127,6 +127,8 @@ def read_expected(path: Path) -> list[Expected]:
     """
     try:
         stored = json.loads(path.read_text("utf-8"))
+        if not isinstance(stored, list):
+            raise TypeError("no list")
         return [_parsed(each) for each in stored]
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); wanted {_WHAT}") from error

@@ -117,8 +117,8 @@ class Pointwise:
             counts: Lengths of the arrays.
         """
         written = ", ".join(map(_literal, points))
-        array = self.make[dtype].replace("points", "[point] * count")
-        value, slope = (self.home.replace("array", each) for each in ("value", "slope"))
+        array = re.sub(r"\bpoints\b", "[point] * count", self.make[dtype])
+        value, slope = (re.sub(r"\barray\b", each, self.home) for each in ("value", "slope"))
         table = "\n".join(f'    "{name}": lambda z: {each},' for name, each in functions.items())
         parts = [
             f"functions = {{\n{table}\n}}",

@@ -1,0 +1,526 @@
+"""The table of conventions: measured, stored, compared, and an alarm when it changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from harness.cli import main
+from harness.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
+from harness.conventions.divergences import KINDS, divergences
+from harness.conventions.expected import Expected, accept, read_expected, unexpected, write_expected
+from harness.conventions.findings import findings, markdown
+from harness.conventions.measure import OWN, Source, keys, measure, sources, written
+from harness.conventions.points import points_of, spelled
+from harness.conventions.table import Cell, Key, Row, Table, read_table, write_table
+from harness.conventions.view import blocks
+from harness.errors import UsageError
+from harness.formats import FORMATS
+from harness.frameworks.pointwise import Pointwise
+from harness.frameworks.torch_ import TorchFramework
+from harness.frameworks.torch_lines import LINES as TORCH_LINES
+from harness.units import UNITS
+
+ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "reports"
+BASELINE = read_table(REPORTS / TABLE)
+FRAMEWORKS = ("torch", "tensorflow", "jax")
+
+
+def relu(
+    *cells: str, framework: str = "mine", mode: str = "eager", dtype: str = "float64"
+) -> Table:
+    """A table of one formulation of ReLU, with these cells at the first points."""
+    names = list(points_of(UNITS["relu"], dtype))[: len(cells)]
+    key = Key(framework, "relu", "relu", mode, dtype)
+    row = Row(dict(zip(names, map(Cell.parse, cells), strict=True)))
+    return Table({framework: "1.0"}, {"machine": "m", "vectors": "v"}, {key: row})
+
+
+def both(one: Table, other: Table) -> Table:
+    return dataclasses.replace(one, rows={**one.rows, **other.rows})
+
+
+# The units
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=lambda unit: unit.name)
+def test_a_unit_is_continuous_and_has_the_slopes_of_its_pieces(unit: object) -> None:
+    assert isinstance(unit, type(UNITS["relu"]))
+    step = Fraction(1, 64)
+    for breakpoint in unit.breakpoints:
+        here = unit.value(float(breakpoint))
+        left, right = unit.slopes(float(breakpoint))
+        for sign, slope in ((-1, left), (1, right)):
+            # A piece is at most quadratic: the difference quotient errs by its curvature only.
+            near, far = (unit.value(float(breakpoint + sign * k * step)) for k in (1, 2))
+            assert 4 * near - 3 * here - far == 2 * sign * step * slope
+    for point, ends in ((math.inf, unit.slopes(math.inf)), (-math.inf, unit.slopes(-math.inf))):
+        assert ends[0] == ends[1]
+        assert not math.isnan(float(unit.value(point)))
+    assert math.isnan(float(unit.value(math.nan)))
+
+
+def test_relu_and_hardtanh_have_the_values_that_everybody_knows() -> None:
+    relu_, hardtanh = UNITS["relu"], UNITS["hardtanh"]
+    assert [relu_.value(z) for z in (-2.0, 0.0, 3.0)] == [0, 0, 3]
+    assert relu_.slopes(0.0) == (0, 1)
+    assert [hardtanh.value(z) for z in (-2.0, 0.25, 3.0)] == [-1, Fraction(1, 4), 1]
+    assert (hardtanh.slopes(-1.0), hardtanh.slopes(1.0)) == ((0, 1), (1, 0))
+
+
+# The baseline
+
+
+@pytest.mark.parametrize("name", [*FRAMEWORKS, *OWN])
+def test_the_baseline_has_every_cell_of_every_formulation(name: str) -> None:
+    source = Source(name, "", written()[name])
+    wanted = list(keys(source, None, True))
+    assert [key for key in BASELINE.rows if key.framework == name] == wanted
+    for key in wanted:
+        row = BASELINE.rows[key]
+        if not row.unsupported:
+            assert list(row.cells) == list(points_of(UNITS[key.unit], key.dtype)), key
+
+
+def test_the_baseline_is_of_the_pinned_versions() -> None:
+    pins = (ROOT / "constraints.txt").read_text("utf-8").split()
+    for name in FRAMEWORKS:
+        for version in BASELINE.versions[name].split(", "):
+            assert version.split("+")[0].replace(" ", "==") in pins
+
+
+def test_what_is_unsupported_is_so_in_the_librarys_own_words() -> None:
+    said = [row.unsupported for row in BASELINE.rows.values() if row.unsupported]
+    said += [
+        cell.unsupported
+        for row in BASELINE.rows.values()
+        for cell in row.cells.values()
+        if cell.unsupported
+    ]
+    assert said  # SymPy cannot compare NaN, for one
+    for words in said:
+        assert "Error: " in words
+
+
+def test_a_few_cells_that_people_argue_about() -> None:
+    def slope(framework: str, formulation: str, mode: str, point: str) -> str:
+        return (
+            BASELINE.rows[Key(framework, "relu", formulation, mode, "float64")].cells[point].slope
+        )
+
+    assert [slope("torch", each, "eager", "0") for each in ("relu", "clamp", "maximum")] == [
+        "0",
+        "1",
+        "0.5",
+    ]
+    assert (slope("torch", "prelu", "eager", "0"), slope("torch", "prelu", "forward", "0")) == (
+        "0",
+        "1",
+    )
+    assert slope("torch", "relu", "eager", "nan") == "1"
+    assert slope("jax", "relu", "jit", "tiny") == "0"
+    assert slope("sympy", "max", "symbolic", "0") == "0.5"
+
+
+# Measuring
+
+STEP = Pointwise(
+    setup="import numpy as np",
+    units={"relu": {"step": "np.maximum(z, 0)"}},
+    modes={"by hand": "def measure(z):\n    return f(z), np.heaviside(z, 0.25)"},
+    make={"float64": "np.array(points)"},
+    home="array.tolist()",
+)
+"""A framework that has λ = ¼ at zero."""
+
+
+def test_a_measured_cell_holds_what_the_source_says() -> None:
+    table = measure([Source("mine", "1.0", STEP)])
+    (row,) = table.rows.values()
+    assert [row.cells[name].slope for name in ("0", "-0", "tiny", "-tiny", "nan")] == [
+        "0.25",
+        "0.25",
+        "1",
+        "0",
+        "nan",
+    ]
+    assert row.cells["tiny"].value == "z"
+
+
+def test_what_differs_elsewhere_in_an_array_is_noticed() -> None:
+    uneven = dataclasses.replace(
+        STEP,
+        modes={
+            "by hand": "def measure(z):\n    return f(z), np.where(np.arange(len(z)) > 63, 1, 0)"
+        },
+    )
+    (row,) = measure([Source("mine", "1.0", uneven)]).rows.values()
+    assert str(row.cells["0"]) == "0 0 | 0 1"
+
+
+def test_numbers_that_do_not_arrive_are_an_error_and_no_convention() -> None:
+    flushing = dataclasses.replace(
+        STEP, make={"float64": "np.array([p if abs(p) > 1 else 0.0 for p in points])"}
+    )
+    (row,) = measure([Source("mine", "1.0", flushing)]).rows.values()
+    assert row.cells["tiny"].unsupported.startswith("ArithmeticError: [5e-324] arrived as [0.0]")
+    assert row.cells["0"].slope == "0.25"
+
+
+def test_an_unknown_formulation_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="formulation='clam': wanted one of relu, step"):
+        measure([Source("mine", "1.0", STEP)], formulations=["clam"])
+
+
+def test_measuring_in_two_processes_gives_the_same_table() -> None:
+    found, _ = sources(["numpy", "sympy"])
+    assert measure(found, jobs=2) == measure(found)
+
+
+def test_the_point_itself_is_z_and_a_slope_of_one_is_one() -> None:
+    assert spelled(5e-324, 5e-324) == "z"
+    assert spelled(1.0, 1.0) == "1"
+    assert [spelled(each, 0.0) for each in (0.0, -0.0, math.nan, -math.inf)] == [
+        "0",
+        "-0",
+        "nan",
+        "-inf",
+    ]
+
+
+# Storing and comparing
+
+
+def test_a_stored_table_is_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / TABLE
+    write_table(BASELINE, path)
+    assert read_table(path) == BASELINE
+    assert path.read_bytes() == (REPORTS / TABLE).read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "versions": 3}'])
+def test_a_damaged_table_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / TABLE
+    path.write_text(text)
+    with pytest.raises(UsageError, match="no table of conventions"):
+        read_table(path)
+
+
+def test_a_change_names_formulation_mode_dtype_point_and_both_values() -> None:
+    (change,) = relu("0 0").changes(relu("0 1"))
+    assert str(change) == ("mine relu (eager, float64) at 0: value 0, slope 0 -> value 0, slope 1")
+
+
+def test_what_was_not_measured_is_no_change_and_what_is_gone_is() -> None:
+    other_mode = relu("0 0", mode="forward")
+    assert not list(both(relu("0 0"), other_mode).changes(relu("0 0")))
+    other_dtype = relu("0 0", dtype="float32")
+    (change,) = both(relu("0 0"), other_dtype).changes(relu("0 0"))
+    assert str(change) == "mine relu (eager, float32): in the baseline -> gone"
+    part = dataclasses.replace(relu("0 0"), formulations=frozenset({"clamp"}))
+    assert not list(both(relu("0 0"), other_dtype).changes(part))
+    (change,) = relu("0 0").changes(both(relu("0 0"), other_mode))
+    assert "not in the baseline -> measured" in str(change)
+
+
+def test_places_in_an_array_count_on_the_same_processor_only() -> None:
+    old, new = relu("0 0 | 0 1"), relu("0 0")
+    assert len(list(old.changes(new))) == 1
+    elsewhere = dataclasses.replace(new, environment={"machine": "m", "vectors": "other"})
+    assert not list(old.changes(elsewhere))
+    assert len(list(old.changes(dataclasses.replace(relu("0 1"), environment={})))) == 1
+
+
+def test_an_update_keeps_the_order_and_what_was_not_measured() -> None:
+    old = both(relu("0 0"), relu("0 0", mode="forward"))
+    new = both(relu("0 1"), relu("0 1", dtype="float32"))
+    updated = old.updated(new)
+    assert [(key.mode, key.dtype) for key in updated.rows] == [
+        ("eager", "float64"),
+        ("eager", "float32"),
+        ("forward", "float64"),
+    ]
+    assert [row.cells["0"].slope for row in updated.rows.values()] == ["1", "1", "0"]
+
+
+# Divergences
+
+CLEAN = ("0 0", "-0 0.5", "z 1", "0 0", "z 1", "0 0", "z 1", "0 0", "nan nan", "inf 1", "0 0")
+
+
+def planted(**cells: str) -> Table:
+    """The clean table with other cells at some points."""
+    names = list(points_of(UNITS["relu"], "float64"))
+    return relu(*(cells.get(name, cell) for name, cell in zip(names, CLEAN, strict=True)))
+
+
+def test_a_convention_is_no_divergence() -> None:
+    assert divergences(relu(*CLEAN)) == []
+    assert not [each for each in divergences(BASELINE) if each.framework == "numpy"]
+
+
+PLANTED: Mapping[str, Table] = MappingProxyType(
+    {
+        "modes": both(relu("0 0"), relu("0 1", mode="forward")),
+        "split": planted(tiny="z 0"),
+        "position": planted(nan="nan nan | nan nan", inf="inf 1 | inf 0"),
+        "dtypes": both(relu("0 0"), relu("0 1", dtype="float32")),
+        "wrong": planted(normal="z 0"),
+        "nan": planted(nan="nan 1"),
+        "infinity": planted(inf="inf nan"),
+        "flush": planted(tiny="0 0"),
+    }
+)
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_planted_divergence_is_found_for_what_it_is(kind: str) -> None:
+    assert kind in {each.kind for each in divergences(PLANTED[kind])}
+
+
+def test_every_kind_is_planted_or_in_the_baseline() -> None:
+    assert {*PLANTED, *(each.kind for each in divergences(BASELINE))} == set(KINDS)
+
+
+def test_a_derivative_that_is_rounded_is_right_and_one_rounded_to_another_dtype_is_not() -> None:
+    def table(slope: float) -> Table:
+        key = Key("mine", "hard_sigmoid", "h", "eager", "float64")
+        return Table({"mine": "1"}, {}, {key: Row({"0": Cell("0.5", repr(slope))})})
+
+    sixth = 1 / 6
+    for right in (sixth, math.nextafter(sixth, 0), math.nextafter(sixth, 1)):
+        assert (divergences(table(right)) == []) == (
+            abs(Fraction(right) - Fraction(1, 6)) < Fraction(float(FORMATS["float64"].ulp(sixth)))
+        )
+    single = float(FORMATS["float32"].round(sixth))
+    assert [each.kind for each in divergences(table(single))] == ["wrong"]
+
+
+# What is expected
+
+
+def test_the_committed_expectations_are_those_of_the_committed_table() -> None:
+    expected = read_expected(REPORTS / DIVERGENCES)
+    assert [each.identity for each in expected] == [each.identity for each in accept(BASELINE)]
+    for each in expected:
+        assert each.seen
+        assert each.versions
+        datetime.date.fromisoformat(each.date)
+
+
+def test_a_divergence_that_is_new_or_gone_is_told(tmp_path: Path) -> None:
+    clean, odd = relu(*CLEAN), planted(nan="nan 1")
+    known = accept(odd, date=datetime.date(2026, 1, 31))
+    (line,) = unexpected(odd, [], odd)
+    assert line == "not expected: mine relu: nan (eager, float64 at nan: nan 1)"
+    (line,) = unexpected(clean, known, clean)
+    assert line.startswith("expected and no longer there: mine relu: nan")
+    assert line.endswith("seen in 1.0 on 2026-01-31")
+    assert unexpected(odd, known, odd) == []
+    path = tmp_path / DIVERGENCES
+    write_expected(known, path)
+    assert read_expected(path) == known
+
+
+def test_what_was_known_keeps_its_date() -> None:
+    odd = planted(nan="nan 1")
+    known = accept(odd, date=datetime.date(2026, 1, 31))
+    assert accept(odd, known) == known
+
+
+@pytest.mark.parametrize("text", ["", "{}", '[{"framework": "torch"}]', "[3]"])
+def test_damaged_expectations_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / DIVERGENCES
+    path.write_text(text)
+    with pytest.raises(UsageError, match="wanted expected divergences"):
+        read_expected(path)
+
+
+# Findings
+
+
+def test_the_committed_findings_are_those_of_the_committed_table() -> None:
+    assert (REPORTS / FINDINGS).read_text("utf-8") == markdown(BASELINE, written())
+
+
+def test_every_divergence_is_in_a_finding() -> None:
+    covered = [each for finding in findings(BASELINE) for each in finding.divergences]
+    assert sorted(each.identity for each in covered) == sorted(
+        each.identity for each in divergences(BASELINE)
+    )
+
+
+_RUNNER = """\
+import contextlib, io, json, sys, warnings
+warnings.simplefilter("ignore")
+for other in {"torch", "tensorflow", "jax", "harness"} - {sys.argv[1]}:
+    sys.modules[other] = None  # whoever imports it gets an ImportError
+for script in json.load(sys.stdin):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(script, {"__name__": "script"})
+    print(json.dumps(out.getvalue().splitlines()))
+"""
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it_claims(
+    framework: str, tmp_path: Path
+) -> None:
+    lines = written()[framework]
+    mine = [each for each in findings(BASELINE) if each.framework == framework]
+    assert mine
+    done = subprocess.run(
+        [sys.executable, "-c", _RUNNER, framework],
+        input=json.dumps([each.script(lines) for each in mine]),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    for finding, output in zip(mine, printed, strict=True):
+        if BASELINE.environment != measure([], jobs=1).environment and finding.kind == "position":
+            continue  # another processor has other vectors
+        assert output == finding.expected(BASELINE), finding.title
+
+
+# The view
+
+
+def test_the_view_has_a_line_for_every_formulation_and_marks_what_is_not_relus() -> None:
+    torch = next(
+        block
+        for block in blocks(BASELINE, {})
+        if (block.framework, block.unit.name) == ("torch", "relu")
+    )
+    firsts = [line for line in torch.lines if line.is_first]
+    assert [line.label for line in firsts] == list(TORCH_LINES.formulations("relu"))
+    at_zero = {line.label: (line.cells[0], line.differs[0]) for line in firsts}
+    assert at_zero["relu"] == ("0", False)
+    assert at_zero["clamp"] == ("1", True)
+    assert at_zero["maximum"] == ("0.5", True)
+    prelu = torch.lines[[line.label for line in torch.lines].index("prelu") + 1]
+    assert (prelu.label, prelu.is_first, prelu.cells[0]) == ("forward", False, "1")
+
+
+# The command
+
+
+@pytest.fixture
+def torch_clamp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Arguments that measure one formulation, with a baseline of its own."""
+    arguments = ["conventions", "--framework", "torch", "--formulation", "clamp_min", "--jobs", "1"]
+    arguments += ["--baseline", str(tmp_path / "baseline")]
+    assert main([*arguments, "--accept"]) == 0
+    capsys.readouterr()
+    return arguments
+
+
+def test_a_check_of_the_committed_baseline_passes_where_nothing_changed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--framework", "torch,numpy,sympy", "--formulation", "relu", "--jobs", "1"]
+    assert main(["conventions", *arguments, "--check", "--baseline", str(REPORTS)]) == 0
+    assert "no convention has changed" in capsys.readouterr().out
+
+
+def test_a_formulation_changed_by_hand_is_an_alarm_that_can_be_read_and_accepted(
+    torch_clamp: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    units = {
+        **TORCH_LINES.units,
+        "relu": {**TORCH_LINES.units["relu"], "clamp_min": "torch.maximum(z, torch.zeros_like(z))"},
+    }
+    changed = dataclasses.replace(TORCH_LINES, units=units)
+    monkeypatch.setattr(TorchFramework, "lines", changed)
+    assert main([*torch_clamp, "--check"]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "changed: torch clamp_min (eager, float32) at 0: value 0, slope 1 -> value 0, slope 0.5"
+    ) in out
+    # In forward mode maximum has another derivative at NaN; clamp_min has not.
+    assert "not expected: torch clamp_min: modes" in out
+    assert "accept them with 'crosscheck conventions --accept'" in out
+    assert main([*torch_clamp, "--accept"]) == 0
+    assert "accepted: torch clamp_min (eager, float32) at 0" in capsys.readouterr().out
+    assert main([*torch_clamp, "--check"]) == 0
+    monkeypatch.undo()
+    assert main([*torch_clamp, "--check"]) == 1
+    assert "expected and no longer there: torch clamp_min: modes" in capsys.readouterr().out
+
+
+def test_the_recorded_table_is_shown_without_importing_a_framework() -> None:
+    program = (
+        "import sys\n"
+        "from harness.cli import main\n"
+        f"code = main(['conventions', '--recorded', '--baseline', {str(REPORTS)!r}])\n"
+        "assert not {'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Contradictions within one framework" in done.stdout
+    assert "torch.clamp(z, min=0)" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["--json", "--markdown"])
+def test_the_table_comes_as_json_and_as_markdown(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--recorded", "--framework", "jax", "--formulation", "relu"]
+    assert main(["conventions", *arguments, "--baseline", str(REPORTS), form]) == 0
+    out = capsys.readouterr().out
+    if form == "--markdown":
+        assert "| `relu` | 0 | 0 |" in out
+        return
+    (tmp_path / TABLE).write_text(out)
+    assert read_table(tmp_path / TABLE).rows == BASELINE.part(["jax"], ["relu"]).rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["--check", "--accept"], "wanted one of them", id="two-deeds"),
+        pytest.param(["--recorded", "--check"], "so it cannot check", id="nothing-measured"),
+        pytest.param(["--recorded", "--framework", "jx"], "its frameworks are", id="framework"),
+        pytest.param(["--framework", "jx"], "did you mean 'jax'?", id="typing-error"),
+        pytest.param(["--check", "--baseline", "nowhere"], "holds no conventions.json", id="where"),
+    ],
+)
+def test_wrong_usage_of_the_command_is_answered_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["conventions", *arguments]) == 4
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_framework_of_the_baseline_that_is_not_installed_cannot_be_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(TorchFramework, "module", "not_there")
+    assert main(["conventions", "--check", "--baseline", str(REPORTS)]) == 4
+    assert "torch is in the baseline and not installed here" in capsys.readouterr().err
+
+
+def test_what_is_expected_reads_well() -> None:
+    each = Expected(
+        "torch", "nan", "relu6", "clamp", "eager at nan: nan 0", "torch 1", "2026-01-31"
+    )
+    assert str(each) == "torch relu6 as clamp: nan (eager at nan: nan 0)"
