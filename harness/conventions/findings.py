@@ -174,7 +174,8 @@ class Finding:
 
 def _name(divergence: Divergence) -> str:
     unit, formulation = divergence.unit, divergence.formulation
-    plain = unit == "relu" or (unit == formulation and unit != "max_pool")
+    # abs and max_pool are also names of ways to write ReLU.
+    plain = unit == "relu" or (unit == formulation and unit not in ("abs", "max_pool"))
     return formulation if plain else f"{unit}_{formulation}"
 
 
