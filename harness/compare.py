@@ -253,7 +253,7 @@ class StackJudge:
         self.finite: Any = np.ones(case.count or 0, dtype=bool)
         for _, array in case.arrays():
             self.finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
-        self._enclosed = Enclosed(case, Model(format_of(case.dtype)))
+        self._enclosed: dict[Derivation, Enclosed] = {}
         self._judges: dict[int, Judge] = {}
 
     def judge(self, index: int) -> Judge:
@@ -262,14 +262,26 @@ class StackJudge:
             self._judges[index] = Judge(self.case[index])
         return self._judges[index]
 
-    def agreements(self, given: Gradients) -> tuple[Any, Array]:
+    def enclosed(self, derivation: Derivation = "reverse") -> Enclosed:
+        """The stack on enclosures, in one mode of differentiation, computed once."""
+        if derivation not in self._enclosed:
+            self._enclosed[derivation] = Enclosed(
+                self.case, Model(format_of(self.case.dtype)), derivation
+            )
+        return self._enclosed[derivation]
+
+    def agreements(self, given: Gradients, derivation: Derivation = "reverse") -> tuple[Any, Array]:
         """Which cases AGREE, and the largest error / bound of each case.
+
+        Args:
+            given: Losses and gradients of the stack.
+            derivation: Whether ``given`` was computed in reverse mode or in forward mode.
 
         Returns:
             A bool array of shape (C,), and float64 of the same shape, only meaningful where
             the first is true. Where it is false, ask `judge`.
         """
-        enclosed = self._enclosed
+        enclosed = self.enclosed(derivation)
         agrees = self.finite & ~enclosed.has_open_gates
         largest = np.zeros(len(agrees))
         with np.errstate(all="ignore"):

@@ -122,14 +122,18 @@ class Checker:
                     case = stack[index]
                     verdicts[index].append(_verdict(framework, case, judge.judge(index)))
                 continue
-            agrees, bounds[:, column] = judge.agreements(given)
+            agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
             for index in range(count):
                 names = (framework.name, framework.formulation, framework.mode)
                 if agrees[index]:
                     verdicts[index].append(Verdict(*names, Kind.AGREES))
                     continue
                 verdict = judge.judge(index).verdict(
-                    given[index], framework=names[0], formulation=names[1], mode=names[2]
+                    given[index],
+                    framework=names[0],
+                    formulation=names[1],
+                    mode=names[2],
+                    derivation=framework.derivation,
                 )
                 verdicts[index].append(verdict)
                 bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
@@ -272,7 +276,13 @@ def _verdict(framework: Framework, case: Case, judge: Judge) -> Verdict:
         return Verdict(*names, Kind.UNSUPPORTED, detail=_one_line(error))
     except Exception as error:  # whatever a library raises is its verdict
         return Verdict(*names, Kind.CRASHED, detail=_one_line(error))
-    return judge.verdict(given, framework=names[0], formulation=names[1], mode=names[2])
+    return judge.verdict(
+        given,
+        framework=names[0],
+        formulation=names[1],
+        mode=names[2],
+        derivation=framework.derivation,
+    )
 
 
 def _one_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward
 from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
@@ -108,8 +109,9 @@ class Enclosed:
                 self._tangent_trace,
                 self.y,
                 gates,
-                lambda values: self.model.enclose(values.astype(np.float64)),
+                self.model.enclose,
                 partial(loss_tangent, divisor=divisor),
+                _joined,
             )
 
     @cached_property
@@ -205,6 +207,18 @@ def loss_tangent(cotangent: Enclosure, tangent: Enclosure, divisor: int) -> Encl
     if model.flush:
         e = np.where(e > 0, _ROUNDED * (e + result.addends * model.least), e)
     return Enclosure(model, result.c, result.r, np.where(fits, e, np.inf))
+
+
+def _joined(parts: Sequence[Enclosure]) -> Enclosure:
+    """Enclosures one after the other along the first axis."""
+    low = [part.c.low for part in parts if isinstance(part.c, DoubleDouble)]
+    high = np.concatenate([part.high for part in parts])
+    return Enclosure(
+        parts[0].model,
+        DoubleDouble(high, np.concatenate(low)) if low else high,
+        np.concatenate([part.r for part in parts]),
+        np.concatenate([part.e for part in parts]),
+    )
 
 
 def leaves_bound(enclosure: Enclosure, values: Any) -> Any:

@@ -129,17 +129,19 @@ def measure(
     """The share of planted faults that the verdicts catch, for each k of ``exponents``."""
     stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
     judge, given, form = StackJudge(stack), framework.gradients(stack), format_of(dtype)
-    certain, _ = judge.agreements(given)
+    derivation = framework.derivation
+    certain, _ = judge.agreements(given, derivation)
     common = (tuple(widths), rows, dtype)
     rejected = sum(
-        judge.judge(index).verdict(given[index], framework="").kind in FAILING
+        judge.judge(index).verdict(given[index], framework="", derivation=derivation).kind
+        in FAILING
         for index in np.flatnonzero(~certain).tolist()
     )
     results = [Power("crosscheck", *common, None, rejected, count)]
     rng = np.random.Generator(np.random.Philox(seed + 1))
     for exponent in exponents:
         wrong, planted = plant(given, exponent, form, rng)
-        still, _ = judge.agreements(wrong)
+        still, _ = judge.agreements(wrong, derivation)
         usable = certain & planted
         caught = int((usable & ~still).sum())
         results.append(Power("crosscheck", *common, exponent, caught, int(usable.sum())))

@@ -45,6 +45,7 @@ enclosures, on exact rationals and on symbols.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -189,19 +190,21 @@ def forward_mode(
     gates: Sequence[Any],
     number: Callable[[Array], Any],
     loss_tangent: Callable[[Any, Any], Any] = loss_tangent,
+    join: Callable[[Sequence[Any]], Any] = np.concatenate,
+    at_once: int = 2**16,
 ) -> Gradients:
     """The gradient in forward mode, on any number type.
 
-    Each array of parameters has its tangents computed together. Two more axes in front number
-    the parameters: row and column of an entry of ``W_l``, row and column of an entry of ``x``;
-    an entry of ``b_l`` has one. With ``[k = i]`` for 1 where k = i and 0 elsewhere,
+    The tangents of many parameters are computed together, on more axes in front. What is zero
+    because a tangent is one-hot is left out, for adding zero and multiplying by zero and by one
+    are exact. A parameter of unit i reaches the layers above through that unit alone,
 
-        θ = W_l[i,j]:   ż_l[i,j,r,k] = [k = i] a_{l-1}[r,j]
-        θ = b_l[i]:     ż_l[i,r,k]   = [k = i]
-        θ = x[i,j]:     ȧ_0[i,j,r,k] = [r = i] [k = j]
+        θ = W_l[i,j]:   ȧ_l[r,i] = s_l[r,i] a_{l-1}[r,j]
+        θ = b_l[i]:     ȧ_l[r,i] = s_l[r,i]                 ż_{l+1}[r,k] = ȧ_l[r,i] W_{l+1}[k,i]
 
-    which holds the whole of ż_l, exactly, wherever adding zero and multiplying by zero and by
-    one are exact.
+    and an input reaches its own row alone, so that x[r,j] of all rows r go in one pass:
+
+        θ = x[r,j]:     ż_1[r,k] = W_1[k,j]
 
     Args:
         network: The shape and the loss.
@@ -212,40 +215,61 @@ def forward_mode(
         gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
         number: Float64 arrays of zeros and ones as numbers of this type.
         loss_tangent: ``J̇`` from ``g_L`` and ``ȧ_L``, if not by `loss_tangent`.
+        join: Puts arrays of numbers one after the other along the first axis.
+        at_once: About how many tangents of one layer to hold at once; at least those that the
+            parameters of one unit have.
     """
     loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
-    cases = (1,) * (len(y.shape) - 2)  # the axis over independent cases, if there is one
+    cases = y.shape[:-2]  # the axis over independent cases, if there is one
+    rows, inputs = trace.activations[0].shape[-2:]
 
-    def gated(z: Any, layer: int) -> Any:
-        gate = gates[layer - 1]
-        return z if gate is None else gate * z
+    def pushed(tangent: Any, layer: int) -> Any:
+        """``ȧ_L`` from ``ż_layer``."""
+        for at in range(layer, network.depth + 1):
+            gate = gates[at - 1]
+            tangent = tangent if gate is None else gate * tangent
+            if at < network.depth:
+                tangent = tangent @ weights[at].swapaxes(-1, -2)
+        return tangent
+
+    def by_unit(array: Any, units: slice, new_axes: int) -> Any:
+        """Axes i, new ones, then the array's own but 1 for its last, which becomes i."""
+        moved = array[..., units][None].swapaxes(0, -1)
+        return moved[(slice(None), *(None,) * new_axes)]
 
     def derivative(tangent: Any, layer: int) -> Any:
-        """``J̇`` from ``ȧ_layer``, with the axis over cases in front of the parameters'."""
-        for above in range(layer + 1, network.depth + 1):
-            tangent = gated(tangent @ weights[above - 1].swapaxes(-1, -2), above)
-        result = loss_tangent(cotangent, tangent)
-        if cases:
-            for axis in range(len(result.shape) - 1, 0, -1):
-                result = result.swapaxes(axis, axis - 1)
+        """``J̇`` from ``ż_layer`` of each unit's own parameters: axes ([j,] [C,] r, i or 1)."""
+        gate, width = gates[layer - 1], network.widths[layer]
+        tangent = (np.ones(width, dtype=int) if gate is None else gate) * tangent
+        new_axes = len(tangent.shape) - len(cases) - 2  # 1 for the axis j
+        of_a_unit = math.prod(tangent.shape[:-1]) * max((1, *network.widths[layer + 1 :]))
+        block = max(1, at_once // of_a_unit)
+        found = []
+        for start in range(0, width, block):
+            units = slice(start, start + block)
+            own = by_unit(tangent, units, 0)
+            if layer == network.depth:
+                found.append(loss_tangent(by_unit(cotangent, units, new_axes), own))
+                continue
+            row = by_unit(weights[layer], units, new_axes).swapaxes(-1, -2)
+            found.append(loss_tangent(cotangent, pushed(own @ row, layer + 1)))
+        result = found[0] if len(found) == 1 else join(found)  # i, [j,] [C]
+        for axis in range(len(result.shape) - 1, 0, -1) if cases else ():
+            result = result.swapaxes(axis, axis - 1)
         return result
 
-    rows, inputs = trace.activations[0].shape[-2:]
     weight_gradients: list[Any] = []
     bias_gradients: list[Any] = []
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        width = weight.shape[-2]
-        unit = np.eye(width, dtype=int).reshape(width, *cases, 1, width)  # i, [C,] r, k
-        column = trace.activations[layer - 1][None].swapaxes(0, -1)  # j, [C,] r, k
-        weight_gradients.append(derivative(gated(unit[:, None] * column[None], layer), layer))
-        if bias is None:
-            bias_gradients.append(None)
-            continue
-        every_row = number(unit * np.ones((rows, 1), dtype=int))
-        bias_gradients.append(derivative(gated(every_row, layer), layer))
-    row = np.eye(rows, dtype=int).reshape(rows, 1, *cases, rows, 1)
-    entry = np.eye(inputs, dtype=int).reshape(inputs, *cases, 1, inputs)
-    x_gradient = derivative(number(row * entry), 0)
+    for layer, bias in enumerate(biases, start=1):
+        column = trace.activations[layer - 1][None].swapaxes(0, -1)  # j, [C,] r, 1
+        weight_gradients.append(derivative(column, layer))
+        ones = None if bias is None else number(np.ones((*cases, rows, network.widths[layer])))
+        bias_gradients.append(None if ones is None else derivative(ones, layer))
+    entry = number(np.eye(inputs).reshape(inputs, *(1 for _ in cases), 1, inputs))
+    tangent = pushed(entry @ weights[0].swapaxes(-1, -2), 1)[..., None, :]  # j, [C,] r, 1, k
+    x_gradient = loss_tangent(cotangent[..., None, :], tangent)  # j, [C,] r
+    for axis in range(len(cases) + 1):
+        x_gradient = x_gradient.swapaxes(axis, axis + 1)
     return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), x_gradient)
 
 

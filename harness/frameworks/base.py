@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from typing import ClassVar
 
+from harness.enclosed import Derivation
 from harness.errors import UsageError
 from harness.frameworks.pointwise import Pointwise
 from harness.network import Case, Gradients
@@ -30,6 +31,8 @@ class Framework(abc.ABC):
         formulations: Ways of writing max(z, 0): name to a line of source for people. The
             first is the default.
         modes: Ways of asking for the gradient, likewise.
+        forward_modes: Those of ``modes`` that carry derivatives forwards, with the values: a
+            sum over other terms than in reverse mode, with rounding errors of its own.
         dtypes: The dtypes it can do.
         lines: Its units with kinks as source, for the table of conventions; ``None`` for a
             framework that is in no such table.
@@ -47,6 +50,7 @@ class Framework(abc.ABC):
     packages: ClassVar[tuple[str, ...]]
     formulations: ClassVar[Mapping[str, str]] = {"relu": "the framework's own ReLU"}
     modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
+    forward_modes: ClassVar[frozenset[str]] = frozenset()
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     lines: ClassVar[Pointwise | None] = None
 
@@ -61,6 +65,11 @@ class Framework(abc.ABC):
                 )
         self.formulation = formulation or next(iter(self.formulations))
         self.mode = mode or next(iter(self.modes))
+
+    @property
+    def derivation(self) -> Derivation:
+        """How the mode differentiates; the gradient is held to the bounds that belong to it."""
+        return "forward" if self.mode in self.forward_modes else "reverse"
 
     @classmethod
     def versions(cls) -> dict[str, str]:

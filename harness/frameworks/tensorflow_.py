@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.errors import HarnessError, UnsupportedError
 from harness.frameworks.base import Framework
+from harness.frameworks.leaves import OneHot, assembled, leaves_of
 from harness.frameworks.pointwise import Pointwise
 from harness.frameworks.tensorflow_lines import LINES
 from harness.network import Array, Case, Gradients, Network
@@ -35,6 +36,7 @@ _UNSUPPORTED = (
     "not in the list of allowed values",
     "Could not find device for node",
     "Detected unsupported operations",
+    "gradient registry has no entry",
 )
 """How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
 raise its UnimplementedError."""
@@ -85,8 +87,10 @@ class TensorFlowFramework(Framework):
             "eager": "tf.GradientTape",
             "graph": "tf.GradientTape in a tf.function",
             "xla": "tf.GradientTape in a tf.function with jit_compile=True",
+            "forward": "tf.autodiff.ForwardAccumulator, one-hot tangents for copies of a case",
         }
     )
+    forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
@@ -111,29 +115,58 @@ class TensorFlowFramework(Framework):
             UnsupportedError: TensorFlow has no such operation for this dtype or mode.
             HarnessError: TensorFlow returned another dtype than the case's.
         """
-        tf, dtype = self._tf, case.dtype
-
-        def home(tensor: Any) -> Array:
-            return self.fetch(tensor, dtype)
-
+        tf = self._tf
+        differentiate = self._by_accumulator if self.mode == "forward" else self._by_tape
         try:
             with self.session():
-                weights = [self.send(weight, dtype) for weight in case.weights]
-                biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
-                x, y = self.send(case.x, dtype), self.send(case.y, dtype)
-                losses, found = self._differentiate(case.network, weights, biases, x, y)
-        except (TypeError, tf.errors.OpError) as error:
+                return differentiate(case)
+        except (TypeError, LookupError, tf.errors.OpError) as error:
             reason = _unsupported(error, tf.errors.UnimplementedError)
             if reason is None:
                 raise
-            raise UnsupportedError(f"tensorflow, {dtype}, {self.mode}: {reason}") from error
-        remaining = iter(found)
-        return Gradients(
-            home(losses),
-            tuple(home(next(remaining)) for _ in weights),
-            tuple(None if bias is None else home(next(remaining)) for bias in biases),
-            home(next(remaining)),
-        )
+            raise UnsupportedError(f"tensorflow, {case.dtype}, {self.mode}: {reason}") from error
+
+    def _by_tape(self, case: Case) -> Gradients:
+        dtype = case.dtype
+        weights = [self.send(weight, dtype) for weight in case.weights]
+        biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
+        x, y = self.send(case.x, dtype), self.send(case.y, dtype)
+        losses, found = self._differentiate(case.network, weights, biases, x, y)
+        arrays = [self.fetch(array, dtype) for array in found]
+        return assembled(case, self.fetch(losses, dtype), arrays)
+
+    def _by_accumulator(self, case: Case) -> Gradients:
+        """One accumulator for many passes: each has a copy of the case, with its own tangent.
+
+        So P passes cost as much as a stack of P cases, and no axis over passes is needed that
+        only a private name of TensorFlow's would give. TensorFlow traces each operation anew
+        for each new shape: tenths of a second for a network's first case.
+        """
+        tf, dtype, one_hot = self._tf, case.dtype, OneHot(case)
+        cases = case.x.shape[:-2]
+        leaves = leaves_of(case)
+        y = self.send(case.y, dtype)
+        derivatives = np.empty((one_hot.size, *cases))
+        for start, tangents in one_hot.blocks():
+            count = len(tangents[0])
+            copies = [self.send(np.broadcast_to(v, (count, *v.shape)), dtype) for v in leaves]
+            along = [
+                self.send(
+                    np.broadcast_to(
+                        tangent.reshape(count, *(1 for _ in cases), *tangent.shape[1:]), copy.shape
+                    ),
+                    dtype,
+                )
+                for tangent, copy in zip(tangents, copies, strict=True)
+            ]
+            remaining = iter(copies)
+            weights = [next(remaining) for _ in case.weights]
+            biases = [None if bias is None else next(remaining) for bias in case.biases]
+            with tf.autodiff.ForwardAccumulator(copies, along) as accumulator:
+                losses = self._losses(case.network, weights, biases, next(remaining), y)
+            found = accumulator.jvp(losses)
+            derivatives[start : start + count] = self.fetch(found, dtype)
+        return one_hot.gradients(self.fetch(losses[0], dtype), derivatives)
 
     def _differentiate(
         self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
