@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from harness.compare import Judge, StackJudge
+from harness.environment import environment
 from harness.errors import UnsupportedError
 from harness.events import (
     CaseChecked,
@@ -40,22 +38,6 @@ Emit = Callable[[Event], None]
 
 class Disagreement(AssertionError):
     """Raised inside a search so that the case is shrunk."""
-
-
-def environment() -> dict[str, str]:
-    """What a result may depend on: versions, platform, processors."""
-    found = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "processors": str(os.cpu_count()),
-    }
-    for package in ("gradient-crosscheck", "numpy", "hypothesis", "sympy", "python-flint"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 @dataclass(eq=False)

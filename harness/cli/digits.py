@@ -48,7 +48,7 @@ def digits(
         seed=None,
         dtypes=(dtype,),
         frameworks=session.states,
-        environment=crosscheck.environment(),
+        environment=crosscheck.environment(session.frameworks, dtype),
         planned=1,
     )
     return session.run(

@@ -97,7 +97,7 @@ def run(
         seed=None if given else seed,
         dtypes=tuple(dict.fromkeys(case.dtype for _, case in cases)) if given else dtypes,
         frameworks=session.states,
-        environment=crosscheck.environment(),
+        environment=crosscheck.environment(session.frameworks, dtypes[0]),
         planned=len(cases) if given else profile.planned,
     )
 
