@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.formats import FORMATS, Format
     from harness.network import Case, Gradients, Network, worked_example
     from harness.reference import gradients
+    from harness.report.reading import Report
     from harness.verdict import Entry, GateClass, GateReading, Kind, Verdict
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Judge",
     "Kind",
     "Network",
+    "Report",
     "StackJudge",
     "UnsupportedError",
     "UsageError",
@@ -39,6 +41,7 @@ _HOME = {
     "formats": ("FORMATS", "Format"),
     "network": ("Case", "Gradients", "Network", "worked_example"),
     "reference": ("gradients",),
+    "report.reading": ("Report",),
     "verdict": ("Entry", "GateClass", "GateReading", "Kind", "Verdict"),
 }
 

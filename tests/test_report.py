@@ -369,7 +369,7 @@ def test_brackets_in_a_reason_or_a_folder_are_not_read_as_markup() -> None:
     sink.handle(started())
     sink.handle(RunFinished(ExitCode.DISAGREEMENT, "broken: a[/b]", 0.5, 0))
     assert "failed: broken: a[/b]" in stream.getvalue()
-    assert str(Path("out[x]") / "report.json") in stream.getvalue()
+    assert str(Path("out[x]") / "report.html") in stream.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "log"])

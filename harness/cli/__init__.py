@@ -10,6 +10,7 @@ import click
 from harness.cli.conventions import conventions
 from harness.cli.digits import digits
 from harness.cli.power import power
+from harness.cli.report import report
 from harness.cli.run import run
 from harness.errors import HarnessError
 from harness.events import ExitCode
@@ -61,8 +62,9 @@ def cli() -> None:
     crosscheck run --case my_network.json   your own network
     crosscheck digits                       a trained network on real data
     crosscheck conventions                  what each framework does at the kink
+    crosscheck report                       the page of the latest report
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, conventions, power):
+for _command in (run, digits, conventions, report, power):
     cli.add_command(_command)

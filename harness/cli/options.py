@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["checking_options", "names", "pairs"]
+__all__ = ["DEFAULT_REPORT", "checking_options", "names", "pairs"]
 
-_DEFAULT_REPORT = Path("reports/latest")
+DEFAULT_REPORT = Path("reports/latest")
 
 
 def pairs(
@@ -72,9 +72,9 @@ def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--report",
             type=click.Path(file_okay=False, path_type=Path),
-            default=_DEFAULT_REPORT,
+            default=DEFAULT_REPORT,
             show_default=True,
-            help="Folder for report.json and summary.md.",
+            help="Folder for report.html, report.json and summary.md.",
         ),
     ]
     return functools.reduce(lambda inner, option: option(inner), reversed(options), command)

@@ -41,12 +41,14 @@ def open_sinks(folder: Path) -> Iterator[Callable[[Event], None]]:
     """The sinks of a command: the terminal, and the files in ``folder``.
 
     Args:
-        folder: Gets ``report.json`` and ``summary.md``, whole or not at all.
+        folder: Gets ``report.json``, ``report.html`` and ``summary.md``, whole or not at all.
     """
+    from harness.report.html import HtmlReport
     from harness.report.json_ import JsonReport
     from harness.report.summary import MarkdownSummary
     from harness.report.terminal import TerminalReport
 
     terminal = TerminalReport(folder)
-    with listening([JsonReport(folder), MarkdownSummary(folder), terminal]) as emit:
+    files: list[Sink] = [JsonReport(folder), HtmlReport(folder), MarkdownSummary(folder)]
+    with listening([*files, terminal]) as emit:
         yield emit

@@ -187,7 +187,7 @@ class TerminalReport:
             f"{self._tally.cases:,} case{plural}, {event.distinct:,} distinct, "
             f"{event.seconds:.1f} s{generated}"
         )
-        out.print(f"report: {self._folder / 'report.json'}", soft_wrap=True, markup=False)
+        out.print(f"report: {self._folder / 'report.html'}", soft_wrap=True, markup=False)
 
     def _verdict_table(self) -> Table:
         """Verdicts down, frameworks and the parts of the run across: this fits 80 columns."""
