@@ -1,0 +1,65 @@
+"""The report says what its results may depend on, and what the frameworks do with subnormals."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import faulty
+import numpy as np
+import pytest
+from pages import named
+
+from harness.environment import environment, keeps_subnormals
+from harness.formats import FORMATS, format_of
+from harness.network import Case, Gradients
+from harness.reference import gradients
+
+
+def flushing(case: Case) -> Gradients:
+    """A correct gradient in arithmetic that replaces subnormal results by zero."""
+    right, least = gradients(case), format_of(case.dtype).smallest_normal
+    return replace(right, weights=tuple(np.where(np.abs(w) < least, 0.0, w) for w in right.weights))
+
+
+def reading_zero(case: Case) -> Gradients:
+    """The same, where it is the operands that are replaced."""
+    least = format_of(case.dtype).smallest_normal
+    return gradients(replace(case, x=np.where(np.abs(case.x) < least, 0.0, case.x)))
+
+
+def crashing(case: Case) -> Gradients:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize(
+    ("fault", "kept"),
+    [(faulty.correct, True), (flushing, False), (reading_zero, False), (crashing, None)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_what_a_framework_does_with_subnormal_numbers_is_measured(
+    fault: Any, kept: bool | None, dtype: str
+) -> None:
+    assert keeps_subnormals(named("any", fault), dtype) is kept
+
+
+def test_each_framework_has_its_line() -> None:
+    found = environment([named("right", faulty.correct), named("flusher", flushing)], "float32")
+    assert found["subnormal numbers, numpy"] == "kept"
+    assert found["subnormal numbers, right"] == "kept (float32)"
+    assert found["subnormal numbers, flusher"] == "replaced by zero (float32)"
+
+
+def test_processor_libraries_and_threads_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    found = environment()
+    assert found["numpy"] == np.__version__
+    assert found["processor"]
+    assert re.search(r"openblas|accelerate|mkl|blas", found["blas"], re.IGNORECASE)
+    assert "OMP_NUM_THREADS=3" in found["threads"]
+    assert "OPENBLAS" not in found["threads"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", found["started"])
+    assert all(isinstance(value, str) and value for value in found.values())

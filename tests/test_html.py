@@ -1,0 +1,572 @@
+"""The page holds what the report holds, by itself, escaped, and readable for everyone."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pages
+import pytest
+
+from harness.conventions.table import Cell, Key, Row, Table, write_table
+from harness.report import listening, open_sinks
+from harness.report.html import HtmlReport, excerpt, page
+from harness.report.html.cases import failing_lines, numbered
+from harness.report.html.figures import histogram, tangents
+from harness.report.html.grid import find_table
+from harness.report.html.numbers import hexadecimal, shortest
+from harness.report.json_ import number
+from harness.report.reading import Report
+from harness.verdict import MEANING, Kind
+
+FAILED = pages.report()
+PASSED = pages.report(failing=False)
+GIVEN = pages.report(part="given")
+NOTHING: dict[str, Any] = {
+    **PASSED,
+    "frameworks": [],
+    "verdicts": [],
+    "error_over_bound": [],
+    "relu_boundary": [],
+    "validity": [],
+    "cases": [],
+    "run": {**PASSED["run"], "exit_code": 5, "reason": "nothing checked", "seed": None},
+}
+REPORTS = {"failed": FAILED, "passed": PASSED, "given": GIVEN, "nothing": NOTHING}
+
+
+def table() -> Table:
+    """A small table of conventions with everything that is marked in the page."""
+    eager, forward = "eager", "forward"
+
+    def row(zero: str, nan: Cell) -> Row:
+        return Row({"0": Cell("0", zero), "nan": nan})
+
+    nan = Cell("nan", "nan")
+    return Table(
+        {"right": "numpy 1.0", "doubled": "numpy 2.4.6"},
+        {"python": "3.13"},
+        {
+            Key("right", "relu", "relu", eager, "float64"): row("0", nan),
+            Key("right", "relu", "relu", forward, "float64"): row("0", nan),
+            Key("right", "relu", "prelu", eager, "float64"): row("0", nan),
+            Key("right", "relu", "prelu", forward, "float64"): row("1", nan),
+            Key("right", "relu", "narrow", eager, "float64"): row("0.5", nan),
+            Key("right", "relu", "narrow", eager, "float32"): row("1", nan),
+            Key("right", "relu", "lanes", eager, "float64"): row(
+                "0.25", Cell("nan", "0", (("nan", "1"),))
+            ),
+            Key("right", "relu", "no<ne", eager, "float64"): Row(unsupported="cannot <do> it"),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "conventions.json"
+    write_table(table(), path)
+    return path
+
+
+@pytest.fixture(scope="module", params=REPORTS)
+def text(request: pytest.FixtureRequest, baseline: Path) -> str:
+    return page(REPORTS[request.param], baseline)
+
+
+# One file, for everyone
+
+
+def test_the_page_is_well_formed_and_every_anchor_leads_somewhere(text: str) -> None:
+    elements = pages.read(text).all()
+    ids = [e.attributes["id"] for e in elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    assert all(ids)
+    links = [e.attributes["href"] for e in elements if e.name == "a"]
+    assert len(links) > 5
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    described = [
+        e.attributes["aria-labelledby"] for e in elements if "aria-labelledby" in e.attributes
+    ]
+    assert set(described) <= set(ids)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(text: str) -> None:
+    elements = pages.read(text).all()
+    assert not {e.name for e in elements} & {"script", "link", "img", "iframe", "object", "base"}
+    attributes = {name for e in elements for name in e.attributes}
+    assert not {name for name in attributes if name.startswith("on") or name in ("src", "style")}
+    (style,) = (e for e in elements if e.name == "style")
+    assert not re.search(r"url\(|@import|@font-face|expression", str(style.children))
+    assert "://" not in text
+
+
+def test_headings_go_down_one_level_at_a_time(text: str) -> None:
+    levels = [int(e.name[1]) for e in pages.read(text).all() if re.fullmatch("h[1-6]", e.name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+
+
+def test_every_table_has_a_caption_and_every_head_a_scope(text: str) -> None:
+    root = pages.read(text)
+    for found in root.all("table"):
+        assert [child for child in found.all("caption") if child.text], found.text
+    assert all(e.attributes.get("scope") for e in root.all("th"))
+
+
+def test_every_picture_says_what_it_shows_or_repeats_what_is_beside_it(text: str) -> None:
+    for picture in pages.read(text).all("svg"):
+        said = picture.attributes.get("aria-label") or [t.text for t in picture.all("title")]
+        assert (
+            said
+            if picture.attributes.get("role") == "img"
+            else (picture.attributes["aria-hidden"] == "true")
+        )
+
+
+def test_what_opens_says_what_is_in_it(text: str) -> None:
+    for found in pages.read(text).all("details"):
+        first = found.all()[0]
+        assert first.name == "summary"
+        assert first.text
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    style = (
+        resources.files("harness.report.html").joinpath("templates/style.css").read_text("utf-8")
+    )
+    blocks = re.split(r"@media \((prefers-color-scheme: dark)\)|@media (print)", style)
+    found = {"light": blocks[0], "dark": blocks[3], "print": blocks[6]}
+    colours: dict[str, dict[str, str]] = {}
+    for name, block in found.items():
+        own = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)\b", block))
+        colours[name] = own if name == "light" else {**colours["light"], **own}
+    return colours
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * d for d in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark", "print"])
+def test_text_has_the_contrast_that_wcag_asks_for(scheme: str) -> None:
+    colours = palettes()[scheme]
+    pairs = [(name.removesuffix("-tint"), name) for name in colours if name.endswith("-tint")]
+    assert len(pairs) >= 12
+    pairs += [
+        (text, ground)
+        for text in ("text", "muted", "link")
+        for ground in ("page", "sheet", "raised")
+    ]
+    for text, ground in pairs:
+        one, other = sorted((luminance(colours[text]), luminance(colours[ground])))
+        assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground)
+
+
+def test_light_and_dark_are_different_pages() -> None:
+    light, dark = palettes()["light"], palettes()["dark"]
+    assert luminance(light["page"]) > 0.8 > 0.1 > luminance(dark["page"])
+    named = {name for name in light if name not in ("fan",)}
+    assert all(light[name] != dark[name] for name in named)
+
+
+# What is in it
+
+
+def test_the_first_screen_says_how_it_ended_and_names_each_framework() -> None:
+    root = pages.read(page(FAILED))
+    (result,) = root.of_class("result")
+    assert "✗ Failed" in result.text
+    assert "At least one framework disagrees." in result.text
+    assert "bad" in result.attributes["class"].split()
+    for fact in ("cases 10", "distinct 10", "failing 8", "12.5 s", "float64, float32", "seed 7"):
+        assert fact in result.text
+    (frameworks,) = root.of_class("frameworks")
+    rows = {e.all("span")[0].text: e for e in frameworks.all("tr")[1:]}
+    assert set(rows) == {"right", "lenient", "doubled", "absentee", "wreck"}
+    assert "numpy 2.4.6" in rows["right"].text
+    assert "4 agree" in rows["right"].text
+    assert "✗ 8 disagree" in rows["doubled"].text
+    assert "pip install absentee" in rows["absentee"].text
+    assert "broken ImportError: <lib> & so" in rows["wreck"].text
+    assert ["bad" in rows[name].attributes.get("class", "") for name in rows] == [
+        name in ("doubled", "wreck") for name in rows
+    ]
+    assert [e.text for e in rows["right"].of_class("slope")] == ["0"]
+    assert [e.text for e in rows["lenient"].of_class("slope")] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        (0, "Passed"),
+        (1, "Failed"),
+        (2, "Interrupted"),
+        (3, "Internal error"),
+        (5, "Nothing checked"),
+    ],
+)
+def test_every_way_to_end_has_its_word(code: int, word: str) -> None:
+    document = copy.deepcopy(PASSED)
+    document["run"]["exit_code"] = code
+    (title,) = pages.read(page(document)).all("title")[:1]
+    assert title.text == f"Gradient cross-check: {word.lower()}"
+    (heading,) = pages.read(page(document)).all("h1")
+    assert heading.text.endswith(word)
+
+
+def test_every_verdict_is_explained() -> None:
+    (legend,) = pages.read(page(PASSED)).of_class("legend")
+    for kind, meaning in MEANING.items():
+        assert str(kind).lower().replace("_", " ") in legend.text
+        assert meaning in legend.text
+
+
+def test_the_boundary_has_every_count_of_the_report_with_its_example() -> None:
+    root = pages.read(page(FAILED))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "relu-boundary")
+    (matrix,) = section.of_class("lambda")
+    columns = [e.text.removeprefix("λ = ") for e in matrix.all("tr")[0].all("th")][1:]
+    assert columns[:3] == ["0", "½", "1"]
+    found = []
+    for row in matrix.all("tr"):
+        for column, cell in zip(columns, row.all("td"), strict=False):
+            if link := cell.all("a"):
+                who = row.all("th")[0].text.removesuffix(" eager")
+                found.append((who, column, link[0].text, link[0].attributes["href"]))
+    wanted = [
+        (
+            f"{line['framework']} {line['formulation']}",
+            {"1/2": "½"}.get(line["slope"], line["slope"]),
+            str(line["gates"]),
+            f"#case-{line['example']['case']}",
+        )
+        for line in FAILED["relu_boundary"]
+    ]
+    assert sorted(found) == sorted(wanted)
+    assert {slope for _, slope, _, _ in found} >= {"0", "1"}
+
+
+def test_validity_is_counted_by_framework_and_leads_to_a_case() -> None:
+    (matrix,) = pages.read(page(PASSED)).of_class("validity")
+    rows = [[e.text for e in row.all() if e.name in ("th", "td")] for row in matrix.all("tr")]
+    assert ["right relu", "4", "·", "·"] in rows
+    assert ["lenient relu", "·", "4", "·"] in rows
+
+
+def test_a_case_shows_its_gates_its_numbers_and_what_each_framework_returned() -> None:
+    root = pages.read(page(PASSED))
+    kink = next(case for case in PASSED["cases"] if case["verdicts"][0]["verdict"] == "KINK")
+    (body,) = (e for e in root.all() if e.attributes.get("id") == f"case-{kink['key']}")
+    (gates,) = body.of_class("gates")
+    cells = [e.text for e in gates.all("tr")[1].all("td")]
+    assert cells == ["1", "0", "0", "kink", "0", "0", "0", "1"]
+    matrices = {
+        m.all("caption")[0].text: [c.text for c in m.all("td")] for m in body.of_class("matrix")
+    }
+    assert matrices["W2"] == ["3"]
+    assert matrices["x"] == ["0"]
+    assert matrices["∂J/∂b2"] == ["-4"]
+    assert "inputs ✓ inside right relu: because" in body.text
+    assert "inputs ✗ outside lenient relu: because" in body.text
+    stored = next(e.text for e in body.all("code") if e.text.startswith("{"))
+    assert json.loads(stored) == kink["case"]
+    assert "crosscheck run --case case.json --frameworks right,lenient" in body.text
+
+
+def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> None:
+    root = pages.read(page(FAILED))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "disagreements")
+    first, *others = section.of_class("failing")
+    assert "open" in first.attributes
+    assert "smallest form" in first.text
+    assert others
+    assert not any("smallest form" in other.text for other in others)
+    assert "J is 4 where the reference has 2: an error of 2" in first.text
+    assert "8 failing cases" in section.text
+    assert "--frameworks doubled --formulation doubled=relu --mode doubled=eager" in first.text
+    (section,) = (
+        e for e in pages.read(page(PASSED)).all("section") if e.attributes["id"] == "disagreements"
+    )
+    assert "✓ none" in section.text
+
+
+def test_reduced_precision_is_the_failure_of_a_shrunk_case_without_another() -> None:
+    case = copy.deepcopy(PASSED["cases"][0])
+    assert failing_lines(case) == []
+    case["verdicts"][1]["verdict"] = "REDUCED"
+    assert failing_lines(case) == []
+    case["shrunk"] = True
+    assert failing_lines(case) == [case["verdicts"][1]]
+    case["verdicts"][0]["verdict"] = "CRASHED"
+    assert failing_lines(case) == [case["verdicts"][0]]
+
+
+def test_a_script_of_a_verdict_is_shown_where_it_fails() -> None:
+    document = copy.deepcopy(FAILED)
+    for case in document["cases"]:
+        for verdict in case["verdicts"]:
+            verdict["script"] = f"import {verdict['framework']}  # <{case['key']}>"
+    (first, *_) = pages.read(page(document)).of_class("failing")
+    assert "import doubled # <" in first.text
+    assert "import right" not in first.text
+
+
+def test_given_cases_have_a_section_of_their_own() -> None:
+    root = pages.read(page(GIVEN))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "given")
+    cards = section.of_class("card")
+    assert len(cards) == len(GIVEN["cases"])
+    assert ["open" in card.attributes for card in cards] == [n < 3 for n in range(len(cards))]
+    assert not [e for e in pages.read(page(PASSED)).all() if e.attributes.get("id") == "given"]
+
+
+def test_the_distributions_are_those_of_the_report() -> None:
+    root = pages.read(page(FAILED))
+    (panels,) = root.of_class("panels")
+    for line in FAILED["error_over_bound"]:
+        median = float(f"{line['median']['decimal']:.3g}")
+        said = (
+            f"{line['framework']}, {line['dtype']}, {line['depth']} layers: {line['cases']} cases, "
+            f"median {median:g}"
+        )
+        assert [e for e in panels.all("svg") if e.attributes["aria-label"].startswith(said)]
+
+
+def test_a_histogram_has_a_bar_for_each_bin_in_its_place() -> None:
+    def bins(*counted: tuple[float, int]) -> dict[str, Any]:
+        return {
+            "median": number(counted[0][0]),
+            "histogram": [{"up_to": number(edge), "cases": count} for edge, count in counted],
+        }
+
+    def bars(path: str) -> list[tuple[float, float]]:
+        found = re.findall(r"M([\d.]+) [\d.]+v-([\d.]+)", path)
+        return [(float(x), float(tall)) for x, tall in found]
+
+    drawn = histogram(bins((0.0, 5), (0.5, 10), (1.0, 1), (float("inf"), 10)))
+    zero, half, one = bars(drawn.inside)
+    ((beyond, tallest),) = bars(drawn.beyond)
+    assert zero[0] < half[0] < one[0] < drawn.bound <= beyond
+    assert one[0] - half[0] == 8  # an octave has four bins, each two wide
+    assert half[1] == tallest == 2 * zero[1] == drawn.height
+    assert one[1] >= 1  # a single case among many is seen
+    assert drawn.median is None
+    assert histogram(bins((0.5, 1))).beyond == ""
+    assert histogram(bins((1.0, 1))).median == drawn.bound
+
+
+def test_the_tangents_have_the_slopes_that_were_used() -> None:
+    drawn = tangents([("a", number(1.0)), ("b", number(0.5)), ("c", number(1.0))], length=100)
+    assert [(t.slope, t.who) for t in drawn] == [("½", ("b",)), ("1", ("a", "c"))]
+    assert [round(t.y / t.x, 2) for t in drawn] == [0.5, 1.0]
+
+
+def test_classes_that_are_apart_are_counted_with_examples() -> None:
+    root = pages.read(page(FAILED))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "classes")
+    headings = [e.text for e in section.all("h3")]
+    assert "∞ nonfinite" in headings
+    assert MEANING[Kind.NONFINITE] in section.text
+    assert "right 2 cases" in section.text
+    assert section.all("a")
+    assert "None: ↓ subnormal ↘ reduced – unsupported" in section.text
+
+
+def test_the_environment_is_all_there() -> None:
+    (environment,) = pages.read(page(PASSED)).of_class("environment")
+    rows = {row.all("th")[0].text: row.all("td")[0].text for row in environment.all("tr")}
+    assert rows == {
+        "right": "numpy 2.4.6",
+        "lenient": "numpy 2.4.6",
+        "doubled": "numpy 2.4.6",
+        "blas": "a <b> library",
+        "python": "3.13.1",
+    }
+
+
+def test_a_case_that_comes_twice_has_two_places_in_the_page() -> None:
+    case = PASSED["cases"][0]
+    first, second = numbered([case, case])
+    assert first.anchor == f"case-{case['key']}"
+    assert second.anchor == f"case-{case['key']}-2"
+
+
+def test_a_large_case_is_named_and_not_laid_out() -> None:
+    document = copy.deepcopy(PASSED)
+    for case in document["cases"]:
+        case["case"] = case["reference"] = None
+    assert "too large to be written out" in pages.read(page(document)).text
+
+
+# The table of conventions
+
+
+def test_the_grid_marks_what_contradicts_itself(baseline: Path) -> None:
+    root = pages.read(page(PASSED, baseline))
+    grid = root.of_class("grid")[0]
+    rows = {row.all("th")[0].text: row.all("td") for row in grid.all("tr")[1:]}
+    shown = {name: [cell.text for cell in cells] for name, cells in rows.items()}
+    assert shown == {
+        "relu": ["0", "NaN"],
+        "prelu": ["0 1 ≠", "NaN"],
+        "narrow": ["½ 1 *", "NaN"],
+        "lanes": ["0.25", "0 1 †"],
+        "no<ne": ["cannot <do> it"],
+    }
+    classes = {name: cells[0].attributes["class"].split() for name, cells in rows.items()}
+    assert classes["relu"] == ["zero"]
+    assert classes["prelu"] == ["zero", "modes"]
+    assert classes["narrow"] == ["half"]
+    assert classes["lanes"] == ["other"]
+    by_mode = {e.text for p in root.of_class("patterns") for e in p.of_class("where")}
+    assert {"eager", "forward", "eager: float64", "eager: float32"} <= by_mode
+
+
+def test_other_versions_than_those_of_the_run_are_told(baseline: Path) -> None:
+    text = pages.read(page(PASSED, baseline)).text
+    assert "right: measured numpy 1.0, this run numpy 2.4.6" in text
+    assert "doubled: measured" not in text
+
+
+def test_the_table_is_found_beside_the_report_and_above_it(tmp_path: Path, baseline: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    assert find_table(tmp_path / "latest") not in (tmp_path / "conventions.json", baseline)
+    (tmp_path / "conventions.json").write_bytes(baseline.read_bytes())
+    assert find_table(tmp_path / "latest") == tmp_path / "conventions.json"
+    (tmp_path / "latest" / "conventions.json").write_bytes(baseline.read_bytes())
+    assert find_table(tmp_path / "latest") == tmp_path / "latest" / "conventions.json"
+
+
+def test_a_damaged_table_is_told_and_the_rest_of_the_page_is_there(tmp_path: Path) -> None:
+    damaged = tmp_path / "conventions.json"
+    damaged.write_text("{}")
+    text = page(PASSED, damaged)
+    assert "conventions.json: no table of conventions" in pages.read(text).text
+    assert str(tmp_path) not in text
+    assert page(PASSED) != text
+
+
+# Escaping
+
+
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}"
+
+
+def hostile(value: Any) -> Any:
+    """Every free text of a report replaced by an attack."""
+    fixed = {"hex", "key", "verdict", "part", "state", "gate", "slope", "dtype", "output"}
+    fixed |= {"status", "block", "reduction"}
+    if isinstance(value, dict):
+        return {
+            name: value[name]
+            if name in fixed and isinstance(value[name], str)
+            else hostile(value[name])
+            for name in value
+        }
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return (
+        HOSTILE if isinstance(value, str) and not value.startswith(("0x", "-0x", "nan")) else value
+    )
+
+
+def test_nothing_in_the_data_becomes_a_part_of_the_page(tmp_path: Path) -> None:
+    report = hostile(FAILED)
+    report["run"]["dtypes"] = [HOSTILE]
+    for verdict in (v for case in report["cases"] for v in case["verdicts"]):
+        verdict["script"] = HOSTILE
+    hostile_table = tmp_path / "conventions.json"
+    write_table(
+        Table(
+            {HOSTILE: HOSTILE},
+            {},
+            {Key(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE): Row({HOSTILE: Cell("0", "<b>")})},
+        ),
+        hostile_table,
+    )
+    for text in (page(report, hostile_table), excerpt(report)):
+        elements = pages.read(text).all()
+        assert not {e.name for e in elements} & {"script", "img"}
+        assert not {name for e in elements for name in e.attributes if name.startswith("on")}
+        assert "alert(1)</script>" not in text
+        assert "{{ 7 * 7 }}" in text
+    labels = [e for e in pages.read(page(report)).of_class("sub") if HOSTILE.split()[0] in e.text]
+    assert labels
+
+
+# Ways to it
+
+
+def test_the_run_and_the_command_write_the_same_bytes(tmp_path: Path) -> None:
+    with open_sinks(tmp_path) as emit:
+        for event in pages.events():
+            emit(event)
+    written = (tmp_path / "report.html").read_text("utf-8")
+    assert Report.read(tmp_path).html() == written
+    Report.read(tmp_path / "report.json").save_html(tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text("utf-8") == written
+    assert "Failed" in written
+
+
+def test_without_a_last_event_there_is_no_page(tmp_path: Path) -> None:
+    with listening([HtmlReport(tmp_path)]) as emit:
+        for event in pages.events()[:-1]:
+            emit(event)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_reports_made_up_here_are_valid() -> None:
+    schema = json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+    for document in REPORTS.values():
+        jsonschema.Draft202012Validator(schema).validate(document)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("stored", "dtype", "shown"),
+    [
+        ("0x1.99999ap-4", "float32", "0.1"),
+        ("0x1.999999999999ap-4", "float64", "0.1"),
+        ("0x1.99999ap-4", "float64", "0.10000000149011612"),
+        (1.5, "bfloat16", "1.5"),
+        (3, "float16", "3"),
+        ("-0x0p+0", "float32", "-0"),
+        ("nan", "float64", "nan"),
+        ("-inf", "float32", "-inf"),
+    ],
+)
+def test_a_number_of_a_case_has_the_digits_of_its_dtype(
+    stored: Any, dtype: str, shown: str
+) -> None:
+    assert shortest(stored, dtype) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (1.0, "0x1p+0"),
+        (-0.75, "-0x1.8p-1"),
+        (2.0**-1074, "0x0.0000000000001p-1022"),
+        (2.0**-1024, "0x0.4p-1022"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_hexadecimal_numbers_lose_their_last_zeros_only(value: float, shown: str) -> None:
+    assert hexadecimal(number(value)) == shown
+    if value == value and abs(value) != float("inf"):
+        assert float.fromhex(shown) == value

@@ -1,0 +1,163 @@
+"""A report that was written is read back, or refused in one line; Python and notebooks use it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pages
+import pytest
+
+import harness
+from harness import Report, UsageError
+from harness.cli import main
+
+STORED = pages.report()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("reports/latest").mkdir(parents=True)
+    Path("reports/latest/report.json").write_text(json.dumps(STORED))
+    return tmp_path
+
+
+def test_a_report_is_read_from_its_file_or_its_folder(folder: Path) -> None:
+    for source in ("reports/latest", Path("reports/latest/report.json")):
+        report = Report.read(source)
+        assert report.document == STORED
+        assert not report.passed
+        assert repr(report) == "<Report failed: at least one framework disagrees; 10 cases>"
+
+
+def test_a_notebook_shows_the_first_screen_and_nothing_of_it_leaks(folder: Path) -> None:
+    text = Report.read("reports/latest")._repr_html_()
+    root = pages.read(text)
+    assert "✗ Failed" in root.text
+    assert "doubled" in root.text
+    assert "8 disagree" in root.text
+    assert not [e for e in root.all() if "id" in e.attributes or e.name in ("html", "body", "a")]
+    (style,) = root.all("style")
+    rules = str(style.children[0]).split("}")
+    selectors = [rule.split("{")[-2].split("*/")[-1] for rule in rules if rule.count("{")]
+    assert len(selectors) > 100
+    for selector in selectors:
+        assert all(".crosscheck" in each for each in selector.split(",") if each.strip())
+
+
+def damaged(change: Any) -> str:
+    document = copy.deepcopy(STORED)
+    change(document)
+    return json.dumps(document)
+
+
+def drop_cases(document: Any) -> None:
+    del document["run"]["cases"]
+
+
+def wrong_type(document: Any) -> None:
+    document["cases"][0]["verdicts"][0]["gates"] = "none"
+
+
+def newer(document: Any) -> None:
+    document["schema_version"] = 99
+
+
+BAD = {
+    "empty": ("", "no report: Expecting value"),
+    "cut": (json.dumps(STORED)[:500], "no report: "),
+    "binary": ("\x00\x01", "no report: "),
+    "deep": ("[" * 100_000, "no report: not JSON"),
+    "a list": ("[1, 2]", "no field schema_version"),
+    "foreign": ('{"version": 3}', "no field schema_version"),
+    "newer": (damaged(newer), "version 99, and this crosscheck reads version 1"),
+    "a field is gone": (damaged(drop_cases), "run: 'cases' is a required property"),
+    "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not of type"),
+}
+
+
+@pytest.mark.parametrize(("content", "complaint"), BAD.values(), ids=BAD)
+def test_what_is_no_report_is_refused_in_one_line(
+    content: str, complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.json").write_text(content)
+    with pytest.raises(UsageError, match=r"bad\.json"):
+        Report.read("bad.json")
+    assert main(["report", "bad.json"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("crosscheck: bad.json: ")
+    assert complaint in captured.err
+    assert len(captured.err) < 400
+    assert not Path("report.html").exists()
+
+
+def test_without_a_report_it_is_said_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) == 4
+    assert "reports/latest: no such file" in capsys.readouterr().err
+    Path("reports/latest").mkdir(parents=True)
+    assert main(["report"]) == 4
+    error = capsys.readouterr().err
+    assert "report.json: no such file; wanted a report.json, which 'crosscheck run' writes" in error
+
+
+@pytest.mark.parametrize("source", [[], ["reports/latest"], ["reports/latest/report.json"]])
+def test_the_command_writes_the_page_beside_the_report(
+    source: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", *source]) == 0
+    assert capsys.readouterr().out == f"report: {Path('reports/latest/report.html')}\n"
+    assert (
+        Path("reports/latest/report.html").read_text("utf-8")
+        == Report.read(folder / "reports/latest").html()
+    )
+
+
+def test_the_command_writes_where_it_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "--output", "deep/page.html"]) == 0
+    capsys.readouterr()
+    assert main(["report", "--output", "-"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == Path("deep/page.html").read_text("utf-8")
+    assert printed.startswith("<!DOCTYPE html>")
+    assert not Path("reports/latest/report.html").exists()
+    assert main(["report", "--output", "deep"]) == 4
+
+
+def test_a_run_writes_the_page_that_the_command_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--case", "worked-example", "--frameworks", "torch"]) == 0
+    assert "report: reports/latest/report.html" in capsys.readouterr().out
+    page = Path("reports/latest/report.html")
+    written = page.read_bytes()
+    page.unlink()
+    assert main(["report"]) == 0
+    assert page.read_bytes() == written
+
+
+def test_neither_the_class_nor_the_help_imports_the_template_engine() -> None:
+    program = (
+        "import sys, harness\n"
+        "from harness.cli import main\n"
+        "harness.Report\n"
+        "main(['report', '--help'])\n"
+        "heavy = {'jinja2', 'jsonschema', 'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "crosscheck report artifacts/report.json --output nightly.html" in done.stdout
+    assert "Report" in harness.__all__
