@@ -158,3 +158,12 @@ def test_the_picture_of_the_worked_example_is_what_the_command_prints(
     out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
     (picture,) = (text for text in blocks("text") if "by hand, ReLU'(0) = 1" in text)
     assert picture.strip() in out
+
+
+def test_the_pictures_are_there_and_small() -> None:
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert named
+    for name in named:
+        picture = (ROOT / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) <= 200_000

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from harness.atomic import write_text_atomically
 from harness.events import Event
 from harness.report.html.boundary import STATUSES, boundary
-from harness.report.html.cases import numbered
+from harness.report.html.cases import Card, numbered
 from harness.report.html.grid import conventions, find_table
 from harness.report.html.overview import (
     classes,
@@ -78,6 +78,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
     failing.sort(key=lambda card: not card.shrunk)  # the smallest forms are what a person reads
     here = {card.anchor for card in (*given, *failing)}
     at_kinks = [card for card in cards if card.gates and card.anchor not in here]
+    at_kinks.sort(key=_by_interest)
     here |= {card.anchor for card in at_kinks}
     return _template("page.html").render(
         run=report["run"],
@@ -95,6 +96,12 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         environment=environment(report),
         meaning=MEANING,
     )
+
+
+def _by_interest(card: Card) -> tuple[bool, bool, int]:
+    """Cases that show λ come first, and of these the ones a person can take in."""
+    shown = any(slope != "no effect" for line in card.lines for slope in line.slopes)
+    return (not shown, not card.text, len(card.text))
 
 
 def excerpt(report: Mapping[str, Any]) -> str:
