@@ -326,6 +326,7 @@ def test_given_cases_have_a_section_of_their_own() -> None:
     (section,) = (e for e in root.all("section") if e.attributes["id"] == "given")
     cards = section.of_class("card")
     assert len(cards) == len(GIVEN["cases"])
+    assert all("by hand: " in card.all("h3")[0].text for card in cards)
     assert ["open" in card.attributes for card in cards] == [n < 3 for n in range(len(cards))]
     assert not [e for e in pages.read(page(PASSED)).all() if e.attributes.get("id") == "given"]
 

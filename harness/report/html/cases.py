@@ -99,8 +99,8 @@ class Card:
     Attributes:
         anchor: Its place in the page.
         key: The case's key.
-        title: What is the matter, in a few words.
-        label: Where it comes from.
+        title: What is the matter, in a few words; of a case that was given, also its name.
+        label: Where a generated case comes from.
         part: ``smooth``, ``boundary`` or ``given``.
         shrunk: Whether it is the smallest form of a failing case.
         failing: Whether the run fails for it.
@@ -162,6 +162,7 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     stored, failing = case["case"], failing_lines(case)
     lines = tuple(_line(line, line in failing) for line in case["verdicts"])
     gates = _gates(case["verdicts"])
+    title = _title(lines, gates)
     text = "" if stored is None else _as_file(stored)
     numbers = [] if stored is None else _parameters(stored)
     reference = [] if case["reference"] is None else _gradients(case["reference"])
@@ -169,8 +170,8 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     return Card(
         anchor=anchor,
         key=case["key"],
-        title=_title(lines, gates),
-        label=case["label"],
+        title=f"{case['label']}: {title}" if case["part"] == "given" else title,
+        label="" if case["part"] == "given" else case["label"],
         part=case["part"],
         shrunk=case["shrunk"],
         failing=bool(failing),
