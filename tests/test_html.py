@@ -62,6 +62,7 @@ def table() -> Table:
             Key("right", "relu", "lanes", eager, "float64"): row(
                 "0.25", Cell("nan", "0", (("nan", "1"),))
             ),
+            Key("right", "relu", "gap", eager, "float64"): row("0", Cell(unsupported="no NaN")),
             Key("right", "relu", "no<ne", eager, "float64"): Row(unsupported="cannot <do> it"),
         },
     )
@@ -422,6 +423,7 @@ def test_the_grid_marks_what_contradicts_itself(baseline: Path) -> None:
         "prelu": ["0 1 ≠", "NaN"],
         "narrow": ["½ 1 *", "NaN"],
         "lanes": ["0.25", "0 1 †"],
+        "gap": ["0", "–"],
         "no<ne": ["cannot <do> it"],
     }
     classes = {name: cells[0].attributes["class"].split() for name, cells in rows.items()}

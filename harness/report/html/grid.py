@@ -9,26 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.conventions.table import Cell, Key, Table, read_table
+from harness.conventions.baseline import TABLE
+from harness.conventions.table import Cell, Key, Row, Table, read_table, unsigned
 from harness.errors import UsageError
 
 __all__ = ["Conventions", "Formulation", "Pattern", "Square", "conventions", "find_table"]
 
-_BASELINE = "conventions.json"
 _POINTS = {
     "-0": "−0",
-    "tiny": "+tiny",
-    "-tiny": "−tiny",
-    "subnormal": "+sub",
+    "tiny": "η",
+    "-tiny": "−η",
+    "subnormal": "sub",
     "-subnormal": "−sub",
-    "normal": "+normal",
-    "-normal": "−normal",
+    "normal": "λ₀",
+    "-normal": "−λ₀",
     "nan": "NaN",
     "inf": "+∞",
     "-inf": "−∞",
 }
-_NAMED = {"0": "zero", "-0": "zero", "0.5": "half", "1": "one", "nan": "nan"}
-_SHOWN = {"0.5": "½", "nan": "NaN", "-0": "0", "inf": "∞", "-inf": "−∞"}
+_NAMED = {"0": "zero", "0.5": "half", "1": "one", "nan": "nan", "": "muted"}
+_SHOWN = {"0.5": "½", "nan": "NaN", "inf": "∞", "-inf": "−∞", "": "–"}
+"""An empty slope is that of a cell that could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,14 @@ class Conventions:
 def find_table(folder: Path) -> Path | None:
     """The table of conventions that belongs to a report in ``folder``, if there is one.
 
-    It is looked for beside the report, in the folder above, and in the checkout that this
-    package is installed from.
+    It is looked for beside the report, in the folder above, and where the baseline of this
+    package is: in the checkout that it is installed from, or in the package itself.
     """
-    checkout = Path(harness.__file__).resolve().parent.parent / "reports"
-    for place in (folder, folder.resolve().parent, checkout):
-        if (place / _BASELINE).is_file():
-            return place / _BASELINE
+    package = Path(harness.__file__).resolve().parent
+    places = (package.parent / "reports", package / "conventions" / "baseline")
+    for place in (folder, folder.resolve().parent, *places):
+        if (place / TABLE).is_file():
+            return place / TABLE
     return None
 
 
@@ -164,7 +166,7 @@ def conventions(path: Path | None, document: Mapping[str, Any]) -> Conventions |
     )
 
 
-def _of(table: Table, **wanted: str) -> list[tuple[Key, Any]]:
+def _of(table: Table, **wanted: str) -> list[tuple[Key, Row]]:
     return [
         (key, row)
         for key, row in table.rows.items()
@@ -188,12 +190,12 @@ def _formulation(
     rows = _of(table, unit=unit, framework=framework, formulation=name)
     measured = {(key.mode, key.dtype): row.cells for key, row in rows if row.cells}
     squares = tuple(
-        _square({place: cells[point] for place, cells in measured.items()})
+        _square({place: cells.get(point, Cell()) for place, cells in measured.items()})
         for point in (points if measured else ())
     )
     grouped: dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[str, str]]] = {}
     for key, row in rows:
-        cells = tuple(_cell(row.cells[point]) for point in points) if row.cells else ()
+        cells = tuple(_cell(row.cells.get(point, Cell())) for point in points if row.cells)
         grouped.setdefault((row.unsupported, cells), []).append((key.mode, key.dtype))
     patterns = tuple(
         Pattern(_where(places, rows), cells, unsupported)
@@ -208,33 +210,29 @@ def _square(cells: Mapping[tuple[str, str], Cell]) -> Square:
     by_mode: dict[str, set[str]] = {}
     by_dtype: dict[str, set[str]] = {}
     for (mode, dtype), cell in cells.items():
-        by_dtype.setdefault(dtype, set()).add(_own(cell))
-        by_mode.setdefault(mode, set()).add(_own(cell))
+        by_dtype.setdefault(dtype, set()).update(_slopes(cell)[:1])
+        by_mode.setdefault(mode, set()).update(_slopes(cell)[:1])
     return Square(
         slopes=tuple(dict.fromkeys(_SHOWN.get(slope, slope) for slope in slopes)),
         colour=_NAMED.get(slopes[0], "other"),
         modes_differ=any(len(found) > 1 for found in by_dtype.values()),
         dtypes_differ=any(len(found) > 1 for found in by_mode.values()),
-        by_position=any(len({*_slopes(cell)}) > 1 for cell in cells.values()),
+        by_position=any(len(_slopes(cell)) > 1 for cell in cells.values()),
     )
 
 
 def _cell(cell: Cell) -> tuple[str, str]:
-    slopes = list(dict.fromkeys(_SHOWN.get(slope, slope) for slope in _slopes(cell)))
-    return " or ".join(slopes), _NAMED.get(cell.slope, "other")
-
-
-def _own(cell: Cell) -> str:
-    """The slope at a single element; the sign of a zero is no contradiction."""
-    return "0" if cell.slope == "-0" else cell.slope
+    slopes = _slopes(cell)
+    text = " or ".join(_SHOWN.get(slope, slope) for slope in slopes)
+    return cell.unsupported or text, _NAMED.get(slopes[0], "other")
 
 
 def _slopes(cell: Cell) -> list[str]:
-    found = [_own(cell), *("0" if slope == "-0" else slope for _, slope in cell.elsewhere)]
-    return list(dict.fromkeys(found))
+    """The slope at a single element, then those elsewhere; a zero's sign is no contradiction."""
+    return list(dict.fromkeys(map(unsigned, (cell.slope, *(slope for _, slope in cell.elsewhere)))))
 
 
-def _where(places: Sequence[tuple[str, str]], rows: Sequence[tuple[Key, Any]]) -> str:
+def _where(places: Sequence[tuple[str, str]], rows: Sequence[tuple[Key, Row]]) -> str:
     """Modes and dtypes in few words: a mode that is there in all its dtypes by its name alone."""
     if len(places) == len(rows):
         return "every mode and dtype"
