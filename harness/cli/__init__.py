@@ -10,6 +10,7 @@ import click
 from harness.cli.conventions import conventions
 from harness.cli.digits import digits
 from harness.cli.power import power
+from harness.cli.precision import precision
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.errors import HarnessError
@@ -66,5 +67,5 @@ def cli() -> None:
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, conventions, report, power):
+for _command in (run, digits, conventions, report, power, precision):
     cli.add_command(_command)

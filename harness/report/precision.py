@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.precision import GateCounts, Result, Setting
 
-__all__ = ["json_lines", "plot", "table"]
+__all__ = ["json_lines", "plot", "require_plots", "table"]
 
 _COLUMNS = (
     "images",
@@ -222,6 +222,17 @@ _STYLES: tuple[dict[str, Any], ...] = (
 )
 
 
+def require_plots() -> None:
+    """Raise `UsageError` unless figures can be drawn."""
+    try:
+        import matplotlib.figure  # noqa: F401  (only whether it is there)
+    except ImportError:
+        raise UsageError(
+            "precision: the figure is drawn with matplotlib, which is not installed; "
+            "pip install 'gradient-crosscheck[plots]'"
+        ) from None
+
+
 def plot(results: Sequence[Result]) -> str:
     """The study as one self-contained SVG document, the same for the same results.
 
@@ -241,15 +252,11 @@ def plot(results: Sequence[Result]) -> str:
     usable = [result for result in results if not result.unsupported]
     if not usable:
         raise UsageError("precision: no result to draw; every setting is unsupported")
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "precision: the figure is drawn with matplotlib, which is not installed; "
-            "pip install 'gradient-crosscheck[plots]'"
-        ) from None
+    require_plots()
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     series = _series(usable)
     dtypes = list(dict.fromkeys(result.setting.dtype for result in usable))
     parameters: dict[Any, Any] = {
