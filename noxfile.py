@@ -1,14 +1,15 @@
-"""What to type: the cross-check, its nightly form, and the project's own checks.
+"""What to type: the cross-check, its nightly form, conventions, and the project's own checks.
 
-`crosscheck`, `nightly`, `tests` and `types` need the three frameworks, about 3 GB, and so share
-one environment, where nox would make one for each. It is brought up to date only when
-pyproject.toml or constraints.txt has changed.
+Most sessions need the three frameworks, about 3 GB, and so share one environment, where nox would
+make one for each. It is brought up to date only when pyproject.toml or constraints.txt has
+changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -48,6 +49,43 @@ def crosscheck(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """Cross-check at length, as the nightly job does; arguments after -- are added."""
     run(session, "crosscheck", "run", "--report", REPORT, "--profile", "nightly", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def conventions(session: nox.Session) -> None:
+    """Check that no framework's convention has changed; arguments after -- replace --check."""
+    run(session, "crosscheck", "conventions", *(session.posargs or ["--check"]))
+
+
+@nox.session(venv_backend="none")
+def drift(session: nox.Session) -> None:
+    """Print what changes with another version: nox -s drift -- torch==2.14.0 jax==0.11.0."""
+    wanted = [(framework_of(requirement), requirement) for requirement in session.posargs]
+    unknown = [requirement for framework, requirement in wanted if framework is None]
+    if unknown or not wanted:
+        session.error(
+            f"{', '.join(unknown) or 'nothing'} given; wanted versions of torch, tensorflow or "
+            "jax, as in nox -s drift -- torch==2.14.0"
+        )
+    pinned = shared_environment(session)
+    for framework, requirement in wanted:
+        place = session.cache_dir.resolve() / "drift" / digest(sys.version, requirement)[:12]
+        scripts = place / ("Scripts" if os.name == "nt" else "bin")
+        if not (place / "made").is_file():
+            session.log(f"Making an environment with {requirement} in {place}")
+            session.run_install(sys.executable, "-m", "venv", "--clear", str(place), external=True)
+            # Without the pins, which are for other versions.
+            install = ("-m", *PIP_INSTALL[:4], "-e", ".", requirement)
+            session.run_install(str(scripts / "python"), *install, external=True)
+            (place / "made").touch()
+        baseline = str(place / "baseline")
+        words = ("conventions", "--framework", str(framework), "--baseline", baseline)
+        session.run(str(pinned / "crosscheck"), *words, "--accept", external=True, silent=True)
+        # A change is the answer here, not a failure.
+        codes = [0, 1]
+        session.run(
+            str(scripts / "crosscheck"), *words, "--check", external=True, success_codes=codes
+        )
 
 
 @nox.session(venv_backend="none")
@@ -122,6 +160,13 @@ def shared_environment(session: nox.Session) -> Path:
     session.run_install(str(scripts / "python"), "-m", *PIP_INSTALL, *requirements, external=True)
     stamp.write_text(f"{place}\n{wanted}\n", "utf-8")
     return scripts
+
+
+def framework_of(requirement: str) -> str | None:
+    """The framework that a requirement such as ``torch==2.14.0`` is about."""
+    distribution = re.split(r"[^\w-]", requirement, maxsplit=1)[0].lower()
+    framework = {"tensorflow-cpu": "tensorflow", "jaxlib": "jax"}.get(distribution, distribution)
+    return framework if framework in ("torch", "tensorflow", "jax") else None
 
 
 def digest(*parts: object) -> str:

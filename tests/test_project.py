@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+from harness.conventions.baseline import DIVERGENCES, TABLE
 from harness.frameworks.base import Framework
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,6 +261,36 @@ def test_the_nightly_runs_its_session_off_the_hour_and_by_hand() -> None:
     assert int(schedule["cron"].split()[0]) not in {0, 15, 30, 45}
     assert "workflow_dispatch" in triggers
     assert "nox -s nightly" in [step.get("run") for step in steps("nightly.yml")]
+
+
+def test_the_nightly_fails_when_a_convention_has_changed() -> None:
+    [check] = [step for step in steps("nightly.yml") if "conventions --" in step.get("run", "")]
+    assert "nox -s conventions -- --check --compiled" in check["run"]
+    # Without pipefail the exit code would be that of tee.
+    assert check["shell"] == "bash"
+    assert check["if"] == "${{ always() }}"
+
+
+def test_the_package_ships_the_baseline_of_conventions() -> None:
+    shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for name in (TABLE, DIVERGENCES):
+        assert shipped[f"reports/{name}"] == f"harness/conventions/baseline/{name}"
+        assert (ROOT / "reports" / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param([], "nothing given", id="nothing"),
+        pytest.param(["numpy==2.0", "torch==2.14.0"], "numpy==2.0 given", id="no-framework"),
+    ],
+)
+def test_drift_says_what_it_wants(arguments: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "nox", "-s", "drift", "--", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "as in nox -s drift -- torch==2.14.0" in done.stderr
 
 
 def test_the_nightly_keeps_report_and_examples_even_when_it_fails() -> None:

@@ -49,8 +49,13 @@ def test_a_command_of_the_readme_runs(
         # Minutes long as it stands there; the smallest numbers do the same things.
         monkeypatch.setattr("harness.power.SHAPES", ((4, 8, 1),))
         words = ["1" if word.isdigit() else word for word in words]
+    if words[0] == "precision":
+        words = [*words, "--quick", "--trials", "1"]  # the last --trials counts
+    if words[0] == "conventions" and "--recorded" not in words:
+        words += ["--framework", "numpy"]
     assert main(words) == 0
-    assert (tmp_path / "reports/latest/report.json").is_file() or words[0] == "power"
+    checks = words[0] not in ("power", "precision", "conventions")
+    assert (tmp_path / "reports/latest/report.json").is_file() == checks
 
 
 def test_the_two_commands_name_sessions_that_exist() -> None:
@@ -158,6 +163,16 @@ def test_the_picture_of_the_worked_example_is_what_the_command_prints(
     out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
     (picture,) = (text for text in blocks("text") if "by hand, ReLU'(0) = 1" in text)
     assert picture.strip() in out
+
+
+def test_the_part_of_the_table_of_conventions_is_what_the_command_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["conventions", "--recorded", "--framework", "torch", "--baseline", str(ROOT / "reports")])
+    out = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+    (picture,) = (text for text in blocks("text") if text.startswith("torch (torch"))
+    for line in picture.splitlines():
+        assert " ".join(line.split()) in out
 
 
 def test_the_pictures_are_there_and_small() -> None:

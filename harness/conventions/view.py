@@ -18,10 +18,10 @@ from harness.units import UNITS, Unit
 __all__ = ["LEGEND", "Block", "Line", "blocks"]
 
 LEGEND = (
-    "Each cell is the derivative at that point. *: not that of the framework's own relu. "
-    "f=…: the value, where it is not the function's (z: the number itself). …: other results "
-    "elsewhere in a long array. η is the smallest subnormal number of the dtype, λ₀ the "
-    "smallest normal one."
+    "Each cell is the derivative at that point. *: not that of the framework's own relu, where "
+    "that is shown. f=…: the value, where it is not the function's (z: the number itself). "
+    "…: other results elsewhere in a long array. η is the smallest subnormal number of the "
+    "dtype, λ₀ the smallest normal one."
 )
 
 _SPELLED = {"tiny": "η", "subnormal": "sub", "normal": "λ₀"}
@@ -107,12 +107,12 @@ def blocks(table: Table, sources: Mapping[tuple[str, str, str], str]) -> Iterato
 
 
 def _own_relu(table: Table, framework: str) -> Mapping[str, Cell]:
-    """The cells of the framework's first formulation of ReLU in its first mode and dtype."""
+    """The cells of the framework's own relu in its first mode and dtype, if they are there."""
     return next(
         (
             row.cells
             for key, row in table.rows.items()
-            if (key.framework, key.unit) == (framework, "relu")
+            if (key.framework, key.unit, key.formulation) == (framework, "relu", "relu")
         ),
         {},
     )
