@@ -69,23 +69,36 @@ def drift(session: nox.Session) -> None:
         )
     pinned = shared_environment(session)
     for framework, requirement in wanted:
-        place = session.cache_dir.resolve() / "drift" / digest(sys.version, requirement)[:12]
-        scripts = place / ("Scripts" if os.name == "nt" else "bin")
-        if not (place / "made").is_file():
-            session.log(f"Making an environment with {requirement} in {place}")
-            session.run_install(sys.executable, "-m", "venv", "--clear", str(place), external=True)
-            # Without the pins, which are for other versions.
-            install = ("-m", *PIP_INSTALL[:4], "-e", ".", requirement)
-            session.run_install(str(scripts / "python"), *install, external=True)
-            (place / "made").touch()
-        baseline = str(place / "baseline")
+        scripts = version_environment(session, requirement)
+        baseline = str(scripts.parent / "baseline")
         words = ("conventions", "--framework", str(framework), "--baseline", baseline)
         session.run(str(pinned / "crosscheck"), *words, "--accept", external=True, silent=True)
+        check = (str(scripts / "crosscheck"), *words, "--check")
         # A change is the answer here, not a failure.
-        codes = [0, 1]
-        session.run(
-            str(scripts / "crosscheck"), *words, "--check", external=True, success_codes=codes
-        )
+        session.run(*check, external=True, success_codes=[0, 1])
+
+
+@nox.session(venv_backend="none")
+def newest(session: nox.Session) -> None:
+    """Cross-check the newest release of one framework: nox -s newest -- torch."""
+    if len(session.posargs) != 1 or framework_of(session.posargs[0]) != session.posargs[0]:
+        session.error(f"{session.posargs} given; wanted one of torch, tensorflow, jax")
+    (framework,) = session.posargs
+    requirement = "tensorflow-cpu" if framework == "tensorflow" else framework
+    program = str(version_environment(session, requirement) / "crosscheck")
+    run_words = ("run", "--profile", "default", "--frameworks", framework, "--report", REPORT)
+    check_words = ("conventions", "--check", "--framework", framework)
+    failed = []
+    for words in (
+        run_words,
+        check_words,
+    ):  # the second is of interest all the more if the first fails
+        try:
+            session.run(program, *words, external=True)
+        except nox.command.CommandFailed:
+            failed.append(words[0])
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(venv_backend="none")
@@ -159,6 +172,23 @@ def shared_environment(session: nox.Session) -> Path:
     requirements = ["-e", ".[all]", *group("types")]
     session.run_install(str(scripts / "python"), "-m", *PIP_INSTALL, *requirements, external=True)
     stamp.write_text(f"{place}\n{wanted}\n", "utf-8")
+    return scripts
+
+
+def version_environment(session: nox.Session, requirement: str) -> Path:
+    """An environment of its own with the project and one framework, without the pins.
+
+    Returns:
+        The folder of its programs.
+    """
+    place = session.cache_dir.resolve() / "versions" / digest(sys.version, requirement)[:12]
+    scripts = place / ("Scripts" if os.name == "nt" else "bin")
+    if not (place / "made").is_file():
+        session.log(f"Making an environment with {requirement} in {place}")
+        session.run_install(sys.executable, "-m", "venv", "--clear", str(place), external=True)
+        install = ("-m", *PIP_INSTALL[:4], "-e", ".", requirement)
+        session.run_install(str(scripts / "python"), *install, external=True)
+        (place / "made").touch()
     return scripts
 
 

@@ -50,9 +50,11 @@ def workflow(name: str) -> Any:
     return YAML(typ="safe").load(ROOT / ".github" / "workflows" / name)
 
 
-def steps(name: str) -> list[dict[str, Any]]:
-    """All steps of all jobs of one workflow."""
-    return [step for job in workflow(name)["jobs"].values() for step in job["steps"]]
+def steps(name: str, job: str | None = None) -> list[dict[str, Any]]:
+    """All steps of one job of a workflow, or of all its jobs."""
+    jobs = workflow(name)["jobs"]
+    chosen = jobs.values() if job is None else [jobs[job]]
+    return [step for each in chosen for step in each["steps"]]
 
 
 def modules(*, adapters: bool) -> list[str]:
@@ -208,7 +210,7 @@ def test_every_nox_session_says_what_it_is_for_and_the_checks_are_the_default() 
     done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
     found = re.findall(r"^([*-]) (\S+)(?: -> (.+))?$", done.stdout, flags=re.MULTILINE)
     descriptions = {name: description for _, name, description in found}
-    assert {"crosscheck", "nightly", "tests", "lint", "types"} <= set(descriptions)
+    assert {"crosscheck", "nightly", "conventions", "drift", "newest"} <= set(descriptions)
     assert all(descriptions.values()), descriptions
     assert {name for mark, name, _ in found if mark == "*"} == {"lint", "types", "tests"}
 
@@ -234,9 +236,13 @@ def test_every_action_is_pinned_to_a_commit_and_says_which_version(path: Path) -
 def test_a_workflow_may_only_read_and_ends_by_itself(path: Path) -> None:
     parsed = workflow(path.name)
     assert parsed["permissions"] == {}
-    for job in parsed["jobs"].values():
-        assert job["permissions"] == {"contents": "read"}
+    for name, job in parsed["jobs"].items():
+        # The job that tells people may write issues, and runs nothing of the repository.
+        tells = name == "issue"
+        assert job["permissions"] == {"contents": "read", **({"issues": "write"} if tells else {})}
         assert job["timeout-minutes"]
+        used = [step.get("uses", "").split("@")[0] for step in job["steps"]]
+        assert ("actions/checkout" in used) != tells
     for step in steps(path.name):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
@@ -271,6 +277,68 @@ def test_the_nightly_fails_when_a_convention_has_changed() -> None:
     assert check["if"] == "${{ always() }}"
 
 
+def test_the_nightly_tries_the_newest_release_of_every_framework_by_itself() -> None:
+    job = workflow("nightly.yml")["jobs"]["newest"]
+    assert set(job["strategy"]["matrix"]["framework"]) == set(FRAMEWORKS)
+    assert job["strategy"]["fail-fast"] is False
+    [run] = [step for step in job["steps"] if "nox -s newest" in step.get("run", "")]
+    assert run["shell"] == "bash"
+
+
+TELL = [step["run"] for step in steps("nightly.yml", "issue") if "run" in step]
+
+
+@pytest.mark.parametrize(
+    ("crosscheck", "newest", "number", "expected"),
+    [
+        pytest.param("success", "success", "", [], id="green"),
+        pytest.param("success", "success", "7", ["issue close 7"], id="green-again"),
+        pytest.param("failure", "success", "", ["issue create"], id="red"),
+        pytest.param("success", "failure", "7", ["issue comment 7"], id="still-red"),
+    ],
+)
+def test_one_issue_is_opened_updated_and_closed(
+    crosscheck: str, newest: str, number: str, expected: list[str], tmp_path: Path
+) -> None:
+    gh = tmp_path / "gh"
+    # A stand-in: answers the search, and writes down everything else with what it was given.
+    gh.write_text(
+        "#!/bin/sh\n"
+        'case "$2" in list) printf "%s" "$NUMBER";; *) echo "$@" >> calls;; esac\n'
+        "[ ! -f body.md ] || cp body.md posted\n"
+    )
+    gh.chmod(0o755)
+    found = tmp_path / "found"
+    (found / "crosscheck-report").mkdir(parents=True)
+    (found / "newest-torch").mkdir()
+    (found / "crosscheck-report" / "summary.md").write_text("# the summary\n")
+    drift = "changed: torch relu (eager, float64) at 0: value 0, slope 0 -> value 0, slope 1\n"
+    (found / "newest-torch" / "newest.txt").write_text(f"chatter\n{drift}")
+    [program] = TELL
+    done = subprocess.run(
+        ["bash", "-e", "-c", program],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "CROSSCHECK": crosscheck,
+            "NEWEST": newest,
+            "NUMBER": number,
+            "RUN": "the run",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    calls = tmp_path / "calls"
+    made = calls.read_text().splitlines() if calls.exists() else []
+    assert [call[: len(wanted)] for call, wanted in zip(made, expected, strict=True)] == expected
+    if expected == ["issue create"]:
+        posted = (tmp_path / "posted").read_text()
+        assert "# the summary" in posted
+        assert drift in posted
+        assert "chatter" not in posted
+
+
 def test_the_package_ships_the_baseline_of_conventions() -> None:
     shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     for name in (TABLE, DIVERGENCES):
@@ -294,8 +362,11 @@ def test_drift_says_what_it_wants(arguments: list[str], words: str) -> None:
 
 
 def test_the_nightly_keeps_report_and_examples_even_when_it_fails() -> None:
-    run = [step.get("run") for step in steps("nightly.yml")].index("nox -s nightly")
-    before, after = steps("nightly.yml")[:run], steps("nightly.yml")[run + 1 :]
+    run = [step.get("run") for step in steps("nightly.yml", "crosscheck")].index("nox -s nightly")
+    before, after = (
+        steps("nightly.yml", "crosscheck")[:run],
+        steps("nightly.yml", "crosscheck")[run + 1 :],
+    )
     assert {step["if"] for step in after} == {"${{ always() }}"}
     [upload] = [step for step in after if "upload-artifact" in step.get("uses", "")]
     [summary] = [step for step in after if "GITHUB_STEP_SUMMARY" in step.get("run", "")]
