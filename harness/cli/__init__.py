@@ -10,6 +10,7 @@ import click
 from harness.cli.digits import digits
 from harness.cli.power import power
 from harness.cli.run import run
+from harness.cli.sweep import replay, sweep
 from harness.errors import HarnessError
 from harness.events import ExitCode
 
@@ -62,5 +63,5 @@ def cli() -> None:
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, power):
+for _command in (run, digits, power, sweep, replay):
     cli.add_command(_command)
