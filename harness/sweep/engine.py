@@ -65,7 +65,7 @@ def step_size(settings: Settings) -> int:
     """
     numbers = max(shape.numbers for shape in settings.shapes)
     wide = max(shape.network.depth for shape in settings.shapes)
-    seconds = 0.2e-3 * numbers / 1000.0 + settings.mix.share(HARD) * 0.01 * wide
+    seconds = numbers / 5_000_000 + settings.mix.share(HARD) * wide / 100
     size = 16
     while size < 32 * BLOCK and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2
