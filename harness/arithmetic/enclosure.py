@@ -389,9 +389,9 @@ class Enclosure:
         """δ = s ∘ g for gates s in [0, 1], known exactly.
 
         s = 0 gives exactly 0 and s = 1 exactly g. But where g may overflow, a framework that
-        multiplies by 0 returns 0 · ∞ = NaN, one that selects returns 0: e = ∞. Otherwise a framework multiplies once:
-        e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g) under flush-to-zero); halving
-        is exact when g is exact and a multiple of 2η (2λ₀).
+        multiplies by 0 returns 0 · ∞ = NaN, one that selects returns 0: e = ∞. Otherwise a
+        framework multiplies once: e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g)
+        under flush-to-zero); halving is exact when g is exact and a multiple of 2η (2λ₀).
         """
         model = self.model
         c = gate * self.c

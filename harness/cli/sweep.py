@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -19,6 +20,7 @@ from harness.errors import UsageError
 from harness.events import ExitCode, RunStarted
 
 if TYPE_CHECKING:
+    from harness.sweep.checkpoint import Checkpoint
     from harness.sweep.settings import Settings, Shape
 
 __all__ = ["replay", "sweep"]
@@ -140,6 +142,20 @@ def _shapes(
     show_default=True,
     help="Stop with so many failing cases.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Share the work among N processes. Default: all of it in this one.",
+)
+@click.option(
+    "--deadline",
+    callback=_duration,
+    default="5m",
+    show_default=True,
+    metavar="TIME",
+    help="With --jobs or --scheduler: take a worker for hung that does not answer in this time.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the sweep in the report's folder.")
 @checking_options
 @click.pass_context
@@ -155,6 +171,8 @@ def sweep(
     mix: str | None,
     seed: int | None,
     max_failures: int,
+    jobs: int | None,
+    deadline: float,
     resume: bool,
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
@@ -167,7 +185,7 @@ def sweep(
     \b
     Examples:
       crosscheck sweep --cases 1e6 --widths 4,8,1 --dtype float64
-      crosscheck sweep --until 10m --widths 4,8,1 --widths 16,32,32,4 --seed 7
+      crosscheck sweep --until 10m --jobs 2 --widths 4,8,1 --widths 16,32,32,4 --seed 7
       crosscheck sweep --resume
     """  # noqa: D301  (click wants the control character)
     from harness.sweep.checkpoint import load
@@ -194,7 +212,7 @@ def sweep(
         report,
         settings.full_precision,
     )
-    return _run(session, settings, resumed, until)
+    return _run(session, settings, resumed, until, jobs, deadline)
 
 
 _GIVEN = {
@@ -227,11 +245,20 @@ def _same(context: click.Context, wanted: Settings, before: Settings) -> Setting
     return before
 
 
-def _run(session: Session, settings: Settings, resumed: Any, until: float | None) -> int:
+def _run(
+    session: Session,
+    settings: Settings,
+    resumed: Checkpoint | None,
+    until: float | None,
+    jobs: int | None,
+    deadline: float,
+) -> int:
     from harness import crosscheck
     from harness.report.sweep import SweepTerminal
     from harness.sweep.checkpoint import made_with
+    from harness.sweep.conclude import smallest
     from harness.sweep.engine import Sweep, in_this_process
+    from harness.sweep.workers import on_processes
 
     environment = crosscheck.environment()
     versions = made_with(session.states, environment)
@@ -266,10 +293,21 @@ def _run(session: Session, settings: Settings, resumed: Any, until: float | None
         versions,
         resumed,
     )
-    try:
-        return int(under_way.run(in_this_process(settings, session.frameworks), until=until))
-    finally:
-        terminal.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(terminal.close)
+        if jobs is None:
+            source = in_this_process(settings, session.frameworks)
+        else:
+            source = stack.enter_context(
+                on_processes(settings, session.frameworks, jobs=jobs, deadline=deadline)
+            )
+        return int(
+            under_way.run(
+                source,
+                until=until,
+                conclude=lambda tally: smallest(settings, session.frameworks, tally),
+            )
+        )
 
 
 def _words(settings: Settings) -> list[str]:

@@ -6,8 +6,8 @@ do it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from harness.sweep.generate import Block, block
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import FAILING, Kind, Verdict
 
-__all__ = ["Answer", "Checked", "answer", "check_part", "is_failing", "judged"]
+__all__ = ["Answer", "Checked", "answer", "block_of", "check_part", "is_failing", "judged"]
 
 _NAMES = tuple(FAMILIES)
 _KINDS = list(Kind)
@@ -41,11 +41,13 @@ class Answer:
         verdict: Why not: what is to be said of every case. ``None`` if each case is to be put
             to the framework by itself.
         by_case: Verdicts on cases that were found out otherwise, by position in the block.
+        upto: The position up to which it was asked, where it was given up on.
     """
 
     given: Gradients | None
     verdict: Verdict | None = None
-    by_case: tuple[tuple[int, Verdict], ...] = ()
+    by_case: Mapping[int, Verdict] = field(default_factory=dict)
+    upto: int = BLOCK
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class Checked:
         summary: The counts.
         cases: Every case with a verdict other than AGREES, in order.
         failing: How many of them fail.
-        cut: Whether the part ends early, with as many failing cases as are wanted at the most.
+        cut: Whether the part ends early, with as many failing cases as are wanted at the most,
+            or with a framework that was given up on.
     """
 
     summary: SweepChecked
@@ -83,23 +86,22 @@ def answer(framework: Framework, made: Block) -> Answer:
         return Answer(None)
 
 
-def check_part(
-    part: Part,
-    settings: Settings,
-    frameworks: Sequence[Framework],
-    ask: Callable[[Framework, Block], Answer] = answer,
-) -> Checked:
+def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) -> Checked:
     """Check the cases of one part.
 
     Args:
         part: Of one block.
         settings: The sweep.
         frameworks: Opened, in the order of the sweep.
-        ask: Puts a block to a framework.
     """
-    made = block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
-    answers = [ask(framework, made) for framework in frameworks]
+    made = block_of(part, settings)
+    answers = [answer(framework, made) for framework in frameworks]
     return judged(part, settings, frameworks, made, answers)
+
+
+def block_of(part: Part, settings: Settings) -> Block:
+    """The block that a part is of."""
+    return block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
 
 
 def judged(
@@ -113,7 +115,8 @@ def judged(
     offset = part.start // BLOCK * BLOCK
     first, last = part.start - offset, part.stop - offset
     codes, bounds = _together(made, answers)
-    cases, failing, cut = [], 0, False
+    cases, failing, cut = [], 0, any(each.upto < last for each in answers)
+    last = min(last, *(each.upto for each in answers), last)
     one_by_one = set((np.flatnonzero((codes[:, first:last] < 0).any(axis=0)) + first).tolist())
     if part.start == 0 and any(each.verdict is not None for each in answers):
         one_by_one.add(0)  # what a framework says of every case is told once
@@ -173,7 +176,7 @@ def _together(made: Block, answers: Sequence[Answer]) -> tuple[NDArray[np.int64]
     for row, each in enumerate(answers):
         if each.verdict is not None:
             codes[row] = _KINDS.index(each.verdict.kind)
-        codes[row, [position for position, _ in each.by_case]] = -1
+        codes[row, list(each.by_case)] = -1
     return codes, bounds
 
 
@@ -183,7 +186,7 @@ def _verdict(
     names = (framework.name, framework.formulation, framework.mode)
     if agrees:
         return Verdict(*names, Kind.AGREES)
-    known = dict(answer.by_case).get(position, answer.verdict)
+    known = answer.by_case.get(position, answer.verdict)
     if known is not None:
         return known
     if answer.given is None:

@@ -154,7 +154,8 @@ class Sweep:
         Args:
             source: Where results come from.
             until: Seconds after which no more results are taken.
-            conclude: Gives more events at the end, unless that is an interrupt.
+            conclude: Gives more events at the end, unless that is an interrupt; each is
+                counted before the next is asked for.
         """
         self._emit(self.started)
         reason, interrupted = "", False
@@ -169,14 +170,13 @@ class Sweep:
                 self._finished = not reason.startswith("time")
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            close = getattr(source, "close", None)
-            if close is not None:
-                close()
         code, words = outcome(self, self.states, self.started, interrupted=interrupted)
         words += f"; {reason}" if reason else ""
         finished = RunFinished(code, words, self.seconds, None)
         self._save(finished)
+        for event in self.tally.kept:
+            for name, source_text in event.scripts.items():
+                write_text_atomically(self.folder / f"failing_{name}.py", source_text)
         self._emit(finished)
         return code
 
@@ -188,6 +188,20 @@ class Sweep:
     ) -> str:
         """Count results; why no more of them, if not because there are no more."""
         stop_at = None if until is None else self._begin + until
+        steps_ = iter(results)
+        try:
+            return self._count(steps_, held, stop_at)
+        finally:
+            close = getattr(steps_, "close", None)
+            if close is not None:
+                close()  # a generator that has workers under way ends them
+
+    def _count(
+        self,
+        results: Iterator[Step],
+        held: Callable[[], contextlib.AbstractContextManager[None]],
+        stop_at: float | None,
+    ) -> str:
         for step in results:
             with held():
                 for lost in step.lost:
@@ -198,7 +212,7 @@ class Sweep:
                         self._emit(case)
                     self.smooth += checked.summary.smooth
                     self.failing += checked.failing
-                    if self.failing >= self.settings.max_failures:
+                    if checked.cut or self.failing >= self.settings.max_failures:
                         self.place = step.stop
                         return f"stopped after {self.failing} failing cases"
                 self.place = step.stop
