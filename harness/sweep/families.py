@@ -21,7 +21,7 @@ __all__ = ["DEFAULT_MIX", "FAMILIES", "HARD", "Mix"]
 
 FAMILIES = MappingProxyType(
     {
-        "uniform": "numbers uniform in [-1, 1), all bits of the significand in use",
+        "uniform": "numbers uniform in (-1, 1), all bits of the significand in use",
         "gaussian": "standard normal numbers, cut at 3.7 standard deviations",
         "wide": "numbers of either sign whose exponents are uniform over a wide range",
         "dyadic": "small whole numbers, with biases k + 2^-l in layer l so that no pre-activation "

@@ -34,6 +34,7 @@ _NUMBER = {name: number for number, name in enumerate(FAMILIES)}
 _TABLE = 256
 _CACHED = 8192  # numbers: 64 KiB of them, and as much of offsets
 _NORMAL_PIECES = 4096
+_LOWEST_BINADE = 8  # of uniform numbers; a power of two that float16 does not have to flush
 _BYTES, _TABLES, _NORMALS, _EXPONENTS, _SPECIALS = range(
     5
 )  # what is drawn: the third word of the counter
@@ -125,9 +126,15 @@ class _Draw:
         return words.view(np.uint8)[:count]
 
 
-def _fractions(words: Words) -> Array:
-    """The upper 53 bits of each word as a number in [0, 1): exact."""
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def _significands(words: Words) -> Array:
+    """Numbers uniform in [1, 2), all 53 bits of the significand in use: exact."""
+    return 1.0 + (words >> np.uint64(12)).astype(np.float64) * 2.0**-52
+
+
+def _trailing_zeros(words: Words) -> NDArray[np.int64]:
+    """Zeros at the end of each word: k with the probability 2^-(k+1)."""
+    lowest = words & (~words + np.uint64(1))
+    return np.frexp(lowest.astype(np.float64))[1].astype(np.int64) - 1
 
 
 def _fast_round(values: Array, form: Format) -> Array:
@@ -167,15 +174,17 @@ def _tables(shape: Shape, draw: _Draw) -> Array:
     a_l is z_l or 0, a multiple of 2^-l.
     """
     form, depth = format_of(shape.dtype), shape.network.depth
-    words = draw.words(_TABLES, 4 * _TABLE).reshape(4, _TABLE)
-    uniform = _fast_round(2.0 * _fractions(words[0]) - 1.0, form)
+    words = draw.words(_TABLES, 5 * _TABLE).reshape(5, _TABLE)
+    signs = np.where(words[0] >> np.uint64(63), -1.0, 1.0)
+    # Uniform in (0, 1): each binade half as likely as the one above it.
+    binades = -1 - np.clip(_trailing_zeros(words[0]), 0, _LOWEST_BINADE)
+    uniform = _fast_round(signs * np.ldexp(_significands(words[1]), binades), form)
     spread = _spread(shape, form)
-    exponents = (words[1] % np.uint64(2 * spread + 1)).astype(np.int64) - spread
-    signs = np.where(words[1] >> np.uint64(63), -1.0, 1.0)
-    wide = _fast_round(signs * np.ldexp(1.0 + _fractions(words[2]), exponents), form)
+    exponents = (words[2] % np.uint64(2 * spread + 1)).astype(np.int64) - spread
+    wide = _fast_round(signs * np.ldexp(_significands(words[3]), exponents), form)
     largest = _largest_whole(form)
     span = np.uint64(2 * largest + 1)
-    whole = (words[3] % span).astype(np.float64) - largest
+    whole = (words[4] % span).astype(np.float64) - largest
     shifted = [whole + 2.0**-layer for layer in range(1, depth + 1)]
     rows = [uniform, np.abs(uniform), wide, np.abs(wide), whole, np.abs(whole)]
     return np.stack([*rows, *shifted, np.abs(shifted[-1])])
