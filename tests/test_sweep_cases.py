@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from fractions import Fraction
@@ -219,7 +220,7 @@ def test_parts_cover_every_case_once_wherever_they_are_cut(cases: int) -> None:
     rng = np.random.default_rng(0)
     cuts = sorted({0, settings.places, *rng.integers(0, settings.places, 30).tolist()})
     seen: set[tuple[Shape, int]] = set()
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         before = len(seen)
         for part in settings.parts(first, last):
             assert part.start // BLOCK == (part.stop - 1) // BLOCK
@@ -233,6 +234,11 @@ def test_parts_cover_every_case_once_wherever_they_are_cut(cases: int) -> None:
 
 def test_settings_survive_json() -> None:
     settings = Settings(
-        tuple(SHAPES), 10**6, 2**64 - 1, Mix.parse("kinks,wide=.3"), ("torch",), (("torch", "clamp"),)
+        tuple(SHAPES),
+        10**6,
+        2**64 - 1,
+        Mix.parse("kinks,wide=.3"),
+        ("torch",),
+        (("torch", "clamp"),),
     )
     assert Settings.from_json(settings.to_json()) == settings

@@ -149,6 +149,11 @@ def _shapes(
     help="Share the work among N processes. Default: all of it in this one.",
 )
 @click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Share the work among the workers of a Dask cluster, such as tcp://10.0.0.5:8786.",
+)
+@click.option(
     "--deadline",
     callback=_duration,
     default="5m",
@@ -172,6 +177,7 @@ def sweep(
     seed: int | None,
     max_failures: int,
     jobs: int | None,
+    scheduler: str | None,
     deadline: float,
     resume: bool,
     frameworks: tuple[str, ...] | None,
@@ -192,6 +198,8 @@ def sweep(
     from harness.sweep.families import DEFAULT_MIX, Mix
     from harness.sweep.settings import Settings
 
+    if jobs is not None and scheduler is not None:
+        raise UsageError("--jobs and --scheduler: both given, wanted one of them")
     resumed = load(report) if resume else None
     wanted = Settings(
         shapes=_shapes(widths, rows, dtypes, output, reduction),
@@ -212,7 +220,7 @@ def sweep(
         report,
         settings.full_precision,
     )
-    return _run(session, settings, resumed, until, jobs, deadline)
+    return _run(session, settings, resumed, until, jobs, scheduler, deadline)
 
 
 _GIVEN = {
@@ -251,26 +259,21 @@ def _run(
     resumed: Checkpoint | None,
     until: float | None,
     jobs: int | None,
+    scheduler: str | None,
     deadline: float,
 ) -> int:
     from harness import crosscheck
     from harness.report.sweep import SweepTerminal
-    from harness.sweep.checkpoint import made_with
+    from harness.sweep.checkpoint import changed, made_with
     from harness.sweep.conclude import smallest
     from harness.sweep.engine import Sweep, in_this_process
-    from harness.sweep.workers import on_processes
+    from harness.sweep.workers import on_cluster, on_processes
 
     environment = crosscheck.environment()
     versions = made_with(session.states, environment)
-    if resumed is not None and dict(resumed.made_with) != versions:
-        then, now = resumed.made_with, versions
-        changed = [
-            f"{name} {then.get(name, 'absent')} then, {now.get(name, 'absent')} now"
-            for name in sorted(then.keys() | now.keys())
-            if then.get(name) != now.get(name)
-        ]
+    if resumed is not None and (difference := changed(resumed.made_with, versions)):
         raise UsageError(
-            f"--resume: the sweep was begun with other versions ({'; '.join(changed)}); "
+            f"--resume: the sweep was begun with other versions, then and now: {difference}; "
             f"begin anew without --resume"
         )
     started = RunStarted(
@@ -295,11 +298,15 @@ def _run(
     )
     with contextlib.ExitStack() as stack:
         stack.callback(terminal.close)
-        if jobs is None:
+        if scheduler is not None:
+            source = stack.enter_context(
+                on_cluster(settings, session.frameworks, versions, scheduler, deadline)
+            )
+        elif jobs is None:
             source = in_this_process(settings, session.frameworks)
         else:
             source = stack.enter_context(
-                on_processes(settings, session.frameworks, jobs=jobs, deadline=deadline)
+                on_processes(settings, session.frameworks, versions, jobs, deadline)
             )
         return int(
             under_way.run(

@@ -20,7 +20,7 @@ from harness.report.state import tally_from_json, tally_to_json
 from harness.report.tally import Tally
 from harness.sweep.settings import Settings
 
-__all__ = ["NAME", "Checkpoint", "load", "made_with", "save"]
+__all__ = ["NAME", "Checkpoint", "changed", "load", "made_with", "save"]
 
 NAME = "sweep.json"
 _VERSION = 1
@@ -116,3 +116,12 @@ def made_with(states: tuple[FrameworkState, ...], environment: Mapping[str, str]
             found |= dict(state.versions)
             found[f"{state.name} as"] = f"{state.formulation}, {state.mode}"
     return found
+
+
+def changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What is different between two of `made_with`; empty if nothing is."""
+    return "; ".join(
+        f"{name} {then.get(name, 'absent')} and {now.get(name, 'absent')}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    )

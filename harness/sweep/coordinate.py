@@ -8,13 +8,14 @@ whose worker is lost is handed out once more. If that worker is lost too, the wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.events import WorkerLost
 from harness.frameworks.base import Framework
+from harness.sweep.checkpoint import changed
 from harness.sweep.engine import Source, Step, steps
 from harness.sweep.pool import WorkerLostError
 from harness.sweep.quarantine import Quarantine
@@ -40,6 +41,7 @@ class _Piece:
 def coordinated(
     settings: Settings,
     frameworks: Sequence[Framework],
+    made_with: Mapping[str, str],
     executor: Executor,
     *,
     slots: int,
@@ -52,6 +54,7 @@ def coordinated(
     Args:
         settings: The sweep.
         frameworks: Opened here.
+        made_with: The versions here; a worker that has others is refused.
         executor: Who does the work.
         slots: How many pieces of work it does at a time.
         deadline: Seconds that a piece of work may take.
@@ -82,12 +85,12 @@ def coordinated(
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         piece = running.pop(future)
                         try:
-                            ready[piece.first] = future.result()
+                            ready[piece.first] = _same_versions(future.result(), made_with)
                         except HarnessError:
                             raise
                         except (Exception, CancelledError) as error:
                             lost.append(_lost(error, settings, piece))
-                            if piece.attempt < _ATTEMPTS:
+                            if piece.attempt < _ATTEMPTS and not _is_final(error):
                                 again = _Piece(piece.first, piece.last, piece.attempt + 1)
                                 todo.appendleft(again)
                             elif _is_internal(error):
@@ -95,7 +98,7 @@ def coordinated(
                             else:
                                 parts = settings.parts(piece.first, piece.last)
                                 checked = tuple(quarantine.check(part) for part in parts)
-                                ready[piece.first] = Done(checked, "quarantine")
+                                ready[piece.first] = Done(checked, "quarantine", made_with)
                     lost.extend(losses())
                     while place in ready:
                         done = ready.pop(place)
@@ -132,6 +135,26 @@ def described(settings: Settings, first: int, last: int) -> str:
         f"cases {start:,} to {stop - 1:,} ({' '.join(shape.words())})"
         for shape, (start, stop) in spans.items()
     )
+
+
+def _same_versions(done: Done, made_with: Mapping[str, str]) -> Done:
+    """What a worker has done, if it has what is here.
+
+    Raises:
+        UsageError: It has other versions.
+    """
+    difference = changed(made_with, done.made_with)
+    if difference:
+        raise UsageError(
+            f"{done.worker} has other versions, here and there: {difference}; "
+            f"install the same everywhere"
+        )
+    return done
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether the executor has tried several times by itself, as Dask does."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def _is_internal(error: BaseException) -> bool:

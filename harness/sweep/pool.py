@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 _Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
+_READY = "ready"
+_START = 300.0
+"""Seconds that a process may take to start: the frameworks are not even imported then."""
 _PATIENCE = 5.0
 """Seconds that an idle process is given to end by itself."""
 
@@ -61,7 +64,7 @@ class ProcessExecutor(Executor):
 
     Args:
         jobs: How many processes.
-        deadline: Seconds that a piece of work may take, the start of a process included.
+        deadline: Seconds that a piece of work may take.
     """
 
     def __init__(self, jobs: int, *, deadline: float) -> None:
@@ -190,6 +193,13 @@ class _Watcher(threading.Thread):
             process.start()
         theirs.close()
         self._process, self._pipe = process, ours
+        ready = wait([ours, process.sentinel, self._bell], _START)
+        with contextlib.suppress(EOFError, OSError):
+            if ours in ready and ours.recv() == _READY:
+                return
+        name = f"process {process.pid}"
+        self._end(0.0)
+        raise WorkerDied(name, "did not start")
 
     def _end(self, patience: float) -> None:
         """End the process: it ends by itself when its pipe is closed."""
@@ -218,6 +228,7 @@ def _serve(pipe: Connection, core: int | None) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     with contextlib.suppress(EOFError, OSError):
+        pipe.send(_READY)
         while True:
             fn, args, kwargs = pipe.recv()
             try:

@@ -6,16 +6,17 @@ import faulthandler
 import os
 import socket
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness.compare import Judge
-from harness.crosscheck import verdict_of
+from harness.crosscheck import environment, verdict_of
 from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks
 from harness.sweep.check import Answer, Checked, answer, block_of, check_part
+from harness.sweep.checkpoint import made_with
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import Verdict
 
@@ -31,7 +32,7 @@ ONE_THREAD = {
 }
 """What keeps a worker to one thread. The libraries read it when they are imported."""
 
-_opened: dict[tuple[object, ...], list[Framework]] = {}
+_opened: dict[tuple[object, ...], tuple[list[Framework], dict[str, str]]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +42,12 @@ class Done:
     Attributes:
         checked: One result for each part.
         worker: Who did it.
+        made_with: Its versions of all that the result depends on; see `harness.sweep.checkpoint`.
     """
 
     checked: tuple[Checked, ...]
     worker: str
+    made_with: Mapping[str, str]
 
 
 @contextmanager
@@ -73,13 +76,13 @@ def do(settings: Settings, first: int, last: int, deadline: float | None = None)
     if deadline is not None:
         faulthandler.dump_traceback_later(deadline, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
-        frameworks = opened(settings)
+        frameworks, made_with = opened(settings)
         parts = settings.parts(first, last)
         checked = tuple(check_part(part, settings, frameworks) for part in parts)
     finally:
         if deadline is not None:
             faulthandler.cancel_dump_traceback_later()
-    return Done(checked, f"process {os.getpid()} on {socket.gethostname()}")
+    return Done(checked, f"process {os.getpid()} on {socket.gethostname()}", made_with)
 
 
 def ask_block(settings: Settings, part: Part, name: str) -> Answer:
@@ -93,20 +96,25 @@ def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdic
     return verdict_of(_named(settings, name), case, Judge(case))
 
 
-def opened(settings: Settings) -> list[Framework]:
-    """The frameworks of a sweep, opened when they are first asked for in this process."""
+def opened(settings: Settings) -> tuple[list[Framework], dict[str, str]]:
+    """The frameworks of a sweep, opened when they are first asked for in this process.
+
+    Returns:
+        The frameworks, and the versions of all that the result depends on.
+    """
     key = (settings.frameworks, settings.formulations, settings.modes)
     if key not in _opened:
         for name, value in ONE_THREAD.items():
             os.environ.setdefault(name, value)
-        _opened[key], _ = open_frameworks(
+        frameworks, states = open_frameworks(
             settings.frameworks or None, dict(settings.formulations), dict(settings.modes)
         )
+        _opened[key] = frameworks, made_with(tuple(states), environment())
     return _opened[key]
 
 
 def _named(settings: Settings, name: str) -> Framework:
-    for framework in opened(settings):
+    for framework in opened(settings)[0]:
         if framework.name == name:
             return framework
     raise HarnessError(f"framework {name!r} cannot be used in this worker; install it there too")
