@@ -26,7 +26,10 @@ from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
 from harness.sweep.settings import Settings, Shape
 from harness.sweep.work import opened
 
-CASES = ("--cases", "40000", "--seed", "7", "--mix", "uniform=1,dyadic=1,kinks=.0005")
+CASES = (
+    *("--cases", "250000", "--seed", "7", "--widths", "1,1"),
+    *("--mix", "uniform=1,dyadic=1,kinks=.0005"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +40,7 @@ def wicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_result_does_not_depend_on_the_number_of_workers() -> None:
     code, alone = sweeping.sweep(*CASES, "--frameworks", "plain")
     assert code == 0
-    assert alone["run"]["cases"] == 40_000
+    assert alone["run"]["cases"] == 250_000
     assert alone["cases"]
     wanted = sweeping.result(alone)
     for jobs in ("1", "2"):
@@ -231,12 +234,13 @@ def test_a_worker_with_other_versions_is_refused() -> None:
 def cluster(wicked: None) -> Iterator[Any]:
     """A Dask cluster of two processes on this machine; a task may end one of them, no second."""
     distributed = pytest.importorskip("distributed")
-    patience = pytest.importorskip("dask").config.set(
-        {"distributed.scheduler.allowed-failures": 1}
-    )
-    with patience, distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as started:
+    patience = pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 1})
+    with (
+        patience,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as started,
+    ):
         yield started
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import threading
 import time
@@ -130,7 +131,7 @@ class Sweep:
         self._finished = resumed.finished if resumed else False
         self._seconds_before = resumed.seconds if resumed else 0.0
         self._begin = time.monotonic()
-        self._saved = self._begin
+        self._saved = -math.inf  # the first results are saved at once
 
     @property
     def failed(self) -> bool:
