@@ -8,6 +8,8 @@ searches of ``crosscheck run`` have half of their cases on the boundary. `Mix` c
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -101,12 +103,11 @@ class Mix:
         equal parts once, so shares hold as closely as they can in every stretch of a stream, and
         the family of a case depends on its number alone.
         """
-        shares = np.array([share for _, share in self.shares])
         # The hard families are first in line: number 0 is one of theirs, however small a share.
-        hard_first = sorted(range(len(shares)), key=lambda i: self.shares[i][0] not in HARD)
-        edges = np.cumsum(shares[hard_first])[:-1] / shares.sum()
-        names = [self.shares[position][0] for position in hard_first]
-        numbers = np.array([list(FAMILIES).index(name) for name in names])
+        line = sorted(self.shares, key=lambda each: each[0] not in HARD)
+        total = math.fsum(share for _, share in line)
+        edges = [edge / total for edge in itertools.accumulate(share for _, share in line)][:-1]
+        numbers = np.array([list(FAMILIES).index(name) for name, _ in line])
         mirrored = _mirrored(np.arange(start, start + count, dtype=np.uint64))
         found: NDArray[np.int64] = numbers[np.searchsorted(edges, mirrored, side="right")]
         return found
