@@ -22,7 +22,8 @@ from harness.cli import main
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
 from harness.frameworks.registry import open_frameworks
-from harness.network import Network
+from harness.frameworks.torch_ import TorchFramework
+from harness.network import Case, Gradients, Network
 from harness.report.sweep import duration
 from harness.report.tally import Spread
 from harness.sweep.check import check_part
@@ -164,8 +165,39 @@ def test_the_first_failure_of_each_framework_is_made_small_and_has_a_program() -
     assert "0x" not in numbers
 
 
+def test_the_program_of_a_failure_is_in_the_report_and_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = TorchFramework.gradients
+
+    def wrong(self: TorchFramework, case: Case) -> Gradients:
+        found = right(self, case)
+        found.weights[0][..., 0, 0] *= 2.0
+        return found
+
+    words = ("--cases", "100", "--frameworks", "torch", "--seed", "3", "--mix", "gaussian")
+    with monkeypatch.context() as patched:
+        patched.setattr(TorchFramework, "gradients", wrong)
+        code, report = sweeping.sweep(*words)
+    assert code == 1
+    (small,) = (case for case in report["cases"] if case["shrunk"])
+    program = Path("here/failing_torch.py")
+    assert small["scripts"] == {"torch": program.read_text()}
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()  # PyTorch alone is right
+    assert first.startswith("dJ/dW1[0,0]: ")
+    assert first.split(": ")[1] == second.removeprefix("exactly: ")
+    worst = small["verdicts"][0]["worst"]
+    assert worst["given"]["decimal"] == 2.0 * float(first.split(": ")[1])
+    assert sweeping.sweep(*words)[0] == 0
+    assert not program.exists()  # it is no result of this sweep
+
+
 def test_a_sweep_that_fails_stops_at_the_same_case_however_it_is_shared_out() -> None:
-    words = ("--cases", "1e5", "--frameworks", "wrong", "--seed", "3", "--max-failures", "7")
+    words = (
+        *("--cases", "1e5", "--frameworks", "wrong", "--seed", "3", "--max-failures", "7"),
+        *("--widths", "1,1"),
+    )
     code, alone = sweeping.sweep(*words)
     assert code == 1
     assert alone["run"]["failing_cases"] == 7
@@ -183,12 +215,12 @@ WORDS = (
 
 
 def test_a_sweep_cut_off_by_time_goes_on_to_the_same_result() -> None:
-    code, first = sweeping.sweep(*WORDS, "--until", "1s", report="cut")
+    code, first = sweeping.sweep(*WORDS, "--until", "0.1s", report="cut")
     assert code == 0
     assert first["run"]["reason"].endswith("time is up")
     done = first["run"]["cases"]
     assert 0 < done < 250_000
-    code, second = sweeping.sweep("--resume", "--until", "1s", report="cut")
+    code, second = sweeping.sweep("--resume", "--until", "0.1s", report="cut")
     assert done < second["run"]["cases"] < 250_000
     code, resumed = sweeping.sweep("--resume", report="cut")
     assert code == 0

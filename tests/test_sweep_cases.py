@@ -50,17 +50,17 @@ def test_numbers_are_pinned_for_good() -> None:
 
 
 PINNED = [
-    "a146c53376adaf54",
+    "f5002d3a44808191",
     "1b3a133214fdc819",
-    "1649866932f77581",
-    "366d16e8e993e1c6",
+    "e52bb4e1d2a025c6",
+    "6eb6f2c06946b35e",
     "a85e0530365d492f",
     "5771341e78f7a2b5",
-    "44428ea75e9d749f",
+    "100602711696136c",
     "0e7dba63af1b2892",
-    "5eb07cbda058349b",
+    "152b916ef19cc75e",
     "ca87d7377be70072",
-    "c0e421a641ff3c45",
+    "e432efe5e3b994e8",
     "4e83148293daa927",
 ]
 
@@ -152,10 +152,11 @@ def test_dyadic_gradients_are_exact_without_a_kink() -> None:
 
 
 def test_most_networks_are_not_dead() -> None:
-    for family in ("uniform", "gaussian", "wide", "dyadic"):
-        made = block(SHAPE, 3, 0, only(family)).stack
-        bounds = StackJudge(made)._enclosed.certain_gradients
-        assert (bounds.x.high != 0).any(axis=(1, 2)).mean() > 0.65
+    made = block(SHAPE, 3, 1, DEFAULT_MIX)
+    alive = (StackJudge(made.stack)._enclosed.certain_gradients.x.high != 0).any(axis=(1, 2))
+    for number, family in enumerate(FAMILIES):
+        if family not in HARD:
+            assert 0.65 < alive[made.families == number].mean() < 0.9
 
 
 def test_cancelling_biases_cancel() -> None:

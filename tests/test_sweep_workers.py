@@ -245,13 +245,15 @@ def cluster(wicked: None) -> Iterator[Any]:
 
 
 def test_on_a_dask_cluster_the_result_is_the_same_though_a_worker_is_killed(cluster: Any) -> None:
-    words = (*CASES, "--frameworks", "slow")
+    words = (*CASES, "--cases", "500000", "--frameworks", "slow")
     before = {worker.pid for worker in cluster.workers.values()}
 
     def kill_one() -> None:
+        while not Path("here/report.json").exists():  # the first results are in
+            time.sleep(0.01)
         os.kill(min(before), signal.SIGKILL)
 
-    threading.Timer(1.5, kill_one).start()
+    threading.Thread(target=kill_one, daemon=True).start()
     code, struck = sweeping.sweep(*words, "--scheduler", cluster.scheduler_address)
     assert code == 0
     assert struck["sweep"]["workers_lost"] >= 1

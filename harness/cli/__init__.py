@@ -9,8 +9,9 @@ import click
 
 from harness.cli.digits import digits
 from harness.cli.power import power
+from harness.cli.replay import replay
 from harness.cli.run import run
-from harness.cli.sweep import replay, sweep
+from harness.cli.sweep import sweep
 from harness.errors import HarnessError
 from harness.events import ExitCode
 
@@ -60,6 +61,7 @@ def cli() -> None:
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
     crosscheck digits                       a trained network on real data
+    crosscheck sweep --cases 1e6            a million networks, in batches
     """  # noqa: D301  (click wants the control character)
 
 

@@ -1,139 +1,40 @@
-"""``crosscheck sweep`` and ``crosscheck replay``."""
+"""``crosscheck sweep``."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import secrets
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from harness.cli.options import checking_options, names
+from harness.cli.options import checking_options
 from harness.cli.session import Session
+from harness.cli.streams import ENDLESS, seconds, shapes_of, stream_options, whole_number
 from harness.errors import UsageError
-from harness.events import ExitCode, RunStarted
+from harness.events import RunStarted
 
 if TYPE_CHECKING:
     from harness.sweep.checkpoint import Checkpoint
-    from harness.sweep.settings import Settings, Shape
+    from harness.sweep.settings import Settings
 
-__all__ = ["replay", "sweep"]
+__all__ = ["sweep"]
 
 _CASES = 1_000_000
-_ENDLESS = 2**62
-
-
-def _count(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """A whole number, which may be written like 1e6."""
-    if value is None:
-        return None
-    try:
-        number = float(value) if re.search(r"[.eE]", value) else int(value)
-    except ValueError:
-        number = 0
-    if not (1 <= number < _ENDLESS and number == int(number)):
-        raise click.BadParameter(
-            f"{value!r}: wanted a whole number, such as 1e6", context, parameter
-        )
-    return int(number)
-
-
-def _duration(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> float | None:
-    """Seconds, from 90, 90s, 10m or 1.5h."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d*)?)([smh]?)", value)
-    if match is None:
-        raise click.BadParameter(
-            f"{value!r}: wanted a time such as 90s, 10m or 2h", context, parameter
-        )
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def _widths(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[tuple[int, ...], ...]:
-    found = []
-    for value in values:
-        words = value.split(",")
-        if len(words) < 2 or not all(re.fullmatch(r"\s*0*[1-9]\d*\s*", word) for word in words):
-            raise click.BadParameter(
-                f"{value!r}: wanted at least two positive whole numbers, such as 4,8,1",
-                context,
-                parameter,
-            )
-        found.append(tuple(map(int, words)))
-    return tuple(found)
-
-
-def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that tell which cases are meant."""
-    options = [
-        click.option(
-            "--widths",
-            multiple=True,
-            default=["4,8,1"],
-            show_default=True,
-            callback=_widths,
-            metavar="N,N,…",
-            help="Units of each layer, the inputs first.",
-        ),
-        click.option("--rows", type=click.IntRange(min=1), default=1, show_default=True),
-        click.option(
-            "--dtype",
-            "dtypes",
-            callback=names,
-            default="float64",
-            show_default=True,
-            metavar="A,B",
-            help="float64, float32, bfloat16, float16.",
-        ),
-        click.option(
-            "--output", type=click.Choice(["relu", "identity"]), default="relu", show_default=True
-        ),
-        click.option(
-            "--reduction", type=click.Choice(["sum", "mean"]), default="sum", show_default=True
-        ),
-        click.option(
-            "--mix",
-            metavar="FAMILY=SHARE,…",
-            help="Families of cases and their shares, e.g. uniform=3,kinks=1.",
-        ),
-    ]
-    return reduce(lambda inner, option: option(inner), reversed(options), command)
-
-
-def _shapes(
-    widths: tuple[tuple[int, ...], ...],
-    rows: int,
-    dtypes: tuple[str, ...],
-    output: str,
-    reduction: str,
-) -> tuple[Shape, ...]:
-    from harness.network import Network
-    from harness.sweep.settings import Shape
-
-    return tuple(
-        Shape(Network(each, output, reduction), rows, dtype)  # type: ignore[arg-type]
-        for dtype in dtypes
-        for each in dict.fromkeys(widths)
-    )
 
 
 @click.command()
-@click.option("--cases", callback=_count, metavar="N", help="How many, such as 1e6 (the default).")
 @click.option(
-    "--until", callback=_duration, metavar="TIME", help="Stop after 90s, 10m or 2h at the latest."
+    "--cases", callback=whole_number, metavar="N", help="How many, such as 1e6 (the default)."
 )
-@_stream_options
+@click.option(
+    "--until", callback=seconds, metavar="TIME", help="Stop after 90s, 10m or 2h at the latest."
+)
+@stream_options
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Default: a fresh seed.")
 @click.option(
     "--max-failures",
@@ -155,7 +56,7 @@ def _shapes(
 )
 @click.option(
     "--deadline",
-    callback=_duration,
+    callback=seconds,
     default="5m",
     show_default=True,
     metavar="TIME",
@@ -202,8 +103,8 @@ def sweep(
         raise UsageError("--jobs and --scheduler: both given, wanted one of them")
     resumed = load(report) if resume else None
     wanted = Settings(
-        shapes=_shapes(widths, rows, dtypes, output, reduction),
-        cases=cases or (_CASES if until is None else _ENDLESS),
+        shapes=shapes_of(widths, rows, dtypes, output, reduction),
+        cases=cases or (_CASES if until is None else ENDLESS),
         seed=secrets.randbits(32) if seed is None else seed,
         mix=DEFAULT_MIX if mix is None else Mix.parse(mix),
         frameworks=frameworks or (),
@@ -283,7 +184,7 @@ def _run(
         dtypes=tuple(dict.fromkeys(shape.dtype for shape in settings.shapes)),
         frameworks=session.states,
         environment=environment,
-        planned=None if settings.cases == _ENDLESS else settings.cases,
+        planned=None if settings.cases == ENDLESS else settings.cases,
     )
     terminal = SweepTerminal(session.report, until=until)
     under_way = Sweep(
@@ -321,7 +222,7 @@ def _words(settings: Settings) -> list[str]:
     from harness.sweep.families import DEFAULT_MIX
 
     words = ["crosscheck", "sweep"]
-    if settings.cases != _ENDLESS:
+    if settings.cases != ENDLESS:
         words += ["--cases", str(settings.cases)]
     words += ["--seed", str(settings.seed)]
     shapes = settings.shapes
@@ -334,76 +235,3 @@ def _words(settings: Settings) -> list[str]:
     if settings.max_failures != 100:
         words += ["--max-failures", str(settings.max_failures)]
     return words
-
-
-@click.command()
-@click.argument("address", metavar="SEED:INDEX")
-@_stream_options
-@checking_options
-def replay(
-    address: str,
-    widths: tuple[tuple[int, ...], ...],
-    rows: int,
-    dtypes: tuple[str, ...],
-    output: str,
-    reduction: str,
-    mix: str | None,
-    frameworks: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    full_precision: bool,
-    report: Path,
-) -> int:
-    """Show one case of a sweep, and every verdict on it.
-
-    The options are those of the sweep; a sweep prints the whole line for each case that is worth
-    a look.
-
-    \b
-    Example:
-      crosscheck replay 7:16384 --widths 4,8,1 --dtype float64
-    """  # noqa: D301  (as above)
-    from harness import crosscheck
-    from harness.casefile import case_to_json
-    from harness.sweep.check import check_part
-    from harness.sweep.families import DEFAULT_MIX, Mix
-    from harness.sweep.generate import case as case_of
-    from harness.sweep.settings import BLOCK, Part, Settings
-
-    match = re.fullmatch(r"(\d+):(\d+)", address)
-    if match is None or int(match[1]) >= 2**64 or int(match[2]) >= _ENDLESS:
-        raise UsageError(f"{address!r}: wanted SEED:INDEX, two whole numbers, such as 7:16384")
-    shapes = _shapes(widths, rows, dtypes, output, reduction)
-    if len(shapes) > 1:
-        raise UsageError("replay: several shapes given, wanted one --widths and one --dtype")
-    seed, index = int(match[1]), int(match[2])
-    chosen = DEFAULT_MIX if mix is None else Mix.parse(mix)
-    (shape,) = shapes
-    case, family = case_of(shape, seed, index, chosen)
-    session = Session(frameworks, formulations, modes, report, full_precision)
-    settings = Settings(shapes, index + 1, seed, chosen, full_precision=full_precision)
-    started = RunStarted(
-        command=session.command(settings.address(shape, index).split()),
-        profile="",
-        seed=None,
-        dtypes=(shape.dtype,),
-        frameworks=session.states,
-        environment=crosscheck.environment(),
-        planned=1,
-    )
-    code = session.run(
-        started,
-        lambda checker: crosscheck.check_given(checker, [(f"{address}, {family}", case)]),
-    )
-    click.echo(f"case: {json.dumps(case_to_json(case))}")
-    if not session.frameworks:
-        return code
-    in_batch = check_part(Part(shape, index, index + 1), settings, session.frameworks)
-    kinds = (
-        f"{name} {kind}"
-        for name, families in in_batch.summary.kinds.items()
-        for counts in families.values()
-        for kind in counts
-    )
-    click.echo(f"in its batch of {BLOCK:,}, as in the sweep: {', '.join(kinds)}")
-    return max(code, int(ExitCode.DISAGREEMENT)) if in_batch.failing and not code else code

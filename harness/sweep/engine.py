@@ -101,7 +101,8 @@ class Sweep:
         frameworks: Opened; for the outcome, and for making failing cases small.
         states: Of all frameworks known.
         started: The first event.
-        folder: Gets ``report.json``, ``summary.md`` and ``sweep.json``.
+        folder: Gets ``report.json``, ``summary.md`` and ``sweep.json``; and for a framework that
+            fails a program that shows it, such as ``failing_torch.py``.
         show: Takes each event after it was counted.
         tally: All results so far.
         place: Everything before it is in the tally.
@@ -175,9 +176,7 @@ class Sweep:
         words += f"; {reason}" if reason else ""
         finished = RunFinished(code, words, self.seconds, None)
         self._save(finished)
-        for event in self.tally.kept:
-            for name, source_text in event.scripts.items():
-                write_text_atomically(self.folder / f"failing_{name}.py", source_text)
+        self._write_scripts()
         self._emit(finished)
         return code
 
@@ -224,6 +223,16 @@ class Sweep:
                 if stop_at is not None and now >= stop_at and self.place < self.settings.places:
                     return "time is up"
         return ""
+
+    def _write_scripts(self) -> None:
+        """``failing_torch.py`` and the like; those of a sweep before this one are removed."""
+        scripts = {name: text for event in self.tally.kept for name, text in event.scripts.items()}
+        for framework in self.frameworks:
+            path = self.folder / f"failing_{framework.name}.py"
+            if framework.name in scripts:
+                write_text_atomically(path, scripts[framework.name])
+            else:
+                path.unlink(missing_ok=True)
 
     def _emit(self, event: Event) -> None:
         self.tally.add(event)

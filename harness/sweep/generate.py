@@ -18,13 +18,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Network
+from harness.sweep.draw import (
+    BYTES,
+    EXPONENTS,
+    SIGNS,
+    SPECIALS,
+    TABLES,
+    Draw,
+    normals,
+    rounded,
+    significands,
+    trailing_zeros,
+)
 from harness.sweep.families import FAMILIES, Mix
 from harness.sweep.settings import BLOCK, Shape
 
@@ -33,14 +44,7 @@ __all__ = ["Block", "block", "case"]
 _NUMBER = {name: number for number, name in enumerate(FAMILIES)}
 _TABLE = 256
 _CACHED = 8192  # numbers: 64 KiB of them, and as much of offsets
-_NORMAL_PIECES = 4096
 _LOWEST_BINADE = 8  # of uniform numbers; a power of two that float16 does not have to flush
-_BYTES, _TABLES, _NORMALS, _EXPONENTS, _SPECIALS = range(
-    5
-)  # what is drawn: the third word of the counter
-
-Words = NDArray[np.uint64]
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +76,15 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
         number: From 0.
         mix: The families and their shares.
     """
-    draw = _Draw(shape, seed, number)
+    draw = Draw(shape, seed, number)
     families = mix.families(number * BLOCK, BLOCK)
     layout = _layout(shape)
     values = _tables(shape, draw).reshape(-1)
     # The second half of the rows of `offsets` is for cases with a positive last layer: without
     # them the output unit, and with it the whole gradient, would be zero in half of all cases.
-    positive = (np.arange(BLOCK) // 2 + families) % 2 == 0
+    positive = draw.raw_bytes(SIGNS, BLOCK) % 2 == 1
     choices = families + len(FAMILIES) * positive
-    random = draw.raw_bytes(_BYTES, BLOCK * shape.numbers).reshape(BLOCK, -1)
+    random = draw.raw_bytes(BYTES, BLOCK * shape.numbers).reshape(BLOCK, -1)
     form = format_of(shape.dtype)
     stack, arrays = layout.empty(shape)
     # A slice at a time stays in the processor's cache on its way through.
@@ -93,56 +97,15 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
             array[start : start + step] = numbers[:, first:last]
     rows = np.flatnonzero(families == _NUMBER["gaussian"])
     if len(rows):
-        normals = _normals(draw, len(rows) * shape.numbers, form).reshape(len(rows), -1)
+        numbers = normals(draw, len(rows) * shape.numbers, form).reshape(len(rows), -1)
         for first, last in layout.last_layer:
-            part = normals[:, first:last]
+            part = numbers[:, first:last]
             np.abs(part, out=part, where=positive[rows, None])
         for (first, last), array in zip(layout.pieces.values(), arrays, strict=True):
-            array[rows] = normals[:, first:last]
+            array[rows] = numbers[:, first:last]
     _cancel(stack, families, draw, form)
     _specialise(stack, families, draw, form)
     return Block(stack, families)
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """The random words of one block."""
-
-    shape: Shape
-    seed: int
-    number: int
-
-    def words(self, purpose: int, count: int) -> Words:
-        """``count`` words of 64 bits. The lowest word of the counter counts them by fours."""
-        generator = np.random.Philox(
-            key=np.array([self.seed, self.shape.key], dtype=np.uint64),
-            counter=np.array([0, self.number, purpose, 0], dtype=np.uint64),
-        )
-        return generator.random_raw(count)
-
-    def raw_bytes(self, purpose: int, count: int) -> Bytes:
-        """``count`` bytes, those of each word in little-endian order."""
-        words = self.words(purpose, -(-count // 8)).astype("<u8", copy=False)
-        return words.view(np.uint8)[:count]
-
-
-def _significands(words: Words) -> Array:
-    """Numbers uniform in [1, 2), all 53 bits of the significand in use: exact."""
-    return 1.0 + (words >> np.uint64(12)).astype(np.float64) * 2.0**-52
-
-
-def _trailing_zeros(words: Words) -> NDArray[np.int64]:
-    """Zeros at the end of each word: k with the probability 2^-(k+1)."""
-    lowest = words & (~words + np.uint64(1))
-    return np.frexp(lowest.astype(np.float64))[1].astype(np.int64) - 1
-
-
-def _fast_round(values: Array, form: Format) -> Array:
-    """`Format.round`; NumPy's own conversion, which is the same, where there is one."""
-    if form.name in ("float32", "float16"):
-        with np.errstate(over="ignore"):
-            return values.astype(form.name).astype(np.float64)
-    return form.round(values)
 
 
 # -- the tables ------------------------------------------------------------------------------------
@@ -162,7 +125,7 @@ def _spread(shape: Shape, form: Format) -> int:
     return max(1, min(60, form.emax // (3 * (shape.network.depth + 1))))
 
 
-def _tables(shape: Shape, draw: _Draw) -> Array:
+def _tables(shape: Shape, draw: Draw) -> Array:
     """One row of 256 values for each use, as `_Layout` numbers them.
 
     Rows: uniform and its magnitudes, wide and its magnitudes, whole numbers and theirs; then for
@@ -174,14 +137,14 @@ def _tables(shape: Shape, draw: _Draw) -> Array:
     a_l is z_l or 0, a multiple of 2^-l.
     """
     form, depth = format_of(shape.dtype), shape.network.depth
-    words = draw.words(_TABLES, 5 * _TABLE).reshape(5, _TABLE)
+    words = draw.words(TABLES, 5 * _TABLE).reshape(5, _TABLE)
     signs = np.where(words[0] >> np.uint64(63), -1.0, 1.0)
     # Uniform in (0, 1): each binade half as likely as the one above it.
-    binades = -1 - np.clip(_trailing_zeros(words[0]), 0, _LOWEST_BINADE)
-    uniform = _fast_round(signs * np.ldexp(_significands(words[1]), binades), form)
+    binades = -1 - np.clip(trailing_zeros(words[0]), 0, _LOWEST_BINADE)
+    uniform = rounded(signs * np.ldexp(significands(words[1]), binades), form)
     spread = _spread(shape, form)
     exponents = (words[2] % np.uint64(2 * spread + 1)).astype(np.int64) - spread
-    wide = _fast_round(signs * np.ldexp(_significands(words[3]), exponents), form)
+    wide = rounded(signs * np.ldexp(significands(words[3]), exponents), form)
     largest = _largest_whole(form)
     span = np.uint64(2 * largest + 1)
     whole = (words[4] % span).astype(np.float64) - largest
@@ -258,46 +221,18 @@ def _layout(shape: Shape) -> _Layout:
     return _Layout(pieces, last_layer, offsets.reshape(2 * len(FAMILIES), end) * _TABLE)
 
 
-# -- Gaussians -------------------------------------------------------------------------------------
-
-
-@cache
-def _quantiles() -> Array:
-    """Quantiles of the normal distribution at (i + ½) / 4097, to a multiple of 2^-20.
-
-    The rounding makes them the same everywhere, whatever the last bit of a logarithm is.
-    """
-    normal = NormalDist()
-    exact = [normal.inv_cdf((i + 0.5) / (_NORMAL_PIECES + 1)) for i in range(_NORMAL_PIECES + 1)]
-    return np.array([round(value * 2**20) / 2**20 for value in exact])
-
-
-def _normals(draw: _Draw, count: int, form: Format) -> Array:
-    """Normal numbers: the quantile function, linear between 4,097 of its points.
-
-    The upper 12 bits of a word choose the piece, the others the place on it.
-    """
-    quantiles = _quantiles()
-    words = draw.words(_NORMALS, count)
-    piece = (words >> np.uint64(52)).astype(np.int64)
-    place = (words & np.uint64(2**52 - 1)).astype(np.float64)
-    place *= 2.0**-52
-    place *= np.diff(quantiles).take(piece)
-    place += quantiles.take(piece)
-    return _fast_round(place, form)
-
-
 # -- cancellation and special values ---------------------------------------------------------------
 
 
-def _cancel(stack: Case, families: NDArray[np.int64], draw: _Draw, form: Format) -> None:
+def _cancel(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
     """First biases that cancel W_1 x, in the first row of the batch.
 
     With s the sum over j, from 0 up, of the rounded products w_ij x_j: the bias is
     -(s ± 2^-k s), k from 2 to p - 13, in the cancelling family, which leaves z = ∓ 2^-k s or so,
     mostly certain to have that sign. In the undecided one it is -s, at one unit.
     """
-    rows = np.flatnonzero(np.isin(families, [_NUMBER["cancelling"], _NUMBER["undecided"]]))
+    undecided = families == _NUMBER["undecided"]
+    rows = np.flatnonzero(undecided | (families == _NUMBER["cancelling"]))
     bias = stack.biases[0]
     if not len(rows) or bias is None:
         return
@@ -305,21 +240,21 @@ def _cancel(stack: Case, families: NDArray[np.int64], draw: _Draw, form: Format)
     total = np.zeros(weight.shape[:-1])
     for column in range(weight.shape[-1]):
         total += weight[..., column] * x[:, None, column]
-    choices = draw.raw_bytes(_EXPONENTS, total.size).reshape(total.shape)
+    choices = draw.raw_bytes(EXPONENTS, total.size).reshape(total.shape)
     most = max(2, form.precision - 13)
     exponents = -2 - (choices % np.uint8(most - 1)).astype(np.int64)
     rest = np.ldexp(np.where(choices & 128, -total, total), exponents)
-    biases = _fast_round(-(total + rest), form)
-    undecided = families[rows] == _NUMBER["undecided"]
+    biases = rounded(-(total + rest), form)
+    undecided = undecided[rows]
     if undecided.any():
         unit = choices[undecided, 0] % stack.network.widths[1]
-        exact = _fast_round(-total[undecided, unit], form)
+        exact = rounded(-total[undecided, unit], form)
         biases[undecided] = bias[rows[undecided]]
         biases[undecided, unit] = exact
     bias[rows] = biases
 
 
-def _specialise(stack: Case, families: NDArray[np.int64], draw: _Draw, form: Format) -> None:
+def _specialise(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
     """One to three numbers of each case of the special family become special ones."""
     rows = np.flatnonzero(families == _NUMBER["special"])
     if not len(rows):
@@ -329,7 +264,7 @@ def _specialise(stack: Case, families: NDArray[np.int64], draw: _Draw, form: For
     values = [*finite, most / 2.0, 0.5 * least, np.inf, -np.inf, np.nan]
     arrays = [array for _, array in stack.arrays()]
     sizes = np.cumsum([array[0].size for array in arrays])
-    words = draw.words(_SPECIALS, 4 * len(rows)).reshape(-1, 4)
+    words = draw.words(SPECIALS, 4 * len(rows)).reshape(-1, 4)
     for row, (many, *choices) in zip(rows.tolist(), words.tolist(), strict=True):
         for choice in choices[: 1 + many % 3]:
             place = choice % int(sizes[-1])
