@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from hypothesis import strategies as st
@@ -31,7 +32,16 @@ from harness.shrink import shrink
 from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
 from harness.verdict import FAILING, Kind, Verdict
 
-__all__ = ["Checker", "Disagreement", "check_generated", "check_given", "environment"]
+__all__ = [
+    "Checker",
+    "Disagreement",
+    "Outcome",
+    "check_generated",
+    "check_given",
+    "environment",
+    "outcome",
+    "verdict_of",
+]
 
 Emit = Callable[[Event], None]
 
@@ -71,7 +81,7 @@ class Checker:
     def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
         judge = judge or Judge(case)
-        return tuple(_verdict(framework, case, judge) for framework in self.frameworks)
+        return tuple(verdict_of(framework, case, judge) for framework in self.frameworks)
 
     def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
@@ -102,7 +112,7 @@ class Checker:
             except Exception:  # whatever a library raises is its verdict, found case by case
                 for index in range(count):
                     case = stack[index]
-                    verdicts[index].append(_verdict(framework, case, judge.judge(index)))
+                    verdicts[index].append(verdict_of(framework, case, judge.judge(index)))
                 continue
             agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
             for index in range(count):
@@ -248,7 +258,8 @@ def _search(
         checker.check_shrunk(finding.smallest, part, note)
 
 
-def _verdict(framework: Framework, case: Case, judge: Judge) -> Verdict:
+def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
+    """What ``judge`` says of a framework's gradient of its case, or of what came in its place."""
     names = (framework.name, framework.formulation, framework.mode)
     if case.dtype not in framework.dtypes:
         return Verdict(*names, Kind.UNSUPPORTED, detail=f"{case.dtype} is not among its dtypes")
@@ -313,27 +324,44 @@ def run(
             work(checker)
     except KeyboardInterrupt:
         interrupted = True
-    code, reason = _outcome(checker, states, started, interrupted=interrupted)
+    code, reason = outcome(checker, states, started, interrupted=interrupted)
     emit(RunFinished(code, reason, time.monotonic() - begin, checker.distinct))
     return code
 
 
-def _outcome(
-    checker: Checker,
+class Outcome(Protocol):
+    """What decides how a run ends; `Checker` is one."""
+
+    @property
+    def frameworks(self) -> Sequence[object]:
+        """The frameworks that are checked."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed."""
+
+    @property
+    def smooth(self) -> int:
+        """How many cases with certain gates at least one framework was compared on."""
+
+
+def outcome(
+    checked: Outcome,
     states: Sequence[FrameworkState],
     started: RunStarted,
     *,
     interrupted: bool,
 ) -> tuple[ExitCode, str]:
+    """The exit code, and one line that says why."""
     broken = [state.name for state in states if state.state == "broken"]
-    if checker.failed:
+    if checked.failed:
         return ExitCode.DISAGREEMENT, "at least one framework disagrees or crashed"
     if broken:
         return ExitCode.DISAGREEMENT, f"broken: {', '.join(broken)}"
     if interrupted:
         return ExitCode.INTERRUPTED, "interrupted; what was done until then is reported"
-    if not checker.frameworks:
+    if not checked.frameworks:
         return ExitCode.NOTHING_CHECKED, "nothing checked: no framework is available"
-    if started.seed is not None and checker.smooth == 0:
+    if started.seed is not None and checked.smooth == 0:
         return ExitCode.NOTHING_CHECKED, "nothing checked: no case away from kinks was compared"
     return ExitCode.OK, "every gradient is explained"

@@ -98,6 +98,14 @@ class Format:
     def contains(self, values: ArrayLike) -> bool:
         """Whether every entry of ``values`` is a number of this format (NaN and ±inf are)."""
         array = np.asarray(values, dtype=np.float64)
+        if self.name == "float64":
+            return True
+        if self.name in ("float32", "float16"):
+            # NumPy has the format: a number is in it if the way there and back changes nothing.
+            # This is `round`, at a tenth of its cost.
+            with np.errstate(over="ignore", invalid="ignore"):
+                back = array.astype(self.name).astype(np.float64)
+            return bool((back == array).all()) or np.array_equal(back, array, equal_nan=True)
         return bool(np.array_equal(self.round(array), array, equal_nan=True))
 
 

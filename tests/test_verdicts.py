@@ -217,6 +217,26 @@ def test_overflow_is_not_finite_and_not_wrong() -> None:
     assert "NaN" in verdict.detail or "inf" in verdict.detail
 
 
+def test_zero_times_an_overflow_is_not_finite_and_not_wrong() -> None:
+    # g_1 = d W_2 = ±2^1201 overflows. Unit 1 is inactive, and whether a framework multiplies by
+    # its gate or selects is its own affair: NaN or 0.
+    case = Case.of(
+        [[[1.0], [-1.0]], [[2.0**600, 2.0**600]]], [[0.0, 0.0], [0.0]], [[1.0]], [[-(2.0**600)]]
+    )
+    multiplied = gradients(case)
+    assert np.isnan(multiplied.biases[0][1])
+    weight, bias = multiplied.weights[0].copy(), multiplied.biases[0].copy()
+    weight[1], bias[1] = 0.0, 0.0
+    selected = Gradients(
+        multiplied.loss,
+        (weight, multiplied.weights[1]),
+        (bias, multiplied.biases[1]),
+        np.full_like(multiplied.x, np.inf),
+    )
+    assert judge(case, multiplied).kind is Kind.NONFINITE
+    assert judge(case, selected).kind is Kind.NONFINITE
+
+
 def test_a_case_with_nan_is_not_finite() -> None:
     case = worked_example(x=float("nan"))
     assert judge(case, gradients(case)).kind is Kind.NONFINITE

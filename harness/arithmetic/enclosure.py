@@ -388,9 +388,10 @@ class Enclosure:
     def __rmul__(self, gate: Array) -> Enclosure:
         """δ = s ∘ g for gates s in [0, 1], known exactly.
 
-        s = 0 gives exactly 0 and s = 1 exactly g. Otherwise a framework multiplies once:
-        e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g) under flush-to-zero); halving
-        is exact when g is exact and a multiple of 2η (2λ₀).
+        s = 0 gives exactly 0 and s = 1 exactly g. But where g may overflow, a framework that
+        multiplies by 0 returns 0 · ∞ = NaN, one that selects returns 0: e = ∞. Otherwise a
+        framework multiplies once: e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g)
+        under flush-to-zero); halving is exact when g is exact and a multiple of 2η (2λ₀).
         """
         model = self.model
         c = gate * self.c
@@ -410,7 +411,9 @@ class Enclosure:
         else:
             c = np.where(shut, 0.0, c)
         r = np.where(shut | halved, 0.0, np.where(unchanged, self.r, r))
+        overflows = (gate == 0.0) & np.isinf(self.e)
         e = np.where(shut | halved, 0.0, np.where(unchanged, self.e, e))
+        e = np.where(overflows, np.inf, e)
         return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
 
     def __truediv__(self, divisor: int) -> Enclosure:

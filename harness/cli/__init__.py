@@ -11,8 +11,10 @@ from harness.cli.conventions import conventions
 from harness.cli.digits import digits
 from harness.cli.power import power
 from harness.cli.precision import precision
+from harness.cli.replay import replay
 from harness.cli.report import report
 from harness.cli.run import run
+from harness.cli.sweep import sweep
 from harness.errors import HarnessError
 from harness.events import ExitCode
 
@@ -62,10 +64,13 @@ def cli() -> None:
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
     crosscheck digits                       a trained network on real data
+    crosscheck sweep --cases 1e6            a million networks, in batches
     crosscheck conventions                  what each framework does at the kink
     crosscheck report                       the page of the latest report
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, conventions, report, power, precision):
+_COMMANDS = (run, sweep, replay, digits, conventions, precision, power, report)
+
+for _command in _COMMANDS:
     cli.add_command(_command)

@@ -128,6 +128,26 @@ def document(tally: Tally) -> dict[str, Any]:
             for (framework, formulation, block), counts in sorted(tally.validity.items())
         ],
         "cases": [_case(event) for event in tally.kept],
+        **({"sweep": _sweep(tally)} if tally.families or tally.sweep else {}),
+    }
+
+
+def _sweep(tally: Tally) -> dict[str, Any]:
+    return {
+        "settings": tally.sweep,
+        "families": [
+            {
+                "framework": framework,
+                "family": family,
+                "counts": {str(kind): count for kind, count in sorted(kinds.items())},
+            }
+            for (framework, family), kinds in sorted(tally.families.items())
+        ],
+        # Beside run.seconds, all that depends on how the work was shared out.
+        "workers_lost": tally.losses,
+        "workers": [
+            {"worker": lost.worker, "what": lost.what, "cases": lost.cases} for lost in tally.lost
+        ],
     }
 
 
@@ -141,6 +161,7 @@ def _case(event: CaseChecked) -> dict[str, Any]:
         "case": case_to_json(event.case) if small else None,
         "reference": _gradients(event.reference) if small else None,
         "verdicts": [_verdict(verdict) for verdict in event.verdicts],
+        **({"scripts": dict(sorted(event.scripts.items()))} if event.scripts else {}),
     }
 
 

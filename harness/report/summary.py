@@ -51,10 +51,12 @@ def _lines(tally: Tally) -> Iterator[str]:
     word = "passed" if finished.exit_code is ExitCode.OK else "failed"
     yield f"# Gradient cross-check: {word}"
     yield ""
-    seed = "" if started.seed is None else f", seed {started.seed}, profile {started.profile}"
+    profile = f", profile {started.profile}" * bool(started.profile)
+    seed = "" if started.seed is None else f", seed {started.seed}{profile}"
     yield (
-        f"{finished.reason}. {tally.cases:,} cases, {finished.distinct:,} of them distinct, "
-        f"in {finished.seconds:.0f} s{seed}."
+        f"{finished.reason}. {tally.cases:,} cases, "
+        + ("" if finished.distinct is None else f"{finished.distinct:,} of them distinct, ")
+        + f"in {finished.seconds:.0f} s{seed}."
     )
     yield ""
     yield from _table(

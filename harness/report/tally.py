@@ -16,6 +16,8 @@ from harness.events import (
     RunFinished,
     RunStarted,
     StackChecked,
+    SweepChecked,
+    WorkerLost,
 )
 from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
 
@@ -24,6 +26,7 @@ __all__ = ["Boundary", "BoundaryKey", "Spread", "Tally", "failing_verdicts", "sl
 _KEPT_FAILURES = 20
 """Failing cases that are kept, for each framework: one that fails always hides no other."""
 _KEPT_EXAMPLES = 2
+_KEPT_LOSSES = 100
 
 _EDGES = np.concatenate([[0.0], np.exp2(np.arange(-80, 1) / 4.0), [np.inf]])
 
@@ -125,6 +128,10 @@ class Tally:
         spreads: (framework, dtype, depth) to the distribution of error / bound.
         boundary: The ReLU-boundary table.
         validity: (framework, formulation, block) to status to number of cases at a kink.
+        families: (framework, family of cases) to verdict to number of cases, of a sweep.
+        sweep: The settings of a sweep, as JSON; empty otherwise.
+        lost: Workers that ended or hung, the first hundred.
+        losses: How many of them there were.
         kept: Cases worth showing: the user's own, failures, and a few examples of each line
             of the boundary table and of each other verdict.
         failures: How many failing cases there were, shrunk ones not counted.
@@ -142,6 +149,12 @@ class Tally:
     validity: dict[tuple[str, str, str], dict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
+    families: dict[tuple[str, str], dict[Kind, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    sweep: dict[str, Any] = field(default_factory=dict)
+    lost: list[WorkerLost] = field(default_factory=list)
+    losses: int = 0
     kept: list[CaseChecked] = field(default_factory=list)
     failures: int = 0
     dropped: int = 0
@@ -157,8 +170,14 @@ class Tally:
                 self.finished = event
             case StackChecked():
                 self._add_stack(event)
+            case SweepChecked():
+                self._add_sweep(event)
             case CaseChecked():
                 self._add_case(event)
+            case WorkerLost():
+                self.losses += 1
+                self.lost.append(event)
+                del self.lost[_KEPT_LOSSES:]
 
     def _add_stack(self, event: StackChecked) -> None:
         self.cases += event.count
@@ -167,6 +186,16 @@ class Tally:
                 self.kinds[framework, event.part][kind] += count
         for framework, bounds in event.bounds.items():
             self.spreads[framework, event.dtype, len(event.widths) - 1].add(bounds)
+
+    def _add_sweep(self, event: SweepChecked) -> None:
+        self.cases += event.count
+        for framework, families in event.kinds.items():
+            for family, kinds in families.items():
+                for kind, count in kinds.items():
+                    self.kinds[framework, "sweep"][kind] += count
+                    self.families[framework, family][kind] += count
+        for framework, spread in event.spreads.items():
+            self.spreads[framework, event.dtype, len(event.widths) - 1].merge(spread)
 
     def _add_case(self, event: CaseChecked) -> None:
         failing = any(verdict.kind in FAILING for verdict in event.verdicts)
@@ -177,10 +206,16 @@ class Tally:
                 for each in verdict.validity:
                     path = (verdict.framework, verdict.formulation, each.block)
                     self.validity[path][each.status] += 1
+        if not self.keep(event):
+            self.dropped += 1
+
+    def keep(self, event: CaseChecked) -> bool:
+        """Keep ``event`` if it is worth it, without counting it; whether it was."""
+        failing = any(verdict.kind in FAILING for verdict in event.verdicts)
         if self._is_worth_keeping(event, failing):
             self.kept.append(event)
-        else:
-            self.dropped += 1
+            return True
+        return False
 
     def _add_gates(self, event: CaseChecked, verdict: Verdict) -> None:
         seen = set()

@@ -91,7 +91,7 @@ class TerminalReport:
                 out.print(f"  {state.name}: {versions}; {state.formulation}, {state.mode}")
             else:
                 out.print(f"  {state.name}: [bold]{state.state}[/bold]; {escape(state.detail)}")
-        if event.seed is not None:
+        if event.seed is not None and event.profile:
             out.print(
                 f"  generated cases: profile {event.profile}, seed {event.seed}, "
                 f"{', '.join(event.dtypes)}"
@@ -178,14 +178,15 @@ class TerminalReport:
         started = self._tally.started
         out.print(f"{word}: {escape(event.reason)}")
         generated = (
-            f"; seed {started.seed}, profile {started.profile}"
+            f"; seed {started.seed}" + f", profile {started.profile}" * bool(started.profile)
             if started is not None and started.seed is not None
             else ""
         )
         plural = "" if self._tally.cases == 1 else "s"
         out.print(
-            f"{self._tally.cases:,} case{plural}, {event.distinct:,} distinct, "
-            f"{event.seconds:.1f} s{generated}"
+            f"{self._tally.cases:,} case{plural}, "
+            + ("" if event.distinct is None else f"{event.distinct:,} distinct, ")
+            + f"{event.seconds:.1f} s{generated}"
         )
         out.print(f"report: {self._folder / 'report.html'}", soft_wrap=True, markup=False)
 

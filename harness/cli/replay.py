@@ -1,0 +1,91 @@
+"""``crosscheck replay``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from harness.cli.options import checking_options
+from harness.cli.session import Session
+from harness.cli.streams import ENDLESS, shapes_of, stream_options
+from harness.errors import UsageError
+from harness.events import ExitCode, RunStarted
+
+__all__ = ["replay"]
+
+
+@click.command()
+@click.argument("address", metavar="SEED:INDEX")
+@stream_options
+@checking_options
+def replay(
+    address: str,
+    widths: tuple[tuple[int, ...], ...],
+    rows: int,
+    dtypes: tuple[str, ...],
+    output: str,
+    reduction: str,
+    mix: str | None,
+    frameworks: tuple[str, ...] | None,
+    formulations: Mapping[str, str],
+    modes: Mapping[str, str],
+    full_precision: bool,
+    report: Path,
+) -> int:
+    """Show one case of a sweep, and every verdict on it.
+
+    The options are those of the sweep; a sweep prints the whole line for each case that is worth
+    a look.
+
+    \b
+    Example:
+      crosscheck replay 7:16384 --widths 4,8,1 --dtype float64
+    """  # noqa: D301  (as above)
+    from harness import crosscheck
+    from harness.casefile import case_to_json
+    from harness.sweep.check import check_part
+    from harness.sweep.families import DEFAULT_MIX, Mix
+    from harness.sweep.generate import case as case_of
+    from harness.sweep.settings import BLOCK, Part, Settings
+
+    match = re.fullmatch(r"(\d+):(\d+)", address)
+    if match is None or int(match[1]) >= 2**64 or int(match[2]) >= ENDLESS:
+        raise UsageError(f"{address!r}: wanted SEED:INDEX, two whole numbers, such as 7:16384")
+    shapes = shapes_of(widths, rows, dtypes, output, reduction)
+    if len(shapes) > 1:
+        raise UsageError("replay: several shapes given, wanted one --widths and one --dtype")
+    seed, index = int(match[1]), int(match[2])
+    chosen = DEFAULT_MIX if mix is None else Mix.parse(mix)
+    (shape,) = shapes
+    case, family = case_of(shape, seed, index, chosen)
+    session = Session(frameworks, formulations, modes, report, full_precision)
+    settings = Settings(shapes, index + 1, seed, chosen, full_precision=full_precision)
+    started = RunStarted(
+        command=session.command(settings.address(shape, index).split()),
+        profile="",
+        seed=None,
+        dtypes=(shape.dtype,),
+        frameworks=session.states,
+        environment=crosscheck.environment(),
+        planned=1,
+    )
+    code = session.run(
+        started,
+        lambda checker: crosscheck.check_given(checker, [(f"{address}, {family}", case)]),
+    )
+    click.echo(f"case: {json.dumps(case_to_json(case))}")
+    if not session.frameworks:
+        return code
+    in_batch = check_part(Part(shape, index, index + 1), settings, session.frameworks)
+    kinds = (
+        f"{name} {kind}"
+        for name, families in in_batch.summary.kinds.items()
+        for counts in families.values()
+        for kind in counts
+    )
+    click.echo(f"in its batch of {BLOCK:,}, as in the sweep: {', '.join(kinds)}")
+    return max(code, int(ExitCode.DISAGREEMENT)) if in_batch.failing and not code else code

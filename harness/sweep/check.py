@@ -1,0 +1,206 @@
+"""One part of a sweep, checked: cases in, gradients of whole batches, verdicts, events out.
+
+What comes back depends on the part and on the settings alone, so that any worker may do it, and
+do it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare import Judge
+from harness.crosscheck import verdict_of
+from harness.errors import UnsupportedError
+from harness.events import CaseChecked, SweepChecked
+from harness.frameworks.base import Framework
+from harness.network import Array, Gradients
+from harness.report.tally import Spread
+from harness.sweep.families import FAMILIES
+from harness.sweep.fast import agreements, batched_gradients
+from harness.sweep.generate import Block, block
+from harness.sweep.settings import BLOCK, Part, Settings
+from harness.verdict import FAILING, Kind, Verdict
+
+__all__ = ["Answer", "Checked", "answer", "block_of", "check_part", "is_failing", "judged"]
+
+_NAMES = tuple(FAMILIES)
+_KINDS = list(Kind)
+_AGREES = _KINDS.index(Kind.AGREES)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a framework makes of a block.
+
+    Attributes:
+        given: The gradients of the whole block, or ``None`` where they are not to be had.
+        verdict: Why not: what is to be said of every case. ``None`` if each case is to be put
+            to the framework by itself.
+        by_case: Verdicts on cases that were found out otherwise, by position in the block.
+        upto: The position up to which it was asked, where it was given up on.
+    """
+
+    given: Gradients | None
+    verdict: Verdict | None = None
+    by_case: Mapping[int, Verdict] = field(default_factory=dict)
+    upto: int = BLOCK
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is to be told of a part.
+
+    Attributes:
+        summary: The counts.
+        cases: Every case with a verdict other than AGREES, in order.
+        failing: How many of them fail.
+        cut: Whether the part ends early, with as many failing cases as are wanted at the most,
+            or with a framework that was given up on.
+    """
+
+    summary: SweepChecked
+    cases: tuple[CaseChecked, ...]
+    failing: int
+    cut: bool = False
+
+
+def is_failing(verdict: Verdict, settings: Settings) -> bool:
+    """Whether ``verdict`` makes the sweep fail."""
+    return verdict.kind in FAILING or (settings.full_precision and verdict.kind is Kind.REDUCED)
+
+
+def answer(framework: Framework, made: Block) -> Answer:
+    """The gradients of a block, or why there are none."""
+    stack = made.stack
+    if stack.dtype not in framework.dtypes:
+        return Answer(None, verdict_of(framework, stack[0], Judge(stack[0])))
+    try:
+        return Answer(batched_gradients(framework, stack))
+    except UnsupportedError:
+        return Answer(None, verdict_of(framework, stack[0], Judge(stack[0])))
+    except Exception:  # whatever a library raises is its verdict, found case by case
+        return Answer(None)
+
+
+def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) -> Checked:
+    """Check the cases of one part.
+
+    Args:
+        part: Of one block.
+        settings: The sweep.
+        frameworks: Opened, in the order of the sweep.
+    """
+    made = block_of(part, settings)
+    answers = [answer(framework, made) for framework in frameworks]
+    return judged(part, settings, frameworks, made, answers)
+
+
+def block_of(part: Part, settings: Settings) -> Block:
+    """The block that a part is of."""
+    return block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
+
+
+def judged(
+    part: Part,
+    settings: Settings,
+    frameworks: Sequence[Framework],
+    made: Block,
+    answers: Sequence[Answer],
+) -> Checked:
+    """The verdicts on one part, from what the frameworks made of its block."""
+    offset = part.start // BLOCK * BLOCK
+    first, last = part.start - offset, part.stop - offset
+    codes, bounds = _together(made, answers)
+    cases, failing, cut = [], 0, any(each.upto < last for each in answers)
+    last = min(last, *(each.upto for each in answers), last)
+    one_by_one = set((np.flatnonzero((codes[:, first:last] < 0).any(axis=0)) + first).tolist())
+    if part.start == 0 and any(each.verdict is not None for each in answers):
+        one_by_one.add(0)  # what a framework says of every case is told once
+    for position in sorted(one_by_one):
+        judge = Judge(made.stack[position])
+        verdicts = []
+        for row, (framework, each) in enumerate(zip(frameworks, answers, strict=True)):
+            verdict = _verdict(framework, judge, each, position, codes[row, position] == _AGREES)
+            if codes[row, position] < 0 and verdict.kind is Kind.AGREES:
+                bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
+            codes[row, position] = _KINDS.index(verdict.kind)
+            verdicts.append(verdict)
+        if all(verdict.kind is Kind.AGREES for verdict in verdicts):
+            continue
+        family = _NAMES[made.families[position]]
+        label = f"{family}; {settings.address(part.shape, offset + position)}"
+        cases.append(CaseChecked("sweep", label, judge.case, judge.reference, tuple(verdicts)))
+        failing += any(is_failing(verdict, settings) for verdict in verdicts)
+        if failing >= settings.max_failures:
+            last, cut = position + 1, True
+            break
+    codes, bounds, families = codes[:, first:last], bounds[:, first:last], made.families[first:last]
+    compared = np.isin(codes, (_AGREES, _KINDS.index(Kind.DISAGREES)))
+    spreads = {}
+    for row, framework in enumerate(frameworks):
+        spreads[framework.name] = Spread()
+        spreads[framework.name].add(bounds[row, codes[row] == _AGREES])
+    summary = SweepChecked(
+        widths=part.shape.network.widths,
+        rows=part.shape.rows,
+        dtype=part.shape.dtype,
+        count=last - first,
+        smooth=int(compared.any(axis=0).sum()),
+        kinds={
+            framework.name: _counts(families, codes[row])
+            for row, framework in enumerate(frameworks)
+        },
+        spreads=spreads,
+    )
+    return Checked(summary, tuple(cases), failing, cut)
+
+
+def _together(made: Block, answers: Sequence[Answer]) -> tuple[NDArray[np.int64], Array]:
+    """The numbers of the verdicts that are known for whole blocks, and error / bound.
+
+    Both of shape (frameworks, BLOCK). -1 stands for a case that is to be looked at by itself;
+    error / bound is meaningful where the verdict is AGREES.
+    """
+    codes = np.full((len(answers), BLOCK), -1)
+    bounds = np.zeros((len(answers), BLOCK))
+    rows = [row for row, each in enumerate(answers) if each.given is not None]
+    if rows:
+        agrees, bounds[rows] = agreements(
+            made.stack, [each.given for each in answers if each.given is not None]
+        )
+        codes[rows] = np.where(agrees, _AGREES, -1)
+    for row, each in enumerate(answers):
+        if each.verdict is not None:
+            codes[row] = _KINDS.index(each.verdict.kind)
+        codes[row, list(each.by_case)] = -1
+    return codes, bounds
+
+
+def _verdict(
+    framework: Framework, judge: Judge, answer: Answer, position: int, agrees: bool
+) -> Verdict:
+    names = (framework.name, framework.formulation, framework.mode)
+    if agrees:
+        return Verdict(*names, Kind.AGREES)
+    known = answer.by_case.get(position, answer.verdict)
+    if known is not None:
+        return known
+    if answer.given is None:
+        return verdict_of(framework, judge.case, judge)
+    return judge.verdict(
+        answer.given[position], framework=names[0], formulation=names[1], mode=names[2]
+    )
+
+
+def _counts(families: NDArray[np.int64], codes: NDArray[np.int64]) -> dict[str, dict[Kind, int]]:
+    """Family to verdict to number of cases."""
+    found: dict[str, dict[Kind, int]] = {}
+    both = np.bincount(families * len(_KINDS) + codes, minlength=len(_NAMES) * len(_KINDS))
+    for at in np.flatnonzero(both).tolist():
+        family, code = divmod(at, len(_KINDS))
+        found.setdefault(_NAMES[family], {})[_KINDS[code]] = int(both[at])
+    return found

@@ -1,0 +1,139 @@
+"""The families of cases in a sweep, their shares, and which family a case number belongs to.
+
+A case whose gates are all certain is judged together with thousands of others; a case with a kink
+takes exact arithmetic of its own, a thousand times as long. The default shares keep the second
+kind to about one case in twenty thousand, so that a sweep runs at the speed of the first; the
+searches of ``crosscheck run`` have half of their cases on the boundary. `Mix` changes the shares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UsageError
+
+__all__ = ["DEFAULT_MIX", "FAMILIES", "HARD", "Mix"]
+
+FAMILIES = MappingProxyType(
+    {
+        "uniform": "numbers uniform in (-1, 1), all bits of the significand in use",
+        "gaussian": "standard normal numbers, cut at 3.7 standard deviations",
+        "wide": "numbers of either sign whose exponents are uniform over a wide range",
+        "dyadic": "small whole numbers, with biases k + 2^-l in layer l so that no pre-activation "
+        "is zero: gradients are exact, and compared bit for bit",
+        "cancelling": "uniform, with first biases that cancel all but a few bits of the sum",
+        "kinks": "small whole numbers: pre-activations are often exactly zero",
+        "undecided": "uniform, with first biases that cancel the sum up to its last bit",
+        "special": "uniform, with NaN, infinities, subnormal, huge and signed zero numbers",
+    }
+)
+"""The families, in the order that numbers them."""
+
+HARD = ("kinks", "undecided", "special")
+"""Families most of whose cases are judged one by one."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Families and their shares.
+
+    Attributes:
+        shares: (family, share) for each family that is to occur, in any order. Shares are
+            positive and relative to their sum.
+
+    Raises:
+        UsageError: A family is not known or named twice, or a share is not positive.
+    """
+
+    shares: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.shares]
+        for name, share in self.shares:
+            if name not in FAMILIES:
+                raise UsageError(f"mix: no family {name!r}; wanted {', '.join(FAMILIES)}")
+            if names.count(name) > 1:
+                raise UsageError(f"mix: {name} is named twice")
+            if not (isinstance(share, int | float) and 0 < share < float("inf")):
+                raise UsageError(f"mix: {name}={share!r}, wanted a positive share")
+        if not names:
+            raise UsageError(f"mix: empty, wanted at least one of {', '.join(FAMILIES)}")
+        order = list(FAMILIES)
+        ordered = sorted(self.shares, key=lambda each: order.index(each[0]))
+        object.__setattr__(self, "shares", tuple((name, float(share)) for name, share in ordered))
+
+    @classmethod
+    def parse(cls, text: str) -> Mix:
+        """The mix written as ``uniform=3,kinks=1``; a name alone has the share 1.
+
+        Raises:
+            UsageError: It cannot be read.
+        """
+        shares = []
+        for word in text.split(","):
+            name, separator, share = word.strip().partition("=")
+            try:
+                shares.append((name, float(share) if separator else 1.0))
+            except ValueError:
+                raise UsageError(
+                    f"mix: {word.strip()!r}, wanted FAMILY=SHARE with a number as the share"
+                ) from None
+        return cls(tuple(shares))
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={share:g}" for name, share in self.shares)
+
+    def share(self, names: Sequence[str]) -> float:
+        """The share, of 1, that families have together."""
+        total = sum(share for _, share in self.shares)
+        return sum(share for name, share in self.shares if name in names) / total
+
+    def families(self, start: int, count: int) -> NDArray[np.int64]:
+        """Family numbers (positions in `FAMILIES`) of ``count`` cases from number ``start`` on.
+
+        Case i belongs to the family in whose part of [0, 1) the van der Corput number of i lies:
+        the binary digits of i, mirrored at the point. Any 2^k consecutive numbers hit each of 2^k
+        equal parts once, so shares hold as closely as they can in every stretch of a stream, and
+        the family of a case depends on its number alone.
+        """
+        # The hard families are first in line: number 0 is one of theirs, however small a share.
+        line = sorted(self.shares, key=lambda each: each[0] not in HARD)
+        total = math.fsum(share for _, share in line)
+        edges = [edge / total for edge in itertools.accumulate(share for _, share in line)][:-1]
+        numbers = np.array([list(FAMILIES).index(name) for name, _ in line])
+        mirrored = _mirrored(np.arange(start, start + count, dtype=np.uint64))
+        found: NDArray[np.int64] = numbers[np.searchsorted(edges, mirrored, side="right")]
+        return found
+
+
+def _mirrored(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """The binary digits of 64-bit whole numbers mirrored at the point, in [0, 1)."""
+    # Bits within bytes by a table, bytes by a view.
+    flipped = _MIRRORED_BYTES[np.ascontiguousarray(numbers, dtype="<u8").view(np.uint8)]
+    mirrored = flipped.view(">u8").astype(np.uint64) >> np.uint64(11)  # 53 bits: exact in float64
+    return mirrored.astype(np.float64) * 2.0**-53
+
+
+_MIRRORED_BYTES = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], dtype=np.uint8)
+
+DEFAULT_MIX = Mix(
+    (
+        ("uniform", 5.0),
+        ("gaussian", 2.0),
+        ("wide", 4.0),
+        ("dyadic", 3.0),
+        ("cancelling", 2.0),
+        ("kinks", 2.0**-11),
+        ("undecided", 2.0**-12),
+        ("special", 2.0**-12),
+    )
+)
+"""Shares: uniform 5/16, wide 4/16, dyadic 3/16, gaussian and cancelling 2/16 each, nearly; and one
+case in about 32,768 with kinks, one in 65,536 undecided, one in 65,536 special."""

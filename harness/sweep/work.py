@@ -1,0 +1,119 @@
+"""What a worker does: the cases between two places, with frameworks that it opens once."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harness.compare import Judge
+from harness.crosscheck import environment, verdict_of
+from harness.errors import HarnessError
+from harness.frameworks.base import Framework
+from harness.frameworks.registry import open_frameworks
+from harness.sweep.check import Answer, Checked, answer, block_of, check_part
+from harness.sweep.checkpoint import made_with
+from harness.sweep.settings import BLOCK, Part, Settings
+from harness.verdict import Verdict
+
+__all__ = ["ONE_THREAD", "Done", "ask_block", "ask_case", "do", "one_thread"]
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}
+"""What keeps a worker to one thread. The libraries read it when they are imported."""
+
+_opened: dict[tuple[object, ...], tuple[list[Framework], dict[str, str]]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What came of a piece of work.
+
+    Attributes:
+        checked: One result for each part.
+        worker: Who did it.
+        made_with: Its versions of all that the result depends on; see `harness.sweep.checkpoint`.
+    """
+
+    checked: tuple[Checked, ...]
+    worker: str
+    made_with: Mapping[str, str]
+
+
+@contextmanager
+def one_thread(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """`ONE_THREAD` in an environment, where the user has not said otherwise."""
+    added = {name: value for name, value in ONE_THREAD.items() if name not in environment}
+    environment.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del environment[name]
+
+
+def do(settings: Settings, first: int, last: int, deadline: float | None = None) -> Done:
+    """Check the cases from place ``first`` to place ``last``.
+
+    Args:
+        settings: The sweep.
+        first: A place.
+        last: A place.
+        deadline: Seconds after which the process ends itself, whatever it is at: for workers
+            that nobody else watches. Python's own `faulthandler` does it, which needs nothing
+            from a thread that hangs, and says where it was on the standard error output.
+    """
+    if deadline is not None:
+        faulthandler.dump_traceback_later(deadline, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        frameworks, made_with = opened(settings)
+        parts = settings.parts(first, last)
+        checked = tuple(check_part(part, settings, frameworks) for part in parts)
+    finally:
+        if deadline is not None:
+            faulthandler.cancel_dump_traceback_later()
+    return Done(checked, f"process {os.getpid()} on {socket.gethostname()}", made_with)
+
+
+def ask_block(settings: Settings, part: Part, name: str) -> Answer:
+    """What one framework makes of the block of a part."""
+    return answer(_named(settings, name), block_of(part, settings))
+
+
+def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdict:
+    """The verdict on one case of the block of a part, put to the framework by itself."""
+    case = block_of(part, settings).stack[position % BLOCK]
+    return verdict_of(_named(settings, name), case, Judge(case))
+
+
+def opened(settings: Settings) -> tuple[list[Framework], dict[str, str]]:
+    """The frameworks of a sweep, opened when they are first asked for in this process.
+
+    Returns:
+        The frameworks, and the versions of all that the result depends on.
+    """
+    key = (settings.frameworks, settings.formulations, settings.modes)
+    if key not in _opened:
+        for name, value in ONE_THREAD.items():
+            os.environ.setdefault(name, value)
+        frameworks, states = open_frameworks(
+            settings.frameworks or None, dict(settings.formulations), dict(settings.modes)
+        )
+        _opened[key] = frameworks, made_with(tuple(states), environment())
+    return _opened[key]
+
+
+def _named(settings: Settings, name: str) -> Framework:
+    for framework in opened(settings)[0]:
+        if framework.name == name:
+            return framework
+    raise HarnessError(f"framework {name!r} cannot be used in this worker; install it there too")

@@ -1,0 +1,151 @@
+"""Frameworks in NumPy for the tests of sweeps: quick to start in a worker, and some of them wicked.
+
+They are written as a package of somebody else's, with an entry point, since workers are processes
+of their own and find frameworks as any command does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import main
+
+SOURCE = '''
+"""Frameworks for tests: each computes by hand, and some do something else at some cases."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.formats import format_of
+from harness.frameworks.base import Framework
+from harness.network import Gradients
+from harness.reference import gradients
+
+HERE = Path(__file__).parent
+
+
+class Plain(Framework):
+    name, module, packages = "plain", "numpy", ("numpy",)
+
+    def gradients(self, case):
+        form = format_of(case.dtype)
+        with np.errstate(all="ignore"):
+            found = gradients(case)
+            return Gradients(
+                form.round(found.loss),
+                tuple(form.round(w) for w in found.weights),
+                tuple(None if b is None else form.round(b) for b in found.biases),
+                form.round(found.x),
+            )
+
+
+class Wrong(Plain):
+    """dJ/dW1[0,0] is too large by a thousandth wherever y[0,0] is above a half."""
+
+    name = "wrong"
+
+    def gradients(self, case):
+        found = super().gradients(case)
+        found.weights[0][..., 0, 0] *= np.where(case.y[..., 0, 0] > 0.5, 1.001, 1.0)
+        return found
+
+
+class Fragile(Plain):
+    """Dies at the sight of NaN."""
+
+    name = "fragile"
+
+    def gradients(self, case):
+        if any(np.isnan(array).any() for _, array in case.arrays()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().gradients(case)
+
+
+class Sleepy(Plain):
+    """Never answers when it sees NaN."""
+
+    name = "sleepy"
+
+    def gradients(self, case):
+        while any(np.isnan(array).any() for _, array in case.arrays()):
+            time.sleep(60)
+        return super().gradients(case)
+
+
+class Touchy(Plain):
+    """Dies of a batch with NaN, and is fine with each case."""
+
+    name = "touchy"
+
+    def gradients(self, case):
+        if case.count and any(np.isnan(array).any() for _, array in case.arrays()):
+            os._exit(3)
+        return super().gradients(case)
+
+
+class Unlucky(Plain):
+    """Is killed at its third batch, once, all processes together."""
+
+    name = "unlucky"
+    batches = 0
+
+    def gradients(self, case):
+        Unlucky.batches += 1
+        if Unlucky.batches == 3:
+            try:
+                (HERE / "luck").unlink()
+            except FileNotFoundError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().gradients(case)
+
+
+class Slow(Plain):
+    """Takes a fiftieth of a second for each batch."""
+
+    name = "slow"
+
+    def gradients(self, case):
+        time.sleep(0.02)
+        return super().gradients(case)
+'''
+
+NAMES = ("plain", "wrong", "fragile", "sleepy", "touchy", "unlucky", "slow")
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the package known to this process and to those it starts."""
+    package = folder / "site"
+    (package / "wicked-1.0.dist-info").mkdir(parents=True)
+    (package / "wicked.py").write_text(SOURCE)
+    (package / "luck").write_text("")
+    info = package / "wicked-1.0.dist-info"
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wicked\nVersion: 1.0\n")
+    lines = [f"{name} = wicked:{name.capitalize()}" for name in NAMES]
+    (info / "entry_points.txt").write_text("\n".join(["[harness.frameworks]", *lines, ""]))
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.delitem(sys.modules, "wicked", raising=False)  # that of another test
+    monkeypatch.chdir(folder)
+
+
+def sweep(*words: str, report: str = "here") -> tuple[int, dict[str, Any]]:
+    """Run ``crosscheck sweep``; its exit code and its report."""
+    code = main(["sweep", *words, "--report", report])
+    return code, json.loads(Path(report, "report.json").read_text())
+
+
+def result(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without what depends on time and on who did the work."""
+    run = {key: value for key, value in report["run"].items() if key != "seconds"}
+    sweep_ = {k: v for k, v in report["sweep"].items() if k not in ("workers", "workers_lost")}
+    return {**report, "run": run, "sweep": sweep_}

@@ -1,0 +1,408 @@
+"""A sweep gives the verdicts of the one-by-one path, ends as it should, and can be resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sweeping
+from jsonschema import Draft202012Validator
+
+from harness.cli import main
+from harness.compare import Judge
+from harness.crosscheck import verdict_of
+from harness.frameworks.registry import open_frameworks
+from harness.frameworks.torch_ import TorchFramework
+from harness.network import Case, Gradients, Network
+from harness.report.sweep import duration
+from harness.report.tally import Spread
+from harness.sweep.check import check_part
+from harness.sweep.families import FAMILIES, Mix
+from harness.sweep.generate import block
+from harness.sweep.settings import BLOCK, Part, Settings, Shape
+from harness.verdict import Kind, Verdict
+
+EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "harness" / "report" / "schema.json").read_text("utf-8")
+)
+
+
+@pytest.fixture(autouse=True)
+def wicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeping.install(tmp_path, monkeypatch)
+
+
+# The verdicts
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax", "wrong"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(Shape(Network((4, 8, 1))), id="float64"),
+        pytest.param(Shape(Network((2, 3, 2), "identity", "mean"), 2, "float32"), id="float32"),
+    ],
+)
+def test_verdicts_are_those_of_the_judge_gate_for_gate(name: str, shape: Shape) -> None:
+    frameworks, _ = open_frameworks([name])
+    settings = Settings((shape,), 10**6, 5, EVERYTHING)
+    part = Part(shape, BLOCK + 10, BLOCK + 130)
+    checked = check_part(part, settings, frameworks)
+
+    made = block(shape, 5, 1, EVERYTHING)
+    given = frameworks[0].gradients(made.stack)
+    names: dict[str, Any] = {
+        "framework": name,
+        "formulation": frameworks[0].formulation,
+        "mode": frameworks[0].mode,
+    }
+    expected = {
+        index: Judge(made.stack[index - BLOCK]).verdict(given[index - BLOCK], **names)
+        for index in range(part.start, part.stop)
+    }
+    assert len({verdict.kind for verdict in expected.values()}) > 3
+    totals: Counter[Kind] = Counter()
+    for kinds in checked.summary.kinds[name].values():
+        totals.update(kinds)
+    assert totals == Counter(verdict.kind for verdict in expected.values())
+    told = {event.label.split("; ")[1]: event for event in checked.cases}
+    others = {index: v for index, v in expected.items() if v.kind is not Kind.AGREES}
+    assert list(told) == [settings.address(shape, index) for index in others]
+    for index, verdict in others.items():
+        event = told[settings.address(shape, index)]
+        assert comparable(event.verdicts[0]) == comparable(verdict)
+        assert event.case.key == made.stack[index - BLOCK].key
+    spread = Spread()
+    agreeing = [v.worst.bounds for v in expected.values() if v.kind is Kind.AGREES and v.worst]
+    spread.add(np.array(agreeing))
+    assert checked.summary.spreads[name].bins() == spread.bins()
+    assert checked.summary.spreads[name].largest == spread.largest
+
+
+def comparable(verdict: Verdict) -> str:
+    return repr(verdict)  # NaN is equal to itself there
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
+def test_a_case_of_a_sweep_has_the_verdict_it_has_alone(name: str) -> None:
+    frameworks, _ = open_frameworks([name])
+    shape = Shape(Network((4, 8, 1)))
+    mix = Mix.parse("uniform,gaussian,wide,dyadic,cancelling,kinks")
+    settings = Settings((shape,), 10**6, 6, mix)
+    checked = check_part(Part(shape, 0, 150), settings, frameworks)
+    made = block(shape, 6, 0, mix).stack
+    alone = Counter(
+        verdict_of(frameworks[0], made[index], Judge(made[index])).kind for index in range(150)
+    )
+    totals: Counter[Kind] = Counter()
+    for kinds in checked.summary.kinds[name].values():
+        totals.update(kinds)
+    assert totals == alone
+
+
+def test_a_dtype_that_is_not_supported_costs_nothing_and_is_told_once() -> None:
+    code, report = sweeping.sweep(
+        "--cases", "1e5", "--frameworks", "plain", "--dtype", "bfloat16", "--seed", "1"
+    )
+    assert code == 5
+    (counts,) = (each["counts"] for each in report["verdicts"])
+    assert counts == {"UNSUPPORTED": 100_000}
+    (case,) = report["cases"]
+    assert case["verdicts"][0]["detail"] == "bfloat16 is not among its dtypes"
+
+
+# The report
+
+
+def test_the_report_fits_its_schema_and_counts_families(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("--cases", "3e3", "--frameworks", "plain,wrong", "--seed", "3", "--rows", "2")
+    code, report = sweeping.sweep(*words, "--mix", "uniform=1,kinks=.01", "--widths", "2,3,1")
+    assert code == 1
+    Draft202012Validator(SCHEMA).validate(report)
+    assert report["run"]["command"] == (
+        "crosscheck sweep --cases 3000 --seed 3 --widths 2,3,1 --dtype float64 --rows 2 "
+        "--mix uniform=1,kinks=0.01 --frameworks plain,wrong"
+    )
+    totals: Counter[str] = Counter()
+    for each in report["sweep"]["families"]:
+        if each["framework"] == "plain":
+            totals.update(each["counts"])
+    (counts,) = (e["counts"] for e in report["verdicts"] if e["framework"] == "plain")
+    assert totals == Counter(counts)
+    assert report["run"]["distinct_cases"] is None
+    out = capsys.readouterr().out
+    assert "3,000 cases" in out
+    assert "\x1b" not in out
+    assert "cases/s" not in out  # no progress in a log
+
+
+def test_the_first_failure_of_each_framework_is_made_small_and_has_a_program() -> None:
+    code, report = sweeping.sweep(
+        "--cases", "2048", "--frameworks", "plain,wrong", "--seed", "3", "--mix", "gaussian"
+    )
+    assert code == 1
+    assert report["run"]["failing_cases"] == 100  # the sweep stops there
+    assert report["run"]["reason"].endswith("stopped after 100 failing cases")
+    (small,) = (case for case in report["cases"] if case["shrunk"])
+    assert "smallest for wrong" in small["label"]
+    kinds = {verdict["framework"]: verdict["verdict"] for verdict in small["verdicts"]}
+    assert kinds == {"plain": "AGREES", "wrong": "DISAGREES"}
+    assert small["case"]["widths"] == [1, 1, 1]
+    numbers = str(small["case"]["weights"]) + str(small["case"]["x"])
+    assert "0x" not in numbers
+
+
+def test_the_program_of_a_failure_is_in_the_report_and_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = TorchFramework.gradients
+
+    def wrong(self: TorchFramework, case: Case) -> Gradients:
+        found = right(self, case)
+        found.weights[0][..., 0, 0] *= 2.0
+        return found
+
+    words = ("--cases", "100", "--frameworks", "torch", "--seed", "3", "--mix", "gaussian")
+    with monkeypatch.context() as patched:
+        patched.setattr(TorchFramework, "gradients", wrong)
+        code, report = sweeping.sweep(*words)
+    assert code == 1
+    (small,) = (case for case in report["cases"] if case["shrunk"])
+    program = Path("here/failing_torch.py")
+    assert small["scripts"] == {"torch": program.read_text()}
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()  # PyTorch alone is right
+    assert first.startswith("dJ/dW1[0,0]: ")
+    assert first.split(": ")[1] == second.removeprefix("exactly: ")
+    worst = small["verdicts"][0]["worst"]
+    assert worst["given"]["decimal"] == 2.0 * float(first.split(": ")[1])
+    assert sweeping.sweep(*words)[0] == 0
+    assert not program.exists()  # it is no result of this sweep
+
+
+def test_a_sweep_that_fails_stops_at_the_same_case_however_it_is_shared_out() -> None:
+    words = (
+        *("--cases", "1e5", "--frameworks", "wrong", "--seed", "3", "--max-failures", "7"),
+        *("--widths", "1,1"),
+    )
+    code, alone = sweeping.sweep(*words)
+    assert code == 1
+    assert alone["run"]["failing_cases"] == 7
+    shared = sweeping.sweep(*words, "--jobs", "2")[1]
+    assert sweeping.result(shared) == sweeping.result(alone)
+
+
+# Checkpoints
+
+
+WORDS = (
+    *("--cases", "250000", "--seed", "9", "--frameworks", "slow", "--widths", "1,1"),
+    *("--mix", "uniform=1,kinks=.0003"),
+)
+
+
+def test_a_sweep_cut_off_by_time_goes_on_to_the_same_result() -> None:
+    code, first = sweeping.sweep(*WORDS, "--until", "0.1s", report="cut")
+    assert code == 0
+    assert first["run"]["reason"].endswith("time is up")
+    done = first["run"]["cases"]
+    assert 0 < done < 250_000
+    code, second = sweeping.sweep("--resume", "--until", "0.1s", report="cut")
+    assert done < second["run"]["cases"] < 250_000
+    code, resumed = sweeping.sweep("--resume", report="cut")
+    assert code == 0
+    code, whole = sweeping.sweep(*WORDS, report="whole")
+    assert resumed["run"]["cases"] == 250_000
+    assert len(resumed["cases"]) > 2
+    assert sweeping.result(resumed) == sweeping.result(whole)
+    again = sweeping.sweep("--resume", report="cut")[1]  # nothing is left to do
+    assert sweeping.result(again) == sweeping.result(whole)
+
+
+def environment() -> dict[str, str]:
+    paths = [str(Path("site").resolve()), *sys.path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def started(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", "sweep", *words],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "2")], ids=["here", "jobs"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_or_a_kill_leaves_a_valid_report_and_can_be_resumed(
+    jobs: tuple[str, ...], number: int
+) -> None:
+    path = Path("cut/report.json")
+    with started(*WORDS, *jobs, "--report", "cut") as process:
+        wait_for(path.exists, process)
+        process.send_signal(number)
+        _, complaints = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert process.returncode == 2
+        assert complaints == b""
+    report = json.loads(path.read_text())
+    Draft202012Validator(SCHEMA).validate(report)
+    assert report["run"]["exit_code"] == 2
+    assert report["run"]["cases"] < 250_000
+    code, resumed = sweeping.sweep("--resume", report="cut")
+    assert code == 0
+    assert resumed["run"]["cases"] == 250_000
+    assert sweeping.result(resumed) == whole()
+
+
+def whole() -> dict[str, Any]:
+    """The result of an undisturbed sweep, computed once."""
+    if not _WHOLE:
+        _WHOLE.update(sweeping.result(sweeping.sweep(*WORDS, report="whole")[1]))
+    return dict(_WHOLE)
+
+
+_WHOLE: dict[str, Any] = {}
+
+
+def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if condition() or process.poll() is not None:
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+RESUMED = ("--cases", "5000", "--seed", "9", "--frameworks", "plain")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--seed", "10"), "--resume: seed is 10, and 9 in the sweep that was begun"),
+        (("--cases", "1e6"), "--resume: cases is 1000000, and 5000"),
+        (("--widths", "1,1"), "--resume: shapes is"),
+        (("--frameworks", "plain,wrong"), '--resume: frameworks is ["plain", "wrong"]'),
+        (("--report", "nowhere"), "no such file, so there is no sweep to resume"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_sweep_is_not_resumed_as_another(
+    words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweeping.sweep(*RESUMED)
+    before = Path("here/report.json").read_bytes()
+    capsys.readouterr()
+    assert main(["sweep", "--resume", "--report", "here", *words]) == 4
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert Path("here/report.json").read_bytes() == before
+    assert main(["sweep", "--resume", "--report", "here", *RESUMED]) == 0  # the same is fine
+
+
+def test_a_sweep_is_not_resumed_with_other_versions_or_from_a_broken_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sweeping.sweep(*RESUMED)
+    path = Path("here/sweep.json")
+    data = json.loads(path.read_text())
+    data["made_with"]["numpy"] = "1.0"
+    path.write_text(json.dumps(data))
+    assert main(["sweep", "--resume", "--report", "here"]) == 4
+    assert "other versions, then and now: numpy 1.0 and" in capsys.readouterr().err
+    path.write_text("{}")
+    assert main(["sweep", "--resume", "--report", "here"]) == 4
+    assert "not a sweep of this version" in capsys.readouterr().err
+
+
+# Replay
+
+
+def test_a_replay_shows_the_case_and_every_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "--cases",
+        "3000",
+        "--seed",
+        "9",
+        "--frameworks",
+        "plain",
+        "--mix",
+        "uniform,kinks=.01",
+    )
+    report = sweeping.sweep(*words)[1]
+    line = next(case for case in report["cases"] if case["verdicts"][0]["verdict"] == "KINK")
+    program, *command = line["label"].split("; ")[1].split()
+    assert program == "crosscheck"
+    capsys.readouterr()
+    assert main([*command, "--frameworks", "plain,wrong", "--report", "replay"]) == 0
+    out = capsys.readouterr().out
+    assert f"key {line['key']}" in out
+    assert "plain relu: KINK" in out
+    assert json.dumps(line["case"]) in out
+    assert "in its batch of 2,048, as in the sweep: plain KINK" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("sweep", "--cases", "many"), "wanted a whole number, such as 1e6"),
+        (("sweep", "--cases", "1.5"), "wanted a whole number, such as 1e6"),
+        (("sweep", "--cases", "0"), "wanted a whole number, such as 1e6"),
+        (("sweep", "--widths", "4"), "wanted at least two positive whole numbers"),
+        (("sweep", "--widths", "4,0"), "wanted at least two positive whole numbers"),
+        (("sweep", "--until", "soon"), "wanted a time such as 90s, 10m or 2h"),
+        (("sweep", "--dtype", "int8"), "dtype='int8'"),
+        (("sweep", "--mix", "smooth"), "no family 'smooth'"),
+        (("sweep", "--seed", "-1"), "--seed"),
+        (("replay", "7"), "wanted SEED:INDEX"),
+        (("replay", "7:x"), "wanted SEED:INDEX"),
+        (("replay", "7:1", "--dtype", "float64,float32"), "wanted one --widths and one --dtype"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_usage_gets_one_line(
+    words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--frameworks", "plain"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert complaint in captured.err
+    assert not Path("reports").exists()
+
+
+def test_times_are_written_for_people() -> None:
+    assert [duration(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+
+
+def test_a_terminal_shows_speed_shares_and_the_time_left() -> None:
+    environment_: Mapping[str, str] = {
+        **environment(),
+        "FORCE_COLOR": "1",
+        "COLUMNS": "150",
+        "TERM": "xterm",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "sweep", *WORDS, "--until", "2s"],
+        env=environment_,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cases/s; AGREES" in done.stdout
+    assert " left" in done.stdout

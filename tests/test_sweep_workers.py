@@ -1,0 +1,284 @@
+"""Workers may die or hang: nothing is lost, what kills them is named, the result is the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sweeping
+
+from harness.cli import main
+from harness.errors import UsageError
+from harness.frameworks.registry import open_frameworks
+from harness.network import Network
+from harness.sweep.check import check_part
+from harness.sweep.coordinate import coordinated
+from harness.sweep.engine import steps
+from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
+from harness.sweep.settings import Settings, Shape
+from harness.sweep.work import opened
+
+CASES = (
+    *("--cases", "250000", "--seed", "7", "--widths", "1,1"),
+    *("--mix", "uniform=1,dyadic=1,kinks=.0005"),
+)
+
+
+@pytest.fixture(autouse=True)
+def wicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeping.install(tmp_path, monkeypatch)
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers() -> None:
+    code, alone = sweeping.sweep(*CASES, "--frameworks", "plain")
+    assert code == 0
+    assert alone["run"]["cases"] == 250_000
+    assert alone["cases"]
+    wanted = sweeping.result(alone)
+    for jobs in ("1", "2"):
+        report = sweeping.sweep(*CASES, "--frameworks", "plain", "--jobs", jobs)[1]
+        assert sweeping.result(report) == wanted
+
+
+def test_a_worker_that_is_killed_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    # `unlucky` is killed with SIGKILL in the middle, once.
+    code, struck = sweeping.sweep(*CASES, "--frameworks", "unlucky", "--jobs", "2")
+    assert code == 0
+    assert not Path("site/luck").exists()
+    (lost,) = struck["sweep"]["workers"]
+    assert struck["sweep"]["workers_lost"] == 1
+    assert lost["what"] == "ended by SIGKILL"
+    assert lost["cases"].startswith("cases ")
+    assert "SIGKILL" in capsys.readouterr().out
+    undisturbed = sweeping.sweep(*CASES, "--frameworks", "unlucky")[1]
+    assert sweeping.result(struck) == sweeping.result(undisturbed)
+
+
+# Case 48 is the only one with NaN.
+SPECIAL = ("--cases", "100", "--seed", "28", "--mix", "uniform=20,special=1", "--jobs", "1")
+
+
+def with_nan(report: dict[str, object]) -> set[str]:
+    """Replay addresses of the cases that hold NaN."""
+    cases = report["cases"]
+    assert isinstance(cases, list)
+    return {
+        case["label"].split("; ")[1]
+        for case in cases
+        if not case["shrunk"] and "nan" in str(case["case"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "detail", "deadline"),
+    [
+        ("fragile", "CRASHED", "the process ended by SIGKILL", "5m"),
+        ("sleepy", "TIMED_OUT", "the process no answer in 2 s", "2s"),
+    ],
+)
+def test_what_kills_or_hangs_is_narrowed_down_to_the_case(
+    name: str, kind: str, detail: str, deadline: str
+) -> None:
+    words = (*SPECIAL, "--frameworks", f"plain,{name}", "--deadline", deadline)
+    code, report = sweeping.sweep(*words)
+    assert code == 1
+    assert report["sweep"]["workers_lost"] == 2  # and no third
+    named = {
+        case["label"].split("; ")[1]
+        for case in report["cases"]
+        for verdict in case["verdicts"]
+        if verdict["verdict"] == kind and not case["shrunk"]
+    }
+    details = [
+        verdict["detail"]
+        for case in report["cases"]
+        for verdict in case["verdicts"]
+        if verdict["verdict"] == kind
+    ]
+    assert len(named) == 1
+    assert named == with_nan(report)
+    assert all(each.startswith(detail) for each in details)
+    counts = {each["framework"]: each["counts"] for each in report["verdicts"]}
+    assert counts["plain"].keys() == {"AGREES", "NONFINITE"} | counts["plain"].keys() - {kind}
+    assert counts[name][kind] == len(named)
+    assert sum(counts[name].values()) == sum(counts["plain"].values()) == report["run"]["cases"]
+
+
+def test_a_batch_that_kills_though_no_case_does_is_told_so() -> None:
+    code, report = sweeping.sweep(*SPECIAL, "--frameworks", "touchy")
+    assert code == 1
+    assert report["run"]["failing_cases"] == 1
+    (detail,) = {
+        verdict["detail"]
+        for case in report["cases"]
+        for verdict in case["verdicts"]
+        if verdict["verdict"] == "CRASHED"
+    }
+    assert detail == (
+        "the process ended with 3, on the batch of cases 0 to 2047; on none of them alone"
+    )
+    assert report["run"]["cases"] == 100
+
+
+# The pool
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def identity() -> int:
+    return os.getpid()
+
+
+def threads() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS")}
+
+
+def fail() -> None:
+    raise ValueError("as asked")
+
+
+def test_futures_give_results_and_exceptions() -> None:
+    with ProcessExecutor(2, deadline=60.0) as pool:
+        futures = [pool.submit(double, number) for number in range(20)]
+        assert [future.result() for future in futures] == list(range(0, 40, 2))
+        with pytest.raises(ValueError, match="as asked"):
+            pool.submit(fail).result()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(double, 1)
+
+
+def test_a_process_that_dies_takes_one_future_with_it_and_is_replaced() -> None:
+    with ProcessExecutor(1, deadline=60.0) as pool:
+        first = pool.submit(identity).result()
+        doomed, after = pool.submit(time.sleep, 60), pool.submit(identity)
+        threading.Timer(0.2, os.kill, (first, signal.SIGKILL)).start()
+        with pytest.raises(WorkerDied, match="ended by SIGKILL"):
+            doomed.result()
+        assert after.result() != first
+
+
+def test_a_process_that_hangs_is_killed_at_its_deadline() -> None:
+    with ProcessExecutor(1, deadline=2.0) as pool:
+        first = pool.submit(identity).result()
+        with pytest.raises(WorkerHung, match="no answer in 2 s, killed"):
+            pool.submit(time.sleep, 60).result()
+        assert pool.submit(identity).result() != first
+        with pytest.raises(ProcessLookupError):
+            os.kill(first, 0)
+
+
+def test_a_worker_keeps_to_one_thread_and_the_parent_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")  # the user's own choice stays
+    with ProcessExecutor(1, deadline=60.0) as pool:
+        found = pool.submit(threads).result()
+    assert found == {"OMP_NUM_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_giving_up_ends_processes_at_once() -> None:
+    pool = ProcessExecutor(2, deadline=600.0)
+    futures = [pool.submit(time.sleep, 600) for _ in range(4)]
+    while len(pool.pids()) < 2:
+        time.sleep(0.05)
+    began = time.monotonic()
+    pool.shutdown(cancel_futures=True)
+    assert time.monotonic() - began < 10
+    assert all(future.done() for future in futures)
+    assert pool.pids() == []
+
+
+def test_an_executor_of_the_standard_library_does_as_well() -> None:
+    settings = Settings((Shape(Network((4, 8, 1))),), 70_000, 7, frameworks=("plain",))
+    (plain,), _ = open_frameworks(["plain"])
+    made_with = opened(settings)[1]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        source = coordinated(
+            settings, [plain], made_with, executor, slots=1, deadline=60.0, watched=False
+        )
+        results = list(source(0))
+    assert [step.stop for step in results] == [last for _, last in steps(settings, 0)]
+    assert sum(part.summary.count for step in results for part in step.checked) == 70_000
+    first = check_part(next(settings.parts(0, 2048)), settings, [plain])
+    assert results[0].checked[0].summary.kinds == first.summary.kinds
+
+
+def test_a_worker_with_other_versions_is_refused() -> None:
+    settings = Settings((Shape(Network((4, 8, 1))),), 100, 7, frameworks=("plain",))
+    (plain,), _ = open_frameworks(["plain"])
+    here = {**opened(settings)[1], "numpy": "1.0"}
+    with ThreadPoolExecutor(1) as executor:
+        source = coordinated(
+            settings, [plain], here, executor, slots=1, deadline=60.0, watched=True
+        )
+        with pytest.raises(UsageError, match=r"other versions, here and there: numpy 1\.0 and"):
+            list(source(0))
+
+
+# Dask
+
+
+@pytest.fixture
+def cluster(wicked: None) -> Iterator[Any]:
+    """A Dask cluster of two processes on this machine; a task may end one of them, no second."""
+    distributed = pytest.importorskip("distributed")
+    patience = pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 1})
+    with (
+        patience,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as started,
+    ):
+        yield started
+
+
+def test_on_a_dask_cluster_the_result_is_the_same_though_a_worker_is_killed(cluster: Any) -> None:
+    words = (*CASES, "--cases", "500000", "--frameworks", "slow")
+    before = {worker.pid for worker in cluster.workers.values()}
+
+    def kill_one() -> None:
+        while not Path("here/report.json").exists():  # the first results are in
+            time.sleep(0.01)
+        os.kill(min(before), signal.SIGKILL)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    code, struck = sweeping.sweep(*words, "--scheduler", cluster.scheduler_address)
+    assert code == 0
+    assert struck["sweep"]["workers_lost"] >= 1
+    assert struck["sweep"]["workers"][0]["what"] == "left the cluster"
+    assert min(before) not in {worker.pid for worker in cluster.workers.values()}
+    undisturbed = sweeping.sweep(*words)[1]
+    assert sweeping.result(struck) == sweeping.result(undisturbed)
+
+
+def test_on_a_dask_cluster_what_hangs_is_found_out(cluster: Any) -> None:
+    words = ("--scheduler", cluster.scheduler_address, "--deadline", "2s")
+    code, report = sweeping.sweep(*SPECIAL[:-2], *words, "--frameworks", "sleepy")
+    assert code == 1
+    (counts,) = (each["counts"] for each in report["verdicts"])
+    assert counts["TIMED_OUT"] == 1
+    assert report["run"]["cases"] == 100
+
+
+def test_an_address_without_a_scheduler_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("harness.sweep.workers._PATIENCE", 1)
+    words = ["sweep", "--frameworks", "plain", "--scheduler", "tcp://127.0.0.1:9", "--cases", "10"]
+    assert main(words) == 4
+    assert "wanted the address of a Dask scheduler" in capsys.readouterr().err
+    assert main([*words, "--jobs", "2"]) == 4
+    assert "wanted one of them" in capsys.readouterr().err
