@@ -109,7 +109,7 @@ def explain(
       crosscheck explain --format html -o worked-example.html
     """  # noqa: D301  (click wants the control character)
     from harness.atomic import write_text_atomically
-    from harness.explain import explain_case, with_changes
+    from harness.explain import check_request, explain_case, with_changes
 
     if source is not None and reported is not None:
         raise UsageError("--case and --from: both given, wanted one of them")
@@ -119,6 +119,7 @@ def explain(
         case = with_changes(case, dict(changes))
         words = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
         label = f"{label} with {words}"
+    check_request(case, entry=entry, symbolic=symbolic)
     adapters: list[Framework] = []
     states: list[FrameworkState] = []
     if frameworks != ("none",):

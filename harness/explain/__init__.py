@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.compare import Judge
+from harness.errors import UsageError
 from harness.explain.answers import Answer, ask
 from harness.explain.build import build
+from harness.explain.closed import require_short
 from harness.explain.document import FORMATS, Document
-from harness.explain.names import find_entry, with_changes
+from harness.explain.names import EntryName, find_entry, with_changes
 from harness.explain.steps import Derivation, Step
 from harness.frameworks.base import Framework
 from harness.network import Case
@@ -29,6 +31,7 @@ __all__ = [
     "Derivation",
     "Document",
     "Step",
+    "check_request",
     "explain_case",
     "find_entry",
     "with_changes",
@@ -56,10 +59,28 @@ def explain_case(
         UsageError: The case is a stack or not finite, has no such entry, or is too large for
             closed formulas.
     """
-    name = None if entry is None else find_entry(entry, case)
-    if case.count is not None or not case.is_finite:
-        Derivation(case)  # says what is wrong
+    name = check_request(case, entry=entry, symbolic=symbolic)
     judge = Judge(case)
     derivation = Derivation(case, judge)
     answers = ask(case, frameworks, judge)
     return build(derivation, answers, label=label, entry=name, symbolic=symbolic)
+
+
+def check_request(case: Case, *, entry: str | None, symbolic: bool) -> EntryName | None:
+    """Whether `explain_case` can do it, before frameworks are imported; gives the entry.
+
+    Raises:
+        UsageError: The case is a stack or not finite, has no such entry, or is too large for
+            closed formulas.
+    """
+    if case.count is not None:
+        raise UsageError(f"case: a stack of {case.count} given, wanted one; take a case[i]")
+    if not case.is_finite:
+        raise UsageError(
+            "case: holds NaN or infinity, for which there is no derivation; "
+            "`crosscheck run --case` shows what the frameworks make of it"
+        )
+    name = None if entry is None else find_entry(entry, case)
+    if symbolic:
+        require_short(case, name)
+    return name

@@ -29,11 +29,35 @@ from harness.explain.names import EntryName
 from harness.explain.steps import Derivation
 from harness.network import Case
 
-__all__ = ["closed_formulas"]
+__all__ = ["closed_formulas", "require_short"]
 
 _MOST_PATHS = 64
 """Paths from an input to an output, over all rows: a formula has a term for each."""
 _MOST_FORMULAS = 64
+
+
+def require_short(case: Case, entry: EntryName | None) -> None:
+    """Refuse closed formulas that would fill pages.
+
+    Args:
+        case: The case.
+        entry: The only entry that is wanted; ``None`` for all.
+
+    Raises:
+        UsageError: They would.
+    """
+    paths = case.rows * math.prod(case.network.widths)
+    if paths > _MOST_PATHS:
+        raise UsageError(
+            f"--symbolic: the network has {paths} paths from an input to an output, and a formula "
+            f"has a term for each; wanted at most {_MOST_PATHS}: take fewer units, rows or layers"
+        )
+    number = sum(array.size for name, array in case.arrays() if name != "y")
+    if entry is None and number > _MOST_FORMULAS:
+        raise UsageError(
+            f"--symbolic: {number} formulas, wanted at most {_MOST_FORMULAS}; ask for one entry, "
+            f"as in --entry W1[0,0]"
+        )
 
 
 def closed_formulas(derivation: Derivation, entry: EntryName | None) -> Section:
@@ -49,19 +73,7 @@ def closed_formulas(derivation: Derivation, entry: EntryName | None) -> Section:
     Raises:
         UsageError: The formulas would fill pages.
     """
-    case = derivation.case
-    paths = case.rows * math.prod(case.network.widths)
-    if paths > _MOST_PATHS:
-        raise UsageError(
-            f"--symbolic: the network has {paths} paths from an input to an output, and a formula "
-            f"has a term for each; wanted at most {_MOST_PATHS}: take fewer units, rows or layers"
-        )
-    number = sum(array.size for name, array in case.arrays() if name != "y")
-    if entry is None and number > _MOST_FORMULAS:
-        raise UsageError(
-            f"--symbolic: {number} formulas, wanted at most {_MOST_FORMULAS}; ask for one entry, "
-            f"as in --entry W1[0,0]"
-        )
+    require_short(derivation.case, entry)
     blocks: tuple[Block, ...] = (
         Paragraph(
             (

@@ -10,10 +10,11 @@ import numpy as np
 from harness.arithmetic.exact import nearest_float
 from harness.arithmetic.multilinear import GateKey, Multilinear
 from harness.explain.answers import Answer
+from harness.explain.derived import Value, plain
 from harness.explain.document import Block, Cell, Items, Paragraph, Section, Table
 from harness.explain.expressions import Expression, Number
 from harness.explain.names import EntryName
-from harness.explain.steps import Derivation, Value, plain
+from harness.explain.steps import Derivation
 from harness.formats import format_of
 from harness.network import Gradients
 from harness.verdict import MEANING, GateReading, Kind, Validity, Verdict

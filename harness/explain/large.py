@@ -11,10 +11,11 @@ import numpy as np
 
 from harness.arithmetic.exact import nearest_float
 from harness.arithmetic.multilinear import Multilinear, fraction
+from harness.explain.derived import Value, plain
 from harness.explain.document import Block, Cell, Formulas, Paragraph, Section, Table
 from harness.explain.expressions import Expression, Line, Over, Product, Sum, Symbol
 from harness.explain.names import EntryName
-from harness.explain.steps import Derivation, Step, Value, plain
+from harness.explain.steps import Derivation, Step
 
 __all__ = ["entry_section", "overview", "size"]
 
