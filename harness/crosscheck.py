@@ -25,7 +25,7 @@ from harness.events import (
     StackChecked,
 )
 from harness.frameworks.base import Framework
-from harness.network import Array, Case
+from harness.network import Array, Case, Gradients
 from harness.profiles import Profile, settings
 from harness.search import search
 from harness.shrink import shrink
@@ -36,6 +36,7 @@ __all__ = [
     "Checker",
     "Disagreement",
     "Outcome",
+    "answer",
     "check_generated",
     "check_given",
     "environment",
@@ -260,22 +261,29 @@ def _search(
 
 def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
     """What ``judge`` says of a framework's gradient of its case, or of what came in its place."""
+    return answer(framework, case, judge)[1]
+
+
+def answer(framework: Framework, case: Case, judge: Judge) -> tuple[Gradients | None, Verdict]:
+    """What a framework returns for a single case, if anything, and the verdict on it."""
     names = (framework.name, framework.formulation, framework.mode)
     if case.dtype not in framework.dtypes:
-        return Verdict(*names, Kind.UNSUPPORTED, detail=f"{case.dtype} is not among its dtypes")
+        detail = f"{case.dtype} is not among its dtypes"
+        return None, Verdict(*names, Kind.UNSUPPORTED, detail=detail)
     try:
         given = framework.gradients(case)
     except UnsupportedError as error:
-        return Verdict(*names, Kind.UNSUPPORTED, detail=_one_line(error))
+        return None, Verdict(*names, Kind.UNSUPPORTED, detail=_one_line(error))
     except Exception as error:  # whatever a library raises is its verdict
-        return Verdict(*names, Kind.CRASHED, detail=_one_line(error))
-    return judge.verdict(
+        return None, Verdict(*names, Kind.CRASHED, detail=_one_line(error))
+    verdict = judge.verdict(
         given,
         framework=names[0],
         formulation=names[1],
         mode=names[2],
         derivation=framework.derivation,
     )
+    return given, verdict
 
 
 def _one_line(error: Exception) -> str:

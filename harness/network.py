@@ -230,6 +230,12 @@ class Case:
             self.dtype,
         )
 
+    def _repr_html_(self) -> str:
+        """The case for a notebook."""
+        from harness.report.notebook import case_html
+
+        return case_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Gradients:

@@ -187,3 +187,9 @@ class Verdict:
     precision: float | None = None
     validity: tuple[Validity, ...] = ()
     detail: str = ""
+
+    def _repr_html_(self) -> str:
+        """The verdict for a notebook."""
+        from harness.report.notebook import verdict_html
+
+        return verdict_html(self)

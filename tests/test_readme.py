@@ -55,8 +55,10 @@ def test_a_command_of_the_readme_runs(
         words += ["--framework", "numpy"]
     if words[0] == "sweep":
         words = ["5000" if word == "1e6" else word for word in words]
+    if words[0] == "doctor":  # one framework does for all, without minutes of compilation
+        words += ["--frameworks", "jax"]
     assert main(words) == 0
-    checks = words[0] not in ("power", "precision", "conventions")
+    checks = words[0] not in ("power", "precision", "conventions", "explain", "doctor")
     assert (tmp_path / "reports/latest/report.json").is_file() == checks
 
 
@@ -175,6 +177,13 @@ def test_the_part_of_the_table_of_conventions_is_what_the_command_prints(
     (picture,) = (text for text in blocks("text") if text.startswith("torch (torch"))
     for line in picture.splitlines():
         assert " ".join(line.split()) in out
+
+
+def test_the_derivation_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = (line for line in SHORT if line.startswith("crosscheck explain --set"))
+    assert main(shlex.split(line)[1:]) == 0
+    (picture,) = (text for text in blocks("text") if "∂J/∂b1" in text)
+    assert picture in capsys.readouterr().out
 
 
 def test_the_pictures_are_there_and_small() -> None:

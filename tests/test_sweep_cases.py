@@ -134,7 +134,7 @@ def test_every_number_is_one_of_the_dtype_and_bits_are_used(family: str, shape: 
 def test_an_easy_family_can_be_judged_in_batches(family: str, shape: Shape) -> None:
     made = block(shape, 1, 0, only(family)).stack
     judge = StackJudge(made)
-    assert judge._enclosed.has_open_gates.mean() < 0.01
+    assert judge.enclosed().has_open_gates.mean() < 0.01
     assert judge.finite.all()
 
 
@@ -147,13 +147,13 @@ def test_dyadic_gradients_are_exact_without_a_kink() -> None:
                 exact = Fraction(int(value.numerator), int(value.denominator))
                 assert (exact * 2**layer).denominator == 1
                 assert (exact * 2**layer).numerator % 2 == 1
-    bounds = StackJudge(made)._enclosed.certain_gradients
+    bounds = StackJudge(made).enclosed().certain_gradients
     assert all((bound.bound == 0).all() for _, bound in bounds.entries())
 
 
 def test_most_networks_are_not_dead() -> None:
     made = block(SHAPE, 3, 1, DEFAULT_MIX)
-    alive = (StackJudge(made.stack)._enclosed.certain_gradients.x.high != 0).any(axis=(1, 2))
+    alive = (StackJudge(made.stack).enclosed().certain_gradients.x.high != 0).any(axis=(1, 2))
     for number, family in enumerate(FAMILIES):
         if family not in HARD:
             assert 0.65 < alive[made.families == number].mean() < 0.9
@@ -171,7 +171,7 @@ def test_cancelling_biases_cancel() -> None:
 
 def test_the_hard_families_are_hard() -> None:
     kinks = block(SHAPE, 3, 0, only("kinks")).stack
-    assert StackJudge(kinks)._enclosed.has_open_gates.mean() > 0.1
+    assert StackJudge(kinks).enclosed().has_open_gates.mean() > 0.1
     undecided = block(SHAPE, 3, 0, only("undecided")).stack
     for index in range(10):
         judge = Judge(undecided[index])

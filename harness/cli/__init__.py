@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import click
 
+from harness.cli.completion import completion
 from harness.cli.conventions import conventions
 from harness.cli.digits import digits
+from harness.cli.doctor import doctor
+from harness.cli.explain import explain
 from harness.cli.power import power
 from harness.cli.precision import precision
 from harness.cli.replay import replay
@@ -63,14 +66,18 @@ def cli() -> None:
     crosscheck run                          generated networks, all frameworks found
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
+    crosscheck explain                      the derivation of one gradient, step by step
     crosscheck digits                       a trained network on real data
     crosscheck sweep --cases 1e6            a million networks, in batches
     crosscheck conventions                  what each framework does at the kink
     crosscheck report                       the page of the latest report
+    crosscheck doctor                       what is installed, and whether it works
     """  # noqa: D301  (click wants the control character)
 
 
-_COMMANDS = (run, sweep, replay, digits, conventions, precision, power, report)
+_CHECKS = (run, sweep, replay, digits)
+_EXPLANATIONS = (explain, conventions, precision, power, report)
+_HELP = (doctor, completion)
 
-for _command in _COMMANDS:
+for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):
     cli.add_command(_command)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["DEFAULT_REPORT", "checking_options", "names", "pairs"]
+from harness.cli.completion import choices, framework_names
+
+__all__ = ["DEFAULT_REPORT", "checking_options", "framework_options", "names", "pairs"]
 
 DEFAULT_REPORT = Path("reports/latest")
 
@@ -39,13 +41,21 @@ def names(
     return tuple(dict.fromkeys(found))
 
 
-def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every checking command has."""
+_Command = Callable[..., Any]
+
+
+def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def framework_options(command: _Command) -> _Command:
+    """Which frameworks, and how they write and differentiate max(z, 0)."""
     options = [
         click.option(
             "--frameworks",
             callback=names,
             metavar="A,B",
+            shell_complete=framework_names,
             help="Check only these, e.g. torch,jax. Default: all that are installed.",
         ),
         click.option(
@@ -54,6 +64,7 @@ def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             callback=pairs,
             metavar="F=NAME",
+            shell_complete=choices("formulations"),
             help="How framework F writes max(z, 0), e.g. torch=clamp. Default: its relu.",
         ),
         click.option(
@@ -62,8 +73,17 @@ def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             callback=pairs,
             metavar="F=NAME",
+            shell_complete=choices("modes"),
             help="How framework F is asked for the gradient, e.g. tensorflow=xla.",
         ),
+    ]
+    return _with(options, command)
+
+
+def checking_options(command: _Command) -> _Command:
+    """The options that every checking command has."""
+    options = [
+        framework_options,
         click.option(
             "--full-precision",
             is_flag=True,
@@ -77,4 +97,4 @@ def checking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Folder for report.html, report.json and summary.md.",
         ),
     ]
-    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+    return _with(options, command)

@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.events import FrameworkState
 from harness.frameworks.base import Framework
 
-__all__ = ["GROUP", "known", "open_frameworks", "state_of"]
+__all__ = ["GROUP", "adapter_of", "known", "names", "open_frameworks", "state_of"]
 
 GROUP = "harness.frameworks"
 """The entry-point group: name to ``package.module:Class``."""
@@ -41,11 +41,32 @@ def known() -> dict[str, type[Framework] | BaseException]:
     Returns:
         The adapter class, or the error that came of loading its entry point.
     """
+    return {name: _load(name, values) for name, values in _registered().items()}
+
+
+def names() -> list[str]:
+    """The names in `known`; nothing at all is imported to find them."""
+    return list(_registered())
+
+
+def adapter_of(name: str) -> type[Framework] | BaseException:
+    """What `known` has for one name; no other adapter is loaded.
+
+    Raises:
+        UsageError: No such framework.
+    """
+    registered = _registered()
+    _require_known("framework", [name], registered)
+    return _load(name, registered[name])
+
+
+def _registered() -> dict[str, list[str]]:
+    """Name to the entry points that count for it."""
     values: dict[str, set[str]] = {name: set() for name in _BUILT_IN}
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         values.setdefault(entry.name, set()).add(entry.value)
     return {
-        name: _load(name, sorted(added - {_BUILT_IN.get(name)}) or [_BUILT_IN[name]])
+        name: sorted(added - {_BUILT_IN.get(name)}) or [_BUILT_IN[name]]
         for name, added in values.items()
     }
 
@@ -77,9 +98,7 @@ def state_of(name: str, formulation: str | None = None, mode: str | None = None)
     Raises:
         UsageError: No such framework, formulation or mode.
     """
-    adapters = known()
-    _require_known("framework", [name], adapters)
-    return _open(name, adapters[name], formulation, mode)[1]
+    return _open(name, adapter_of(name), formulation, mode)[1]
 
 
 def open_frameworks(

@@ -1,0 +1,141 @@
+"""Examining everything, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.doctor import advice
+from harness.doctor.diagnosis import (
+    Check,
+    Diagnosis,
+    FrameworkHealth,
+    LibraryHealth,
+    Problem,
+    Subnormals,
+)
+from harness.doctor.probe import LIBRARIES, PACKAGES
+from harness.doctor.runner import Outcome, Runner
+from harness.doctor.system import system
+from harness.errors import UsageError
+from harness.frameworks import registry
+
+__all__ = ["examine"]
+
+_USES: Mapping[str, tuple[str, str]] = {
+    "python-flint": (
+        "exact rationals; without it Python's own fractions, with the same results, slower",
+        "exact",
+    ),
+    "scikit-learn": ("the data of `crosscheck digits`, which needs it", "digits"),
+    "safetensors": ("cases in .safetensors files, which cannot be read without it", "files"),
+    "matplotlib": ("the figures of studies, which are left out without it", "plots"),
+    "numba": (
+        "verdicts on many cases at once; without it from NumPy, the same verdicts, slower",
+        "",
+    ),
+    "distributed": ("sweeps over several machines, which need it", ""),
+}
+"""Optional distribution to what it is for, and our own extra that brings it."""
+
+
+def examine(
+    names: Sequence[str] | None = None,
+    *,
+    limit: float = 120.0,
+    report: Callable[[str], None] = lambda name: None,
+) -> Diagnosis:
+    """Find out what is installed and what of it works.
+
+    Args:
+        names: The frameworks to examine; all that are known by default.
+        limit: Seconds that one step may take: an import, or one mode with its compilation.
+        report: Is called with the name of whatever is done.
+
+    Raises:
+        UsageError: No such framework, or a limit that is none.
+    """
+    if not limit > 0:
+        raise UsageError(f"timeout={limit!r}: wanted a number of seconds above 0")
+    wanted = registry.names() if names is None else list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in registry.names():
+            registry.adapter_of(name)  # says so
+    subjects = [LIBRARIES, *wanted]
+    runner = Runner(limit)
+    outcomes: dict[str, Outcome] = {}
+
+    def look_at(subject: str) -> Outcome:
+        outcome = runner.run(subject)
+        report(subject)
+        return outcome
+
+    try:
+        with ThreadPoolExecutor(max_workers=min(len(subjects), os.cpu_count() or 1)) as pool:
+            futures = {subject: pool.submit(look_at, subject) for subject in subjects}
+            try:
+                outcomes = {subject: future.result() for subject, future in futures.items()}
+            except BaseException:
+                runner.close()  # else the pool waits for what may hang
+                for future in futures.values():
+                    future.cancel()
+                raise
+    finally:
+        runner.close()
+    libraries = outcomes.pop(LIBRARIES)
+    numpy = libraries.found.get("numpy", {})
+    frameworks = tuple(_framework(name, outcome) for name, outcome in outcomes.items())
+    packages = tuple(_library(name, libraries) for name in PACKAGES)
+    subnormals: Subnormals | None = numpy.get("subnormals")
+    problems: list[Problem] = []
+    for health, outcome in zip(frameworks, outcomes.values(), strict=True):
+        problems += advice.on_framework(health, outcome)
+    problems += advice.on_libraries(packages, libraries, subnormals)
+    problems.sort(key=lambda problem: not problem.serious)
+    return Diagnosis(system(), subnormals, frameworks, packages, tuple(problems))
+
+
+def _framework(name: str, outcome: Outcome) -> FrameworkHealth:
+    """The findings on one framework."""
+    if "import" in outcome.failed:
+        return FrameworkHealth(name, "broken", {}, detail=outcome.failed["import"])
+    opened = outcome.found["import"]
+    modes = tuple(
+        Check(
+            step.removeprefix("mode "),
+            step in outcome.found,
+            outcome.failed.get(step, ""),
+            outcome.seconds.get(step, 0.0),
+        )
+        for step in outcome.plan
+        if step.startswith("mode ")
+    )
+    state, detail = opened["state"], opened["detail"]
+    for mode in modes:
+        if mode.name == opened["default"] and not mode.works:
+            state, detail = "broken", f"mode {mode.name}: {mode.detail}"
+    devices = outcome.found.get("devices", {})
+    return FrameworkHealth(
+        name,
+        state,
+        opened["versions"],
+        detail=detail,
+        seconds=outcome.seconds["import"],
+        devices=tuple(devices.get("devices", ())),
+        threads=devices.get("threads"),
+        subnormals=outcome.found.get("subnormals"),
+        modes=modes,
+    )
+
+
+def _library(name: str, outcome: Outcome) -> LibraryHealth:
+    """The findings on one optional package."""
+    use, extra = _USES[name]
+    if name in outcome.failed:
+        return LibraryHealth(name, "broken", "", use, outcome.failed[name])
+    version = str(outcome.found.get(name, {}).get("version", ""))
+    if version:
+        return LibraryHealth(name, "available", version, use)
+    command = f"pip install 'gradient-crosscheck[{extra}]'" if extra else f"pip install {name}"
+    return LibraryHealth(name, "absent", "", use, command)

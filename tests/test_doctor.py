@@ -1,0 +1,347 @@
+"""The doctor finds what does not work, survives it, and says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import main
+from harness.doctor import Diagnosis, FrameworkHealth, LibraryHealth, Problem, advice, examine
+from harness.doctor.advice import on_framework, on_libraries
+from harness.doctor.diagnosis import Check
+from harness.doctor.examination import _USES
+from harness.doctor.probe import LIBRARIES, PACKAGES
+from harness.doctor.runner import Outcome, Runner
+from harness.frameworks import registry
+from harness.frameworks.registry import GROUP
+
+ROOT = Path(__file__).parents[1]
+
+ADAPTER = """
+import sys
+from harness.frameworks.base import Framework
+from harness.reference import gradients
+from harness.network import Gradients
+
+class Planted(Framework):
+    name, module, packages = {name!r}, "numpy", ("numpy",)
+    modes = {{"first": "", "second": "", "third": ""}}
+
+    def gradients(self, case):
+        print("chatter of a library")
+        {body}
+        return gradients(case)
+"""
+"""A framework that is right, except for what is planted in it."""
+
+FLUSHES = """\
+right = gradients(case)
+        import numpy as np
+        from harness.formats import format_of
+        least = format_of(case.dtype).smallest_normal
+        z = case.x * case.weights[0].item()
+        if case.network.depth == 1 and (abs(z) < least).all():
+            right = Gradients(right.loss, (right.weights[0] * 0,), right.biases, right.x)
+        return right"""
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Registers frameworks of the given sources, and hides all others and the packages."""
+    run = Runner.run
+    monkeypatch.setattr(
+        Runner, "run", lambda self, name: Outcome() if name == LIBRARIES else run(self, name)
+    )
+    monkeypatch.setattr(registry, "_BUILT_IN", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    installed = importlib.metadata.entry_points
+
+    def others(*, group: str) -> Any:
+        entries = installed(group=group)
+        kept = [entry for entry in entries if entry.value.startswith("planted_")]
+        return importlib.metadata.EntryPoints(kept)
+
+    monkeypatch.setattr("importlib.metadata.entry_points", others)
+
+    def put(**sources: str) -> None:
+        for name, source in sources.items():
+            if "\nclass " not in source:
+                source = ADAPTER.format(name=name, body=source)
+            (tmp_path / f"planted_{name}.py").write_text(source, "utf-8")
+        folder = tmp_path / "planted-1.0.dist-info"
+        folder.mkdir()
+        text = "Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n"
+        (folder / "METADATA").write_text(text, "utf-8")
+        lines = [f"[{GROUP}]", *(f"{name} = planted_{name}:Planted" for name in sources)]
+        (folder / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+        importlib.invalidate_caches()
+
+    yield put
+    for name in [name for name in sys.modules if name.startswith("planted_")]:
+        del sys.modules[name]
+
+
+def found(diagnosis: Diagnosis, name: str) -> FrameworkHealth:
+    (health,) = (each for each in diagnosis.frameworks if each.name == name)
+    return health
+
+
+def works(health: FrameworkHealth) -> Mapping[str, bool]:
+    return {mode.name: mode.works for mode in health.modes}
+
+
+HANG = "__import__('time').sleep(600)"
+ABORT = "__import__('os').abort()"
+
+
+def test_hanging_and_crashing_frameworks_cost_only_their_own_answers(
+    plant: Callable[..., None],
+) -> None:
+    plant(
+        good="pass",
+        hangs=f"if self.mode == 'second': {HANG}",
+        crashes=f"if self.mode == 'second': {ABORT}",
+        broken_import=f"{ABORT}\nclass Planted: pass\n",
+        stuck_import=f"{HANG}\nclass Planted: pass\n",
+    )
+    before = set(sys.modules)
+    start = time.monotonic()
+    diagnosis = examine(limit=6.0)
+    assert time.monotonic() - start < 60
+    assert not [name for name in set(sys.modules) - before if name.startswith("planted_")]
+    for name in ("good", "hangs", "crashes"):
+        health = found(diagnosis, name)
+        assert health.state == "available"
+        second = name == "good"
+        assert works(health) == {"first": True, "second": second, "third": True}
+    assert found(diagnosis, "hangs").modes[1].detail == "no answer within 6 s"
+    assert "died of SIGABRT" in found(diagnosis, "crashes").modes[1].detail
+    assert found(diagnosis, "broken_import").state == "broken"
+    assert "died of SIGABRT" in found(diagnosis, "broken_import").detail
+    assert found(diagnosis, "stuck_import").detail == "no answer within 6 s"
+    serious = {problem.subject for problem in diagnosis.problems if problem.serious}
+    assert serious == {"broken_import", "stuck_import"}
+    mild = {problem.subject for problem in diagnosis.problems if not problem.serious}
+    assert mild == {"hangs, second", "crashes, second"}
+    assert all(problem.remedy for problem in diagnosis.problems)
+    assert diagnosis.exit_code == 1
+
+
+def test_what_hangs_is_ended_with_all_it_started(
+    plant: Callable[..., None], tmp_path: Path
+) -> None:
+    child = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()'], "
+    child += f"stdin=subprocess.PIPE); open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); "
+    plant(hangs=f"if self.mode == 'second':\n            {child}{HANG}")
+    examine(limit=4.0)
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(100):
+        if not is_running(pid):
+            break
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.is_file() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_default_mode_that_is_wrong_makes_a_framework_broken(plant: Callable[..., None]) -> None:
+    wrong = "r = gradients(case); r.weights[1][...] += 1; return r"
+    plant(
+        first_wrong=f"if self.mode == 'first' and case.network.depth > 1:\n            {wrong}",
+        third_wrong=f"if self.mode == 'third' and case.network.depth > 1:\n            {wrong}",
+        raises="if self.mode == 'third': raise RuntimeError('no such\\n  device')",
+    )
+    diagnosis = examine(limit=60.0)
+    first = found(diagnosis, "first_wrong")
+    assert first.state == "broken"
+    assert first.detail == "mode first: ArithmeticError: the worked example gave 5, 2, 6, 6, " + (
+        "wanted 4, 2, 6, 6"
+    )
+    assert found(diagnosis, "third_wrong").state == "available"
+    assert works(found(diagnosis, "third_wrong")) == {
+        "first": True,
+        "second": True,
+        "third": False,
+    }
+    assert found(diagnosis, "raises").modes[2].detail == "RuntimeError: no such device"
+    assert [problem.subject for problem in diagnosis.problems if problem.serious] == [
+        "first_wrong, first"
+    ]
+    assert diagnosis.exit_code == 1
+
+
+def test_flushing_is_measured(plant: Callable[..., None]) -> None:
+    plant(keeps="pass", flushes=FLUSHES)
+    diagnosis = examine(limit=60.0)
+    assert found(diagnosis, "keeps").subnormals == {
+        dtype: {"results": True, "operands": True} for dtype in ("float64", "float32")
+    }
+    assert found(diagnosis, "flushes").subnormals == {
+        dtype: {"results": False, "operands": True} for dtype in ("float64", "float32")
+    }
+
+
+def test_an_absent_framework_is_no_problem_and_is_named_with_its_command(
+    plant: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = ADAPTER.format(name="absent", body="pass").replace('"numpy", (', '"nowhere", (')
+    plant(absent=source)
+    code = main(["doctor"])
+    out = capsys.readouterr().out
+    assert code == 5
+    assert "-- absent: not installed; pip install numpy" in out
+    assert "no framework is installed; no problems found" in out
+
+
+def test_json_holds_the_same_as_the_screen(
+    plant: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(good="pass", bad="raise RuntimeError('never')")
+    code = main(["doctor", "--json", "--timeout", "60"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == report["exit_code"] == 1
+    states = {each["name"]: each["state"] for each in report["frameworks"]}
+    assert states == {"good": "available", "bad": "broken"}
+    assert report["problems"][0]["subject"] == "bad, first"
+    assert report["system"]["python"].startswith(".".join(map(str, sys.version_info[:3])))
+    assert {each["name"] for each in report["libraries"]} == set(PACKAGES)
+
+
+def test_a_real_framework_is_healthy(capsys: pytest.CaptureFixture[str]) -> None:
+    before = "jax" in sys.modules
+    code = main(["doctor", "--frameworks", "jax", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0
+    (health,) = report["frameworks"]
+    assert health["state"] == "available"
+    assert health["versions"]["jax"] == importlib.metadata.version("jax")
+    assert health["devices"][0].startswith("cpu")
+    assert health["subnormals"]["float32"] == {"results": False, "operands": False}
+    assert len(health["modes"]) > 3
+    assert all(mode["works"] for mode in health["modes"])
+    assert report["subnormals"] == {
+        dtype: {"results": True, "operands": True} for dtype in ("float64", "float32")
+    }
+    assert report["system"]["BLAS"]
+    assert ("jax" in sys.modules) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--frameworks", "tourch"), "did you mean 'torch'"),
+        (("--timeout", "0"), "wanted a number of seconds above 0"),
+        (("--timeout", "long"), "--timeout"),
+    ],
+    ids=["name", "zero", "word"],
+)
+def test_wrong_usage_gets_one_line_and_exit_code_4(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", *arguments]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert complaint in captured.err
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--help"]) == 0
+    assert "crosscheck doctor --frameworks torch --timeout 30" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_the_examination_and_what_it_started(tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    source = f"import os, time\nopen({str(marker)!r}, 'w').write(str(os.getpid()) + ' ')\n"
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(f"{source}time.sleep(600)\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness", "doctor", "--frameworks", "torch"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        for _ in range(600):
+            if marker.is_file() and marker.read_text().endswith(" "):
+                break
+            time.sleep(0.05)
+        pid = int(marker.read_text())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert not is_running(pid)
+
+
+# What it says
+
+
+def test_every_package_has_a_use_and_every_extra_named_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(_USES) == set(PACKAGES)
+    for use, extra in _USES.values():
+        assert use
+        assert not extra or extra in extras["optional-dependencies"]
+
+
+REMEDIES = [
+    ("import", "died of SIGILL", "instructions that the processor does not have"),
+    ("import", "no answer within 3 s", "--timeout"),
+    ("import", "died of SIGKILL", "memory"),
+    ("import", "ImportError: libcudart.so", "--force-reinstall"),
+    ("mode compile", "InductorError: Python.h: No such file", "python3-dev"),
+    ("mode second", "no answer within 3 s", "--timeout"),
+    ("mode second", "RuntimeError: odd", "the other modes are not affected"),
+    ("mode first", "ArithmeticError: the worked example gave 5, wanted 4", "crosscheck run"),
+]
+
+
+@pytest.mark.parametrize(
+    ("step", "what", "remedy"), REMEDIES, ids=[f"{step}: {what}" for step, what, _ in REMEDIES]
+)
+def test_each_kind_of_problem_has_a_remedy_of_its_own(step: str, what: str, remedy: str) -> None:
+    outcome = Outcome(failed={step: what})
+    modes: tuple[Check, ...] = ()
+    if step != "import":
+        outcome.found["import"] = {"default": "first"}
+        modes = (Check(step.removeprefix("mode "), False, what, 0.0),)
+    health = FrameworkHealth("torch", "broken", {}, modes=modes)
+    (problem,) = on_framework(health, outcome)
+    assert remedy in problem.remedy
+    assert what in problem.what
+    assert problem.serious == (step in ("import", "mode first"))
+
+
+def test_without_a_compiler_torch_compile_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    assert "install g++" in advice._mode("torch", "compile", "InductorError: no CXX", False)
+
+
+def test_a_broken_optional_package_is_a_problem_but_not_a_serious_one() -> None:
+    package = LibraryHealth("numba", "broken", "", "speed", "ImportError: odd")
+    kept = {"float32": {"results": True, "operands": True}}
+    (problem,) = on_libraries([package], Outcome(), kept)
+    assert isinstance(problem, Problem)
+    assert (problem.subject, problem.serious) == ("numba", False)
+    kept["float32"]["operands"] = False
+    problems = list(on_libraries([], Outcome(), kept))
+    assert [problem.serious for problem in problems] == [True]
