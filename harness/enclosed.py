@@ -102,7 +102,7 @@ class Enclosed:
             if self.derivation == "reverse":
                 return backward(network, weights, biases, self.trace, self.y, gates)
             divisor = self.case.rows if network.reduction == "mean" else 1
-            return forward_mode(
+            found = forward_mode(
                 network,
                 weights,
                 biases,
@@ -113,6 +113,22 @@ class Enclosed:
                 partial(loss_tangent, divisor=divisor),
                 _joined,
             )
+            return Gradients(
+                found.loss,
+                tuple(map(self._unless_the_loss_overflows, found.weights)),
+                tuple(
+                    None if bias is None else self._unless_the_loss_overflows(bias)
+                    for bias in found.biases
+                ),
+                self._unless_the_loss_overflows(found.x),
+            )
+
+    def _unless_the_loss_overflows(self, derivative: Enclosure) -> Enclosure:
+        """A derivative in forward mode, without a bound where Σ d² may overflow; `loss_tangent`."""
+        fits = np.isfinite(self.loss.e)
+        fits = fits.reshape(fits.shape + (1,) * (derivative.e.ndim - fits.ndim))
+        e = np.where(fits, derivative.e, np.inf)
+        return Enclosure(derivative.model, derivative.c, derivative.r, e)
 
     @cached_property
     def _tangent_trace(self) -> Trace:
@@ -179,7 +195,11 @@ def loss_tangent(cotangent: Enclosure, tangent: Enclosure, divisor: int) -> Encl
     *Exact* are terms that are exact as products and multiples of 2η (2λ₀): their halves are
     multiples of η, and doubling and halving do not change the number of bits.
 
-    *Overflow.* With ½ and 1 / B after the sum, partial sums are 2 B times as large as here.
+    *Overflow.* With ½ and 1 / B after the sum, partial sums are 2 B times as large as here. And
+    where a framework takes the product rule for a constant factor too, (c v)˙ = c v̇ + ċ v with
+    ċ = 0, this is NaN if v = Σ d² overflows, whatever J̇ is (TensorFlow's `ForwardAccumulator`
+    does so for ½ v). So where the loss has no bound no derivative has one: `Enclosed.gradients`
+    sees to that, here nothing is known of the loss.
 
     Args:
         cotangent: Enclosure of g_L.

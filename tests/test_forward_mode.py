@@ -17,7 +17,7 @@ from toy import Overflow, Toy
 from harness.arithmetic.enclosure import Model
 from harness.arithmetic.exact import exact_forward, exact_gradients, rationals
 from harness.compare import Judge
-from harness.enclosed import Enclosed
+from harness.enclosed import Enclosed, _joined
 from harness.exclusion import possible
 from harness.formats import format_of
 from harness.kink import explain
@@ -213,6 +213,23 @@ def test_forward_and_reverse_mode_are_equal_in_rationals(slope: float) -> None:
             assert np.shape(one) == np.shape(other), name
             assert np.array_equal(one, other), name
     assert kinks > 20
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_unit_by_unit_or_all_at_once_is_the_same(dtype: str) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        case = random_case(rng, dtype, kinks=True)
+        enclosed = Enclosed(case, Model(format_of(dtype)), "forward")
+        gates = gates_at_kinks(case, 0.5)
+        arguments = (case.network, enclosed.weights, enclosed.biases, enclosed.trace, enclosed.y)
+        many, one = (
+            forward_mode(*arguments, gates, enclosed.model.enclose, join=_joined, at_once=at_once)
+            for at_once in (2**16, 1)
+        )
+        for (name, bound), (_, other) in zip(many.entries(), one.entries(), strict=True):
+            assert np.array_equal(bound.high, other.high), name
+            assert np.array_equal(bound.bound, other.bound), name
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -434,3 +451,37 @@ def test_partial_sums_at_twice_the_size_may_overflow_in_forward_mode_alone() -> 
     forwards = Enclosed(case, Model(format_of("float16")), "forward").certain_gradients
     assert np.isfinite(backwards.weights[0].bound).all()
     assert np.isinf(forwards.weights[0].bound).all()
+
+
+@pytest.mark.parametrize(("size", "fits"), [(180.0, True), (400.0, False)])
+def test_nothing_is_said_in_forward_mode_of_a_case_whose_loss_overflows(
+    size: float, fits: bool
+) -> None:
+    # d = 1 + size, so Σ d² is 32761 or 160801, and float16 ends at 65504. The second hidden unit
+    # is off: its entries are zero, and even they may come out as 0 · ∞.
+    case = Case.of(
+        [[[1.0], [-1.0]], [[1.0, 1.0]]],
+        [[0.0, 0.0], [0.0]],
+        [[1.0]],
+        [[-size]],
+        dtype="float16",
+        output="identity",
+    )
+    form = format_of("float16")
+    for flush in (False, True):
+        backwards = Enclosed(case, Model(form, flush=flush)).certain_gradients
+        forwards = Enclosed(case, Model(form, flush=flush), "forward").certain_gradients
+        for name, bound in forwards.entries():
+            assert (np.isfinite(bound.bound) == fits).all(), name
+            assert name == "J" or np.isfinite(dict(backwards.entries())[name].bound).all()
+    stack = Case(
+        case.network,
+        tuple(np.stack([weight, weight]) for weight in case.weights),
+        tuple(np.stack([bias, bias]) for bias in case.biases if bias is not None),
+        np.stack([case.x, case.x]),
+        np.stack([case.y, case.y / 4]),
+        case.dtype,
+    )
+    for name, bound in Enclosed(stack, Model(form), "forward").certain_gradients.entries():
+        assert (np.isfinite(bound.bound[0]) == fits).all(), name
+        assert np.isfinite(bound.bound[1]).all(), name
