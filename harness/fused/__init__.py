@@ -22,16 +22,28 @@ small by roundings. θ is replaced by the first three terms of the binomial seri
 (fewer than 2^12 operations, each by 2^-53, none of which subtracts).
 
 **The certificate.** It makes e = 0 where a rounding formula says more, so it has to be noticed. It
-speaks of sums with operands that are all exact (r = e = 0), and says that every partial sum in
-every order, and so the sum and the sum of the magnitudes, are numbers of p bits. By induction an
-operand that is exact to `StackJudge` has error 0 here too and an exact reference. So where all
-operands that count have error 0, and the reference (and, for p < 53, the sum of magnitudes) comes
-out as a number of p bits, the case is left open. In float64 the reference is a number of p bits
-only if its low part is 0. One such sum is decided here: the residual d = b - y of an output that
-has no live input, if d is a number of p bits. Then d is exact, and the pass takes e' = 0 for it,
-which is never too large; the same for its quotient by a power of two. Its cotangent meets no live
-activation of its row, and is passed on to no live unit. Wherever exact cotangents are all that
-counts in a sum of the backward pass, over rows or over units, the case is left open.
+speaks of sums with operands that are all exact (r = e = 0), multiples of 2^g in all their terms,
+and M <= 2^(p+g); it says that every partial sum in every order, and so the sum and M, are numbers
+of p bits. The pass knows a g for whole arrays: the largest power of two that divides every number
+of an array, and from there, by multiplication and minimum, every sum of a layer. These are no
+larger than the g of a single sum. So there are four kinds of sums with operands of error 0 here:
+
+    M <= 2^(p+g), 2^g >= η        certain: the certificate is given. e' = 0, the reference is exact.
+    no number of p bits           it is not given; the formula holds.
+    forward pass, else            not known: the case is left open.
+    backward pass, M <= 2^(53+g)  e' = 0, which is never too large; the reference is exact.
+    backward pass, else           not known: left open.
+
+By induction an operand that is exact to `StackJudge` has error 0 and an exact reference here, so
+that no certificate is overlooked: an operand with an error here has one there. In the forward pass
+errors are the same in both, up to roundings, as gates need. In float64 the reference is a number of
+p bits if its low part is 0.
+
+The residual d = a - y is such a sum of two terms, for which multiples of 2η are wanted. It may be
+left unknown, with e' = 0, where d is a number of p bits, formed without error, and nothing hangs on
+it: in a network with hidden layers and a single row, none of whose last hidden units is live. Then
+its cotangent meets no live activation and is passed on to no live unit. What is halved, or divided
+by a power of two B, keeps e' = 0; any other quotient has an error in both.
 
 **The reference's error is a small part of e.** Let v = 2^-53.
 
@@ -65,14 +77,14 @@ a product of maxima in place of M for dW.
 roundings of the bounds are relative unless they do. The pass tracks the smallest weight, non-zero
 input, live activation, and non-zero error of residuals and cotangents, and the largest sum, and
 leaves a case open unless they lie between 2^-200 and 2^200. Then every e' is at least 2^-400, and
-products that underflow are wrong by less than 2^-1000 of it. A weight of zero leaves the case open
-as well: terms are counted by live operands alone. Inputs are compared with 2^400, and each sum of
-magnitudes: a NaN or an infinity in any array of the case fails one of these comparisons, since
-infinity times zero is NaN. A gradient that is NaN fails its comparison with the bound.
+products that underflow are wrong by less than 2^-600 of it. Inputs are compared with 2^400, and so
+is each sum of magnitudes: a NaN or an infinity in any array of the case fails one of these
+comparisons, since infinity times zero is NaN. A gradient that is NaN fails its comparison with the
+bound.
 
 **Error / bound** is formed with (1 - 2^-20) e', so that it is above what `StackJudge` reports by
-about 10^-6 of itself, up to r / e' <= 2^-29 which two references may differ by; where d is exact
-it may be above by more.
+about 10^-6 of itself, up to r / e' <= 2^-29 which two references may differ by; where e' = 0 stands
+for something unknown it may be above by more.
 """
 
 from harness.fused.judge import WITHOUT_NUMBA, FusedJudge, is_compiled

@@ -156,6 +156,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         batch.rows if network.reduction == "mean" else 1,
         form.unit_roundoff,
         _underflow(form),
+        form.smallest_subnormal,
         1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
         _KEEP,
         min(0.5 * form.largest, 2.0**200),

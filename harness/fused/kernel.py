@@ -19,10 +19,12 @@ from numba import njit
 from harness.fused.lanes import (
     WIDTH,
     absolute,
+    any_lane,
     broadcast,
     fused,
     gather,
     greater,
+    grid,
     lane,
     lesser,
     load,
@@ -48,7 +50,14 @@ def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
     largest = max(a * b for a, b in zip(widths[1:], widths[:-1], strict=True))
     largest = max(largest, max(widths) * max(rows, 1))
     units = rows * sum(widths)
-    lanes = parameters + 6 * units + 10 * rows * max(widths) + frameworks * (largest + 2) + 32
+    lanes = (
+        parameters
+        + 6 * units
+        + 10 * rows * max(widths)
+        + frameworks * (largest + 2)
+        + 3 * len(widths)
+        + 32
+    )
     return int(WIDTH * lanes)
 
 
@@ -86,6 +95,22 @@ def _fits(high: Any, low: Any, splitter: Any) -> Any:
         return low == splat(0.0)
     big = high * splat(splitter)
     return big - (big - high) == high
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _settled(
+    exact: Any, high: Any, low: Any, total: Any, most: Any, bound: Any, splitter: Any
+) -> Any:
+    """The bound of a sum whose operands are without error where ``exact`` is true.
+
+    A sum that comes out as a number of p bits may be exact everywhere: then the bound is 0 if its
+    terms add up to no more than ``most``, which proves that it was formed without error here;
+    otherwise -1, for it is not known.
+    """
+    zero = splat(0.0)
+    known = total * splat(1.0 + 2.0**-40) <= most
+    unrounded = exact & _fits(high, low, splitter)
+    return where(unrounded, where(known, zero, splat(-1.0)), bound)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
@@ -179,6 +204,7 @@ def _compare_rows(
     d_reach: int,
     turned: int,
     worst: int,
+    fine: int,
     frameworks: int,
     u: Any,
     tau: Any,
@@ -211,6 +237,9 @@ def _compare_rows(
             reach, error = broadcast(d_reach, here), broadcast(d_error, here)
             magnitude = absolute(high)
             slope = error + u * reach
+            exact = (reach > zero) & (error == zero)
+            some_exact = any_lane(exact)
+            exactly = broadcast(fine, k)
             for block in range(blocks):
                 column = WIDTH * block + k
                 a = load(turned, column)
@@ -222,6 +251,16 @@ def _compare_rows(
                     product_low = fused(high, load(turned, per_case + column), product_low)
                 else:
                     bound = bound + where((reach > zero) & (a_r > zero), tau, zero)
+                if some_exact:
+                    bound = _settled(
+                        exact & (a_r > zero) & (load(turned, 2 * per_case + column) == zero),
+                        product,
+                        product_low,
+                        absolute(product),
+                        exactly,
+                        bound,
+                        splitter,
+                    )
                 bound = bound * keep
                 inverse = one / bound
                 offset = step * ((case + k) * size + i * fan_in + _start(block, fan_in))
@@ -249,11 +288,11 @@ def _divide(
     splitter: Any,
 ) -> Any:
     """Division by a whole number, see `Enclosure.__truediv__`."""
-    k, two = splat(float(divisor)), splat(2.0)
-    if divisor & (divisor - 1) == 0:
-        zero = splat(0.0)  # what is exact may stay exact
+    k, two, zero = splat(float(divisor)), splat(2.0), splat(0.0)
+    if divisor & (divisor - 1) == 0:  # what is exact may stay exact
         return high / k, low / k, where(error > zero, error / k + two * tau, zero)
     error = (error + _growth(splat(3.0), u) * reach) / k + two * tau
+    error = where(reach > zero, error, zero)
     quotient = high / k
     if splitter is None:
         product = quotient * k
@@ -287,6 +326,7 @@ def judge_group(
     divisor: int,
     u: float,
     tau: float,
+    eta: float,
     widen: float,
     keep: float,
     limit: float,
@@ -312,6 +352,7 @@ def judge_group(
         divisor: What the loss is divided by.
         u: Unit roundoff.
         tau: The largest absolute error of a product.
+        eta: The smallest subnormal number.
         widen: The factor on a bound that makes a gate's margin certain.
         keep: The factor on a bound that makes an entry's answer certain.
         limit: Below it nothing can overflow, in the format or here.
@@ -353,7 +394,9 @@ def judge_group(
     g_error = g_low + _BYTES * widest
     g_reach = g_error + _BYTES * widest
     worst = g_reach + _BYTES * widest
-    given = worst + _BYTES * frameworks
+    grids = worst + _BYTES * frameworks  # of each array, then of each layer's activations
+    fine = grids + _BYTES * (3 * depth + 3)
+    given = fine + _BYTES
 
     at = 0
     for k in range(len(sizes)):
@@ -365,6 +408,22 @@ def judge_group(
 
     open_ = zero > one
     least, most = big, zero
+
+    # Grids: what all numbers of an array are multiples of. Zeros are multiples of anything.
+    at = 0
+    for k in range(len(sizes)):
+        coarse = big
+        for n in range(at, at + sizes[k]):
+            value = load(parameters, n)
+            size = absolute(value)
+            coarse = lesser(grid(value), coarse)
+            if k < depth:
+                least = lesser(where(size > zero, size, big), least)
+        store(grids, k, coarse)
+        at += sizes[k]
+    a_grids = grids + _BYTES * len(sizes)
+    store(a_grids, 0, load(grids, x_array))
+    digits = splat(2.0**53 if splitter is None else 2.0**53 / (splitter - 1.0))
 
     # The forward pass.
     x_at = parameter - sizes[x_array] - sizes[y_array]
@@ -386,22 +445,26 @@ def judge_group(
     for layer in range(depth):
         fan_in, fan_out = widths[layer], widths[layer + 1]
         with_relu = layer < depth - 1 or relu_output
+        coarse = load(grids, layer) * load(a_grids, layer)
+        if has_bias[layer]:
+            coarse = lesser(coarse, load(grids, depth + layer))
+        store(a_grids, layer + 1, coarse)
+        # All sums of multiples of it that stay below this are numbers of p bits, in any order.
+        exactly = where(coarse >= splat(eta), digits * coarse, -one)
         for r in range(rows):
             row = before + r * fan_in
-            live = zero
-            for j in range(fan_in):
-                live = live + where(load(a_reach, row + j) > zero, one, zero)
             for i in range(fan_out):
-                high, low, total, carried = zero, zero, zero, zero
+                high, low, total, carried, live = zero, zero, zero, zero, zero
                 for j in range(fan_in):
                     w = load(parameters, weight_at + i * fan_in + j)
                     size = absolute(w)
                     high, low = _multiply_add(
                         high, low, w, load(a_high, row + j), load(a_low, row + j), splitter
                     )
-                    total = fused(size, load(a_reach, row + j), total)
+                    term = size * load(a_reach, row + j)
+                    total = total + term
+                    live = live + where(term > zero, one, zero)
                     carried = fused(size, load(a_error, row + j), carried)
-                    least = lesser(size, least)
                 rounded, terms = total, zero
                 if has_bias[layer]:
                     b = load(parameters, bias_at + i)
@@ -413,10 +476,9 @@ def judge_group(
                 size = absolute(high)
                 error = _bound(live, terms, total, rounded, carried, size, unit, lost)
                 most = greater(total, most)
-                # A sum that may be exact everywhere is left to the readable form.
-                unrounded = _fits(high, low, splitter) & _fits(total, low, splitter)
-                open_ = open_ | ((live > zero) & (carried == zero) & unrounded)
-                open_ = open_ | ~(total < big)
+                exact = (live > zero) & (carried == zero) & _fits(total, zero, splitter)
+                error = _settled(exact, high, low, total, exactly, error, splitter)
+                open_ = open_ | ~(total < big) | (error < zero)
                 here = after + r * fan_out + i
                 if with_relu:
                     open_ = open_ | ~(size > error * broad)
@@ -439,19 +501,30 @@ def judge_group(
     outputs = widths[depth]
     y_at = parameter - sizes[y_array]
     loss, loss_low, total, carried, terms = zero, zero, zero, zero, zero
+    coarse = lesser(load(a_grids, depth), load(grids, y_array))
+    exactly = where(coarse >= splat(2.0 * eta), digits * coarse, -one)
+    dead = splat(0.0) > one
+    if rows == 1 and depth > 1:
+        dead = one > zero
+        for j in range(widths[depth - 1]):
+            dead = dead & ~(load(a_reach, before - widths[depth - 1] + j) > zero)
     for k in range(rows * outputs):
         y = load(parameters, y_at + k)
         a = load(a_high, before + k)
         a_e = load(a_error, before + k)
         live = load(a_reach, before + k) > zero
+        high, rest = _two_sum(a, -y)
+        low = zero
         if splitter is None:
-            high, low = _two_sum(a, -y)
-            high, low = _two_sum(high, low + load(a_low, before + k))
-        else:
-            high, low = a - y, zero
+            high, low = _two_sum(high, rest + load(a_low, before + k))
         size = absolute(high)
         error = a_e + where(y == zero, zero, unit) * (size + a_e) + two * lost
-        error = where(live & ~((a_e == zero) & _fits(high, low, splitter)), error, zero)
+        # Exact by the certificate; or perhaps, which is good enough where nothing hangs on it.
+        exact = live & (a_e == zero)
+        certain = exact & (size * splat(1.0 + 2.0**-40) <= exactly)
+        perhaps = exact & ~certain & (rest == zero) & _fits(high, low, splitter)
+        open_ = open_ | (perhaps & ~dead)
+        error = where(live & ~(certain | perhaps), error, zero)
         reach = size + error
         open_ = open_ | ~(reach < big)
         if not relu_output:
@@ -463,9 +536,9 @@ def judge_group(
         if splitter is None:
             product_low = fused(two * high, low, fused(high, high, -product))
         counts = reach > zero
-        open_ = open_ | (counts & (error == zero) & _fits(product, product_low, splitter))
         square_error = error * reach + size * error + (unit * (reach * reach) + lost)
-        square_error = where(counts, square_error, zero)
+        exact = (error == zero) & _fits(product, product_low, splitter)
+        square_error = where(counts & ~exact, square_error, zero)
         loss, loss_low = _add(loss, loss_low, product, product_low, splitter)
         total = total + (product + square_error)
         carried = carried + square_error
@@ -485,19 +558,23 @@ def judge_group(
         loss, loss_low = _two_sum(loss, loss_low)
     size = absolute(loss)
     error = _bound(zero, terms, total, zero, carried, size, unit, lost)
-    error = half * error + two * lost
+    exactly = splat(2.0**53) * coarse * coarse
+    exact = (terms > one) & (carried == zero)
+    error = _settled(exact, loss, loss_low, total, exactly, error, splitter)
+    open_ = open_ | (error < zero)
+    error = where(error == zero, zero, half * error + two * lost)  # what is exact may stay so
     loss, loss_low, size = half * loss, half * loss_low, half * size
     if divisor > 1:
         loss, loss_low, error = _divide(
             loss, loss_low, error, size + error, divisor, unit, lost, splitter
         )
-    error = where(total > zero, error, zero)
     for f in range(frameworks):
         step = tag.itemsize
         store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, 1))
     _compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
 
-    # The backward pass.
+    # The backward pass. A quotient by B that is no power of two is never exact.
+    coarse = splat(2.0**53 / float(divisor)) * coarse
     for above in range(depth):
         layer = depth - 1 - above
         fan_in, fan_out = widths[layer], widths[layer + 1]
@@ -511,9 +588,8 @@ def judge_group(
             furthest = greater(load(a_reach, before + k), furthest)
         most = greater(splat(float(rows)) * highest * furthest, most)
         most = greater(splat(float(rows)) * highest, most)
-        some = furthest > zero
-        for k in range(rows * fan_out):
-            open_ = open_ | (some & (load(d_reach, k) > zero) & (load(d_error, k) == zero))
+        exactly = coarse * load(a_grids, layer)
+        store(fine, 0, exactly)
         by_row = rows == 1 and fan_in >= WIDTH
         if by_row:
             _compare_rows(
@@ -535,6 +611,7 @@ def judge_group(
                 d_reach,
                 given,
                 worst,
+                fine,
                 frameworks,
                 unit,
                 lost,
@@ -550,6 +627,8 @@ def judge_group(
                 reach, error = load(d_reach, i), load(d_error, i)
                 size = absolute(high)
                 slope = error + unit * reach
+                exact = (reach > zero) & (error == zero)
+                some_exact = any_lane(exact)
                 for j in range(fan_in):
                     a = load(a_high, before + j)
                     a_r = load(a_reach, before + j)
@@ -560,6 +639,16 @@ def judge_group(
                         product_low = fused(high, load(a_low, before + j), product_low)
                     else:
                         bound = bound + where((reach > zero) & (a_r > zero), lost, zero)
+                    if some_exact:
+                        bound = _settled(
+                            exact & (a_r > zero) & (load(a_error, before + j) == zero),
+                            product,
+                            product_low,
+                            absolute(product),
+                            exactly,
+                            bound,
+                            splitter,
+                        )
                     _compare(
                         product,
                         product_low,
@@ -585,6 +674,8 @@ def judge_group(
                     carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
                     terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
                 bound = _bound(terms, zero, total, total, carried, absolute(high), unit, lost)
+                exact = (terms > zero) & (carried == zero)
+                bound = _settled(exact, high, low, total, exactly, bound, splitter)
                 _compare(
                     high,
                     low,
@@ -615,19 +706,18 @@ def judge_group(
                     total = total + d_r
                     carried = carried + d_e
                     terms = terms + where(d_r > zero, one, zero)
-                open_ = open_ | ((terms > one) & (carried == zero))
                 bound = _bound(zero, terms, total, zero, carried, absolute(high), unit, lost)
+                exact = (terms > one) & (carried == zero)
+                bound = _settled(exact, high, low, total, coarse, bound, splitter)
                 _compare(high, low, bound * close, given, dense, i, worst, frameworks, splitter)
         # The cotangent of the layer below, or of the input.
         if layer == 0:
             for f in range(frameworks):
                 _spread(tag, addresses[1 + f, x_array], sizes[x_array], case, given, f * dense)
+        coarse = coarse * load(grids, layer)
         for r in range(rows):
-            live = zero
-            for i in range(fan_out):
-                live = live + where(load(d_reach, r * fan_out + i) > zero, one, zero)
             for j in range(fan_in):
-                high, low, total, carried = zero, zero, zero, zero
+                high, low, total, carried, live = zero, zero, zero, zero, zero
                 for i in range(fan_out):
                     here = r * fan_out + i
                     w = load(parameters, weight_at + i * fan_in + j)
@@ -635,7 +725,9 @@ def judge_group(
                     high, low = _multiply_add(
                         high, low, w, load(d_high, here), load(d_low, here), splitter
                     )
-                    total = fused(size, load(d_reach, here), total)
+                    term = size * load(d_reach, here)
+                    total = total + term
+                    live = live + where(term > zero, one, zero)
                     carried = fused(size, load(d_error, here), carried)
                 if splitter is None:
                     high, low = _two_sum(high, low)
@@ -644,14 +736,14 @@ def judge_group(
                 most = greater(total, most)
                 here = r * fan_in + j
                 exact = (live > zero) & (carried == zero)
+                error = _settled(exact, high, low, total, coarse, error, splitter)
                 if layer == 0:
-                    open_ = open_ | exact
                     _compare(
                         high, low, error * close, given, dense, here, worst, frameworks, splitter
                     )
                     continue
                 active = load(a_reach, before + here) > zero
-                open_ = open_ | (active & exact)
+                open_ = open_ | (active & (error < zero))
                 high = where(active, high, zero)
                 low = where(active, low, zero)
                 error = where(active, error, zero)
@@ -694,6 +786,7 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
         divisor: int,
         u: float,
         tau: float,
+        eta: float,
         widen: float,
         keep: float,
         limit: float,
@@ -718,6 +811,7 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
                 divisor,
                 u,
                 tau,
+                eta,
                 widen,
                 keep,
                 limit,

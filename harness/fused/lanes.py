@@ -30,10 +30,12 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 __all__ = [
     "WIDTH",
     "absolute",
+    "any_lane",
     "broadcast",
     "fused",
     "gather",
     "greater",
+    "grid",
     "lane",
     "lesser",
     "load",
@@ -383,3 +385,42 @@ def raise_to(typing: Any, address: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.float64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def grid(typing: Any, a: Any) -> Any:
+    """The largest power of two that divides a, which is 2^400 for 0 and 0 for subnormals.
+
+    With the bits of the significand as a whole number m, m & -m is its lowest bit; m without the
+    hidden bit is 0 for a power of two, which divides itself.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.VectorType(ir.IntType(64), WIDTH)
+
+        def every(number: Any, kind: Any) -> Any:
+            return ir.Constant(kind, [number] * WIDTH)
+
+        (a,) = values
+        bits = builder.bitcast(a, whole)
+        significand = builder.and_(bits, every((1 << 52) - 1, whole))
+        lowest = builder.and_(significand, builder.sub(every(0, whole), significand))
+        exponent = builder.bitcast(builder.and_(bits, every(0x7FF << 52, whole)), _VECTOR)
+        step = builder.fmul(builder.sitofp(lowest, _VECTOR), every(2.0**-52, _VECTOR))
+        power = builder.icmp_signed("==", significand, every(0, whole))
+        result = builder.select(power, exponent, builder.fmul(step, exponent))
+        nothing = builder.fcmp_ordered("==", a, every(0.0, _VECTOR))
+        return builder.select(nothing, every(2.0**400, _VECTOR), result)
+
+    return _LANES(_LANES), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def any_lane(typing: Any, mask: Any) -> Any:
+    """Whether ``mask`` is true in any lane."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.bitcast(values[0], ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(_MASK), build
