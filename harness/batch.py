@@ -16,7 +16,10 @@ import numpy as np
 from harness.errors import UsageError
 from harness.network import Case, Gradients, Network
 
-__all__ = ["Batch", "held_dtype"]
+__all__ = ["ALIGNMENT", "Batch", "aligned", "arrays_of", "chosen_gradients", "held_dtype"]
+
+ALIGNMENT = 64
+"""Bytes. TensorFlow takes memory that begins at a multiple of this, and no other."""
 
 
 def held_dtype(dtype: str) -> Any:
@@ -116,3 +119,11 @@ def chosen_gradients(given: Gradients, chosen: Any) -> Gradients:
 def arrays_of(given: Gradients) -> Sequence[Any]:
     """``W_1 … W_L, b_1 … b_L, x, J``; ``None`` for a bias that is not there."""
     return [*given.weights, *given.biases, given.x, given.loss]
+
+
+def aligned(shape: Sequence[int], dtype: Any) -> Any:
+    """An empty array whose memory every framework can use where it lies."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.batch import Batch, held_dtype
+from harness.batch import Batch, aligned, held_dtype
 from harness.compare import Judge
 from harness.frameworks.base import Framework
-from harness.frameworks.batched import ThroughAdapter, aligned, batched
+from harness.frameworks.batched import ThroughAdapter, batched
 from harness.frameworks.jax_ import JaxFramework
 from harness.frameworks.tensorflow_ import TensorFlowFramework
 from harness.frameworks.torch_ import TorchFramework

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from harness.cli.bench import bench
 from harness.cli.digits import digits
 from harness.cli.power import power
 from harness.cli.run import run
@@ -62,5 +63,5 @@ def cli() -> None:
     """  # noqa: D301  (click wants the control character)
 
 
-for _command in (run, digits, power):
+for _command in (run, digits, power, bench):
     cli.add_command(_command)

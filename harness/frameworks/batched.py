@@ -19,15 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import Batch, held_dtype
+from harness.batch import ALIGNMENT, Batch, aligned, held_dtype
 from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.network import Gradients, Network
 
-__all__ = ["Batched", "ThroughAdapter", "aligned", "aligned_like", "batched"]
-
-_ALIGNMENT = 64
-"""Bytes. TensorFlow takes memory that begins at a multiple of this, and no other."""
+__all__ = ["Batched", "ThroughAdapter", "aligned_like", "batched", "losses"]
 
 _FAST = {
     "harness.frameworks.torch_:TorchFramework": "harness.frameworks.torch_batched:TorchBatched",
@@ -189,17 +186,9 @@ def losses(
     return found / y.shape[-2] if network.reduction == "mean" else found
 
 
-def aligned(shape: Sequence[int], dtype: Any) -> Any:
-    """An empty array whose memory every framework can use where it lies."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _ALIGNMENT, dtype=np.uint8)
-    start = -memory.__array_interface__["data"][0] % _ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
 def aligned_like(array: Any) -> Any:
     """``array`` itself if its memory is as frameworks want it, else a copy."""
-    fitting = array.__array_interface__["data"][0] % _ALIGNMENT == 0
+    fitting = array.__array_interface__["data"][0] % ALIGNMENT == 0
     if fitting and array.flags.c_contiguous and array.flags.writeable:
         return array
     copy = aligned(array.shape, array.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import Batch, arrays_of, chosen_gradients
+from harness.batch import Batch, aligned, arrays_of, chosen_gradients
 from harness.compare import Judge, StackJudge
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Gradients
@@ -140,7 +141,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
     network, count, frameworks = batch.network, batch.count, len(given)
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
-    scratch = np.empty(scratch_size(network.widths, batch.rows, frameworks) + 8)
+    scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
     sound = np.zeros((frameworks, count), dtype=np.uint8)
     largest = np.zeros((frameworks, count))
     _compiled()(
@@ -160,12 +161,23 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
         _KEEP,
         min(0.5 * form.largest, 2.0**200),
-        -(-_address(scratch) // 64) * 64,
+        _address(scratch),
         frameworks,
         sound,
         largest,
     )
     return sound, largest
+
+
+_kept = threading.local()
+
+
+def _scratch(size: int) -> Any:
+    """Memory to work in, kept from call to call: fresh memory costs more than the work."""
+    memory = getattr(_kept, "memory", None)
+    if memory is None or len(memory) < size:
+        memory = _kept.memory = aligned((size,), np.float64)
+    return memory
 
 
 def _address(array: Any) -> int:
