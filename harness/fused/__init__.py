@@ -26,7 +26,8 @@ speaks of sums with operands that are all exact (r = e = 0), multiples of 2^g in
 and M <= 2^(p+g); it says that every partial sum in every order, and so the sum and M, are numbers
 of p bits. The pass knows a g for whole arrays: the largest power of two that divides every number
 of an array, and from there, by multiplication and minimum, every sum of a layer. These are no
-larger than the g of a single sum. So there are four kinds of sums with operands of error 0 here:
+larger than the g of a single sum, and only looked for where something came out as a number of p
+bits. So there are four kinds of sums with operands of error 0 here:
 
     M <= 2^(p+g), 2^g >= η        certain: the certificate is given. e' = 0, the reference is exact.
     no number of p bits           it is not given; the formula holds.

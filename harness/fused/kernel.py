@@ -31,6 +31,7 @@ from harness.fused.lanes import (
     peak,
     raise_to,
     read,
+    reciprocal,
     splat,
     store,
     transpose,
@@ -139,6 +140,30 @@ def _bound(
 
 
 @njit  # type: ignore[untyped-decorator]
+def _find_grids(parameters: int, sizes: Any, has_bias: Any, grids: int) -> None:
+    """The largest powers of two that all numbers are multiples of, zero being one of any.
+
+    Those of each array of parameters are followed by those of each layer's exact activations.
+    Only needed where something came out as if it were exact.
+    """
+    at = 0
+    for k in range(len(sizes)):
+        coarse = splat(2.0**400)
+        for n in range(at, at + sizes[k]):
+            coarse = lesser(grid(load(parameters, n)), coarse)
+        store(grids, k, coarse)
+        at += sizes[k]
+    depth = len(has_bias)
+    coarse = load(grids, 2 * depth)
+    store(grids, len(sizes), coarse)
+    for layer in range(depth):
+        coarse = load(grids, layer) * coarse
+        if has_bias[layer]:
+            coarse = lesser(coarse, load(grids, depth + layer))
+        store(grids, len(sizes) + layer + 1, coarse)
+
+
+@njit  # type: ignore[untyped-decorator]
 def _spread(tag: Any, address: int, size: int, case: int, target: int, at: int) -> None:
     """One array of eight cases as `Lanes`, from the ``at``-th on."""
     step = tag.itemsize
@@ -167,7 +192,7 @@ def _compare(
     splitter: Any,
 ) -> None:
     """Raise each framework's largest error / bound; to infinity where it is above 1."""
-    inverse = splat(1.0) / bound
+    inverse = reciprocal(bound)
     for f in range(frameworks):
         error = load(given, f * stride + at) - high
         if splitter is None:
@@ -217,7 +242,7 @@ def _compare_rows(
     of the four ``a`` are turned into columns first.
     """
     blocks = (fan_in + WIDTH - 1) // WIDTH
-    zero, one = splat(0.0), splat(1.0)
+    zero = splat(0.0)
     step = tag.itemsize
     per_case = WIDTH * blocks
     for block in range(blocks):
@@ -235,6 +260,15 @@ def _compare_rows(
             here = WIDTH * i + k
             high, low = broadcast(d_high, here), broadcast(d_low, here)
             reach, error = broadcast(d_reach, here), broadcast(d_error, here)
+            if not any_lane(reach > zero):  # a unit that is off: all zeros, exactly
+                for f in range(frameworks):
+                    offset = addresses[1 + f, layer] + step * ((case + k) * size + i * fan_in)
+                    off = zero == zero
+                    for block in range(blocks):
+                        off = off & (read(tag, offset + step * _start(block, fan_in)) == zero)
+                    if any_lane(~off):
+                        store(turned, best + f, splat(float("inf")))
+                continue
             magnitude = absolute(high)
             slope = error + u * reach
             exact = (reach > zero) & (error == zero)
@@ -262,7 +296,7 @@ def _compare_rows(
                         splitter,
                     )
                 bound = bound * keep
-                inverse = one / bound
+                inverse = reciprocal(bound)
                 offset = step * ((case + k) * size + i * fan_in + _start(block, fan_in))
                 for f in range(frameworks):
                     difference = read(tag, addresses[1 + f, layer] + offset) - product
@@ -409,20 +443,10 @@ def judge_group(
     open_ = zero > one
     least, most = big, zero
 
-    # Grids: what all numbers of an array are multiples of. Zeros are multiples of anything.
-    at = 0
-    for k in range(len(sizes)):
-        coarse = big
-        for n in range(at, at + sizes[k]):
-            value = load(parameters, n)
-            size = absolute(value)
-            coarse = lesser(grid(value), coarse)
-            if k < depth:
-                least = lesser(where(size > zero, size, big), least)
-        store(grids, k, coarse)
-        at += sizes[k]
     a_grids = grids + _BYTES * len(sizes)
-    store(a_grids, 0, load(grids, x_array))
+    for k in range(len(sizes) + depth + 1):
+        store(grids, k, zero)
+    has_grids = sparse = False
     digits = splat(2.0**53 if splitter is None else 2.0**53 / (splitter - 1.0))
 
     # The forward pass.
@@ -445,26 +469,32 @@ def judge_group(
     for layer in range(depth):
         fan_in, fan_out = widths[layer], widths[layer + 1]
         with_relu = layer < depth - 1 or relu_output
-        coarse = load(grids, layer) * load(a_grids, layer)
-        if has_bias[layer]:
-            coarse = lesser(coarse, load(grids, depth + layer))
-        store(a_grids, layer + 1, coarse)
-        # All sums of multiples of it that stay below this are numbers of p bits, in any order.
-        exactly = where(coarse >= splat(eta), digits * coarse, -one)
         for r in range(rows):
             row = before + r * fan_in
+            inputs = zero
+            for j in range(fan_in):
+                inputs = inputs + where(load(a_reach, row + j) > zero, one, zero)
             for i in range(fan_out):
-                high, low, total, carried, live = zero, zero, zero, zero, zero
+                high, low, total, carried, smallest = zero, zero, zero, zero, big
+                weights = weight_at + i * fan_in
                 for j in range(fan_in):
-                    w = load(parameters, weight_at + i * fan_in + j)
+                    w = load(parameters, weights + j)
                     size = absolute(w)
                     high, low = _multiply_add(
                         high, low, w, load(a_high, row + j), load(a_low, row + j), splitter
                     )
-                    term = size * load(a_reach, row + j)
-                    total = total + term
-                    live = live + where(term > zero, one, zero)
+                    total = fused(size, load(a_reach, row + j), total)
                     carried = fused(size, load(a_error, row + j), carried)
+                    smallest = lesser(size, smallest)
+                live = inputs
+                if any_lane(smallest == zero):
+                    sparse, live, smallest = True, zero, big
+                    for j in range(fan_in):
+                        size = absolute(load(parameters, weights + j))
+                        smallest = lesser(where(size > zero, size, big), smallest)
+                        counts = (size > zero) & (load(a_reach, row + j) > zero)
+                        live = live + where(counts, one, zero)
+                least = lesser(smallest, least)
                 rounded, terms = total, zero
                 if has_bias[layer]:
                     b = load(parameters, bias_at + i)
@@ -477,7 +507,14 @@ def judge_group(
                 error = _bound(live, terms, total, rounded, carried, size, unit, lost)
                 most = greater(total, most)
                 exact = (live > zero) & (carried == zero) & _fits(total, zero, splitter)
-                error = _settled(exact, high, low, total, exactly, error, splitter)
+                if any_lane(exact & _fits(high, low, splitter)):
+                    if not has_grids:
+                        _find_grids(parameters, sizes, has_bias, grids)
+                        has_grids = True
+                    # Sums of multiples of it that stay below this are numbers of p bits.
+                    coarse = load(a_grids, layer + 1)
+                    exactly = where(coarse >= splat(eta), digits * coarse, -one)
+                    error = _settled(exact, high, low, total, exactly, error, splitter)
                 open_ = open_ | ~(total < big) | (error < zero)
                 here = after + r * fan_out + i
                 if with_relu:
@@ -501,6 +538,12 @@ def judge_group(
     outputs = widths[depth]
     y_at = parameter - sizes[y_array]
     loss, loss_low, total, carried, terms = zero, zero, zero, zero, zero
+    outlying = zero > one
+    for k in range(rows * outputs):
+        error, reach = load(a_error, before + k), load(a_reach, before + k)
+        outlying = outlying | ((error == zero) & (reach > zero))
+    if any_lane(outlying) and not has_grids:
+        _find_grids(parameters, sizes, has_bias, grids)
     coarse = lesser(load(a_grids, depth), load(grids, y_array))
     exactly = where(coarse >= splat(2.0 * eta), digits * coarse, -one)
     dead = splat(0.0) > one
@@ -716,8 +759,13 @@ def judge_group(
                 _spread(tag, addresses[1 + f, x_array], sizes[x_array], case, given, f * dense)
         coarse = coarse * load(grids, layer)
         for r in range(rows):
+            outputs_live = zero
+            for i in range(fan_out):
+                outputs_live = outputs_live + where(
+                    load(d_reach, r * fan_out + i) > zero, one, zero
+                )
             for j in range(fan_in):
-                high, low, total, carried, live = zero, zero, zero, zero, zero
+                high, low, total, carried = zero, zero, zero, zero
                 for i in range(fan_out):
                     here = r * fan_out + i
                     w = load(parameters, weight_at + i * fan_in + j)
@@ -725,10 +773,15 @@ def judge_group(
                     high, low = _multiply_add(
                         high, low, w, load(d_high, here), load(d_low, here), splitter
                     )
-                    term = size * load(d_reach, here)
-                    total = total + term
-                    live = live + where(term > zero, one, zero)
+                    total = fused(size, load(d_reach, here), total)
                     carried = fused(size, load(d_error, here), carried)
+                live = outputs_live
+                if sparse:
+                    live = zero
+                    for i in range(fan_out):
+                        size = absolute(load(parameters, weight_at + i * fan_in + j))
+                        counts = (size > zero) & (load(d_reach, r * fan_out + i) > zero)
+                        live = live + where(counts, one, zero)
                 if splitter is None:
                     high, low = _two_sum(high, low)
                 size = absolute(high)
