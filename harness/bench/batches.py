@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -206,8 +206,18 @@ def _rates(
                 step()
                 cases += size
             rates[what].append(cases / elapsed)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = _largest_so_far()
     return [
         Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept)
         for what, found in rates.items()
     ]
+
+
+def _largest_so_far() -> int:
+    """Bytes of memory this process has held at the most; 0 where the system does not say."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

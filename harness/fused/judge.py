@@ -25,6 +25,7 @@ WITHOUT_NUMBA = (
 )
 """What to tell the user where `is_compiled` is false."""
 
+_SOURCES = ("compare.py", "kernel.py", "lanes.py", "sums.py")
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8
@@ -201,7 +202,7 @@ def _compiled() -> Callable[..., None]:
 
     sources = resources.files("harness.fused")
     digest = hashlib.sha256(
-        b"".join(sources.joinpath(name).read_bytes() for name in ("kernel.py", "lanes.py"))
+        b"".join(sources.joinpath(name).read_bytes() for name in _SOURCES)
     ).hexdigest()
 
     return pass_over_groups(digest)

@@ -16,27 +16,34 @@ from typing import Any
 
 from numba import njit
 
+from harness.fused.compare import (
+    answers,
+    compare,
+    compare_rows,
+    spread,
+)
 from harness.fused.lanes import (
     WIDTH,
     absolute,
     any_lane,
-    broadcast,
     fused,
     gather,
     greater,
     grid,
-    lane,
     lesser,
     load,
-    peak,
-    raise_to,
-    read,
-    reciprocal,
     splat,
     store,
-    transpose,
-    transpose_lanes,
     where,
+)
+from harness.fused.sums import (
+    add,
+    divide,
+    error_bound,
+    fits,
+    multiply_add,
+    settled,
+    two_sum,
 )
 
 __all__ = ["judge_group", "pass_over_groups", "scratch_size"]
@@ -62,83 +69,6 @@ def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
     return int(WIDTH * lanes)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _two_sum(a: Any, b: Any) -> Any:
-    total = a + b
-    shadow = total - a
-    return total, (a - (total - shadow)) + (b - shadow)
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _multiply_add(high: Any, low: Any, w: Any, v_high: Any, v_low: Any, splitter: Any) -> Any:
-    """(high, low) + w (v_high, v_low), with ``low`` collecting what is rounded off."""
-    if splitter is None:
-        product = w * v_high
-        error = fused(w, v_low, fused(w, v_high, -product))
-        high, lost = _two_sum(high, product)
-        return high, low + (lost + error)
-    return fused(w, v_high, high), low
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _add(high: Any, low: Any, more: Any, more_low: Any, splitter: Any) -> Any:
-    """(high, low) + (more, more_low)."""
-    if splitter is None:
-        high, lost = _two_sum(high, more)
-        return high, low + (lost + more_low)
-    return high + more, low
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _fits(high: Any, low: Any, splitter: Any) -> Any:
-    """Whether the reference's value is a number of p bits."""
-    if splitter is None:
-        return low == splat(0.0)
-    big = high * splat(splitter)
-    return big - (big - high) == high
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _settled(
-    exact: Any, high: Any, low: Any, total: Any, most: Any, bound: Any, splitter: Any
-) -> Any:
-    """The bound of a sum whose operands are without error where ``exact`` is true.
-
-    A sum that comes out as a number of p bits may be exact everywhere: then the bound is 0 if its
-    terms add up to no more than ``most``, which proves that it was formed without error here;
-    otherwise -1, for it is not known.
-    """
-    zero = splat(0.0)
-    known = total * splat(1.0 + 2.0**-40) <= most
-    unrounded = exact & _fits(high, low, splitter)
-    return where(unrounded, where(known, zero, splat(-1.0)), bound)
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _growth(factors: Any, u: Any) -> Any:
-    """The first three terms of (1 + u)^factors - 1, all of them positive."""
-    one = splat(1.0)
-    second = greater(factors - one, splat(0.0)) * u * splat(0.5)
-    third = greater(factors - splat(2.0), splat(0.0)) * u * splat(1.0 / 3.0 - 2.0**-50)
-    return factors * u * (one + second * (one + third))
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _bound(
-    products: Any, addends: Any, total: Any, rounded: Any, carried: Any, size: Any, u: Any, tau: Any
-) -> Any:
-    """E of an any-order sum, see `OpenSum`; without the certificate of exactness."""
-    zero, one, half = splat(0.0), splat(1.0), splat(0.5)
-    additions = greater(products + addends - one, zero)
-    theta = _growth(additions + where(products > zero, one, zero), u)
-    absolute_error = products * tau
-    in_any_order = theta * total + (one + theta) * absolute_error
-    leaves = u * rounded + absolute_error
-    partial = half * (total + size + carried) + leaves
-    node_by_node = leaves + u * additions * (partial + in_any_order)
-    return carried + lesser(in_any_order, node_by_node)
-
-
 @njit  # type: ignore[untyped-decorator]
 def _find_grids(parameters: int, sizes: Any, has_bias: Any, grids: int) -> None:
     """The largest powers of two that all numbers are multiples of, zero being one of any.
@@ -161,189 +91,6 @@ def _find_grids(parameters: int, sizes: Any, has_bias: Any, grids: int) -> None:
         if has_bias[layer]:
             coarse = lesser(coarse, load(grids, depth + layer))
         store(grids, len(sizes) + layer + 1, coarse)
-
-
-@njit  # type: ignore[untyped-decorator]
-def _spread(tag: Any, address: int, size: int, case: int, target: int, at: int) -> None:
-    """One array of eight cases as `Lanes`, from the ``at``-th on."""
-    step = tag.itemsize
-    start = address + case * size * step
-    if size < WIDTH:
-        for k in range(size):
-            store(target, at + k, gather(tag, start + k * step, size))
-        return
-    for k in range(0, size - WIDTH + 1, WIDTH):
-        transpose(tag, start + k * step, size, target, at + k)
-    if size % WIDTH:
-        k = size - WIDTH
-        transpose(tag, start + k * step, size, target, at + k)
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _compare(
-    high: Any,
-    low: Any,
-    bound: Any,
-    given: int,
-    stride: int,
-    at: int,
-    worst: int,
-    frameworks: int,
-    splitter: Any,
-) -> None:
-    """Raise each framework's largest error / bound; to infinity where it is above 1."""
-    inverse = reciprocal(bound)
-    for f in range(frameworks):
-        error = load(given, f * stride + at) - high
-        if splitter is None:
-            error = error - low
-        error = absolute(error)
-        before = load(worst, f)
-        after = greater(error * inverse, before)
-        store(worst, f, where(error <= bound, after, splat(float("inf"))))
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _start(block: int, fan_in: int) -> int:
-    """Where a block of eight columns starts; the last one overlaps where eight do not divide."""
-    return min(WIDTH * block, fan_in - WIDTH)
-
-
-@njit  # type: ignore[untyped-decorator]
-def _compare_rows(
-    tag: Any,
-    case: int,
-    addresses: Any,
-    size: int,
-    layer: int,
-    fan_in: int,
-    fan_out: int,
-    before: int,
-    a_high: int,
-    a_low: int,
-    a_error: int,
-    a_reach: int,
-    d_high: int,
-    d_low: int,
-    d_error: int,
-    d_reach: int,
-    turned: int,
-    worst: int,
-    fine: int,
-    frameworks: int,
-    u: Any,
-    tau: Any,
-    keep: Any,
-    splitter: Any,
-) -> None:
-    """`_compare` for δ aᵀ of one row, with eight columns of one case side by side.
-
-    Wide layers' gradients are read as they lie in memory, which needs no transposing. The lanes
-    of the four ``a`` are turned into columns first.
-    """
-    blocks = (fan_in + WIDTH - 1) // WIDTH
-    zero = splat(0.0)
-    step = tag.itemsize
-    per_case = WIDTH * blocks
-    for block in range(blocks):
-        at = _BYTES * (before + _start(block, fan_in))
-        to = WIDTH * block
-        transpose_lanes(a_high + at, turned, to)
-        transpose_lanes(a_low + at, turned, per_case + to)
-        transpose_lanes(a_error + at, turned, 2 * per_case + to)
-        transpose_lanes(a_reach + at, turned, 3 * per_case + to)
-    best = 4 * per_case
-    for k in range(WIDTH):
-        for f in range(frameworks):
-            store(turned, best + f, zero)
-        for i in range(fan_out):
-            here = WIDTH * i + k
-            high, low = broadcast(d_high, here), broadcast(d_low, here)
-            reach, error = broadcast(d_reach, here), broadcast(d_error, here)
-            if not any_lane(reach > zero):  # a unit that is off: all zeros, exactly
-                for f in range(frameworks):
-                    offset = addresses[1 + f, layer] + step * ((case + k) * size + i * fan_in)
-                    off = zero == zero
-                    for block in range(blocks):
-                        off = off & (read(tag, offset + step * _start(block, fan_in)) == zero)
-                    if any_lane(~off):
-                        store(turned, best + f, splat(float("inf")))
-                continue
-            magnitude = absolute(high)
-            slope = error + u * reach
-            exact = (reach > zero) & (error == zero)
-            some_exact = any_lane(exact)
-            exactly = broadcast(fine, k)
-            for block in range(blocks):
-                column = WIDTH * block + k
-                a = load(turned, column)
-                a_r = load(turned, 3 * per_case + column)
-                bound = fused(magnitude, load(turned, 2 * per_case + column), slope * a_r)
-                product, product_low = high * a, zero
-                if splitter is None:
-                    product_low = fused(low, a, fused(high, a, -product))
-                    product_low = fused(high, load(turned, per_case + column), product_low)
-                else:
-                    bound = bound + where((reach > zero) & (a_r > zero), tau, zero)
-                if some_exact:
-                    bound = _settled(
-                        exact & (a_r > zero) & (load(turned, 2 * per_case + column) == zero),
-                        product,
-                        product_low,
-                        absolute(product),
-                        exactly,
-                        bound,
-                        splitter,
-                    )
-                bound = bound * keep
-                inverse = reciprocal(bound)
-                offset = step * ((case + k) * size + i * fan_in + _start(block, fan_in))
-                for f in range(frameworks):
-                    difference = read(tag, addresses[1 + f, layer] + offset) - product
-                    if splitter is None:
-                        difference = difference - product_low
-                    difference = absolute(difference)
-                    ratio = greater(difference * inverse, load(turned, best + f))
-                    bad = splat(float("inf"))
-                    store(turned, best + f, where(difference <= bound, ratio, bad))
-        for f in range(frameworks):
-            raise_to(worst, WIDTH * f + k, peak(load(turned, best + f)))
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _divide(
-    high: Any,
-    low: Any,
-    error: Any,
-    reach: Any,
-    divisor: int,
-    u: Any,
-    tau: Any,
-    splitter: Any,
-) -> Any:
-    """Division by a whole number, see `Enclosure.__truediv__`."""
-    k, two, zero = splat(float(divisor)), splat(2.0), splat(0.0)
-    if divisor & (divisor - 1) == 0:  # what is exact may stay exact
-        return high / k, low / k, where(error > zero, error / k + two * tau, zero)
-    error = (error + _growth(splat(3.0), u) * reach) / k + two * tau
-    error = where(reach > zero, error, zero)
-    quotient = high / k
-    if splitter is None:
-        product = quotient * k
-        remainder = ((high - product) - fused(quotient, k, -product)) + low
-        quotient, rest = _two_sum(quotient, remainder / k)
-        return quotient, rest, error
-    return quotient, low, error
-
-
-@njit  # type: ignore[untyped-decorator]
-def _answers(worst: int, case: int, frameworks: int, sound: Any, largest: Any) -> None:
-    for f in range(frameworks):
-        ratios = load(worst, f)
-        for k in range(WIDTH):
-            ratio = lane(ratios, k)
-            sound[f, case + k] = ratio <= 1.0
-            largest[f, case + k] = ratio
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -435,7 +182,7 @@ def judge_group(
     at = 0
     for k in range(len(sizes)):
         if sizes[k]:
-            _spread(tag, addresses[0, k], sizes[k], case, parameters, at)
+            spread(tag, addresses[0, k], sizes[k], case, parameters, at)
         at += sizes[k]
     for f in range(frameworks):
         store(worst, f, zero)
@@ -480,7 +227,7 @@ def judge_group(
                 for j in range(fan_in):
                     w = load(parameters, weights + j)
                     size = absolute(w)
-                    high, low = _multiply_add(
+                    high, low = multiply_add(
                         high, low, w, load(a_high, row + j), load(a_low, row + j), splitter
                     )
                     total = fused(size, load(a_reach, row + j), total)
@@ -498,23 +245,23 @@ def judge_group(
                 rounded, terms = total, zero
                 if has_bias[layer]:
                     b = load(parameters, bias_at + i)
-                    high, low = _add(high, low, b, zero, splitter)
+                    high, low = add(high, low, b, zero, splitter)
                     total = total + absolute(b)
                     terms = where(b == zero, zero, one)
                 if splitter is None:
-                    high, low = _two_sum(high, low)
+                    high, low = two_sum(high, low)
                 size = absolute(high)
-                error = _bound(live, terms, total, rounded, carried, size, unit, lost)
+                error = error_bound(live, terms, total, rounded, carried, size, unit, lost)
                 most = greater(total, most)
-                exact = (live > zero) & (carried == zero) & _fits(total, zero, splitter)
-                if any_lane(exact & _fits(high, low, splitter)):
+                exact = (live > zero) & (carried == zero) & fits(total, zero, splitter)
+                if any_lane(exact & fits(high, low, splitter)):
                     if not has_grids:
                         _find_grids(parameters, sizes, has_bias, grids)
                         has_grids = True
                     # Sums of multiples of it that stay below this are numbers of p bits.
                     coarse = load(a_grids, layer + 1)
                     exactly = where(coarse >= splat(eta), digits * coarse, -one)
-                    error = _settled(exact, high, low, total, exactly, error, splitter)
+                    error = settled(exact, high, low, total, exactly, error, splitter)
                 open_ = open_ | ~(total < big) | (error < zero)
                 here = after + r * fan_out + i
                 if with_relu:
@@ -556,16 +303,16 @@ def judge_group(
         a = load(a_high, before + k)
         a_e = load(a_error, before + k)
         live = load(a_reach, before + k) > zero
-        high, rest = _two_sum(a, -y)
+        high, rest = two_sum(a, -y)
         low = zero
         if splitter is None:
-            high, low = _two_sum(high, rest + load(a_low, before + k))
+            high, low = two_sum(high, rest + load(a_low, before + k))
         size = absolute(high)
         error = a_e + where(y == zero, zero, unit) * (size + a_e) + two * lost
         # Exact by the certificate; or perhaps, which is good enough where nothing hangs on it.
         exact = live & (a_e == zero)
         certain = exact & (size * splat(1.0 + 2.0**-40) <= exactly)
-        perhaps = exact & ~certain & (rest == zero) & _fits(high, low, splitter)
+        perhaps = exact & ~certain & (rest == zero) & fits(high, low, splitter)
         open_ = open_ | (perhaps & ~dead)
         error = where(live & ~(certain | perhaps), error, zero)
         reach = size + error
@@ -580,15 +327,15 @@ def judge_group(
             product_low = fused(two * high, low, fused(high, high, -product))
         counts = reach > zero
         square_error = error * reach + size * error + (unit * (reach * reach) + lost)
-        exact = (error == zero) & _fits(product, product_low, splitter)
+        exact = (error == zero) & fits(product, product_low, splitter)
         square_error = where(counts & ~exact, square_error, zero)
-        loss, loss_low = _add(loss, loss_low, product, product_low, splitter)
+        loss, loss_low = add(loss, loss_low, product, product_low, splitter)
         total = total + (product + square_error)
         carried = carried + square_error
         terms = terms + where(counts, one, zero)
         # Its share of the cotangent.
         if divisor > 1:
-            high, low, error = _divide(high, low, error, reach, divisor, unit, lost, splitter)
+            high, low, error = divide(high, low, error, reach, divisor, unit, lost, splitter)
         high = where(live, high, zero)
         low = where(live, low, zero)
         error = where(live, error, zero)
@@ -598,23 +345,23 @@ def judge_group(
         store(d_reach, k, absolute(high) + error)
     most = greater(total, most)
     if splitter is None:
-        loss, loss_low = _two_sum(loss, loss_low)
+        loss, loss_low = two_sum(loss, loss_low)
     size = absolute(loss)
-    error = _bound(zero, terms, total, zero, carried, size, unit, lost)
+    error = error_bound(zero, terms, total, zero, carried, size, unit, lost)
     exactly = splat(2.0**53) * coarse * coarse
     exact = (terms > one) & (carried == zero)
-    error = _settled(exact, loss, loss_low, total, exactly, error, splitter)
+    error = settled(exact, loss, loss_low, total, exactly, error, splitter)
     open_ = open_ | (error < zero)
     error = where(error == zero, zero, half * error + two * lost)  # what is exact may stay so
     loss, loss_low, size = half * loss, half * loss_low, half * size
     if divisor > 1:
-        loss, loss_low, error = _divide(
+        loss, loss_low, error = divide(
             loss, loss_low, error, size + error, divisor, unit, lost, splitter
         )
     for f in range(frameworks):
         step = tag.itemsize
         store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, 1))
-    _compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
+    compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
 
     # The backward pass. A quotient by B that is no power of two is never exact.
     coarse = splat(2.0**53 / float(divisor)) * coarse
@@ -635,7 +382,7 @@ def judge_group(
         store(fine, 0, exactly)
         by_row = rows == 1 and fan_in >= WIDTH
         if by_row:
-            _compare_rows(
+            compare_rows(
                 tag,
                 case,
                 addresses,
@@ -663,7 +410,7 @@ def judge_group(
             )
         else:
             for f in range(frameworks):
-                _spread(tag, addresses[1 + f, layer], sizes[layer], case, given, f * dense)
+                spread(tag, addresses[1 + f, layer], sizes[layer], case, given, f * dense)
         for i in range(0 if by_row else fan_out):
             if rows == 1:
                 high, low = load(d_high, i), load(d_low, i)
@@ -683,7 +430,7 @@ def judge_group(
                     else:
                         bound = bound + where((reach > zero) & (a_r > zero), lost, zero)
                     if some_exact:
-                        bound = _settled(
+                        bound = settled(
                             exact & (a_r > zero) & (load(a_error, before + j) == zero),
                             product,
                             product_low,
@@ -692,7 +439,7 @@ def judge_group(
                             bound,
                             splitter,
                         )
-                    _compare(
+                    compare(
                         product,
                         product_low,
                         bound * close,
@@ -710,16 +457,16 @@ def judge_group(
                     here, there = r * fan_out + i, before + r * fan_in + j
                     d, d_r, d_e = load(d_high, here), load(d_reach, here), load(d_error, here)
                     a, a_r = load(a_high, there), load(a_reach, there)
-                    high, low = _multiply_add(high, low, d, a, load(a_low, there), splitter)
+                    high, low = multiply_add(high, low, d, a, load(a_low, there), splitter)
                     if splitter is None:
                         low = fused(load(d_low, here), a, low)
                     total = fused(d_r, a_r, total)
                     carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
                     terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
-                bound = _bound(terms, zero, total, total, carried, absolute(high), unit, lost)
+                bound = error_bound(terms, zero, total, total, carried, absolute(high), unit, lost)
                 exact = (terms > zero) & (carried == zero)
-                bound = _settled(exact, high, low, total, exactly, bound, splitter)
-                _compare(
+                bound = settled(exact, high, low, total, exactly, bound, splitter)
+                compare(
                     high,
                     low,
                     bound * close,
@@ -732,7 +479,7 @@ def judge_group(
                 )
         if has_bias[layer]:
             for f in range(frameworks):
-                _spread(
+                spread(
                     tag,
                     addresses[1 + f, depth + layer],
                     sizes[depth + layer],
@@ -745,18 +492,18 @@ def judge_group(
                 for r in range(rows):
                     here = r * fan_out + i
                     d_r, d_e = load(d_reach, here), load(d_error, here)
-                    high, low = _add(high, low, load(d_high, here), load(d_low, here), splitter)
+                    high, low = add(high, low, load(d_high, here), load(d_low, here), splitter)
                     total = total + d_r
                     carried = carried + d_e
                     terms = terms + where(d_r > zero, one, zero)
-                bound = _bound(zero, terms, total, zero, carried, absolute(high), unit, lost)
+                bound = error_bound(zero, terms, total, zero, carried, absolute(high), unit, lost)
                 exact = (terms > one) & (carried == zero)
-                bound = _settled(exact, high, low, total, coarse, bound, splitter)
-                _compare(high, low, bound * close, given, dense, i, worst, frameworks, splitter)
+                bound = settled(exact, high, low, total, coarse, bound, splitter)
+                compare(high, low, bound * close, given, dense, i, worst, frameworks, splitter)
         # The cotangent of the layer below, or of the input.
         if layer == 0:
             for f in range(frameworks):
-                _spread(tag, addresses[1 + f, x_array], sizes[x_array], case, given, f * dense)
+                spread(tag, addresses[1 + f, x_array], sizes[x_array], case, given, f * dense)
         coarse = coarse * load(grids, layer)
         for r in range(rows):
             outputs_live = zero
@@ -770,7 +517,7 @@ def judge_group(
                     here = r * fan_out + i
                     w = load(parameters, weight_at + i * fan_in + j)
                     size = absolute(w)
-                    high, low = _multiply_add(
+                    high, low = multiply_add(
                         high, low, w, load(d_high, here), load(d_low, here), splitter
                     )
                     total = fused(size, load(d_reach, here), total)
@@ -783,15 +530,15 @@ def judge_group(
                         counts = (size > zero) & (load(d_reach, r * fan_out + i) > zero)
                         live = live + where(counts, one, zero)
                 if splitter is None:
-                    high, low = _two_sum(high, low)
+                    high, low = two_sum(high, low)
                 size = absolute(high)
-                error = _bound(live, zero, total, total, carried, size, unit, lost)
+                error = error_bound(live, zero, total, total, carried, size, unit, lost)
                 most = greater(total, most)
                 here = r * fan_in + j
                 exact = (live > zero) & (carried == zero)
-                error = _settled(exact, high, low, total, coarse, error, splitter)
+                error = settled(exact, high, low, total, coarse, error, splitter)
                 if layer == 0:
-                    _compare(
+                    compare(
                         high, low, error * close, given, dense, here, worst, frameworks, splitter
                     )
                     continue
@@ -814,7 +561,7 @@ def judge_group(
     for f in range(frameworks):
         ratio = load(worst, f)
         store(worst, f, where(open_ | ~(ratio <= one), splat(float("inf")), ratio))
-    _answers(worst, case, frameworks, sound, largest)
+    answers(worst, case, frameworks, sound, largest)
 
 
 def pass_over_groups(digest: str) -> Callable[..., None]:
