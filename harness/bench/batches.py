@@ -24,6 +24,8 @@ ONE_THREAD = {
 }
 """Variables that keep a worker to its own core, set where the user has not set them."""
 
+_PATIENCE = 10.0  # seconds, for the exit codes of workers when one has failed
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -93,26 +95,26 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
             pipes.append(here)
             processes.append(process)
         try:
-            while True:
-                parts: list[Rate] = [pipe.recv() for pipe in pipes]
-                together = _added(parts, workers)
-                found.append(together)
-                median = sorted(together.rates)[len(together.rates) // 2]
-                name = "-".join(map(str, together.widths))
-                tell(
-                    f"{name} {together.dtype}, batches of {together.size}, {workers} worker(s): "
-                    f"{together.what} {median:,.0f} cases/s"
-                )
-        except EOFError:  # the workers are through
-            pass
+            while parts := [part for pipe in pipes if (part := pipe.recv()) is not None]:
+                found.append(_added(parts, workers))
+                tell(_line(found[-1]))
+        except EOFError:
+            for process in processes:
+                process.join(timeout=_PATIENCE)
+            codes = ", ".join(str(process.exitcode) for process in processes)
+            raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
         finally:
             for process in processes:
-                process.join(timeout=10.0)
-                if process.is_alive():
-                    process.kill()
-        if any(process.exitcode for process in processes):
-            raise RuntimeError(f"a worker ended with exit code {processes[0].exitcode}")
+                process.kill()  # libraries may take their time to end; all is known by now
+                process.join()
     return found
+
+
+def _line(rate: Rate) -> str:
+    median = sorted(rate.rates)[len(rate.rates) // 2]
+    name = "-".join(map(str, rate.widths))
+    where = f"{name} {rate.dtype}, batches of {rate.size}, {rate.workers} worker(s)"
+    return f"{where}: {rate.what} {median:,.0f} cases/s"
 
 
 def _added(parts: Sequence[Rate], workers: int) -> Rate:
@@ -144,6 +146,7 @@ def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> Non
                 gradients = [batched(framework) for framework in frameworks]
                 for rate in _rates(plan, gradients, widths, dtype, size, number, workers, barrier):
                     pipe.send(rate)
+    pipe.send(None)
     pipe.close()
 
 
