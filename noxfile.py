@@ -110,6 +110,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Measure speed: checking beside the frameworks' gradients alone, about half an hour."""
+    run(session, "crosscheck", "bench", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check the types with mypy, strictly."""
     run(session, "mypy")

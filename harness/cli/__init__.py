@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from harness.cli.bench import bench
 from harness.cli.completion import completion
 from harness.cli.conventions import conventions
 from harness.cli.digits import digits
@@ -76,7 +77,7 @@ def cli() -> None:
 
 
 _CHECKS = (run, sweep, replay, digits)
-_EXPLANATIONS = (explain, conventions, precision, power, report)
+_EXPLANATIONS = (explain, conventions, precision, power, bench, report)
 _HELP = (doctor, completion)
 
 for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):

@@ -1,0 +1,226 @@
+"""Rates of the floor and of the sweep, by one process or by several at the same time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.network import Network
+
+__all__ = ["ONE_THREAD", "Plan", "Rate", "measure_batches"]
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+"""Variables that keep a worker to its own core, set where the user has not set them."""
+
+_PATIENCE = 10.0  # seconds, for the exit codes of workers when one has failed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        shapes: Widths of the networks.
+        dtypes: Of the cases.
+        sizes: Cases in a batch.
+        workers: Numbers of processes that work at the same time.
+        frameworks: Names.
+        seconds: How long each rate is measured for, each time.
+        repeats: How often each rate is measured, in turns with the others.
+        seed: Of the cases.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[str, ...]
+    sizes: tuple[int, ...]
+    workers: tuple[int, ...]
+    frameworks: tuple[str, ...]
+    seconds: float
+    repeats: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast one thing was.
+
+    Attributes:
+        what: ``"sweep"``, ``"floor"``, ``"verdicts"``, ``"cases"``, or a framework's name: its
+            gradients alone.
+        widths: Of the network.
+        dtype: Of the cases.
+        size: Cases in a batch; 1 for what is done case by case.
+        workers: Processes at the same time; the rates of all are added.
+        rates: Cases per second, one for each repeat.
+        memory: Bytes of the largest process so far; 0 where it was not looked at.
+        open: Share of cases, of those swept, that do not AGREE by all frameworks.
+    """
+
+    what: str
+    widths: tuple[int, ...]
+    dtype: str
+    size: int
+    workers: int
+    rates: tuple[float, ...]
+    memory: int = 0
+    open: float = 0.0
+
+
+def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> list[Rate]:
+    """All rates of batches. Processes are started anew for each number of workers."""
+    for variable, value in ONE_THREAD.items():
+        os.environ.setdefault(variable, value)
+    found = []
+    context = multiprocessing.get_context("spawn")
+    for workers in plan.workers:
+        barrier = context.Barrier(workers)
+        pipes, processes = [], []
+        for number in range(workers):
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(plan, number, workers, barrier, there))
+            process.start()
+            there.close()
+            pipes.append(here)
+            processes.append(process)
+        try:
+            while parts := [part for pipe in pipes if (part := pipe.recv()) is not None]:
+                found.append(_added(parts, workers))
+                tell(_line(found[-1]))
+        except EOFError:
+            for process in processes:
+                process.join(timeout=_PATIENCE)
+            codes = ", ".join(str(process.exitcode) for process in processes)
+            raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
+        finally:
+            for process in processes:
+                process.kill()  # libraries may take their time to end; all is known by now
+                process.join()
+    return found
+
+
+def _line(rate: Rate) -> str:
+    median = sorted(rate.rates)[len(rate.rates) // 2]
+    name = "-".join(map(str, rate.widths))
+    where = f"{name} {rate.dtype}, batches of {rate.size}, {rate.workers} worker(s)"
+    return f"{where}: {rate.what} {median:,.0f} cases/s"
+
+
+def _added(parts: Sequence[Rate], workers: int) -> Rate:
+    first = parts[0]
+    return Rate(
+        first.what,
+        first.widths,
+        first.dtype,
+        first.size,
+        workers,
+        tuple(sum(rates) for rates in zip(*(part.rates for part in parts), strict=True)),
+        max(part.memory for part in parts),
+        max(part.open for part in parts),
+    )
+
+
+def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> None:
+    """One worker: everything of the plan, in step with the others."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+    from harness.frameworks.batched import batched
+    from harness.frameworks.registry import open_frameworks
+
+    frameworks, _ = open_frameworks(plan.frameworks)
+    for widths in plan.shapes:
+        for dtype in plan.dtypes:
+            for size in plan.sizes:
+                gradients = [batched(framework) for framework in frameworks]
+                for rate in _rates(plan, gradients, widths, dtype, size, number, workers, barrier):
+                    pipe.send(rate)
+    pipe.send(None)
+    pipe.close()
+
+
+def _rates(
+    plan: Plan,
+    frameworks: Sequence[Any],
+    widths: tuple[int, ...],
+    dtype: str,
+    size: int,
+    number: int,
+    workers: int,
+    barrier: Any,
+) -> list[Rate]:
+    from harness.bench.cases import draw
+    from harness.fused.check import check_batch
+
+    network, produced = Network(widths), iter(range(number, 1 << 62, workers))
+    cases = swept = left = 0
+
+    def new() -> Any:
+        return draw(network, dtype=dtype, count=size, seed=plan.seed, number=next(produced))
+
+    batch = new()
+    given = [gradients(batch) for gradients in frameworks]  # compiles
+
+    def floor() -> None:
+        for gradients in frameworks:
+            gradients(batch)
+
+    def verdicts() -> None:
+        from harness.fused import FusedJudge
+
+        FusedJudge(batch).all_agreements(given)
+
+    def sweep() -> None:
+        nonlocal swept, left
+        checked = check_batch(new(), frameworks)
+        agree = checked.agrees.all(axis=0)
+        swept += size
+        for index in (~agree).nonzero()[0].tolist():
+            left += 1
+            for row, gradients in enumerate(checked.given):
+                if not checked.agrees[row, index]:
+                    checked.judge.judge(index).verdict(
+                        gradients[index], framework=frameworks[row].framework.name
+                    )
+
+    steps: dict[str, Callable[[], Any]] = {"floor": floor, "sweep": sweep}
+    steps |= {"cases": new, "verdicts": verdicts}
+    for gradients in frameworks:
+        steps[gradients.framework.name] = partial(gradients, batch)
+    rates: dict[str, list[float]] = {what: [] for what in steps}
+    for step in steps.values():
+        step()
+    for _ in range(plan.repeats):
+        for what, step in steps.items():
+            barrier.wait()
+            cases, start = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - start) < plan.seconds or not cases:
+                step()
+                cases += size
+            rates[what].append(cases / elapsed)
+    memory = _largest_so_far()
+    return [
+        Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept)
+        for what, found in rates.items()
+    ]
+
+
+def _largest_so_far() -> int:
+    """Bytes of memory this process has held at the most; 0 where the system does not say."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

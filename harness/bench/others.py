@@ -1,0 +1,139 @@
+"""What users do today, case by case, and how long commands take to start."""
+
+from __future__ import annotations
+
+import operator
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from harness import peers
+from harness.batch import Batch
+from harness.bench.batches import Plan, Rate
+from harness.bench.cases import draw
+from harness.frameworks.base import Framework
+from harness.network import Case, Gradients, Network
+
+__all__ = ["StartUp", "measure_loops", "measure_start_up"]
+
+
+@dataclass(frozen=True)
+class StartUp:
+    """How long a command takes to start and end.
+
+    Attributes:
+        command: What is typed.
+        seconds: Wall-clock, one for each repeat.
+    """
+
+    command: str
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """In seconds."""
+        return statistics.median(self.seconds)
+
+
+def measure_loops(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> list[Rate]:
+    """Rates of eager gradients with a tolerance, and of the frameworks' own checkers."""
+    from harness.frameworks.registry import open_frameworks
+
+    frameworks, _ = open_frameworks(plan.frameworks)
+    eager = {each.name: "eager" for each in frameworks if "eager" in each.modes}
+    frameworks, _ = open_frameworks(plan.frameworks, modes=eager)
+    found = []
+    for widths in plan.shapes:
+        for dtype in plan.dtypes:
+            batch = draw(Network(widths), dtype=dtype, count=64, seed=plan.seed, number=0)
+            cases = [batch.case([index])[0] for index in range(batch.count)]
+            right = _right(batch)
+            steps: dict[str, Callable[[Case], Any]] = {"loop": partial(_loop, frameworks)}
+            for checker in peers.CHECKERS:
+                if any(_belongs(checker, framework.name) for framework in frameworks):
+                    steps[checker] = partial(_check, checker, right)
+            for what, step in steps.items():
+                rates = tuple(_rate(step, cases, plan.seconds) for _ in range(plan.repeats))
+                found.append(Rate(what, widths, dtype, 1, 1, rates))
+                name = "-".join(map(str, widths))
+                tell(
+                    f"{name} {dtype}, case by case: {what} {statistics.median(rates):,.1f} cases/s"
+                )
+    return found
+
+
+def _belongs(checker: str, framework: str) -> bool:
+    module = {"torch": ("torch", "gradcheck"), "jax": ("jax",), "tensorflow": ("tf",)}
+    return checker.startswith(module.get(framework, (framework,)))
+
+
+def _right(batch: Batch) -> dict[str, Gradients]:
+    from harness.reference import gradients
+
+    stack = batch.case()
+    found = gradients(stack)
+    return {stack[index].key: found[index] for index in range(batch.count)}
+
+
+def _check(checker: str, right: Mapping[str, Gradients], case: Case) -> None:
+    peers.accepts(checker, case, right[case.key])
+
+
+def _loop(frameworks: Sequence[Framework], case: Case) -> None:
+    """As a user would write it: gradients one after the other, all close to the first."""
+    compare = operator.attrgetter("testing.assert_allclose")(np)
+    first, *others = (framework.gradients(case) for framework in frameworks)
+    for other in others or [first]:
+        for (_, one), (_, value) in zip(first.entries(), other.entries(), strict=True):
+            try:
+                compare(value, one)
+            except AssertionError:
+                continue  # float32 leaves the defaults; that is not what is measured
+
+
+def _rate(step: Callable[[Case], Any], cases: Sequence[Case], seconds: float) -> float:
+    """Cases per second. The first case is not counted: whatever is traced is traced for it."""
+    step(cases[0])
+    start, count = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - start) < seconds or not count:
+        step(cases[count % len(cases)])
+        count += 1
+    return count / elapsed
+
+
+def measure_start_up(
+    repeats: int,
+    tell: Callable[[str], None] = lambda line: None,
+    commands: Sequence[str] | None = None,
+) -> list[StartUp]:
+    """How long each command takes to show its help, and the package to be imported.
+
+    Args:
+        repeats: How often each is started.
+        tell: Takes a line about each.
+        commands: Which; all by default.
+    """
+    from harness.cli import cli
+
+    names = list(commands) if commands is not None else ["", *sorted(cli.commands)]
+    programs = {"import harness": [sys.executable, "-c", "import harness"]}
+    for name in names:
+        words = ["crosscheck", *([name] if name else []), "--help"]
+        programs[" ".join(words)] = [sys.executable, "-m", "harness", *words[1:]]
+    found = []
+    for typed, program in programs.items():
+        seconds = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - start)
+        found.append(StartUp(typed, tuple(seconds)))
+        tell(f"{typed}: {found[-1].median:.2f} s")
+    return found

@@ -1,0 +1,208 @@
+"""`FusedJudge`: the verdict AGREES for whole batches, at the speed of the frameworks."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from harness.batch import Batch, aligned, arrays_of, chosen_gradients
+from harness.compare import Judge, StackJudge
+from harness.formats import Format, format_of
+from harness.network import Array, Case, Gradients
+
+__all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled"]
+
+WITHOUT_NUMBA = (
+    "numba is not installed: verdicts come from the NumPy form, which is the same and about "
+    "twenty times slower; pip install 'gradient-crosscheck[sweep]'"
+)
+"""What to tell the user where `is_compiled` is false."""
+
+_SOURCES = ("compare.py", "kernel.py", "lanes.py", "sums.py")
+_MOST_UNITS = 1024
+_MOST_ROWS = 256
+_LEAST_CASES = 8
+
+_WIDEN = 2.0**-10
+_KEEP = 1.0 - 2.0**-20
+
+
+def is_compiled() -> bool:
+    """Whether the compiled pass can be used."""
+    return importlib.util.find_spec("numba") is not None
+
+
+class FusedJudge:
+    """Compares gradients of a batch of cases, those of all frameworks in one pass.
+
+    Its answers are those of `harness.compare.StackJudge`: what the compiled pass does not
+    certify is put to that.
+
+    Args:
+        batch: The cases, as a batch or as a stack.
+    """
+
+    def __init__(self, batch: Batch | Case) -> None:
+        self.batch = batch if isinstance(batch, Batch) else Batch.of(batch)
+        self._judges: dict[int, Judge] = {}
+
+    def judge(self, index: int) -> Judge:
+        """The judge of case ``index``."""
+        if index not in self._judges:
+            self._judges[index] = Judge(self.batch.case([index])[0])
+        return self._judges[index]
+
+    def agreements(self, given: Gradients) -> tuple[Any, Array]:
+        """As `StackJudge.agreements`; the numbers may be held as the batch's are.
+
+        Returns:
+            A bool array of shape (C,): which cases AGREE; and the largest error / bound of each
+            case, float64 of the same shape, only meaningful where the first is true. It may be
+            above the readable form's, by little: a bound that is certainly reached is used.
+        """
+        (found,) = self.all_agreements([given])
+        return found
+
+    def all_agreements(self, given: Sequence[Gradients]) -> list[tuple[Any, Array]]:
+        """`agreements` of several frameworks' gradients, which costs little more than of one."""
+        sound, largest = self.certified(given)
+        left = np.flatnonzero(~sound.all(axis=0))
+        if left.size:
+            judge = StackJudge(self.batch.case(left))
+            for framework, gradients in enumerate(given):
+                rest = left[~sound[framework, left]]
+                if not rest.size:
+                    continue
+                agrees, ratio = judge.agreements(chosen_gradients(gradients, left))
+                open_ = ~sound[framework, left]
+                sound[framework, rest] = agrees[open_]
+                largest[framework, rest] = ratio[open_]
+        return list(zip(sound, largest, strict=True))
+
+    def certified(self, given: Sequence[Gradients]) -> tuple[Any, Array]:
+        """What the compiled pass alone can say.
+
+        Returns:
+            A bool array of shape (F, C), true where a framework's gradient certainly AGREES,
+            and an upper bound on its largest error / bound where it does.
+        """
+        count = self.batch.count
+        sound = np.zeros((len(given), count), dtype=np.uint8)
+        largest = np.zeros((len(given), count))
+        whole = [f for f, gradients in enumerate(given) if self._fits(gradients)]
+        if whole and is_compiled() and is_suitable(self.batch):
+            part, ratio = _certify(self.batch, [given[f] for f in whole])
+            sound[whole], largest[whole] = part, ratio
+        return sound.astype(bool), largest
+
+    def _fits(self, given: Gradients) -> bool:
+        """Whether the gradients have the shapes they should have."""
+        batch = self.batch
+        wanted = [*batch.weights, *batch.biases, batch.x, np.empty(batch.count)]
+        return all(
+            (one is None) == (other is None) and np.shape(one) == np.shape(other)
+            for one, other in zip(arrays_of(given), wanted, strict=True)
+        )
+
+
+def is_suitable(batch: Batch) -> bool:
+    """Whether the compiled pass is made for such a batch; see `harness.fused`."""
+    u = format_of(batch.dtype).unit_roundoff
+    longest = max(*batch.network.widths, batch.rows) + 2
+    return (
+        batch.count >= _LEAST_CASES
+        and max(batch.network.widths) <= _MOST_UNITS
+        and batch.rows <= _MOST_ROWS
+        and longest * u <= 0.25
+    )
+
+
+def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
+    from harness.fused.kernel import scratch_size
+
+    table: list[Sequence[Any]] = [
+        [*batch.weights, *batch.biases, batch.x, batch.y],
+        *(arrays_of(gradients) for gradients in given),
+    ]
+    single = all(
+        array is None or np.asarray(array).dtype == np.float32 for row in table for array in row
+    )
+    held = np.float32 if single else np.float64
+    kept = [
+        [None if array is None else np.ascontiguousarray(array, dtype=held) for array in row]
+        for row in table
+    ]
+    network, count, frameworks = batch.network, batch.count, len(given)
+    form = format_of(batch.dtype)
+    units = max(*network.widths, batch.rows) + 2
+    scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
+    sound = np.zeros((frameworks, count), dtype=np.uint8)
+    largest = np.zeros((frameworks, count))
+    _compiled()(
+        count,
+        np.empty(0, dtype=held),
+        _splitter(form),
+        np.array([[_address(array) for array in row] for row in kept], dtype=np.int64),
+        np.array([0 if array is None else array.size // count for array in kept[0]]),
+        np.array(network.widths),
+        np.array([bias is not None for bias in batch.biases]),
+        batch.rows,
+        network.output == "relu",
+        batch.rows if network.reduction == "mean" else 1,
+        form.unit_roundoff,
+        _underflow(form),
+        form.smallest_subnormal,
+        1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
+        _KEEP,
+        min(0.5 * form.largest, 2.0**200),
+        _address(scratch),
+        frameworks,
+        sound,
+        largest,
+    )
+    return sound, largest
+
+
+_kept = threading.local()
+
+
+def _scratch(size: int) -> Any:
+    """Memory to work in, kept from call to call: fresh memory costs more than the work."""
+    memory = getattr(_kept, "memory", None)
+    if memory is None or len(memory) < size:
+        memory = _kept.memory = aligned((size,), np.float64)
+    return memory
+
+
+def _address(array: Any) -> int:
+    return 0 if array is None else int(array.__array_interface__["data"][0])
+
+
+def _splitter(form: Format) -> float | None:
+    """What splits a float64 at p bits; ``None`` has the reference in double-double."""
+    return None if form.precision == 53 else 2.0 ** (53 - form.precision) + 1.0
+
+
+def _underflow(form: Format) -> float:
+    """½η, which is 0 for float64: there the pass leaves tiny numbers alone."""
+    return 0.5 * form.smallest_subnormal
+
+
+@cache
+def _compiled() -> Callable[..., None]:
+    """The pass over all groups of eight, compiled once for each dtype and kept on disk."""
+    from harness.fused.kernel import pass_over_groups
+
+    sources = resources.files("harness.fused")
+    digest = hashlib.sha256(
+        b"".join(sources.joinpath(name).read_bytes() for name in _SOURCES)
+    ).hexdigest()
+
+    return pass_over_groups(digest)

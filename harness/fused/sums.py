@@ -1,0 +1,134 @@
+"""Sums on `Lanes`, and the bounds on their errors, as in `harness.arithmetic.enclosure`.
+
+A reference value is a pair (high, low). With a ``splitter``, for formats of fewer bits than
+float64, the low part is not used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from harness.fused.lanes import (
+    fused,
+    greater,
+    lesser,
+    splat,
+    where,
+)
+
+__all__ = [
+    "add",
+    "divide",
+    "error_bound",
+    "fits",
+    "growth",
+    "multiply_add",
+    "settled",
+    "two_sum",
+]
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def two_sum(a: Any, b: Any) -> Any:
+    """a + b rounded, and what was rounded off, exactly."""
+    total = a + b
+    shadow = total - a
+    return total, (a - (total - shadow)) + (b - shadow)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def multiply_add(high: Any, low: Any, w: Any, v_high: Any, v_low: Any, splitter: Any) -> Any:
+    """(high, low) + w (v_high, v_low), with ``low`` collecting what is rounded off."""
+    if splitter is None:
+        product = w * v_high
+        error = fused(w, v_low, fused(w, v_high, -product))
+        high, lost = two_sum(high, product)
+        return high, low + (lost + error)
+    return fused(w, v_high, high), low
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def add(high: Any, low: Any, more: Any, more_low: Any, splitter: Any) -> Any:
+    """(high, low) + (more, more_low)."""
+    if splitter is None:
+        high, lost = two_sum(high, more)
+        return high, low + (lost + more_low)
+    return high + more, low
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def fits(high: Any, low: Any, splitter: Any) -> Any:
+    """Whether the reference's value is a number of p bits."""
+    if splitter is None:
+        return low == splat(0.0)
+    big = high * splat(splitter)
+    return big - (big - high) == high
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def settled(
+    exact: Any, high: Any, low: Any, total: Any, most: Any, bound: Any, splitter: Any
+) -> Any:
+    """The bound of a sum whose operands are without error where ``exact`` is true.
+
+    A sum that comes out as a number of p bits may be exact everywhere: then the bound is 0 if its
+    terms add up to no more than ``most``, which proves that it was formed without error here;
+    otherwise -1, for it is not known.
+    """
+    zero = splat(0.0)
+    known = total * splat(1.0 + 2.0**-40) <= most
+    unrounded = exact & fits(high, low, splitter)
+    return where(unrounded, where(known, zero, splat(-1.0)), bound)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def growth(factors: Any, u: Any) -> Any:
+    """The first three terms of (1 + u)^factors - 1, all of them positive."""
+    one = splat(1.0)
+    second = greater(factors - one, splat(0.0)) * u * splat(0.5)
+    third = greater(factors - splat(2.0), splat(0.0)) * u * splat(1.0 / 3.0 - 2.0**-50)
+    return factors * u * (one + second * (one + third))
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def error_bound(
+    products: Any, addends: Any, total: Any, rounded: Any, carried: Any, size: Any, u: Any, tau: Any
+) -> Any:
+    """E of an any-order sum, see `OpenSum`; without the certificate of exactness."""
+    zero, one, half = splat(0.0), splat(1.0), splat(0.5)
+    additions = greater(products + addends - one, zero)
+    theta = growth(additions + where(products > zero, one, zero), u)
+    absolute_error = products * tau
+    in_any_order = theta * total + (one + theta) * absolute_error
+    leaves = u * rounded + absolute_error
+    partial = half * (total + size + carried) + leaves
+    node_by_node = leaves + u * additions * (partial + in_any_order)
+    return carried + lesser(in_any_order, node_by_node)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def divide(
+    high: Any,
+    low: Any,
+    error: Any,
+    reach: Any,
+    divisor: int,
+    u: Any,
+    tau: Any,
+    splitter: Any,
+) -> Any:
+    """Division by a whole number, see `Enclosure.__truediv__`."""
+    k, two, zero = splat(float(divisor)), splat(2.0), splat(0.0)
+    if divisor & (divisor - 1) == 0:  # what is exact may stay exact
+        return high / k, low / k, where(error > zero, error / k + two * tau, zero)
+    error = (error + growth(splat(3.0), u) * reach) / k + two * tau
+    error = where(reach > zero, error, zero)
+    quotient = high / k
+    if splitter is None:
+        product = quotient * k
+        remainder = ((high - product) - fused(quotient, k, -product)) + low
+        quotient, rest = two_sum(quotient, remainder / k)
+        return quotient, rest, error
+    return quotient, low, error

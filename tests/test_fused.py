@@ -1,0 +1,357 @@
+"""The compiled pass certifies only what the readable form certifies, and nearly all of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from harness.arithmetic.enclosure import Model
+from harness.batch import Batch, chosen_gradients, held_dtype
+from harness.compare import StackJudge
+from harness.enclosed import Enclosed
+from harness.formats import FORMATS, format_of
+from harness.fused import FusedJudge, judge
+from harness.fused.lanes import fused, load, splat, store, transpose
+from harness.network import Case, Gradients, Reduction
+from harness.power import gaussian_stack, plant
+from harness.reference import gradients
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
+
+
+def wide_exponents(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return rng.standard_normal(shape) * 2.0 ** rng.integers(-12, 13, shape)
+
+
+def enormous_exponents(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return rng.standard_normal(shape) * 2.0 ** rng.integers(-330, 331, shape)
+
+
+def special(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    values = rng.standard_normal(shape)
+    odd = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-310, 1e-41, 1e-6], shape)
+    return np.where(rng.random(shape) < 0.02, odd, values)
+
+
+def few_bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return np.round(rng.standard_normal(shape) * 16.0) / 16.0
+
+
+DRAWS: dict[str, Draw] = {
+    "gaussian": lambda rng, shape: rng.standard_normal(shape),
+    "uniform": lambda rng, shape: rng.uniform(-1.0, 1.0, shape),
+    "wide exponents": wide_exponents,
+    "enormous exponents": enormous_exponents,
+    "small integers": lambda rng, shape: rng.integers(-3, 4, shape).astype(np.float64),
+    "odd integers": lambda rng, shape: 2.0 * rng.integers(-16, 16, shape) + 1.0,
+    "dyadic": few_bits,
+    "subnormal": lambda rng, shape: rng.standard_normal(shape) * 2.0 ** rng.choice([0, -70], shape),
+    "special": special,
+}
+
+SHAPES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    "1-1-1": ((1, 1, 1), {}),
+    "4-8-1": ((4, 8, 1), {}),
+    "rows": ((3, 5, 4, 2), {"rows": 3}),
+    "mean of three": ((3, 4, 2), {"rows": 3, "reduction": "mean"}),
+    "mean of four": ((3, 4, 2), {"rows": 4, "reduction": "mean"}),
+    "identity output": ((2, 6, 3), {"output": "identity"}),
+    "no hidden layer": ((3, 2), {"output": "identity"}),
+    "no biases": ((4, 8, 1), {"biases": ()}),
+    "some biases": ((3, 4, 4, 1), {"biases": (2,)}),
+    "wider than eight": ((9, 12, 2), {}),
+}
+
+
+def draw_stack(
+    draw: Draw,
+    widths: tuple[int, ...],
+    *,
+    dtype: str,
+    count: int,
+    seed: int,
+    rows: int = 1,
+    biases: tuple[int, ...] | None = None,
+    **network: Any,
+) -> Case:
+    rng = np.random.default_rng(seed)
+    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+    with np.errstate(all="ignore"):
+        case = Case.of(
+            [draw(rng, (count, *pair)) for pair in pairs],
+            [
+                draw(rng, (count, units)) if biases is None or layer in biases else None
+                for layer, (units, _) in enumerate(pairs, start=1)
+            ],
+            draw(rng, (count, rows, widths[0])),
+            draw(rng, (count, rows, widths[-1])),
+            dtype=dtype,
+            **network,
+        )
+    return case
+
+
+def nearly_cancelling(case: Case) -> Case:
+    """The same cases with b_1 next to minus the rest of z_1, where gates are hard to tell."""
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        z = (case.x @ case.weights[0].swapaxes(-1, -2))[:, 0]
+        off = 2.0 ** rng.uniform(-2.0, 8.0, z.shape) * format_of(case.dtype).unit_roundoff
+        bias = -z * (1.0 + rng.choice([-1, 1], z.shape) * off)
+    biases = [bias, *case.biases[1:]]
+    network = case.network
+    return Case.of(
+        case.weights,
+        biases,
+        case.x,
+        case.y,
+        dtype=case.dtype,
+        output=network.output,
+        reduction=network.reduction,
+    )
+
+
+def rounded(case: Case, given: Gradients) -> Gradients:
+    """The gradients as a framework would return them for a batch."""
+    form, held = format_of(case.dtype), held_dtype(case.dtype)
+
+    def hold(array: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return form.round(array).astype(held)
+
+    return Gradients(
+        hold(given.loss),
+        tuple(hold(weight) for weight in given.weights),
+        tuple(None if bias is None else hold(bias) for bias in given.biases),
+        hold(given.x),
+    )
+
+
+def at_the_bound(case: Case, seed: int) -> Gradients:
+    """Gradients that are wrong, in one entry of each array, by nearly or just over the bound."""
+    rng = np.random.default_rng(seed)
+    enclosed = Enclosed(case, Model(format_of(case.dtype)))
+
+    def move(enclosure: Any) -> Any:
+        with np.errstate(all="ignore"):
+            shape = enclosure.high.shape
+            sizes = 1.0 + rng.choice([-1, 1], shape) * 2.0 ** -rng.integers(1, 22, shape)
+            sizes = np.where(rng.random(shape) < 0.3, rng.choice([-1, 1], shape) * sizes, 0.0)
+            bound = np.where(np.isfinite(enclosure.bound), enclosure.bound, 0.0)
+            return enclosure.high + sizes * bound
+
+    found = enclosed.certain_gradients
+    return Gradients(
+        move(found.loss),
+        tuple(move(weight) for weight in found.weights),
+        tuple(None if bias is None else move(bias) for bias in found.biases),
+        move(found.x),
+    )
+
+
+def unsound(
+    case: Case, given: list[Gradients], *, compare_ratios: bool = True
+) -> tuple[int, int, int]:
+    """How many gradients are certified wrongly, certified, and accepted by the readable form."""
+    readable = StackJudge(case)
+    certified, largest = FusedJudge(case).certified(given)
+    wrong = total = accepted = 0
+    for framework, gradients_ in enumerate(given):
+        agrees, ratio = readable.agreements(chosen_gradients(gradients_, slice(None)))
+        both = certified[framework] & agrees
+        wrong += int((certified[framework] & ~agrees).sum())
+        total += int(certified[framework].sum())
+        accepted += int(agrees.sum())
+        upper = largest[framework][both] + 2.0**-27
+        assert not compare_ratios or (upper >= ratio[both]).all()
+    return wrong, total, accepted
+
+
+def everything_given(case: Case) -> list[Gradients]:
+    with np.errstate(all="ignore"):
+        right = gradients(case)
+    held, form = held_dtype(case.dtype), format_of(case.dtype)
+    given = [rounded(case, right)]
+    for seed in range(2):
+        moved = at_the_bound(case, seed)
+        # For float32 also float64 numbers: no rounding blurs how near to the bound they are.
+        given.append(rounded(case, moved) if held == np.float64 or seed else moved)
+    if np.isfinite(right.loss).all():
+        rng = np.random.default_rng(1)
+        given.append(rounded(case, plant(right, form.precision - 1, form, rng)[0]))
+    return given
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_certified_agrees_in_the_readable_form(shape: str, dtype: str) -> None:
+    widths, options = SHAPES[shape]
+    certified = 0
+    for seed, draw in enumerate(DRAWS.values()):
+        case = draw_stack(draw, widths, dtype=dtype, count=67, seed=seed, **options)
+        wrong, total, _ = unsound(case, everything_given(case))
+        assert wrong == 0
+        certified += total
+    assert certified > 100
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype: str) -> None:
+    case = draw_stack(DRAWS["gaussian"], (4, 3, 1), dtype=dtype, count=1500, seed=3)
+    case = nearly_cancelling(case)
+    wrong, total, accepted = unsound(case, everything_given(case)[:1])
+    assert wrong == 0
+    assert 0 < total <= accepted < case.count  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_sums_of_exact_numbers_are_not_taken_for_rounded_ones(
+    dtype: str, reduction: Reduction
+) -> None:
+    # Dead hidden units: the outputs are their biases, and everything may be exact.
+    case = draw_stack(DRAWS["uniform"], (2, 3, 2), dtype=dtype, count=3000, seed=4, rows=4)
+    dead = Case.of(
+        case.weights,
+        [np.full_like(case.biases[0], -100.0), case.biases[1]],
+        case.x,
+        case.y,
+        dtype=dtype,
+        reduction=reduction,
+    )
+    wrong, total, _ = unsound(dead, [at_the_bound(dead, 0), *everything_given(dead)])
+    assert wrong == 0
+    assert total > 0
+
+
+@pytest.mark.parametrize("name", ["_KEEP", "_WIDEN", "_underflow", "exactness"])
+def test_a_pass_that_is_too_generous_is_found_out(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = "float64"
+    if name == "_KEEP":
+        monkeypatch.setattr(judge, name, 1.0 + 2.0**-15)
+    elif name == "_WIDEN":
+        monkeypatch.setattr(judge, name, -(2.0**-3))
+    elif name == "_underflow":
+        dtype = "float16"
+        monkeypatch.setattr(judge, name, lambda form: 0.6 * form.smallest_subnormal)
+    else:
+        # Numbers of 30 bits less: their products are exact in float64 but look rounded.
+        dtype = "float32"
+        monkeypatch.setattr(judge, "_splitter", lambda form: 2.0 ** (53 - 8) + 1.0)
+    wrong = 0
+    for seed in range(6):
+        draw = DRAWS["odd integers" if name == "exactness" else "gaussian"]
+        case = draw_stack(draw, (4, 3, 1), dtype=dtype, count=1500, seed=seed)
+        if name == "_WIDEN":
+            case = nearly_cancelling(case)
+        given = [at_the_bound(case, seed), *everything_given(case)]
+        wrong += unsound(case, given, compare_ratios=False)[0]
+    assert wrong > 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("widths", [(1, 1, 1), (4, 8, 1), (16, 32, 32, 4)], ids=str)
+def test_nearly_every_correct_gaussian_gradient_is_certified_directly(
+    widths: tuple[int, ...], dtype: str
+) -> None:
+    case = gaussian_stack(widths, rows=1, count=400, dtype=dtype, seed=5)
+    given = [rounded(case, gradients(case))]
+    wrong, total, accepted = unsound(case, given)
+    assert wrong == 0
+    assert total > 0.98 * accepted > 0.9 * 400
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) -> None:
+    case = gaussian_stack((4, 8, 1), rows=1, count=300, dtype=dtype, seed=6)
+    right, form = rounded(case, gradients(case)), format_of(dtype)
+    right = chosen_gradients(right, slice(None))
+    readable, compiled = StackJudge(case), FusedJudge(case)
+    caught = []
+    for exponent in range(3, form.precision, 4):
+        given, _ = plant(right, exponent, form, np.random.default_rng(exponent))
+        wanted, _ = readable.agreements(given)
+        found, _ = compiled.agreements(given)
+        assert (found == wanted).all()
+        caught.append(int((~found).sum()))
+    assert caught[0] > 80  # of the cases that have a live output
+    assert caught[-1] < caught[0]
+
+
+def test_gradients_of_the_wrong_shape_never_agree() -> None:
+    case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
+    right = gradients(case)
+    wrong = Gradients(
+        right.loss, tuple(w.swapaxes(-1, -2) for w in right.weights), right.biases, right.x
+    )
+    (good, _), (bad, _) = FusedJudge(case).all_agreements([right, wrong])
+    assert good.all()
+    assert not bad.any()
+
+
+def test_nan_in_a_gradient_never_agrees() -> None:
+    case = gaussian_stack((9, 10, 1), rows=1, count=16, dtype="float64", seed=0)
+    right = gradients(case)
+    for name, array in right.entries():
+        spoilt = {name: np.array(array) for name, array in right.entries()}
+        flat = spoilt[name].reshape(16, -1)
+        flat[np.arange(16), np.arange(16) % flat.shape[1]] = math.nan
+        given = Gradients(
+            spoilt["J"], (spoilt["W1"], spoilt["W2"]), (spoilt["b1"], spoilt["b2"]), spoilt["x"]
+        )
+        assert not FusedJudge(case).agreements(given)[0].any(), (name, array.shape)
+
+
+def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = gaussian_stack((2, 3, 1), rows=1, count=3, dtype="float64", seed=0)
+    assert not FusedJudge(few).certified([gradients(few)])[0].any()
+    assert FusedJudge(few).agreements(gradients(few))[0].all()
+    case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
+    monkeypatch.setattr(judge, "is_compiled", lambda: False)
+    assert not FusedJudge(case).certified([gradients(case)])[0].any()
+    assert FusedJudge(case).agreements(gradients(case))[0].all()
+
+
+def test_a_batch_gives_its_cases_back() -> None:
+    case = gaussian_stack((2, 3, 1), rows=2, count=9, dtype="bfloat16", seed=0)
+    batch = Batch.of(case)
+    assert batch.x.dtype == np.float32
+    again = batch.case(np.array([4, 2]))
+    assert again[0].key == case[4].key
+    assert again[1].key == case[2].key
+
+
+@njit  # type: ignore[untyped-decorator]
+def _errors(tag: Any, source: int, target: int) -> None:
+    transpose(tag, source, 8, target, 0)
+    a, b = load(target, 0), load(target, 1)
+    product, total = a * b, a + b
+    shadow = total - a
+    store(target, 2, product)
+    store(target, 3, fused(a, b, -product))
+    store(target, 4, total)
+    store(target, 5, (a - (total - shadow)) + (b - shadow))
+    store(target, 6, a * b + splat(1.0))
+
+
+def test_the_compiler_neither_fuses_nor_reorders() -> None:
+    from fractions import Fraction
+
+    numbers = np.random.default_rng(0).standard_normal((8, 8))
+    result = np.zeros((8, 8))
+    _errors(np.empty(0), numbers.ctypes.data, result.ctypes.data)
+    for lane in range(8):
+        a, b = map(Fraction, numbers[lane, :2].tolist())
+        product, error, total, rest, separate = map(Fraction, result[2:7, lane].tolist())
+        assert product + error == a * b
+        assert total + rest == a + b
+        assert separate == Fraction(float(product) + 1.0)  # rounded twice, so not fused
