@@ -147,5 +147,6 @@ def sweep(*words: str, report: str = "here") -> tuple[int, dict[str, Any]]:
 def result(report: dict[str, Any]) -> dict[str, Any]:
     """A report without what depends on time and on who did the work."""
     run = {key: value for key, value in report["run"].items() if key != "seconds"}
+    run["environment"] = {k: v for k, v in run["environment"].items() if k != "started"}
     sweep_ = {k: v for k, v in report["sweep"].items() if k not in ("workers", "workers_lost")}
     return {**report, "run": run, "sweep": sweep_}
