@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from harness.arithmetic.exact import nearest_floats
 from harness.arithmetic.symbolic import sympy_gradients
+from harness.compare import Judge
+from harness.crosscheck import answer
 from harness.frameworks.base import Framework
 from harness.network import Case, Gradients, worked_example
 from harness.reference import gradients
@@ -27,11 +29,13 @@ class Row:
 
     Attributes:
         source: Who says so, and with which derivative of ReLU at zero.
-        values: ``dJ/dw2, dJ/db2, dJ/dw1, dJ/db1``.
+        values: ``dJ/dw2, dJ/db2, dJ/dw1, dJ/db1``; ``None`` if there is no gradient.
+        reason: Why there is none.
     """
 
     source: str
-    values: tuple[float, float, float, float]
+    values: tuple[float, float, float, float] | None
+    reason: str = ""
 
 
 def points(dtype: str = "float64") -> list[tuple[str, Case]]:
@@ -46,6 +50,7 @@ def side_by_side(case: Case, frameworks: Sequence[Framework]) -> list[Row]:
         case: The worked example at one of its points.
         frameworks: Adapters; each shows its own convention.
     """
+    judge = Judge(case)
     rows = [
         _row("by hand, ReLU'(0) = 1 (z >= 0)", gradients(case, kink_slope=1.0)),
         _row("by hand, ReLU'(0) = 0 (z > 0)", gradients(case, kink_slope=0.0)),
@@ -53,7 +58,11 @@ def side_by_side(case: Case, frameworks: Sequence[Framework]) -> list[Row]:
     ]
     for framework in frameworks:
         source = f"{framework.name} {framework.formulation}"
-        rows.append(_row(source, framework.gradients(case)))
+        given, verdict = answer(framework, case, judge)
+        if given is None:
+            rows.append(Row(source, None, f"{verdict.kind}: {verdict.detail}"))
+        else:
+            rows.append(_row(source, given))
     return rows
 
 

@@ -214,3 +214,19 @@ def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) 
     assert "interrupted; what was done until then is reported" in out
     report = json.loads((tmp_path / "reports/latest/report.json").read_text())
     assert report["run"]["exit_code"] == 2
+
+
+def test_a_framework_that_raises_leaves_the_worked_example_readable(
+    crosscheck: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.frameworks.torch_ import TorchFramework
+
+    def fail(self: Any, case: Any) -> Any:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(TorchFramework, "gradients", fail)
+    code, out, err = crosscheck("run", "--case", "worked-example", "--frameworks", "torch")
+    assert code == 1
+    assert "torch relu: CRASHED: RuntimeError: planted" in out
+    assert "by hand, ReLU'(0) = 1" in out
+    assert err == ""

@@ -32,8 +32,15 @@ def show(frameworks: Sequence[Framework], console: Console | None = None) -> Non
         table.add_column("source")
         for heading in ("dJ/dw2", "dJ/db2", "dJ/dw1", "dJ/db1"):
             table.add_column(heading, justify="right")
+        notes = []
         for row in side_by_side(case, frameworks):
+            if row.values is None:
+                table.add_row(row.source, "", "", "", "")
+                notes.append(f"{row.source}: {row.reason}")
+                continue
             # Adding zero turns -0 into 0, which is what a reader expects to see.
             table.add_row(row.source, *(f"{value + 0.0:g}" for value in row.values))
         out.print()
         out.print(table)
+        for line in notes:
+            out.print(line, markup=False, soft_wrap=True)
