@@ -218,6 +218,8 @@ def compare_implementations(
     for a layer without bias) and two arrays, in its own library and in the case's dtype. Or it
     takes the one `Case`. It returns the loss, which PyTorch, TensorFlow or JAX then differentiates,
     or gradients (`harness.implementations` lists the forms); what is left out is not compared.
+    Gradients are held to the bounds of backpropagation, whose rounding errors are not those of
+    forward mode.
 
     Arrays do not say whether the output has a ReLU and whether the loss is a mean. So where a
     function takes arrays, generated cases have ``output="relu"`` and ``reduction="sum"`` unless
