@@ -156,18 +156,18 @@ class _Jax(_Adapted):
 
     def __init__(self) -> None:
         super().__init__("jax_", "JaxFramework")
-        self._losses: set[Callable[..., Any]] = set()
+        self._returns_loss = False
 
     def evaluate(
         self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
     ) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
         jax: Any = importlib.import_module("jax")
-        if function not in self._losses:  # a second evaluation would cost as much again
+        if not self._returns_loss:  # once it has, evaluating it twice would be a waste
             returned = function(*arguments)
             if not _is_loss(returned, jax.Array):
                 return returned, None
-            self._losses.add(function)
+            self._returns_loss = True
         returned, found = jax.value_and_grad(function, argnums=(0, 1, 2))(*arguments)
         return returned, jax.tree.leaves(found)
 

@@ -5,6 +5,7 @@ It imports no framework, and nothing of the harness until a test uses it.
 
 from __future__ import annotations
 
+import functools
 import shlex
 import shutil
 import tempfile
@@ -89,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"--crosscheck-report={option.crosscheck_report}: cannot be written to "
                 f"({error.strerror})"
             ) from None
+        config.add_cleanup(functools.partial(shutil.rmtree, option.crosscheck_parts))
         option.crosscheck_report = str(folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         config.stash[_STARTED] = (now, time.monotonic())
@@ -203,7 +205,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             started=started,
             seconds=time.monotonic() - begin,
         )
-    shutil.rmtree(parts)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
