@@ -6,6 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.checking import (
+        Comparison,
+        DisagreementError,
+        compare_implementations,
+        require_agreement,
+    )
     from harness.compare import Judge, StackJudge
     from harness.errors import HarnessError, UnsupportedError, UsageError
     from harness.formats import FORMATS, Format
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Case",
+    "Comparison",
+    "DisagreementError",
     "Entry",
     "Format",
     "GateClass",
@@ -31,11 +39,19 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "Verdict",
+    "compare_implementations",
     "gradients",
+    "require_agreement",
     "worked_example",
 ]
 
 _HOME = {
+    "checking": (
+        "Comparison",
+        "DisagreementError",
+        "compare_implementations",
+        "require_agreement",
+    ),
     "compare": ("Judge", "StackJudge"),
     "errors": ("HarnessError", "UnsupportedError", "UsageError"),
     "formats": ("FORMATS", "Format"),

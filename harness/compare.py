@@ -23,9 +23,10 @@ import numpy as np
 from harness.arithmetic.enclosure import Model
 from harness.clarke import Site, input_validity, parameter_validity
 from harness.enclosed import Derivation, Enclosed, leaves_bound
+from harness.errors import UsageError
 from harness.formats import Format, format_of
 from harness.kink import Explanation, explain
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import gradients
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
@@ -91,12 +92,18 @@ class Judge:
         """What comparing ``given`` with the reference says.
 
         Args:
-            given: Loss and gradient, float64 arrays shaped as in `Gradients`.
+            given: Loss and gradient, float64 arrays shaped as in `Gradients`. What is
+                `LEFT_OUT` is not compared.
             framework: Name for the record.
             formulation: Name for the record.
             mode: Name for the record.
             derivation: Whether ``given`` was computed in reverse mode or in forward mode.
+
+        Raises:
+            UsageError: All of the gradient is left out.
         """
+        if all(isinstance(value, LeftOut) for name, value in given.entries() if name != "J"):
+            raise UsageError("given: every array of the gradient is left out, wanted at least one")
         named = Verdict(framework, formulation, mode, Kind.DISAGREES)
         left_open: Verdict | None = None
         misshapen = self._misshapen(given)
@@ -130,7 +137,11 @@ class Judge:
                 kind=kind or _kind_of(readings),
                 worst=_worst(entries),
                 gates=readings,
-                validity=self._validity(enclosed, readings, explanation),
+                validity=tuple(
+                    each
+                    for each in self._validity(enclosed, readings, explanation)
+                    if _is_whole(given, each.block)
+                ),
                 detail=detail,
             )
             if explanation.found or kind is Kind.NONFINITE:
@@ -174,7 +185,7 @@ class Judge:
         for (name, wanted), (_, value) in zip(
             self._shapes().entries(), given.entries(), strict=False
         ):
-            if np.shape(value) != wanted.shape:
+            if not isinstance(value, LeftOut) and np.shape(value) != wanted.shape:
                 return f"{name}: shape {np.shape(value)} returned, wanted {wanted.shape}"
         return ""
 
@@ -214,6 +225,8 @@ class Judge:
         explanation = enclosed.certain_gradients
         outside = total = 0
         for (_, bound), (_, value) in zip(explanation.entries(), given.entries(), strict=True):
+            if isinstance(value, LeftOut):
+                continue
             rounded = bound.bound != 0
             outside += int((leaves_bound(bound, value) & rounded).sum())
             total += int(rounded.sum())
@@ -299,6 +312,12 @@ class StackJudge:
         return agrees, largest
 
 
+def _is_whole(given: Gradients, block: str) -> bool:
+    """Whether every derivative with respect to the parameters, or to the inputs, is there."""
+    parts = (*given.weights, *given.biases) if block == "parameters" else (given.x,)
+    return not any(isinstance(part, LeftOut) for part in parts)
+
+
 def _sided(enclosed: Enclosed, layer: int) -> Array:
     """Gate 1 at the open gates of ``layer`` with a positive exact pre-activation, else 0."""
     side = np.zeros(enclosed.trace.pre_activations[layer - 1].shape)
@@ -320,6 +339,8 @@ def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entr
     """The worst entry of each array."""
     with np.errstate(all="ignore"):
         for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
+            if isinstance(value, LeftOut):
+                continue
             values = np.asarray(value, dtype=np.float64)
             error = bound.distance(values)
             ratio = _ratio(error, bound.bound)
@@ -383,6 +404,8 @@ def _classes(given: Gradients) -> str:
     """How many entries are NaN, +inf and -inf, array by array."""
     found = []
     for name, value in given.entries():
+        if isinstance(value, LeftOut):
+            continue
         counts = [
             f"{int(mask.sum())} {word}"
             for word, mask in (

@@ -18,7 +18,7 @@ from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward
 from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import Trace, backward, forward, forward_mode, loss_and_cotangent
 
 __all__ = ["Derivation", "Enclosed", "leaves_bound", "loss_tangent"]
@@ -244,8 +244,11 @@ def _joined(parts: Sequence[Enclosure]) -> Enclosure:
 def leaves_bound(enclosure: Enclosure, values: Any) -> Any:
     """Which of ``values`` no correct framework can have returned, entry by entry.
 
-    A NaN leaves every finite bound; an infinite bound holds everything.
+    A NaN leaves every finite bound; an infinite bound holds everything. What was left out leaves
+    none.
     """
+    if isinstance(values, LeftOut):
+        return np.zeros(enclosure.shape, dtype=bool)
     with np.errstate(all="ignore"):
         distance = enclosure.distance(np.asarray(values, dtype=np.float64))
         return ~(distance <= enclosure.bound) & np.isfinite(enclosure.bound)

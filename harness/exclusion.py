@@ -38,7 +38,7 @@ from harness.arithmetic.enclosure import Enclosure
 from harness.arithmetic.exact import nearest_float, rationals
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exact_lp import maximum
-from harness.network import Array, Gradients
+from harness.network import Array, Gradients, LeftOut
 from harness.reference import backward_layer, loss_and_cotangent
 
 __all__ = ["Hull", "Left", "hulls", "possible"]
@@ -237,6 +237,8 @@ class _System:
     def _add(
         self, form: Form, constant: Rational, given: Any, bound: Enclosure, at: tuple[int, ...]
     ) -> None:
+        if isinstance(given, LeftOut):
+            return
         form = {v: coefficient for v, coefficient in form.items() if coefficient != 0}
         room, value = float(bound.e[at]), float(given[at])
         if not form or not np.isfinite(room):

@@ -35,7 +35,7 @@ import numpy as np
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exclusion import hulls, possible
-from harness.network import Array, Gradients
+from harness.network import Array, Gradients, LeftOut
 from harness.reference import backward_layer
 from harness.slopes import CONVENTIONS, UnitReader
 from harness.verdict import GateClass
@@ -91,7 +91,9 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
         if slopes is None and enclosed.derivation == "forward":
             slopes = search.uniform()
         if slopes is not None:
-            told = {at: None if at in search.untold else slope for at, slope in slopes.items()}
+            told = {
+                at: None if search.is_untold(at, slopes) else slope for at, slope in slopes.items()
+            }
             return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
         left = possible(enclosed, given)
         if left is None:
@@ -138,6 +140,26 @@ class _Search:
         if room is not None:
             bound = Enclosure(bound.model, bound.c, bound.r, room.e)
         return bool(leaves_bound(bound, values).any())
+
+    def is_untold(self, at: tuple[int, int, int], slopes: Slopes) -> bool:
+        """Whether a slope could as well be another.
+
+        The unit's own entries say so; where those were left out, it is tested by containment in
+        what is there.
+        """
+        layer = at[0] - 1
+        if not any(
+            isinstance(part, LeftOut)
+            for part in (self.given.weights[layer], self.given.biases[layer])
+        ):
+            return at in self.untold
+        return any(
+            _contains(
+                self.enclosed.gradients(_gates(self.enclosed, {**slopes, at: other})), self.given
+            )
+            for other in CONVENTIONS
+            if other != slopes[at]
+        )
 
     def uniform(self) -> Slopes | None:
         """One slope at all kinks and the exact side at undecided gates, if that explains it."""

@@ -13,7 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 from harness.errors import UsageError
 from harness.formats import format_of
 
-__all__ = ["Array", "Case", "Gradients", "Network", "Output", "Reduction", "worked_example"]
+__all__ = [
+    "LEFT_OUT",
+    "Array",
+    "Case",
+    "Gradients",
+    "LeftOut",
+    "Network",
+    "Output",
+    "Reduction",
+    "worked_example",
+]
 
 Array = NDArray[np.float64]
 Output = Literal["relu", "identity"]
@@ -237,12 +247,22 @@ class Case:
         return case_html(self)
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Stands for an array of a gradient that was not computed: it is compared with nothing."""
+
+
+LEFT_OUT = LeftOut()
+"""In the place of ``J``, ``dJ/dW_l``, ``dJ/db_l`` or ``dJ/dx`` of a gradient under test."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gradients:
     """A loss and its gradient with respect to everything a case holds but the targets.
 
     The fields are float64 arrays for what a framework returned (converted without loss from
     the case's dtype), and arrays of whatever number type the reference was run on otherwise.
+    What a gradient under test does not hold is `LEFT_OUT`.
 
     Attributes:
         loss: ``J``, shape ``([C])``.

@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
-from harness.network import Array, Gradients
+from harness.network import Array, Gradients, LeftOut
 from harness.reference import backward_layer
 
 __all__ = ["CONVENTIONS", "UnitReader"]
@@ -101,10 +101,12 @@ class UnitReader:
         self._here = slice(unit, unit + 1)
         self._column = cotangent[:, self._here]
         self._shut = certain[:, self._here]
-        observed = [np.asarray(given.weights[self._at][unit], dtype=np.float64)]
+        inputs = enclosed.case.network.widths[layer - 1]
+        observed = [_part(given.weights[self._at], unit, inputs)]
         if given.biases[self._at] is not None:
-            observed.append(np.asarray(given.biases[self._at][self._here], dtype=np.float64))
-        self._observed = np.concatenate(observed)
+            observed.append(_part(given.biases[self._at], self._here, 1))
+        self._observed = np.concatenate([values for values, _ in observed])
+        self._compared = np.concatenate([compared for _, compared in observed])
 
     def is_silent(self, row: int) -> bool:
         """Whether the gate has no effect because its cotangent is zero."""
@@ -113,10 +115,12 @@ class UnitReader:
     def fits(self, rows: Sequence[int], slopes: Sequence[float]) -> bool:
         """Whether the unit's entries lie within their bounds for these slopes."""
         entries = self._with(rows, slopes)
-        observed = np.split(self._observed, [entries[0].shape[-1]])  # weights, then the bias
+        cut = [entries[0].shape[-1]]  # weights, then the bias
         return not any(
-            leaves_bound(bound, values).any()
-            for bound, values in zip(entries, observed, strict=False)
+            (leaves_bound(bound, values) & compared).any()
+            for bound, values, compared in zip(
+                entries, np.split(self._observed, cut), np.split(self._compared, cut), strict=False
+            )
         )
 
     def system(self, rows: Sequence[int]) -> System:
@@ -134,6 +138,7 @@ class UnitReader:
             room = room + margin
         matrix, rest = np.stack(columns, axis=1), self._observed - at_zero
         known = np.isfinite(room) & np.isfinite(matrix).all(axis=1) & np.isfinite(at_zero)
+        known &= self._compared
         room = room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest)
         return System(matrix, rest, np.where(known, room, np.inf))
 
@@ -186,6 +191,13 @@ class UnitReader:
             gate,
         )
         return [for_weight[0]] if for_bias is None else [for_weight[0], for_bias]
+
+
+def _part(given: Any, here: int | slice, count: int) -> tuple[Array, Any]:
+    """A unit's own entries, of shape (count,), and whether they are there to be compared."""
+    if isinstance(given, LeftOut):
+        return np.full(count, np.nan), np.zeros(count, dtype=bool)
+    return np.asarray(given[here], dtype=np.float64), np.ones(count, dtype=bool)
 
 
 def _least_squares(matrix: Array, remainder: Array) -> Iterator[tuple[float, ...]]:

@@ -132,7 +132,7 @@ def _failure(event: CaseChecked) -> Iterator[str]:
     yield f"### `{event.case.key}`, {event.label}{' (shrunk)' if event.shrunk else ''}"
     yield ""
     for verdict in failing_verdicts(event):
-        line = f"- **{verdict.framework} {verdict.formulation}: {verdict.kind}.** "
+        line = f"- **{f'{verdict.framework} {verdict.formulation}'.strip()}: {verdict.kind}.** "
         worst = verdict.worst
         if worst is not None:
             line += (

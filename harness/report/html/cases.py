@@ -271,7 +271,15 @@ def _unless_short(number: Mapping[str, Any]) -> str:
 
 
 def _commands(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One command for all frameworks; one for each line if a framework is there twice."""
+    """One command for all frameworks; one for each line if a framework is there twice.
+
+    What has no formulation is a function in a test, and no command knows it.
+    """
+    if not all(line["formulation"] for line in lines):
+        return [
+            "from harness.casefile import read_case",
+            'crosscheck(…, cases=read_case("case.json"))  # in a test, with the same functions',
+        ]
     names = [line["framework"] for line in lines]
     if len(set(names)) < len(names):
         return [_command([line]) for line in lines]

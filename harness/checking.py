@@ -1,0 +1,522 @@
+"""Cross-checking functions of one's own: a gradient written by hand, one network in many libraries.
+
+What can be proved is what the harness has bounds for: dense networks with ReLU and the loss
+½ Σ (a_L − y)², differentiated at a `Case`. Every function is compared with the harness's own
+reference, none with another function: where they agree with each other, all may be wrong. For any
+other function there is no bound here, and so neither a verdict nor a tolerance.
+"""
+
+from __future__ import annotations
+
+import unittest
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, TypedDict, Unpack
+
+import hypothesis
+from hypothesis import strategies as st
+
+from harness.arithmetic.enclosure import Model
+from harness.compare import Judge
+from harness.crosscheck import Checker, Disagreement
+from harness.drawing import SHAPES, Shape
+from harness.errors import UsageError
+from harness.events import CaseChecked, Event, FrameworkState, Part, StackChecked
+from harness.formats import format_of
+from harness.implementations import AbsentError, Implementation, implement
+from harness.network import Case, Network, Output, Reduction, worked_example
+from harness.profiles import profile as profile_of
+from harness.profiles import settings
+from harness.report.failure import failure_text
+from harness.report.tally import slope_name
+from harness.search import search
+from harness.shrink import shrink
+from harness.strategies import boundary_cases, smooth_cases
+from harness.verdict import Kind, Verdict
+
+__all__ = [
+    "EXAMPLES",
+    "Arguments",
+    "Comparison",
+    "DisagreementError",
+    "Failure",
+    "compare_implementations",
+    "require_agreement",
+]
+
+EXAMPLES: Mapping[str, int] = {"quick": 20, "default": 100, "nightly": 2_000}
+"""Profile to how many cases are generated for one call, over all dtypes together."""
+
+_UNCOMPARED = (Kind.UNSUPPORTED, Kind.NONFINITE)
+_WORKED = "worked example"
+
+Function = Callable[..., Any]
+Cases = Case | Iterable[Case] | st.SearchStrategy[Case] | int
+
+
+class DisagreementError(AssertionError):
+    """An implementation returned a wrong gradient, or raised.
+
+    Attributes:
+        comparison: What was compared, with the failing case.
+    """
+
+    def __init__(self, message: str, comparison: Comparison) -> None:
+        super().__init__(message)
+        self.comparison = comparison
+
+
+class Arguments(TypedDict, total=False):
+    """The keyword arguments of `compare_implementations`."""
+
+    reference: Function | None
+    numpy: Function | None
+    torch: Function | None
+    tensorflow: Function | None
+    jax: Function | None
+    cases: Cases | None
+    dtypes: Sequence[str]
+    shapes: Sequence[Shape] | None
+    output: Output | None
+    reduction: Reduction | None
+    profile: str
+    seed: int
+    full_precision: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """The smallest case found on which an implementation fails.
+
+    Attributes:
+        event: The case and every implementation's verdict.
+        note: Where it comes from.
+        error: What an implementation raised on it; ``None`` if none did.
+        traceback: Where it was raised, from the function on.
+    """
+
+    event: CaseChecked
+    note: str
+    error: Exception | None = None
+    traceback: TracebackType | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What came of comparing implementations.
+
+    Attributes:
+        states: The implementations, as they appear in a report.
+        events: What was checked; see `harness.events`.
+        keys: The keys of all cases that were checked.
+        failure: The smallest failing case; ``None`` if every gradient is explained.
+    """
+
+    states: tuple[FrameworkState, ...]
+    events: tuple[Event, ...]
+    keys: frozenset[str]
+    failure: Failure | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gradient is explained."""
+        return self.failure is None
+
+    @property
+    def kinds(self) -> Mapping[str, Mapping[Kind, int]]:
+        """Implementation to verdict to number of cases."""
+        found: dict[str, Counter[Kind]] = {state.name: Counter() for state in self.states}
+        for event in self.events:
+            if isinstance(event, StackChecked):
+                for name, kinds in event.kinds.items():
+                    found[name].update(kinds)
+        return found
+
+    @property
+    def boundary(self) -> Mapping[tuple[str, str, str], int]:
+        """(implementation, gate class, λ) to number of gates that are not certain."""
+        found: Counter[tuple[str, str, str]] = Counter()
+        for event in self.events:
+            if isinstance(event, CaseChecked) and not event.shrunk:
+                for verdict in event.verdicts:
+                    for gate in verdict.gates:
+                        side = ", other side" if gate.flipped else ""
+                        name = f"{verdict.framework} ({verdict.mode})"
+                        found[name, f"{gate.gate}{side}", slope_name(gate)] += 1
+        return found
+
+    @property
+    def message(self) -> str:
+        """What a person reads; one line if nothing failed."""
+        if self.failure is None:
+            return f"every gradient is explained, on {len(self.keys):,} cases"
+        return failure_text(self.failure.event, note=self.failure.note)
+
+
+def require_agreement(
+    *, absent: Literal["fail", "skip"] = "fail", **arguments: Unpack[Arguments]
+) -> Comparison:
+    """`compare_implementations`, with a failure raised.
+
+    Args:
+        absent: What becomes of a test whose library is not installed.
+        **arguments: Those of `compare_implementations`.
+
+    Raises:
+        DisagreementError: An implementation returned a wrong gradient, or raised; then its own
+            exception is the cause.
+        UsageError: See `compare_implementations`.
+        unittest.SkipTest: A library is not installed, and ``absent="skip"``.
+    """
+    __tracebackhide__ = True
+    if absent not in ("fail", "skip"):
+        raise UsageError(f"absent={absent!r}: wanted 'fail' or 'skip'")
+    try:
+        comparison = compare_implementations(**arguments)
+    except AbsentError as error:
+        if absent == "skip":
+            raise unittest.SkipTest(str(error).split(";")[0]) from None
+        raise
+    raise_failure(comparison)
+    return comparison
+
+
+def raise_failure(comparison: Comparison) -> None:
+    """Raise the failure of ``comparison``, if there is one.
+
+    Raises:
+        DisagreementError: There is one.
+    """
+    __tracebackhide__ = True
+    failure = comparison.failure
+    if failure is not None:
+        cause = failure.error and failure.error.with_traceback(failure.traceback)
+        raise DisagreementError(comparison.message, comparison) from cause
+
+
+def compare_implementations(
+    *,
+    reference: Function | None = None,
+    numpy: Function | None = None,
+    torch: Function | None = None,
+    tensorflow: Function | None = None,
+    jax: Function | None = None,
+    cases: Cases | None = None,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    shapes: Sequence[Shape] | None = None,
+    output: Output | None = None,
+    reduction: Reduction | None = None,
+    profile: str = "default",
+    seed: int = 0,
+    full_precision: bool = False,
+) -> Comparison:
+    """Compare functions of one's own with the harness's reference, case by case.
+
+    A function takes ``weights, biases, x, y``: two lists with an array for each layer (``None``
+    for a layer without bias) and two arrays, in its own library and in the case's dtype. Or it
+    takes the one `Case`. It returns the loss, which PyTorch, TensorFlow or JAX then differentiates,
+    or gradients (`harness.implementations` lists the forms); what is left out is not compared.
+    Gradients are held to the bounds of backpropagation, whose rounding errors are not those of
+    forward mode.
+
+    Arrays do not say whether the output has a ReLU and whether the loss is a mean. So where a
+    function takes arrays, generated cases have ``output="relu"`` and ``reduction="sum"`` unless
+    stated otherwise, and a zero bias where there would be none. Cases that are given are taken as
+    they are.
+
+    Args:
+        reference: A gradient written by hand in NumPy. It is judged like all others.
+        numpy: Another one.
+        torch: A function of PyTorch tensors, which require gradients.
+        tensorflow: A function of TensorFlow tensors.
+        jax: A function of JAX arrays.
+        cases: A case, several, a Hypothesis strategy for cases, or how many to generate. Left
+            out, the worked example, and as many smooth and boundary cases as the profile says.
+        dtypes: Of generated cases; each gets an equal share.
+        shapes: (widths, rows) of generated cases; `harness.strategies.SHAPES` if left out.
+        output: See above. Cases that are given must have it, if it is stated.
+        reduction: Likewise.
+        profile: ``"quick"``, ``"default"`` or ``"nightly"``: how many cases, see `EXAMPLES`.
+        seed: The same seed generates the same cases, failures of earlier runs aside, which are
+            tried first.
+        full_precision: Whether arithmetic of fewer bits than the dtype's is a failure too.
+
+    Raises:
+        UsageError: The arguments, or what a function returned, cannot be used; or an
+            implementation could not be compared on any case. Its subclass `AbsentError`: a
+            library is not installed.
+        HarnessError: A library is installed and cannot be imported.
+    """
+    profile_of(profile)
+    implementations = implement(
+        {
+            "reference": reference,
+            "numpy": numpy,
+            "torch": torch,
+            "tensorflow": tensorflow,
+            "jax": jax,
+        }
+    )
+    for dtype in dtypes:
+        format_of(dtype)
+    fit = _Fit(output, reduction, arrays=any(not each.takes_case for each in implementations))
+    comparing = _Comparing(implementations, full_precision)
+    for given in _given(cases, fit, None if shapes is None else [widths for widths, _ in shapes]):
+        if comparing.check_given(*given):
+            return comparing.result()
+    for number, (part, label, strategy, count) in enumerate(
+        _generated(cases, fit, dtypes, shapes or SHAPES, EXAMPLES[profile])
+    ):
+        if count and comparing.search(part, label, strategy, seed + number, count, seed):
+            return comparing.result()
+    comparing.require_compared()
+    return comparing.result()
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Makes generated cases such that the functions can know what they are to compute."""
+
+    output: Output | None
+    reduction: Reduction | None
+    arrays: bool
+
+    def __call__(self, case: Case) -> Case:
+        # A bias of zero adds nothing to a sum: the pre-activations stay what they were built to be.
+        network, biases = case.network, case.biases
+        output, reduction = self.output or network.output, self.reduction or network.reduction
+        if self.arrays:
+            output, reduction = self.output or "relu", self.reduction or "sum"
+            biases = tuple(
+                weight[..., 0] * 0.0 if bias is None else bias
+                for weight, bias in zip(case.weights, case.biases, strict=True)
+            )
+        network = Network(network.widths, output, reduction)
+        return Case(network, case.weights, biases, case.x, case.y, case.dtype)
+
+    def require(self, case: Case) -> Case:
+        """``case``, if it is as stated."""
+        for field_, wanted in (("output", self.output), ("reduction", self.reduction)):
+            found = getattr(case.network, field_)
+            if wanted is not None and found != wanted:
+                raise UsageError(
+                    f"{field_}={wanted!r}, and a case is given whose {field_} is {found!r}; "
+                    f"leave {field_} out, or change the case"
+                )
+        return case
+
+
+def _given(
+    cases: Cases | None, fit: _Fit, widths: Sequence[tuple[int, ...]] | None
+) -> Iterator[tuple[str, Case]]:
+    """Pairs of a label and a single case that is not searched for."""
+    if cases is None:
+        example = worked_example()
+        if widths is None or example.network.widths in widths:
+            yield _WORKED, fit(example)
+    elif isinstance(cases, Case):
+        yield from ((label, fit.require(case)) for label, case in _singles(cases, "case"))
+    elif not isinstance(cases, int | st.SearchStrategy):
+        if not isinstance(cases, Iterable):
+            raise UsageError(
+                f"cases={cases!r} (type={type(cases).__name__}): wanted a harness.Case, a list of "
+                "them, a Hypothesis strategy for them, or how many to generate"
+            )
+        listed = list(cases)
+        if not listed:
+            raise UsageError("cases: none given, wanted at least one")
+        for number, case in enumerate(listed):
+            if not isinstance(case, Case):
+                raise UsageError(f"cases[{number}]: {type(case).__name__}, wanted a harness.Case")
+            yield from (
+                (label, fit.require(single)) for label, single in _singles(case, f"case {number}")
+            )
+
+
+def _singles(case: Case, label: str) -> Iterator[tuple[str, Case]]:
+    if case.count is None:
+        yield label, case
+    else:
+        yield from ((f"{label}[{index}]", case[index]) for index in range(case.count))
+
+
+def _generated(
+    cases: Cases | None,
+    fit: _Fit,
+    dtypes: Sequence[str],
+    shapes: Sequence[Shape],
+    examples: int,
+) -> Iterator[tuple[Part, str, st.SearchStrategy[Case], int]]:
+    """Searches: where the cases belong, a label, the strategy and how many."""
+    if isinstance(cases, st.SearchStrategy):
+        yield "smooth", "strategy", cases.map(fit), examples
+        return
+    if cases is not None and not isinstance(cases, int):
+        return
+    if cases is not None:
+        if isinstance(cases, bool) or cases < 1:
+            raise UsageError(f"cases={cases!r}: wanted at least one")
+        examples = cases
+    searches: list[tuple[Part, str, st.SearchStrategy[Case]]] = []
+    for dtype in dtypes:
+        smooth, boundary = (
+            make(dtype=dtype, shapes=shapes).map(fit) for make in (smooth_cases, boundary_cases)
+        )
+        searches += [
+            ("smooth", f"smooth {dtype}", smooth),
+            ("boundary", f"boundary {dtype}", boundary),
+        ]
+    for number, (part, label, strategy) in enumerate(searches):
+        share = (examples + len(searches) - 1 - number) // len(searches)
+        yield part, label, strategy, share
+
+
+def _has_open_gates(judge: Judge) -> bool:
+    return judge.case.is_finite and bool(judge.enclosed(Model(judge.format)).has_open_gates)
+
+
+@dataclass(eq=False)
+class _Comparing:
+    """One comparison under way."""
+
+    implementations: Sequence[Implementation]
+    full_precision: bool
+    events: list[Event] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    failure: Failure | None = None
+
+    def __post_init__(self) -> None:
+        self._checker = Checker(
+            self.implementations, self.events.append, full_precision=self.full_precision
+        )
+        self._failing: set[tuple[str, Kind, str]] = set()
+        self._is_smooth = False
+
+    def result(self) -> Comparison:
+        """What has been found so far."""
+        states = tuple(each.state for each in self.implementations)
+        return Comparison(states, tuple(self.events), frozenset(self.keys), self.failure)
+
+    def check_given(self, label: str, case: Case) -> bool:
+        """Check a single case; whether it fails. Then the smallest form is looked for."""
+        if not self._check(case, "given", label):
+            return False
+        smallest = case
+        # Inside somebody else's search, that one shrinks.
+        if not hypothesis.currently_in_test_context():
+            smallest = shrink(case, self._still_fails, attempts=200)
+        note = label if smallest is case else f"smallest failing form of {label}"
+        self._fail(smallest, "given", label, note)
+        return True
+
+    def search(
+        self,
+        part: Part,
+        label: str,
+        strategy: st.SearchStrategy[Case],
+        seed: int,
+        count: int,
+        stated_seed: int,
+    ) -> bool:
+        """Check generated cases; whether one fails. Then its smallest form is looked for."""
+
+        def check(drawn: Case, new: bool) -> None:
+            for _, case in _singles(drawn, label):
+                failing = self._check(case, part, label) if new else self._still_fails(case)
+                if failing:
+                    raise Disagreement(label)
+
+        finding = search(
+            strategy,
+            check,
+            name="_".join([label, *(each.name for each in self.implementations)]).replace(" ", "_"),
+            settings=settings(),
+            seed=seed,
+            examples=count,
+            failure=Disagreement,
+        )
+        if finding is None:
+            return False
+        (smallest, *_) = [
+            case for _, case in _singles(finding.smallest, label) if self._still_fails(case)
+        ] or [case for _, case in _singles(finding.smallest, label)]
+        if not finding.flaky:
+            # Hypothesis keeps to what the strategy can draw; rows and units may still go.
+            smallest = shrink(smallest, self._still_fails, attempts=200)
+        note = f"smallest failing case found ({label}, seed {stated_seed})"
+        if finding.flaky:
+            note = f"a case that fails at times and passes at others ({label}, seed {stated_seed})"
+        self._fail(smallest, part, label, note)
+        return True
+
+    def require_compared(self) -> None:
+        """Raise a `UsageError` if an implementation was not compared on any case."""
+        for name, kinds in self.result().kinds.items():
+            if not any(kind not in _UNCOMPARED for kind in kinds):
+                told = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "no cases"
+                reasons = {
+                    verdict.detail
+                    for event in self.events
+                    if isinstance(event, CaseChecked)
+                    for verdict in event.verdicts
+                    if verdict.framework == name and verdict.detail
+                }
+                because = f": {min(reasons)}" if reasons else ""
+                raise UsageError(f"{name} was not compared on any case ({told}){because}")
+
+    def _check(self, case: Case, part: Part, label: str) -> bool:
+        if not self.keys:
+            self._introduce(case)
+        self.keys.add(case.key)
+        verdicts = self._checker.check_case(case, part, label)
+        self._raise_misuse()
+        if not self._failing:
+            self._failing = self._failures(verdicts)
+            self._is_smooth = not _has_open_gates(Judge(case)) if self._failing else False
+        return bool(self._failures(verdicts))
+
+    def _still_fails(self, case: Case) -> bool:
+        """Whether one of the implementations that failed first fails in the same way.
+
+        A failure away from kinks stays away from them, where it is easier to understand.
+        """
+        judge = Judge(case)
+        if self._is_smooth and _has_open_gates(judge):
+            return False
+        return bool(self._failures(self._checker.verdicts(case, judge)) & self._failing)
+
+    def _failures(self, verdicts: Sequence[Verdict]) -> set[tuple[str, Kind, str]]:
+        """Who fails, with which verdict, and for a crash with which exception."""
+        return {
+            (
+                verdict.framework,
+                verdict.kind,
+                verdict.detail.split(":")[0] if verdict.kind is Kind.CRASHED else "",
+            )
+            for verdict in verdicts
+            if self._checker.is_failing(verdict)
+        }
+
+    def _fail(self, smallest: Case, part: Part, label: str, note: str) -> None:
+        self._checker.check_shrunk(smallest, part, label)
+        event = self.events[-1]
+        assert isinstance(event, CaseChecked)
+        crashed = [each for each in self.implementations if each.error is not None]
+        error = crashed[0].error if crashed else None
+        self.failure = Failure(event, note, error, crashed[0].traceback if crashed else None)
+
+    def _introduce(self, case: Case) -> None:
+        """Let each function show what it returns, so that its verdicts say how it was used."""
+        for each in self.implementations:
+            try:
+                each.gradients(case)
+            except Exception:  # it will come again, and be a verdict
+                continue
+        self._raise_misuse()
+
+    def _raise_misuse(self) -> None:
+        for each in self.implementations:
+            if isinstance(each.error, UsageError):
+                raise each.error.with_traceback(None)
