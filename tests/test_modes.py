@@ -23,8 +23,13 @@ from harness.frameworks.jax_ import JaxFramework
 from harness.frameworks.leaves import OneHot
 from harness.frameworks.tensorflow_ import TensorFlowFramework
 from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case, worked_example
+from harness.network import Case, Network, worked_example
 from harness.power import gaussian_stack
+from harness.sweep.check import Answer
+from harness.sweep.check import judged as judged_in_sweep
+from harness.sweep.families import Mix
+from harness.sweep.generate import Block
+from harness.sweep.settings import BLOCK, Part, Settings, Shape
 from harness.verdict import Kind, Verdict
 
 ADAPTERS: dict[str, type[Any]] = {
@@ -233,6 +238,25 @@ def test_forward_mode_is_right_by_its_own_bounds_and_wrong_by_those_of_reverse_m
     kinds = judged_in_stack(mistaken, stack)
     assert kinds.count(Kind.DISAGREES) >= 2
     assert [judged(mistaken, stack[index]).kind for index in range(8)] == kinds
+
+
+@pytest.mark.parametrize("kink", [False, True], ids=["smooth", "kink"])
+def test_a_sweep_judges_each_framework_by_the_bounds_of_its_mode(kink: bool) -> None:
+    stack, right = cancelling(BLOCK, kink=kink), adapter("torch", "forward")
+    wrong = mistaken_for_reverse_mode(right)
+    shape = Shape(Network((1, 2 + kink, 2), "identity"))
+    mix = Mix.parse("uniform")
+    settings = Settings((shape,), BLOCK, 0, mix, max_failures=BLOCK)
+    checked = judged_in_sweep(
+        Part(shape, 0, 12),
+        settings,
+        [right, wrong],
+        Block(stack, np.zeros(BLOCK, dtype=np.int64)),
+        [Answer(right.gradients(stack))] * 2,
+    )
+    kinds = [[verdict.kind for verdict in event.verdicts] for event in checked.cases]
+    assert {kind for kind, _ in kinds} <= {Kind.KINK if kink else Kind.AGREES}
+    assert [kind for _, kind in kinds].count(Kind.DISAGREES) >= 3
 
 
 def test_a_smooth_stack_in_forward_mode_is_judged_all_at_once(
