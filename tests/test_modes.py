@@ -23,7 +23,7 @@ from harness.frameworks.jax_ import JaxFramework
 from harness.frameworks.leaves import OneHot
 from harness.frameworks.tensorflow_ import TensorFlowFramework
 from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case, Network, worked_example
+from harness.network import Case, worked_example
 from harness.power import gaussian_stack
 from harness.sweep.check import Answer
 from harness.sweep.check import judged as judged_in_sweep
@@ -240,23 +240,33 @@ def test_forward_mode_is_right_by_its_own_bounds_and_wrong_by_those_of_reverse_m
     assert [judged(mistaken, stack[index]).kind for index in range(8)] == kinds
 
 
-@pytest.mark.parametrize("kink", [False, True], ids=["smooth", "kink"])
-def test_a_sweep_judges_each_framework_by_the_bounds_of_its_mode(kink: bool) -> None:
-    stack, right = cancelling(BLOCK, kink=kink), adapter("torch", "forward")
-    wrong = mistaken_for_reverse_mode(right)
-    shape = Shape(Network((1, 2 + kink, 2), "identity"))
-    mix = Mix.parse("uniform")
-    settings = Settings((shape,), BLOCK, 0, mix, max_failures=BLOCK)
+def kinds_in_sweep(frameworks: list[Any], stack: Case) -> list[list[Kind]]:
+    """The verdicts of a sweep on the first twelve cases of a stack; none where all agree."""
+    shape = Shape(stack.network)
+    settings = Settings((shape,), BLOCK, 0, Mix.parse("uniform"), max_failures=BLOCK)
     checked = judged_in_sweep(
         Part(shape, 0, 12),
         settings,
-        [right, wrong],
+        frameworks,
         Block(stack, np.zeros(BLOCK, dtype=np.int64)),
-        [Answer(right.gradients(stack))] * 2,
+        [Answer(framework.gradients(stack)) for framework in frameworks],
     )
-    kinds = [[verdict.kind for verdict in event.verdicts] for event in checked.cases]
+    return [[verdict.kind for verdict in event.verdicts] for event in checked.cases]
+
+
+@pytest.mark.parametrize("kink", [False, True], ids=["smooth", "kink"])
+def test_a_sweep_judges_each_framework_by_the_bounds_of_its_mode(kink: bool) -> None:
+    right = adapter("torch", "forward")
+    kinds = kinds_in_sweep([right, mistaken_for_reverse_mode(right)], cancelling(BLOCK, kink=kink))
     assert {kind for kind, _ in kinds} <= {Kind.KINK if kink else Kind.AGREES}
     assert [kind for _, kind in kinds].count(Kind.DISAGREES) >= 3
+
+
+def test_a_smooth_block_in_forward_mode_is_judged_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(Judge, "verdict")
+    assert kinds_in_sweep([adapter("torch", "forward")], cancelling(BLOCK)) == []
 
 
 def test_a_smooth_stack_in_forward_mode_is_judged_all_at_once(
