@@ -25,6 +25,11 @@ from harness.frameworks.tensorflow_ import TensorFlowFramework
 from harness.frameworks.torch_ import TorchFramework
 from harness.network import Case, worked_example
 from harness.power import gaussian_stack
+from harness.sweep.check import Answer
+from harness.sweep.check import judged as judged_in_sweep
+from harness.sweep.families import Mix
+from harness.sweep.generate import Block
+from harness.sweep.settings import BLOCK, Part, Settings, Shape
 from harness.verdict import Kind, Verdict
 
 ADAPTERS: dict[str, type[Any]] = {
@@ -187,20 +192,26 @@ def test_a_forgotten_mask_is_found_in_every_mode(name: str, mode: str) -> None:
 # Forward mode's own bounds
 
 
-def cancelling(count: int = 8) -> Case:
+def cancelling(count: int = 8, *, kink: bool = False) -> Case:
     """Cases with dJ/dx = 0, exactly in reverse mode and up to rounding in forward mode.
 
     With x = 0 the hidden units are a = b1 = 1, 1, so z2 = 2, 6 and the residual is 3, -1, all
     exactly. Backwards δ_1 = W2ᵀ (3, -1) = 0 before the weights W1 come in. Forwards they come in
-    first: 3 (w + w') - 1 (3w + 3w') is not zero once the sums are rounded.
+    first: 3 (w + w') - 1 (3w + 3w') is not zero once the sums are rounded. A third hidden unit may
+    be on its kink, without effect.
     """
     weights = np.random.default_rng(0).uniform(1.0, 2.0, (20 * count, 2, 1))
     first, second = weights[:, 0, 0], weights[:, 1, 0]
     weights = weights[3.0 * (first + second) != 3.0 * first + 3.0 * second]
     every = np.ones((count, 1, 1))
+    upper, biases = np.array([[1.0, 1.0], [3.0, 3.0]]), [1.0, 1.0]
+    weights = weights[:count]
+    if kink:
+        weights = np.concatenate([weights, every], axis=1)
+        upper, biases = np.concatenate([upper, np.zeros((2, 1))], axis=1), [1.0, 1.0, 0.0]
     return Case.of(
-        [weights[:count], every * [[1.0, 1.0], [3.0, 3.0]]],
-        [every[:, 0] * [1.0, 1.0], every[:, 0] * [0.0, 0.0]],
+        [weights, every * upper],
+        [every[:, 0] * biases, every[:, 0] * [0.0, 0.0]],
         0.0 * every,
         every * [[-1.0, 7.0]],
         output="identity",
@@ -214,17 +225,56 @@ def mistaken_for_reverse_mode(framework: Any) -> Any:
     return mistaken
 
 
+@pytest.mark.parametrize("kink", [False, True], ids=["smooth", "kink"])
 @pytest.mark.parametrize(("name", "mode"), FORWARD_MODES)
 def test_forward_mode_is_right_by_its_own_bounds_and_wrong_by_those_of_reverse_mode(
-    name: str, mode: str
+    name: str, mode: str, kink: bool
 ) -> None:
-    stack, framework = cancelling(), adapter(name, mode)
-    assert judged_in_stack(framework, stack) == [Kind.AGREES] * 8
-    assert [judged(framework, stack[index]).kind for index in range(8)] == [Kind.AGREES] * 8
+    stack, framework = cancelling(kink=kink), adapter(name, mode)
+    right = [Kind.KINK if kink else Kind.AGREES] * 8
+    assert judged_in_stack(framework, stack) == right
+    assert [judged(framework, stack[index]).kind for index in range(8)] == right
     mistaken = mistaken_for_reverse_mode(framework)
     kinds = judged_in_stack(mistaken, stack)
     assert kinds.count(Kind.DISAGREES) >= 2
     assert [judged(mistaken, stack[index]).kind for index in range(8)] == kinds
+
+
+def kinds_in_sweep(frameworks: list[Any], stack: Case) -> list[list[Kind]]:
+    """The verdicts of a sweep on the first twelve cases of a stack; none where all agree."""
+    shape = Shape(stack.network)
+    settings = Settings((shape,), BLOCK, 0, Mix.parse("uniform"), max_failures=BLOCK)
+    checked = judged_in_sweep(
+        Part(shape, 0, 12),
+        settings,
+        frameworks,
+        Block(stack, np.zeros(BLOCK, dtype=np.int64)),
+        [Answer(framework.gradients(stack)) for framework in frameworks],
+    )
+    return [[verdict.kind for verdict in event.verdicts] for event in checked.cases]
+
+
+@pytest.mark.parametrize("kink", [False, True], ids=["smooth", "kink"])
+def test_a_sweep_judges_each_framework_by_the_bounds_of_its_mode(kink: bool) -> None:
+    right = adapter("torch", "forward")
+    kinds = kinds_in_sweep([right, mistaken_for_reverse_mode(right)], cancelling(BLOCK, kink=kink))
+    assert {kind for kind, _ in kinds} <= {Kind.KINK if kink else Kind.AGREES}
+    assert [kind for _, kind in kinds].count(Kind.DISAGREES) >= 3
+
+
+def test_a_smooth_block_in_forward_mode_is_judged_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(Judge, "verdict")
+    assert kinds_in_sweep([adapter("torch", "forward")], cancelling(BLOCK)) == []
+
+
+def test_a_smooth_stack_in_forward_mode_is_judged_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    framework = adapter("torch", "forward")
+    monkeypatch.delattr(Judge, "verdict")
+    assert judged_in_stack(framework, cancelling()) == [Kind.AGREES] * 8
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

@@ -138,7 +138,9 @@ class _Subject:
             case = worked_example(dtype="float32")
             framework = self.adapter(mode=mode)
             found = framework.gradients(case)
-            verdict = Judge(case).verdict(found, framework=self.name)
+            verdict = Judge(case).verdict(
+                found, framework=self.name, derivation=framework.derivation
+            )
             if verdict.kind is not Kind.AGREES:
                 (w1, w2), (b1, b2) = found.weights, found.biases
                 given = ", ".join(f"{float(value.sum()):g}" for value in (w2, b2, w1, b1))

@@ -32,7 +32,7 @@ _MOST = 2**27
 
 
 class JaxFramework(Framework):
-    """`jax.value_and_grad`, on the CPU.
+    """JAX's automatic differentiation, on the CPU.
 
     JAX computes in 64 bits only where its switch ``jax_enable_x64`` is on, and turns float64
     into float32 without a word where it is off. The switch is part of a user's global state

@@ -66,7 +66,7 @@ def _start_up_notices_held_back() -> Iterator[None]:
 
 
 class TensorFlowFramework(Framework):
-    """`tf.GradientTape`, on the CPU.
+    """TensorFlow's automatic differentiation, on the CPU.
 
     Args:
         formulation: A key of ``formulations``.

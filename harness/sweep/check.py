@@ -114,7 +114,7 @@ def judged(
     """The verdicts on one part, from what the frameworks made of its block."""
     offset = part.start // BLOCK * BLOCK
     first, last = part.start - offset, part.stop - offset
-    codes, bounds = _together(made, answers)
+    codes, bounds = _together(made, frameworks, answers)
     cases, failing, cut = [], 0, any(each.upto < last for each in answers)
     last = min(last, *(each.upto for each in answers), last)
     one_by_one = set((np.flatnonzero((codes[:, first:last] < 0).any(axis=0)) + first).tolist())
@@ -159,7 +159,9 @@ def judged(
     return Checked(summary, tuple(cases), failing, cut)
 
 
-def _together(made: Block, answers: Sequence[Answer]) -> tuple[NDArray[np.int64], Array]:
+def _together(
+    made: Block, frameworks: Sequence[Framework], answers: Sequence[Answer]
+) -> tuple[NDArray[np.int64], Array]:
     """The numbers of the verdicts that are known for whole blocks, and error / bound.
 
     Both of shape (frameworks, BLOCK). -1 stands for a case that is to be looked at by itself;
@@ -170,7 +172,9 @@ def _together(made: Block, answers: Sequence[Answer]) -> tuple[NDArray[np.int64]
     rows = [row for row, each in enumerate(answers) if each.given is not None]
     if rows:
         agrees, bounds[rows] = agreements(
-            made.stack, [each.given for each in answers if each.given is not None]
+            made.stack,
+            [each.given for each in answers if each.given is not None],
+            [frameworks[row].derivation for row in rows],
         )
         codes[rows] = np.where(agrees, _AGREES, -1)
     for row, each in enumerate(answers):
@@ -192,7 +196,11 @@ def _verdict(
     if answer.given is None:
         return verdict_of(framework, judge.case, judge)
     return judge.verdict(
-        answer.given[position], framework=names[0], formulation=names[1], mode=names[2]
+        answer.given[position],
+        framework=names[0],
+        formulation=names[1],
+        mode=names[2],
+        derivation=framework.derivation,
     )
 
 

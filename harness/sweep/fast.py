@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare import StackJudge
+from harness.enclosed import Derivation
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
 
@@ -28,12 +29,15 @@ def batched_gradients(framework: Framework, stack: Case) -> Gradients:
     return framework.gradients(stack)
 
 
-def agreements(stack: Case, given: Sequence[Gradients]) -> tuple[NDArray[np.bool_], Array]:
+def agreements(
+    stack: Case, given: Sequence[Gradients], derivations: Sequence[Derivation]
+) -> tuple[NDArray[np.bool_], Array]:
     """Which cases AGREE by each framework's gradients, and the largest error / bound of each.
 
     Args:
         stack: C cases.
         given: Of each of F frameworks, the gradients of all of them.
+        derivations: How each framework differentiated.
 
     Returns:
         Bool and float64, both of shape (F, C); the second is only meaningful where the first is
@@ -55,7 +59,7 @@ def agreements(stack: Case, given: Sequence[Gradients]) -> tuple[NDArray[np.bool
         for row, gradients in enumerate(given):
             if whole[row]:
                 cut = _cut_gradients(gradients, part)
-                agrees[row, part], largest[row, part] = judge.agreements(cut)
+                agrees[row, part], largest[row, part] = judge.agreements(cut, derivations[row])
     return agrees, largest
 
 
