@@ -224,7 +224,7 @@ def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
     first[:, 0] = -100.0
     last[:, 0, 0] = 2.0 ** (form.emax - np.arange(count) % 24)
     biases = [first, np.ones_like(case.biases[1])]
-    shut = Case.of(case.weights[:1] + (last,), biases, case.x, case.y - 32.0, dtype=dtype)
+    shut = Case.of((case.weights[0], last), biases, case.x, case.y - 32.0, dtype=dtype)
     right = rounded(shut, gradients(shut))
     agrees, _ = StackJudge(shut).agreements(chosen_gradients(right, slice(None)))
     certified = FusedJudge(shut).certified([right])[0][0]

@@ -17,11 +17,12 @@ anew for each block. This costs a quarter of drawing each number by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.batch import Batch
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Network
 from harness.sweep.draw import (
@@ -59,12 +60,21 @@ class Block:
     stack: Case
     families: NDArray[np.int64]
 
+    @cached_property
+    def batch(self) -> Batch:
+        """The cases as frameworks take them."""
+        return Batch.of(self.stack)
+
+    def case(self, position: int) -> Case:
+        """One of the cases."""
+        return self.stack[position]
+
 
 def case(shape: Shape, seed: int, index: int, mix: Mix) -> tuple[Case, str]:
     """Case number ``index`` of a stream, and its family."""
     number, position = divmod(index, BLOCK)
     made = block(shape, seed, number, mix)
-    return made.stack[position], list(FAMILIES)[made.families[position]]
+    return made.case(position), list(FAMILIES)[made.families[position]]
 
 
 def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
