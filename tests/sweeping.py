@@ -21,10 +21,13 @@ SOURCE = '''
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from harness.arithmetic.enclosure import Model
+from harness.enclosed import Enclosed
 from harness.formats import format_of
 from harness.frameworks.base import Framework
 from harness.network import Gradients
@@ -57,6 +60,23 @@ class Wrong(Plain):
         found = super().gradients(case)
         found.weights[0][..., 0, 0] *= np.where(case.y[..., 0, 0] > 0.5, 1.001, 1.0)
         return found
+
+
+class Forward(Plain):
+    """Errs in dJ/db_L by nearly as much as forward mode may: more than reverse mode may."""
+
+    name = "forward"
+    modes = {"forward": "at the edge of forward mode"}
+    forward_modes = frozenset({"forward"})
+
+    def gradients(self, case):
+        found = super().gradients(case)
+        enclosed = Enclosed(case, Model(format_of(case.dtype)), "forward")
+        last = enclosed.certain_gradients.biases[-1]
+        given = last.high + 63 / 64 * last.bound
+        beyond = last.distance(given) > 63 / 64 * last.bound
+        given = np.where(beyond, np.nextafter(given, last.high), given)
+        return replace(found, biases=(*found.biases[:-1], given))
 
 
 class Fragile(Plain):
@@ -120,7 +140,7 @@ class Slow(Plain):
         return super().gradients(case)
 '''
 
-NAMES = ("plain", "wrong", "fragile", "sleepy", "touchy", "unlucky", "slow")
+NAMES = ("plain", "forward", "wrong", "fragile", "sleepy", "touchy", "unlucky", "slow")
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,26 +8,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from harness.bench.batches import Plan, Rate
-from harness.bench.cases import draw
+from harness.bench.cases import batches
 from harness.bench.others import StartUp
 from harness.bench.table import as_json, as_markdown
 from harness.cli import main
-from harness.formats import format_of
 from harness.frameworks.batched import batched
 from harness.frameworks.jax_ import JaxFramework
 from harness.fused.check import check_batch
 from harness.network import Network
+from harness.sweep.families import DEFAULT_MIX
+from harness.sweep.generate import case
+from harness.sweep.settings import BLOCK, Shape
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
-    options = "--widths 1,1,1 --dtype float64 --batches 64 --jobs 1,2 --framework jax"
+    options = "--widths 1,1,1 --dtype float64 --batches 2048 --jobs 1,2 --framework jax"
     numbers = "--seconds 0.02 --repeats 2 --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
     subprocess.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
@@ -72,24 +73,20 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     assert content["start_up"][0]["median"] == 0.25
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
-def test_cases_are_of_their_dtype_and_a_function_of_seed_and_number(dtype: str) -> None:
-    network = Network((4, 8, 1))
-    one, again, other = (
-        draw(network, dtype=dtype, count=50, seed=1, number=number) for number in (3, 3, 4)
-    )
-    form = format_of(dtype)
-    for (_, array), (_, same), (_, different) in zip(
-        one.case().arrays(), again.case().arrays(), other.case().arrays(), strict=True
-    ):
-        assert form.contains(array)
-        assert (array == same).all()
-        assert (array != different).any()
-    assert np.unique(one.weights[0]).size > 100
+@pytest.mark.parametrize("size", [512, 2048, 5000])
+def test_batches_are_the_cases_of_a_sweep_in_order(size: int) -> None:
+    shape = Shape(Network((4, 8, 1)), 1, "float32")
+    produced = batches(shape, size, 1, iter(range(3, 9)))
+    first, second = next(produced), next(produced)
+    assert first.count == second.count == size
+    expected = case(shape, 1, 3 * BLOCK + size - 1, DEFAULT_MIX)[0]
+    assert first.case([size - 1])[0].key == expected.key
+    start = 3 * BLOCK + (size if size <= BLOCK else -(-size // BLOCK) * BLOCK)
+    assert second.case([0])[0].key == case(shape, 1, start, DEFAULT_MIX)[0].key
 
 
 def test_a_checked_batch_says_who_agrees_and_can_be_asked_about_the_rest() -> None:
-    batch = draw(Network((4, 8, 1)), dtype="float64", count=50, seed=1, number=0)
+    batch = next(batches(Shape(Network((4, 8, 1))), 50, 1, [1]))
     checked = check_batch(batch, [batched(JaxFramework())])
     assert checked.agrees.shape == checked.largest.shape == (1, 50)
     assert checked.agrees.all()

@@ -209,6 +209,32 @@ def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype
     assert 0 < total <= accepted < case.count  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("shape", [((4, 8, 1), 1), ((2, 3, 2), 3)], ids=["one row", "three rows"])
+def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
+    shape: tuple[tuple[int, ...], int], dtype: str
+) -> None:
+    # Every output is live, the first hidden unit is off in every row, and what comes down to it
+    # is 32 · 2^k: a framework that multiplies by the gate 0 returns NaN where that overflows.
+    widths, rows = shape
+    form, count = format_of(dtype), 96
+    case = draw_stack(DRAWS["gaussian"], widths, dtype=dtype, count=count, seed=8, rows=rows)
+    first, last = case.biases[0], np.abs(case.weights[1])
+    assert first is not None
+    first[:, 0] = -100.0
+    last[:, 0, 0] = 2.0 ** (form.emax - np.arange(count) % 24)
+    biases = [first, np.ones_like(case.biases[1])]
+    shut = Case.of((case.weights[0], last), biases, case.x, case.y - 32.0, dtype=dtype)
+    right = rounded(shut, gradients(shut))
+    agrees, _ = StackJudge(shut).agreements(chosen_gradients(right, slice(None)))
+    certified = FusedJudge(shut).certified([right])[0][0]
+    overflows = np.arange(count) % 24 < 5
+    assert not agrees[overflows].any()
+    assert not (certified & ~agrees).any()
+    assert agrees.any()
+    assert certified.any() == (dtype != "float64")  # the pass stops at 2^200
+
+
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_sums_of_exact_numbers_are_not_taken_for_rounded_ones(

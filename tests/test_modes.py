@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness import power
+from harness.batch import Batch
 from harness.cli import main
 from harness.compare import Judge
 from harness.crosscheck import Checker
@@ -248,7 +249,7 @@ def kinds_in_sweep(frameworks: list[Any], stack: Case) -> list[list[Kind]]:
         Part(shape, 0, 12),
         settings,
         frameworks,
-        Block(stack, np.zeros(BLOCK, dtype=np.int64)),
+        Block(Batch.of(stack), np.zeros(BLOCK, dtype=np.int64)),
         [Answer(framework.gradients(stack)) for framework in frameworks],
     )
     return [[verdict.kind for verdict in event.verdicts] for event in checked.cases]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.arithmetic.exact import exact_forward
+from harness.batch import ALIGNMENT, held_dtype
 from harness.compare import Judge, StackJudge
 from harness.errors import UsageError
 from harness.formats import FORMATS, format_of
@@ -127,6 +128,15 @@ def test_every_number_is_one_of_the_dtype_and_bits_are_used(family: str, shape: 
         if family in ("uniform", "gaussian", "wide") and array.size > 4 * BLOCK:
             ones = finite / format_of(shape.dtype).ulp(finite) % 2
             assert 0.3 < ones.mean() < 0.7  # the last bit is as often one as zero
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=IDS)
+def test_blocks_lie_in_memory_as_frameworks_take_them(shape: Shape) -> None:
+    batch = block(shape, 1, 0, DEFAULT_MIX).batch
+    for array in (*batch.weights, *batch.biases, batch.x, batch.y):
+        assert array.dtype == held_dtype(shape.dtype)
+        assert array.flags.c_contiguous
+        assert array.ctypes.data % ALIGNMENT == 0
 
 
 @pytest.mark.parametrize("shape", SHAPES[:2], ids=IDS[:2])

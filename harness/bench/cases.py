@@ -1,57 +1,58 @@
-"""Cases for measuring: numbers picked by random bytes from tables of normal numbers."""
+"""The cases of a sweep, in batches of any size."""
 
 from __future__ import annotations
 
-from functools import cache
-from statistics import NormalDist
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from harness.batch import Batch, aligned, held_dtype
-from harness.formats import format_of
-from harness.network import Network
+from harness.batch import Batch, aligned
+from harness.sweep.families import DEFAULT_MIX
+from harness.sweep.generate import block
+from harness.sweep.settings import BLOCK, Shape
 
-__all__ = ["draw"]
-
-_TABLE, _CHOICES = 256, 64
-
-
-@cache
-def _quantiles() -> Any:
-    """Normal quantiles in the middles of 256 · 64 equal parts, ascending."""
-    count = _TABLE * _CHOICES
-    quantile = NormalDist().inv_cdf
-    values = [quantile((place + 0.5) / count) for place in range(count)]
-    return np.array(values).reshape(_TABLE, _CHOICES)
+__all__ = ["batches"]
 
 
-def draw(network: Network, *, dtype: str, count: int, seed: int, number: int) -> Batch:
-    """Batch ``number`` of a stream: ``count`` cases of one row, all layers with biases.
+def batches(shape: Shape, size: int, seed: int, numbers: Iterable[int]) -> Iterator[Batch]:
+    """Blocks of a stream, cut or joined to batches of ``size`` cases.
 
-    The table, drawn anew for each batch, holds one of 64 normal quantiles for each 256th of all
-    numbers, so that the significands use all their bits.
+    Args:
+        shape: Of the cases.
+        size: Cases in a batch. What is left of a block that it does not divide is dropped.
+        seed: Of the stream.
+        numbers: Of the blocks, in the order in which they are made.
     """
-    philox = np.random.Philox(key=[seed, number])
-    choice = philox.random_raw(_TABLE) % np.uint64(_CHOICES)
-    held = held_dtype(dtype)
-    chosen = _quantiles()[np.arange(_TABLE), choice.astype(np.int64)]
-    table = format_of(dtype).round(chosen).astype(held)
+    blocks = (block(shape, seed, number, DEFAULT_MIX).batch for number in numbers)
+    for first in blocks:
+        if size <= BLOCK:
+            for start in range(0, BLOCK - size + 1, size):
+                yield _of([first], partial(_cut, start=start, size=size))
+            continue
+        parts = [first, *(next(blocks) for _ in range(-(-size // BLOCK) - 1))]
+        yield _of(parts, partial(_joined, size=size))
 
-    def pick(*shape: int) -> Any:
-        array = aligned((count, *shape), held)
-        size = array.size
-        words = philox.random_raw(-(-size // 8))
-        np.take(table, words.view(np.uint8)[:size].reshape(array.shape), out=array, mode="clip")
-        return array
 
-    widths = network.widths
-    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+def _of(parts: list[Batch], make: Callable[[list[Any]], Any]) -> Batch:
+    first = parts[0]
+    layers = range(first.network.depth)
     return Batch(
-        network,
-        tuple(pick(*pair) for pair in pairs),
-        tuple(pick(units) for units, _ in pairs),
-        pick(1, widths[0]),
-        pick(1, widths[-1]),
-        dtype,
+        first.network,
+        tuple(make([part.weights[layer] for part in parts]) for layer in layers),
+        tuple(make([part.biases[layer] for part in parts]) for layer in layers),
+        make([part.x for part in parts]),
+        make([part.y for part in parts]),
+        first.dtype,
     )
+
+
+def _cut(arrays: list[Any], start: int, size: int) -> Any:
+    return arrays[0][start : start + size]
+
+
+def _joined(arrays: list[Any], size: int) -> Any:
+    joined = aligned((len(arrays) * BLOCK, *arrays[0].shape[1:]), arrays[0].dtype)
+    np.concatenate(arrays, out=joined)
+    return joined[:size]

@@ -17,9 +17,10 @@ import numpy as np
 from harness import peers
 from harness.batch import Batch
 from harness.bench.batches import Plan, Rate
-from harness.bench.cases import draw
+from harness.bench.cases import batches
 from harness.frameworks.base import Framework
 from harness.network import Case, Gradients, Network
+from harness.sweep.settings import Shape
 
 __all__ = ["StartUp", "measure_loops", "measure_start_up"]
 
@@ -52,7 +53,7 @@ def measure_loops(plan: Plan, tell: Callable[[str], None] = lambda line: None) -
     found = []
     for widths in plan.shapes:
         for dtype in plan.dtypes:
-            batch = draw(Network(widths), dtype=dtype, count=64, seed=plan.seed, number=0)
+            batch = next(batches(Shape(Network(widths), 1, dtype), 64, plan.seed, [1]))
             cases = [batch.case([index])[0] for index in range(batch.count)]
             right = _right(batch)
             steps: dict[str, Callable[[Case], Any]] = {"loop": partial(_loop, frameworks)}

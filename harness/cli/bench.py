@@ -38,7 +38,7 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
     show_default=True,
     help="May be repeated.",
 )
-@click.option("--batches", default="256,1024,4096,16384,65536", show_default=True, metavar="N,…")
+@click.option("--batches", default="256,2048,4096,16384,65536", show_default=True, metavar="N,…")
 @click.option("--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once.")
 @click.option(
     "--framework",

@@ -49,6 +49,7 @@ def replay(
     from harness.casefile import case_to_json
     from harness.sweep.check import check_part
     from harness.sweep.families import DEFAULT_MIX, Mix
+    from harness.sweep.fast import mode_of
     from harness.sweep.generate import case as case_of
     from harness.sweep.settings import BLOCK, Part, Settings
 
@@ -81,8 +82,9 @@ def replay(
     if not session.frameworks:
         return code
     in_batch = check_part(Part(shape, index, index + 1), settings, session.frameworks)
+    modes = {each.name: mode_of(each, shape.dtype) for each in session.frameworks}
     kinds = (
-        f"{name} {kind}"
+        f"{name} {kind} ({modes[name]})"
         for name, families in in_batch.summary.kinds.items()
         for counts in families.values()
         for kind in counts

@@ -163,11 +163,15 @@ def _run(
     scheduler: str | None,
     deadline: float,
 ) -> int:
+    from dataclasses import replace
+
     from harness import crosscheck
+    from harness.fused import WITHOUT_NUMBA, is_compiled
     from harness.report.sweep import SweepTerminal
     from harness.sweep.checkpoint import changed, made_with
     from harness.sweep.conclude import smallest
     from harness.sweep.engine import Sweep, in_this_process
+    from harness.sweep.fast import modes_of
     from harness.sweep.workers import on_cluster, on_processes
 
     environment = crosscheck.environment()
@@ -177,12 +181,18 @@ def _run(
             f"--resume: the sweep was begun with other versions, then and now: {difference}; "
             f"begin anew without --resume"
         )
+    if not is_compiled():
+        click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
+    dtypes = tuple(dict.fromkeys(shape.dtype for shape in settings.shapes))
+    modes = {each.name: modes_of(each, dtypes) for each in session.frameworks}
     started = RunStarted(
         command=session.command(_words(settings)),
         profile="",
         seed=settings.seed,
-        dtypes=tuple(dict.fromkeys(shape.dtype for shape in settings.shapes)),
-        frameworks=session.states,
+        dtypes=dtypes,
+        frameworks=tuple(
+            replace(state, mode=modes.get(state.name, state.mode)) for state in session.states
+        ),
         environment=environment,
         planned=None if settings.cases == ENDLESS else settings.cases,
     )

@@ -83,6 +83,10 @@ class Batched(abc.ABC):
         biases = tuple(None if bias is None else next(remaining) for bias in batch.biases)
         return Gradients(loss, weights, biases, next(remaining))
 
+    def is_through_adapter(self, dtype: str) -> bool:
+        """Whether gradients of ``dtype`` are the adapter's own, in the adapter's mode."""
+        return False
+
     @abc.abstractmethod
     def compile(self, batch: Batch) -> Any:
         """Whatever `compute` needs for batches of this shape."""
@@ -103,6 +107,10 @@ class ThroughAdapter(Batched):
     def __init__(self, framework: Framework) -> None:
         super().__init__(framework)
         self.mode = framework.modes.get(framework.mode, framework.mode)
+
+    def is_through_adapter(self, dtype: str) -> bool:
+        """Always."""
+        return True
 
     def __call__(self, batch: Batch) -> Gradients:
         """Loss and gradients of a batch, in arrays of `held_dtype`."""
@@ -135,8 +143,11 @@ class _ByDtype(Batched):
         self.mode = fast.mode
         self._fast, self._own = fast, ThroughAdapter(fast.framework)
 
+    def is_through_adapter(self, dtype: str) -> bool:
+        return dtype not in ("float64", "float32")
+
     def __call__(self, batch: Batch) -> Gradients:
-        chosen = self._fast if batch.dtype in ("float64", "float32") else self._own
+        chosen = self._own if self.is_through_adapter(batch.dtype) else self._fast
         return chosen(batch)
 
     def compile(self, batch: Batch) -> Any:

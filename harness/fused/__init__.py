@@ -72,7 +72,11 @@ gate with |z| > widen · e' is certain there too.
 
 **Overflow.** `StackJudge` has e = ∞ where M (1 + θ) + U may reach the largest finite number. The
 pass is only made for (1 + u)^K - 1 <= ½ and requires 2 M to be below that number in each sum, with
-a product of maxima in place of M for dW.
+a product of maxima in place of M for dW. The cotangents of units that are off are sums like any
+other here: they are formed, and held against the limit, before their gates are looked at, since a
+framework that multiplies by the gate makes NaN of one that overflows (`Enclosure.__rmul__`). The
+same holds of the residuals of outputs that are off. What is skipped for a unit that is off is dW
+and db, whose cotangent is 0 by then, and the activation it is multiplied by is finite.
 
 **Underflow, and numbers that are not numbers.** TwoProd is exact unless it underflows, and the
 roundings of the bounds are relative unless they do. The pass tracks the smallest weight, non-zero

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,7 +17,7 @@ from harness.compare import Judge, StackJudge
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Gradients
 
-__all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled"]
+__all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
 
 WITHOUT_NUMBA = (
     "numba is not installed: verdicts come from the NumPy form, which is the same and about "
@@ -29,6 +29,10 @@ _SOURCES = ("compare.py", "kernel.py", "lanes.py", "sums.py")
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8
+
+_CACHED = 65_536
+"""Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
+as they are compared, several hundred bytes for each."""
 
 _WIDEN = 2.0**-10
 _KEEP = 1.0 - 2.0**-20
@@ -73,8 +77,7 @@ class FusedJudge:
     def all_agreements(self, given: Sequence[Gradients]) -> list[tuple[Any, Array]]:
         """`agreements` of several frameworks' gradients, which costs little more than of one."""
         sound, largest = self.certified(given)
-        left = np.flatnonzero(~sound.all(axis=0))
-        if left.size:
+        for left in pieces(self.batch, np.flatnonzero(~sound.all(axis=0))):
             judge = StackJudge(self.batch.case(left))
             for framework, gradients in enumerate(given):
                 rest = left[~sound[framework, left]]
@@ -110,6 +113,14 @@ class FusedJudge:
             (one is None) == (other is None) and np.shape(one) == np.shape(other)
             for one, other in zip(arrays_of(given), wanted, strict=True)
         )
+
+
+def pieces(batch: Batch, chosen: Any) -> Iterator[Any]:
+    """``chosen``, indices of cases, in pieces that `StackJudge` can hold in little memory."""
+    arrays = [*batch.weights, *(b for b in batch.biases if b is not None), batch.x, batch.y]
+    step = max(16, _CACHED // sum(array[0].size for array in arrays))
+    for start in range(0, len(chosen), step):
+        yield chosen[start : start + step]
 
 
 def is_suitable(batch: Batch) -> bool:

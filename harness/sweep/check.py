@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.batch import chosen_gradients
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
 from harness.errors import UnsupportedError
@@ -20,7 +21,7 @@ from harness.frameworks.base import Framework
 from harness.network import Array, Gradients
 from harness.report.tally import Spread
 from harness.sweep.families import FAMILIES
-from harness.sweep.fast import agreements, batched_gradients
+from harness.sweep.fast import agreements, batched_gradients, mode_of
 from harness.sweep.generate import Block, block
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import FAILING, Kind, Verdict
@@ -42,12 +43,14 @@ class Answer:
             to the framework by itself.
         by_case: Verdicts on cases that were found out otherwise, by position in the block.
         upto: The position up to which it was asked, where it was given up on.
+        mode: How ``given`` was asked for; empty where there is none.
     """
 
     given: Gradients | None
     verdict: Verdict | None = None
     by_case: Mapping[int, Verdict] = field(default_factory=dict)
     upto: int = BLOCK
+    mode: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +78,21 @@ def is_failing(verdict: Verdict, settings: Settings) -> bool:
 
 def answer(framework: Framework, made: Block) -> Answer:
     """The gradients of a block, or why there are none."""
-    stack = made.stack
-    if stack.dtype not in framework.dtypes:
-        return Answer(None, verdict_of(framework, stack[0], Judge(stack[0])))
+    batch = made.batch
+    if batch.dtype not in framework.dtypes:
+        return Answer(None, _of_every_case(framework, made))
     try:
-        return Answer(batched_gradients(framework, stack))
+        given = batched_gradients(framework, batch)
     except UnsupportedError:
-        return Answer(None, verdict_of(framework, stack[0], Judge(stack[0])))
+        return Answer(None, _of_every_case(framework, made))
     except Exception:  # whatever a library raises is its verdict, found case by case
         return Answer(None)
+    return Answer(given, mode=mode_of(framework, batch.dtype))
+
+
+def _of_every_case(framework: Framework, made: Block) -> Verdict:
+    case = made.case(0)
+    return verdict_of(framework, case, Judge(case))
 
 
 def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) -> Checked:
@@ -121,7 +130,7 @@ def judged(
     if part.start == 0 and any(each.verdict is not None for each in answers):
         one_by_one.add(0)  # what a framework says of every case is told once
     for position in sorted(one_by_one):
-        judge = Judge(made.stack[position])
+        judge = Judge(made.case(position))
         verdicts = []
         for row, (framework, each) in enumerate(zip(frameworks, answers, strict=True)):
             verdict = _verdict(framework, judge, each, position, codes[row, position] == _AGREES)
@@ -172,7 +181,7 @@ def _together(
     rows = [row for row, each in enumerate(answers) if each.given is not None]
     if rows:
         agrees, bounds[rows] = agreements(
-            made.stack,
+            made.batch,
             [each.given for each in answers if each.given is not None],
             [frameworks[row].derivation for row in rows],
         )
@@ -187,7 +196,7 @@ def _together(
 def _verdict(
     framework: Framework, judge: Judge, answer: Answer, position: int, agrees: bool
 ) -> Verdict:
-    names = (framework.name, framework.formulation, framework.mode)
+    names = (framework.name, framework.formulation, answer.mode or framework.mode)
     if agrees:
         return Verdict(*names, Kind.AGREES)
     known = answer.by_case.get(position, answer.verdict)
@@ -196,7 +205,7 @@ def _verdict(
     if answer.given is None:
         return verdict_of(framework, judge.case, judge)
     return judge.verdict(
-        answer.given[position],
+        chosen_gradients(answer.given, position),
         framework=names[0],
         formulation=names[1],
         mode=names[2],

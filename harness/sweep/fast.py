@@ -8,76 +8,99 @@ those of all frameworks. Whatever stands behind them, what `agreements` says is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.batch import Batch, chosen_gradients
 from harness.compare import StackJudge
 from harness.enclosed import Derivation
 from harness.frameworks.base import Framework
-from harness.network import Array, Case, Gradients
+from harness.frameworks.batched import Batched, batched
+from harness.fused import FusedJudge
+from harness.fused.judge import pieces
+from harness.network import Array, Gradients
 
-__all__ = ["agreements", "batched_gradients"]
+__all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
 
-_CACHED = 65_536
-"""Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
-as they are compared, several hundred bytes for each."""
+_paths: WeakKeyDictionary[Framework, Batched] = WeakKeyDictionary()
+"""What was compiled for a framework is kept as long as the framework."""
 
 
-def batched_gradients(framework: Framework, stack: Case) -> Gradients:
-    """The gradients of a stack of cases, by the framework's fastest correct path."""
-    return framework.gradients(stack)
+def _path(framework: Framework) -> Batched:
+    if framework not in _paths:
+        _paths[framework] = batched(framework)
+    return _paths[framework]
+
+
+def mode_of(framework: Framework, dtype: str) -> str:
+    """How `batched_gradients` asks for gradients: the name for reports.
+
+    The adapter's name for its mode where it goes through the adapter, else a line of source.
+    """
+    path = _path(framework)
+    return framework.mode if path.is_through_adapter(dtype) else path.mode
+
+
+def modes_of(framework: Framework, dtypes: Sequence[str]) -> str:
+    """`mode_of` for several dtypes, in one line."""
+    modes: dict[str, list[str]] = {}
+    for dtype in dtypes:
+        modes.setdefault(mode_of(framework, dtype), []).append(dtype)
+    if len(modes) == 1:
+        return next(iter(modes))
+    return "; ".join(f"{mode} for {', '.join(which)}" for mode, which in modes.items())
+
+
+def batched_gradients(framework: Framework, batch: Batch) -> Gradients:
+    """The gradients of a batch, by the framework's fastest correct path.
+
+    Returns:
+        Arrays in `harness.batch.held_dtype`; in float64, untouched, where they come from the
+        adapter.
+
+    Raises:
+        Exception: Whatever the framework raises.
+    """
+    path = _path(framework)
+    if path.is_through_adapter(batch.dtype):
+        return framework.gradients(batch.case())
+    return path(batch)
 
 
 def agreements(
-    stack: Case, given: Sequence[Gradients], derivations: Sequence[Derivation]
+    batch: Batch, given: Sequence[Gradients], derivations: Sequence[Derivation]
 ) -> tuple[NDArray[np.bool_], Array]:
     """Which cases AGREE by each framework's gradients, and the largest error / bound of each.
 
     Args:
-        stack: C cases.
+        batch: C cases.
         given: Of each of F frameworks, the gradients of all of them.
-        derivations: How each framework differentiated.
+        derivations: Of each framework, how it differentiates. The compiled pass knows the bounds
+            of reverse mode; forward mode is held to its own by `StackJudge`.
 
     Returns:
         Bool and float64, both of shape (F, C); the second is only meaningful where the first is
         true. Where it is false the case has open gates, or something to explain.
     """
-    count = stack.count
-    assert count is not None
+    count = batch.count
     agrees = np.zeros((len(given), count), dtype=bool)
     largest = np.zeros((len(given), count))
     whole = [
-        all(np.shape(array)[:1] == (count,) for _, array in gradients.entries())
-        for gradients in given
+        row
+        for row, gradients in enumerate(given)
+        if all(np.shape(array)[:1] == (count,) for _, array in gradients.entries())
     ]
-    size = sum(array[0].size for _, array in stack.arrays())
-    step = max(16, _CACHED // size)
-    for start in range(0, count if any(whole) else 0, step):
-        part = slice(start, start + step)
-        judge = StackJudge(_cut(stack, part))
-        for row, gradients in enumerate(given):
-            if whole[row]:
-                cut = _cut_gradients(gradients, part)
-                agrees[row, part], largest[row, part] = judge.agreements(cut, derivations[row])
+    reverse = [row for row in whole if derivations[row] == "reverse"]
+    if reverse:
+        found = FusedJudge(batch).all_agreements([given[row] for row in reverse])
+        for row, (agree, bounds) in zip(reverse, found, strict=True):
+            agrees[row], largest[row] = agree, bounds
+    forward = [row for row in whole if derivations[row] == "forward"]
+    for part in pieces(batch, np.arange(count)) if forward else ():
+        judge = StackJudge(batch.case(part))
+        for row in forward:
+            cut = chosen_gradients(given[row], part)
+            agrees[row, part], largest[row, part] = judge.agreements(cut, "forward")
     return agrees, largest
-
-
-def _cut(stack: Case, part: slice) -> Case:
-    return Case(
-        stack.network,
-        tuple(weight[part] for weight in stack.weights),
-        tuple(None if bias is None else bias[part] for bias in stack.biases),
-        stack.x[part],
-        stack.y[part],
-        stack.dtype,
-    )
-
-
-def _cut_gradients(given: Gradients, part: slice) -> Gradients:
-    return Gradients(
-        given.loss[part],
-        tuple(weight[part] for weight in given.weights),
-        tuple(None if bias is None else bias[part] for bias in given.biases),
-        given.x[part],
-    )

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.batch import Batch, aligned, held_dtype, widened
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Network
 from harness.sweep.draw import (
@@ -52,19 +54,28 @@ class Block:
     """Consecutive cases of a stream.
 
     Attributes:
-        stack: The cases, as a stack.
+        batch: The cases, as frameworks take them.
         families: Number of each case's family, its position in `FAMILIES`.
     """
 
-    stack: Case
+    batch: Batch
     families: NDArray[np.int64]
+
+    @property
+    def stack(self) -> Case:
+        """The cases as float64 arrays, made anew each time."""
+        return self.batch.case()
+
+    def case(self, position: int) -> Case:
+        """One of the cases."""
+        return self.batch.case([position])[0]
 
 
 def case(shape: Shape, seed: int, index: int, mix: Mix) -> tuple[Case, str]:
     """Case number ``index`` of a stream, and its family."""
     number, position = divmod(index, BLOCK)
     made = block(shape, seed, number, mix)
-    return made.stack[position], list(FAMILIES)[made.families[position]]
+    return made.case(position), list(FAMILIES)[made.families[position]]
 
 
 def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
@@ -79,14 +90,15 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
     draw = Draw(shape, seed, number)
     families = mix.families(number * BLOCK, BLOCK)
     layout = _layout(shape)
-    values = _tables(shape, draw).reshape(-1)
+    # Rounded to the format already, so that nothing is lost.
+    values = _tables(shape, draw).reshape(-1).astype(held_dtype(shape.dtype))
     # The second half of the rows of `offsets` is for cases with a positive last layer: without
     # them the output unit, and with it the whole gradient, would be zero in half of all cases.
     positive = draw.raw_bytes(SIGNS, BLOCK) % 2 == 1
     choices = families + len(FAMILIES) * positive
     random = draw.raw_bytes(BYTES, BLOCK * shape.numbers).reshape(BLOCK, -1)
     form = format_of(shape.dtype)
-    stack, arrays = layout.empty(shape)
+    batch, arrays = layout.empty(shape)
     # A slice at a time stays in the processor's cache on its way through.
     step = max(1, _CACHED // shape.numbers)
     for start in range(0, BLOCK, step):
@@ -103,9 +115,9 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
             np.abs(part, out=part, where=positive[rows, None])
         for (first, last), array in zip(layout.pieces.values(), arrays, strict=True):
             array[rows] = numbers[:, first:last]
-    _cancel(stack, families, draw, form)
-    _specialise(stack, families, draw, form)
-    return Block(stack, families)
+    _cancel(batch, families, draw, form)
+    _specialise(batch, families, draw, form)
+    return Block(batch, families)
 
 
 # -- the tables ------------------------------------------------------------------------------------
@@ -168,16 +180,18 @@ class _Layout:
     last_layer: tuple[tuple[int, int], tuple[int, int]]
     offsets: NDArray[np.int64]
 
-    def empty(self, shape: Shape) -> tuple[Case, list[Array]]:
-        """A stack of a block's size, and its arrays with the numbers of a case in a row."""
+    def empty(self, shape: Shape) -> tuple[Batch, list[Any]]:
+        """A batch of a block's size, and its arrays with the numbers of a case in a row."""
         network = shape.network
         shapes = _shapes(network, shape.rows)
+        held = held_dtype(shape.dtype)
         flat = {
-            name: np.zeros((BLOCK, last - first)) for name, (first, last) in self.pieces.items()
+            name: aligned((BLOCK, last - first), held)
+            for name, (first, last) in self.pieces.items()
         }
         arrays = {name: array.reshape(BLOCK, *shapes[name]) for name, array in flat.items()}
         layers = range(1, network.depth + 1)
-        stack = Case(
+        batch = Batch(
             network,
             tuple(arrays[f"W{layer}"] for layer in layers),
             tuple(arrays[f"b{layer}"] for layer in layers),
@@ -185,7 +199,7 @@ class _Layout:
             arrays["y"],
             shape.dtype,
         )
-        return stack, list(flat.values())
+        return batch, list(flat.values())
 
 
 def _shapes(network: Network, rows: int) -> dict[str, tuple[int, ...]]:
@@ -224,7 +238,7 @@ def _layout(shape: Shape) -> _Layout:
 # -- cancellation and special values ---------------------------------------------------------------
 
 
-def _cancel(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
+def _cancel(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
     """First biases that cancel W_1 x, in the first row of the batch.
 
     With s the sum over j, from 0 up, of the rounded products w_ij x_j: the bias is
@@ -233,10 +247,10 @@ def _cancel(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) 
     """
     undecided = families == _NUMBER["undecided"]
     rows = np.flatnonzero(undecided | (families == _NUMBER["cancelling"]))
-    bias = stack.biases[0]
+    bias = batch.biases[0]
     if not len(rows) or bias is None:
         return
-    weight, x = stack.weights[0][rows], stack.x[rows, 0]
+    weight, x = widened(batch.weights[0][rows]), widened(batch.x[rows, 0])
     total = np.zeros(weight.shape[:-1])
     for column in range(weight.shape[-1]):
         total += weight[..., column] * x[:, None, column]
@@ -247,14 +261,14 @@ def _cancel(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) 
     biases = rounded(-(total + rest), form)
     undecided = undecided[rows]
     if undecided.any():
-        unit = choices[undecided, 0] % stack.network.widths[1]
+        unit = choices[undecided, 0] % batch.network.widths[1]
         exact = rounded(-total[undecided, unit], form)
         biases[undecided] = bias[rows[undecided]]
         biases[undecided, unit] = exact
     bias[rows] = biases
 
 
-def _specialise(stack: Case, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
+def _specialise(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
     """One to three numbers of each case of the special family become special ones."""
     rows = np.flatnonzero(families == _NUMBER["special"])
     if not len(rows):
@@ -262,7 +276,8 @@ def _specialise(stack: Case, families: NDArray[np.int64], draw: Draw, form: Form
     tiny, least, most = form.smallest_subnormal, form.smallest_normal, form.largest
     finite = [tiny, -tiny, 3.0 * tiny, least - tiny, -(least - tiny), least, most, -most, -0.0]
     values = [*finite, most / 2.0, 0.5 * least, np.inf, -np.inf, np.nan]
-    arrays = [array for _, array in stack.arrays()]
+    layers = zip(batch.weights, batch.biases, strict=True)
+    arrays = [*(array for layer in layers for array in layer), batch.x, batch.y]
     sizes = np.cumsum([array[0].size for array in arrays])
     words = draw.words(SPECIALS, 4 * len(rows)).reshape(-1, 4)
     for row, (many, *choices) in zip(rows.tolist(), words.tolist(), strict=True):

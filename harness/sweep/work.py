@@ -91,7 +91,7 @@ def ask_block(settings: Settings, part: Part, name: str) -> Answer:
 
 def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdict:
     """The verdict on one case of the block of a part, put to the framework by itself."""
-    case = block_of(part, settings).stack[position % BLOCK]
+    case = block_of(part, settings).case(position % BLOCK)
     return verdict_of(_named(settings, name), case, Judge(case))
 
 
