@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from harness.cli import main
 from harness.compare import Judge
 from harness.crosscheck import Checker
 from harness.frameworks.base import Framework
+from harness.frameworks.registry import GROUP, open_frameworks
 from harness.network import worked_example
 from harness.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
 from harness.verdict import MEANING, Kind
@@ -196,3 +198,20 @@ def test_the_pictures_are_there_and_small() -> None:
         picture = (ROOT / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) <= 200_000
+
+
+def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [snippet] = blocks("toml")
+    [(group, lines)] = tomllib.loads(snippet)["project"]["entry-points"].items()
+    [(name, value)] = lines.items()
+    (tmp_path / "my_package.py").write_text(program("import numpy as np"))
+    info = tmp_path / "my_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert group == GROUP
+    (framework,), _ = open_frameworks([name])
+    assert framework.gradients(worked_example()).loss == 2.0
