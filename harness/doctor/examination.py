@@ -33,9 +33,9 @@ _USES: Mapping[str, tuple[str, str]] = {
     "matplotlib": ("the figures of studies, which are left out without it", "plots"),
     "numba": (
         "verdicts on many cases at once; without it from NumPy, the same verdicts, slower",
-        "",
+        "sweep",
     ),
-    "distributed": ("sweeps over several machines, which need it", ""),
+    "distributed": ("sweeps over several machines, which need it", "distributed"),
 }
 """Optional distribution to what it is for, and our own extra that brings it."""
 
