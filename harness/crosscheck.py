@@ -27,6 +27,7 @@ from harness.events import (
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
 from harness.profiles import Profile, settings
+from harness.script import script
 from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 Emit = Callable[[Event], None]
+
+_LARGEST_SCRIPT = 2_000
+"""Numbers in a case that is still written out as a program to paste."""
 
 
 class Disagreement(AssertionError):
@@ -90,7 +94,8 @@ class Checker:
         verdicts = self.verdicts(case, judge)
         self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
         if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-            self.emit(CaseChecked(part, label, case, judge.reference, verdicts))
+            scripts = self._scripts(case, verdicts)
+            self.emit(CaseChecked(part, label, case, judge.reference, verdicts, scripts=scripts))
         self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
         return verdicts
 
@@ -98,7 +103,10 @@ class Checker:
         """Report the smallest form of a failing case; it is not counted."""
         judge = Judge(case)
         verdicts = self.verdicts(case, judge)
-        self.emit(CaseChecked(part, label, case, judge.reference, verdicts, shrunk=True))
+        scripts = self._scripts(case, verdicts)
+        self.emit(
+            CaseChecked(part, label, case, judge.reference, verdicts, shrunk=True, scripts=scripts)
+        )
 
     def check_stack(self, stack: Case, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
@@ -137,13 +145,25 @@ class Checker:
                 continue
             case = stack[index]
             where = f"{label}, case {index}"
-            self.emit(CaseChecked(part, where, case, judge.judge(index).reference, tuple(row)))
+            reference, scripts = judge.judge(index).reference, self._scripts(case, row)
+            self.emit(CaseChecked(part, where, case, reference, tuple(row), scripts=scripts))
             if first_failing is None and any(self.is_failing(verdict) for verdict in row):
                 first_failing = case
         if first_failing is not None:
             self.failed = True
             if self.fails(first_failing):
                 self.check_shrunk(shrink(first_failing, self.fails), part, label)
+
+    def _scripts(self, case: Case, verdicts: Sequence[Verdict]) -> dict[str, str]:
+        """For each framework that fails on ``case``, a program that shows it, if there is one."""
+        if sum(array.size for _, array in case.arrays()) > _LARGEST_SCRIPT:
+            return {}
+        programs = {
+            framework.name: script(case, framework, verdict)
+            for framework, verdict in zip(self.frameworks, verdicts, strict=True)
+            if self.is_failing(verdict)
+        }
+        return {name: text for name, text in programs.items() if text is not None}
 
     def fails(self, case: Case) -> bool:
         """Whether any framework fails on a single case; nothing is counted or reported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,23 @@ def test_a_run_that_checked_no_smooth_case_ends_with_5(frameworks: list[Framewor
     )
     assert end.exit_code is ExitCode.NOTHING_CHECKED
     assert "nothing checked" in end.reason
+
+
+def test_a_failure_comes_with_a_program_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.frameworks.torch_ import TorchFramework
+
+    right = TorchFramework.gradients
+
+    def wrong(self: TorchFramework, case: Case) -> Gradients:
+        given = right(self, case)
+        return dataclasses.replace(given, x=given.x + 1.0)
+
+    events: list[Any] = []
+    checker = Checker([TorchFramework()], events.append)
+    checker.check_case(worked_example(), "given", "right")
+    monkeypatch.setattr(TorchFramework, "gradients", wrong)
+    checker.check_case(worked_example(), "given", "wrong")
+    before, after = [event for event in events if isinstance(event, CaseChecked)]
+    assert before.scripts == {}
+    assert "import torch" in after.scripts["torch"]
+    exec(after.scripts["torch"], {})

@@ -316,7 +316,9 @@ def test_a_script_of_a_verdict_is_shown_where_it_fails() -> None:
     document = copy.deepcopy(FAILED)
     for case in document["cases"]:
         for verdict in case["verdicts"]:
-            verdict["script"] = f"import {verdict['framework']}  # <{case['key']}>"
+            case.setdefault("scripts", {})[verdict["framework"]] = (
+                f"import {verdict['framework']}  # <{case['key']}>"
+            )
     (first, *_) = pages.read(page(document)).of_class("failing")
     assert "import doubled # <" in first.text
     assert "import right" not in first.text
@@ -486,8 +488,8 @@ def hostile(value: Any) -> Any:
 def test_nothing_in_the_data_becomes_a_part_of_the_page(tmp_path: Path) -> None:
     report = hostile(FAILED)
     report["run"]["dtypes"] = [HOSTILE]
-    for verdict in (v for case in report["cases"] for v in case["verdicts"]):
-        verdict["script"] = HOSTILE
+    for case in report["cases"]:
+        case["scripts"] = {verdict["framework"]: HOSTILE for verdict in case["verdicts"]}
     hostile_table = tmp_path / "conventions.json"
     write_table(
         Table(

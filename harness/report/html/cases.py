@@ -160,7 +160,11 @@ def failing_lines(case: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def card(case: Mapping[str, Any], anchor: str) -> Card:
     """The card of one case of the report."""
     stored, failing = case["case"], failing_lines(case)
-    lines = tuple(_line(line, line in failing) for line in case["verdicts"])
+    programs = case.get("scripts", {})
+    lines = tuple(
+        _line(line, line in failing, programs.get(line["framework"], ""))
+        for line in case["verdicts"]
+    )
     gates = _gates(case["verdicts"])
     title = _title(lines, gates)
     text = "" if stored is None else _as_file(stored)
@@ -203,7 +207,7 @@ def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
     return ", ".join(kind.lower().replace("_", " ") for kind in kinds)
 
 
-def _line(line: Mapping[str, Any], fails: bool) -> Line:
+def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
     used = [slope(gate["slope"]) for gate in line["gates"]]
     layer = line["first_layer"]
     detail = line["detail"]
@@ -222,7 +226,7 @@ def _line(line: Mapping[str, Any], fails: bool) -> Line:
         first_layer="" if layer is None else "the inputs" if layer == 0 else f"layer {layer}",
         validity=tuple((v["block"], v["status"], v["reason"]) for v in line["validity"]),
         detail=detail,
-        script=line.get("script") or "",
+        script=program,
     )
 
 
