@@ -301,6 +301,19 @@ def test_the_summary_names_failures_and_escapes_bars(tmp_path: Path) -> None:
     assert "Repeat it: `crosscheck run --seed 7`" in text
 
 
+def test_the_summary_shows_the_program_of_a_failure(tmp_path: Path) -> None:
+    case = worked_example()
+    verdict = Verdict("faulty", "relu", "eager", Kind.DISAGREES)
+    programs = {"faulty": "import faulty\nprint(1)\n"}
+    event = CaseChecked("smooth", "", case, gradients(case), (verdict,), scripts=programs)
+    sink = MarkdownSummary(tmp_path)
+    for each in (started(), event, RunFinished(ExitCode.DISAGREEMENT, "it", 1.0, 1)):
+        sink.handle(each)
+    sink.close()
+    text = (tmp_path / "summary.md").read_text()
+    assert "With faulty alone:\n\n```python\nimport faulty\nprint(1)\n```\n" in text
+
+
 def test_the_spread_knows_median_and_maximum() -> None:
     spread = Spread()
     spread.add(np.array([0.0, 0.1, 0.2, 0.3, 0.9]))

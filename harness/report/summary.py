@@ -145,6 +145,9 @@ def _failure(event: CaseChecked) -> Iterator[str]:
     text = json.dumps(case_to_json(event.case))
     if len(text) <= 4000:
         yield from ("```json", text, "```", "")
+    for name, program in event.scripts.items():
+        if len(program) <= 4000:
+            yield from (f"With {name} alone:", "", "```python", program.rstrip(), "```", "")
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
