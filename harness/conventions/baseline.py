@@ -6,14 +6,17 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
-__all__ = ["DIVERGENCES", "FINDINGS", "TABLE", "folder"]
+__all__ = ["DIVERGENCES", "FINDINGS", "SHIPPED", "TABLE", "folder"]
 
 TABLE = "conventions.json"
 DIVERGENCES = "divergences.json"
 FINDINGS = "FINDINGS.md"
 
-_PACKAGED = Path(__file__).resolve().parent / "baseline"
-"""Put there when the package is built."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+SHIPPED = (_PACKAGE.parent / "reports", _PACKAGE / "conventions" / "baseline")
+"""Where the baseline of this package is: in the checkout that it is installed from, or in the
+package itself, where it is put when that is built."""
 
 
 def folder(given: Path | None = None, *, to_write: bool = False) -> Path:
@@ -37,8 +40,7 @@ def folder(given: Path | None = None, *, to_write: bool = False) -> Path:
     here = Path("reports")
     if to_write:
         return here
-    beside_sources = _PACKAGED.parents[2] / "reports"
-    for candidate in (here, beside_sources, _PACKAGED):
+    for candidate in (here, *SHIPPED):
         if (candidate / TABLE).is_file():
             return candidate
     raise UsageError(

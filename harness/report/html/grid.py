@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import harness
-from harness.conventions.baseline import TABLE
+from harness.conventions.baseline import SHIPPED, TABLE
 from harness.conventions.table import Cell, Key, Row, Table, read_table, unsigned
 from harness.errors import UsageError
 
@@ -115,9 +114,7 @@ def find_table(folder: Path) -> Path | None:
     It is looked for beside the report, in the folder above, and where the baseline of this
     package is: in the checkout that it is installed from, or in the package itself.
     """
-    package = Path(harness.__file__).resolve().parent
-    places = (package.parent / "reports", package / "conventions" / "baseline")
-    for place in (folder, folder.resolve().parent, *places):
+    for place in (folder, folder.resolve().parent, *SHIPPED):
         if (place / TABLE).is_file():
             return place / TABLE
     return None
