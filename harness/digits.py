@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.formats import format_of
 from harness.network import Array, Case, Network
 from harness.reference import forward, gradients
 
-__all__ = ["TrainedDigits", "train_digits"]
+__all__ = ["TrainedDigits", "load_images", "train_digits"]
 
 _BATCH = 100
 
@@ -39,6 +40,26 @@ class TrainedDigits:
     case: Case
     accuracy: float
     steps: int
+
+
+def load_images(purpose: str) -> tuple[Array, NDArray[np.int64]]:
+    """scikit-learn's digits: pixels of shape (1797, 64), whole numbers, and the right answers.
+
+    Args:
+        purpose: Who wants them, for the message.
+
+    Raises:
+        UsageError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UsageError(
+            f"{purpose}: the data come with scikit-learn, which is not installed; "
+            "pip install 'gradient-crosscheck[digits]'"
+        ) from None
+    data = load_digits()
+    return np.asarray(data.data, dtype=np.float64), np.asarray(data.target)
 
 
 def train_digits(
@@ -67,15 +88,7 @@ def train_digits(
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise UsageError(f"{name}={value!r}: wanted a whole number, 0 or more")
     widths = Network((64, *hidden, 10)).widths
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise UsageError(
-            "digits: the data come with scikit-learn, which is not installed; "
-            "pip install 'gradient-crosscheck[digits]'"
-        ) from None
-    data = load_digits()
-    x, labels = np.asarray(data.data, dtype=np.float64), np.asarray(data.target)
+    x, labels = load_images("digits")
     y = np.eye(10)[labels]
     rng = np.random.Generator(np.random.Philox(seed))
     pairs = list(zip(widths[1:], widths[:-1], strict=True))

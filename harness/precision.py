@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward
+from harness.digits import load_images
 from harness.enclosed import Enclosed
 from harness.errors import UnsupportedError, UsageError
 from harness.formats import format_of
@@ -255,15 +256,8 @@ def quick_settings(dtypes: Sequence[str] = DTYPES) -> list[Setting]:
 @cache
 def _digits() -> tuple[Array, Array]:
     """The pixels divided by 16, shape (1797, 64), and the one-hot labels, shape (1797, 10)."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise UsageError(
-            "precision: the data come with scikit-learn, which is not installed; "
-            "pip install 'gradient-crosscheck[digits]'"
-        ) from None
-    data = load_digits()
-    return np.asarray(data.data, dtype=np.float64) / 16.0, np.eye(_DIGITS)[data.target]
+    pixels, labels = load_images("precision")
+    return pixels / 16.0, np.eye(_DIGITS)[labels]
 
 
 def draw(setting: Setting, *, seed: int, trial: int) -> Case:
