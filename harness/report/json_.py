@@ -13,10 +13,10 @@ from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event
 from harness.network import Case, Gradients
-from harness.report.tally import Tally
+from harness.report.tally import Boundary, BoundaryKey, Tally
 from harness.verdict import Entry, GateReading, Verdict
 
-__all__ = ["SCHEMA_VERSION", "JsonReport", "document", "number"]
+__all__ = ["SCHEMA_VERSION", "JsonReport", "boundary_line", "document", "number"]
 
 SCHEMA_VERSION = 1
 
@@ -109,14 +109,7 @@ def document(tally: Tally) -> dict[str, Any]:
         ],
         "relu_boundary": [
             {
-                "framework": key.framework,
-                "formulation": key.formulation,
-                "mode": key.mode,
-                "gate": str(key.gate),
-                "slope": key.slope,
-                "flipped": key.flipped,
-                "gates": line.gates,
-                "cases": line.cases,
+                **boundary_line(key, line),
                 "example": None
                 if line.example is None
                 else {"case": line.example[0], **_reading(line.example[1])},
@@ -148,6 +141,20 @@ def _sweep(tally: Tally) -> dict[str, Any]:
         "workers": [
             {"worker": lost.worker, "what": lost.what, "cases": lost.cases} for lost in tally.lost
         ],
+    }
+
+
+def boundary_line(key: BoundaryKey, line: Boundary) -> dict[str, Any]:
+    """A line of the ReLU-boundary table without its example."""
+    return {
+        "framework": key.framework,
+        "formulation": key.formulation,
+        "mode": key.mode,
+        "gate": str(key.gate),
+        "slope": key.slope,
+        "flipped": key.flipped,
+        "gates": line.gates,
+        "cases": line.cases,
     }
 
 

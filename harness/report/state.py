@@ -13,6 +13,7 @@ import numpy as np
 from harness.casefile import case_from_json, case_to_json
 from harness.events import CaseChecked, WorkerLost
 from harness.network import Gradients
+from harness.report.json_ import boundary_line
 from harness.report.tally import BoundaryKey, Spread, Tally
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
@@ -32,14 +33,7 @@ def tally_to_json(tally: Tally) -> Json:
         ],
         "boundary": [
             {
-                "framework": key.framework,
-                "formulation": key.formulation,
-                "mode": key.mode,
-                "gate": str(key.gate),
-                "slope": key.slope,
-                "flipped": key.flipped,
-                "gates": line.gates,
-                "cases": line.cases,
+                **boundary_line(key, line),
                 "example": line.example and [line.example[0], _reading_to_json(line.example[1])],
             }
             for key, line in sorted(tally.boundary.items())
