@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,7 @@ from harness.events import (
     StackChecked,
 )
 from harness.frameworks.base import Framework
+from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients
 from harness.profiles import Profile, settings
 from harness.script import script
@@ -65,11 +67,14 @@ class Checker:
         full_precision: Whether REDUCED counts as a failure.
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
+        held: Makes a block in which the results of a case are counted and told whole: an
+            interrupt waits for its end.
     """
 
     frameworks: Sequence[Framework]
     emit: Emit
     full_precision: bool = False
+    held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     failed: bool = False
     smooth: int = 0
     _seen: set[int] = field(default_factory=set)
@@ -92,11 +97,14 @@ class Checker:
         """Check a single case, count it and report it."""
         judge = Judge(case)
         verdicts = self.verdicts(case, judge)
-        self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
-        if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-            scripts = self._scripts(case, verdicts)
-            self.emit(CaseChecked(part, label, case, judge.reference, verdicts, scripts=scripts))
-        self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
+        scripts = self._scripts(case, verdicts)
+        with self.held():
+            self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
+            self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
+            if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
+                self.emit(
+                    CaseChecked(part, label, case, judge.reference, verdicts, scripts=scripts)
+                )
         return verdicts
 
     def check_shrunk(self, case: Case, part: Part, label: str) -> None:
@@ -138,21 +146,19 @@ class Checker:
                 )
                 verdicts[index].append(verdict)
                 bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
-        self._count(stack, part, verdicts, bounds)
-        first_failing: Case | None = None
-        for index, row in enumerate(verdicts):
-            if all(verdict.kind is Kind.AGREES for verdict in row):
-                continue
-            case = stack[index]
-            where = f"{label}, case {index}"
-            reference, scripts = judge.judge(index).reference, self._scripts(case, row)
-            self.emit(CaseChecked(part, where, case, reference, tuple(row), scripts=scripts))
-            if first_failing is None and any(self.is_failing(verdict) for verdict in row):
-                first_failing = case
-        if first_failing is not None:
-            self.failed = True
-            if self.fails(first_failing):
-                self.check_shrunk(shrink(first_failing, self.fails), part, label)
+        failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
+        with self.held():
+            self.failed |= bool(failing)
+            self._count(stack, part, verdicts, bounds)
+            for index, row in enumerate(verdicts):
+                if all(verdict.kind is Kind.AGREES for verdict in row):
+                    continue
+                case = stack[index]
+                where = f"{label}, case {index}"
+                reference, scripts = judge.judge(index).reference, self._scripts(case, row)
+                self.emit(CaseChecked(part, where, case, reference, tuple(row), scripts=scripts))
+        if failing and self.fails(stack[failing[0]]):
+            self.check_shrunk(shrink(stack[failing[0]], self.fails), part, label)
 
     def _scripts(self, case: Case, verdicts: Sequence[Verdict]) -> dict[str, str]:
         """For each framework that fails on ``case``, a program that shows it, if there is one."""
@@ -348,8 +354,9 @@ def run(
     emit(started)
     interrupted = False
     try:
-        if checker.frameworks:
-            work(checker)
+        with interrupts() as checker.held:
+            if checker.frameworks:
+                work(checker)
     except KeyboardInterrupt:
         interrupted = True
     code, reason = outcome(checker, states, started, interrupted=interrupted)

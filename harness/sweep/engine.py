@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from harness.atomic import write_text_atomically
 from harness.crosscheck import outcome
 from harness.events import Event, ExitCode, FrameworkState, RunFinished, RunStarted, WorkerLost
 from harness.frameworks.base import Framework
+from harness.interrupts import interrupts
 from harness.report.json_ import document
 from harness.report.summary import markdown
 from harness.report.tally import Tally
@@ -264,39 +262,3 @@ class Sweep:
                 tally=self.tally,
             ),
         )
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    """Interrupts that wait for their turn.
-
-    Within, Ctrl-C raises `KeyboardInterrupt` as ever, but in a block of the context manager that
-    is given it does so at the end of the block, so that no result is counted by half.
-    """
-    pending, holding = False, False
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal pending
-        if not holding:
-            raise KeyboardInterrupt
-        pending = True
-
-    @contextlib.contextmanager
-    def held() -> Iterator[None]:
-        nonlocal holding
-        holding = True
-        try:
-            yield
-        finally:
-            holding = False
-        if pending:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield held
-        return
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield held
-    finally:
-        signal.signal(signal.SIGINT, before)
