@@ -209,7 +209,11 @@ def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) 
                 break
         time.sleep(2)  # into the search; the test holds wherever the interrupt comes
         process.send_signal(signal.SIGINT)
-        out = process.stdout.read()
+        try:
+            out, _ = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     assert process.returncode == 2
     assert "interrupted; what was done until then is reported" in out
     report = json.loads((tmp_path / "reports/latest/report.json").read_text())
