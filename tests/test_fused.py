@@ -17,9 +17,12 @@ from harness.enclosed import Enclosed
 from harness.formats import FORMATS, format_of
 from harness.fused import FusedJudge, judge
 from harness.fused.lanes import fused, load, splat, store, transpose
-from harness.network import Case, Gradients, Reduction
+from harness.network import Case, Gradients, Network, Reduction
 from harness.power import gaussian_stack, plant
 from harness.reference import gradients
+from harness.sweep.families import FAMILIES, HARD, Mix
+from harness.sweep.generate import block
+from harness.sweep.settings import Shape
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
 
@@ -30,6 +33,10 @@ def wide_exponents(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 
 def enormous_exponents(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
     return rng.standard_normal(shape) * 2.0 ** rng.integers(-330, 331, shape)
+
+
+def far_exponents(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return rng.standard_normal(shape) * 2.0 ** rng.integers(-110, 111, shape)
 
 
 def special(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -47,6 +54,8 @@ DRAWS: dict[str, Draw] = {
     "uniform": lambda rng, shape: rng.uniform(-1.0, 1.0, shape),
     "wide exponents": wide_exponents,
     "enormous exponents": enormous_exponents,
+    "far exponents": far_exponents,
+    "large integers": lambda rng, shape: rng.integers(-512, 513, shape).astype(np.float64),
     "small integers": lambda rng, shape: rng.integers(-3, 4, shape).astype(np.float64),
     "odd integers": lambda rng, shape: 2.0 * rng.integers(-16, 16, shape) + 1.0,
     "dyadic": few_bits,
@@ -381,3 +390,20 @@ def test_the_compiler_neither_fuses_nor_reorders() -> None:
         assert product + error == a * b
         assert total + rest == a + b
         assert separate == Fraction(float(product) + 1.0)  # rounded twice, so not fused
+
+
+@pytest.mark.parametrize(
+    ("widths", "dtype"), [((4, 8, 1), "float64"), ((16, 32, 32, 4), "float32")]
+)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in HARD])
+def test_hardly_a_case_of_the_easy_families_takes_more_than_the_compiled_pass(
+    family: str, widths: tuple[int, ...], dtype: str
+) -> None:
+    made = block(Shape(Network(widths), 1, dtype), 3, 0, Mix(((family, 1.0),)))
+    case = made.batch.case(slice(0, 512))
+    found = FusedJudge(case)
+    given = [rounded(case, gradients(case))]
+    ((agrees, _),) = found.all_agreements(given)
+    certified, _ = found.certified(given)
+    assert agrees.mean() > 0.95
+    assert certified[0][agrees].mean() > 0.99

@@ -24,16 +24,22 @@ small by roundings. θ is replaced by the first three terms of the binomial seri
 **The certificate.** It makes e = 0 where a rounding formula says more, so it has to be noticed. It
 speaks of sums with operands that are all exact (r = e = 0), multiples of 2^g in all their terms,
 and M <= 2^(p+g); it says that every partial sum in every order, and so the sum and M, are numbers
-of p bits. The pass knows a g for whole arrays: the largest power of two that divides every number
-of an array, and from there, by multiplication and minimum, every sum of a layer. These are no
-larger than the g of a single sum, and only looked for where something came out as a number of p
-bits. So there are four kinds of sums with operands of error 0 here:
+of p bits. It is only looked for where both came out as such. The pass first tries a g for whole
+arrays, which is no larger: the largest power of two that divides every number of an array, and
+from there, by multiplication and minimum, every sum of a layer. Where that does not give the
+certificate, it takes the g of the sum itself, that of `StackJudge`, term by term and only as long
+as the terms seen do not already say that M is too large for it. So there are four kinds of sums
+with operands of error 0 here:
 
-    M <= 2^(p+g), 2^g >= η        certain: the certificate is given. e' = 0, the reference is exact.
+    M <= 2^(p+g), 2^g >= η        the certificate is given. e' = 0, the reference is exact.
     no number of p bits           it is not given; the formula holds.
-    forward pass, else            not known: the case is left open.
-    backward pass, M <= 2^(53+g)  e' = 0, which is never too large; the reference is exact.
-    backward pass, else           not known: left open.
+    M > 2^(p+g) for the sum's g   it is not given; the formula holds.
+    M within 2^-40 of 2^(p+g)     or tiny: not known; the case is left open.
+
+In sums over the rows of a batch, which are rare here, and nowhere but in the backward pass, the
+second step is left out, and M <= 2^(53+g) is taken to give e' = 0, which is never too large, with
+an exact reference. A single product of exact numbers has the lowest bit of either factor in its
+own, so it is of p bits if and only if the certificate is given, η aside; e' = 0 is never too large.
 
 By induction an operand that is exact to `StackJudge` has error 0 and an exact reference here, so
 that no certificate is overlooked: an operand with an error here has one there. In the forward pass
@@ -79,13 +85,21 @@ same holds of the residuals of outputs that are off. What is skipped for a unit 
 and db, whose cotangent is 0 by then, and the activation it is multiplied by is finite.
 
 **Underflow, and numbers that are not numbers.** TwoProd is exact unless it underflows, and the
-roundings of the bounds are relative unless they do. The pass tracks the smallest weight, non-zero
-input, live activation, and non-zero error of residuals and cotangents, and the largest sum, and
-leaves a case open unless they lie between 2^-200 and 2^200. Then every e' is at least 2^-400, and
-products that underflow are wrong by less than 2^-600 of it. Inputs are compared with 2^400, and so
-is each sum of magnitudes: a NaN or an infinity in any array of the case fails one of these
-comparisons, since infinity times zero is NaN. A gradient that is NaN fails its comparison with the
-bound.
+roundings of the bounds are relative unless they do. The pass tracks the smallest of what products
+are formed of: non-zero weights, inputs and live activations; of residuals and cotangents the
+error, or the size where they are exact. A case is left open unless all of these are at least 2^-350
+and the largest sum is below 2^900. Then a product of two that are exact is at least 2^-700 and its
+rounding error no less than 2^-806: nothing is lost. Any other product has a bound of at least
+2^-53 2^-700, and what underflows on the way to it or to its reference, a few times 2^-1074, is less
+than 2^-300 of that. A square of a residual is such a product too, but for an output that is off:
+its target's square may underflow, which is wrong by ½η at most, for which e has a ½η of its own
+that is not in e'.
+
+Inputs are compared with 2^1000, and so is each sum of magnitudes: a NaN or an infinity in any array
+of the case fails one of these comparisons, since infinity times zero is NaN. A gradient that is NaN
+fails its comparison with the bound. A power of two that is too small for float64 becomes 0, which
+certifies less; one that is too large, ∞, is a multiple of numbers that are all zero, since others
+would have failed the comparison with 2^900, and of zero every power of two is a divisor.
 
 **Error / bound** is formed with (1 - 2^-20) e', so that it is above what `StackJudge` reports by
 about 10^-6 of itself, up to r / e' <= 2^-29 which two references may differ by; where e' = 0 stands

@@ -26,9 +26,7 @@ from harness.fused.lanes import (
     transpose_lanes,
     where,
 )
-from harness.fused.sums import (
-    settled,
-)
+from harness.fused.sums import fits
 
 __all__ = ["answers", "compare", "compare_rows", "first_column", "spread"]
 
@@ -101,7 +99,6 @@ def compare_rows(
     d_reach: int,
     turned: int,
     worst: int,
-    fine: int,
     frameworks: int,
     u: Any,
     tau: Any,
@@ -145,7 +142,6 @@ def compare_rows(
             slope = error + u * reach
             exact = (reach > zero) & (error == zero)
             some_exact = any_lane(exact)
-            exactly = broadcast(fine, k)
             for block in range(blocks):
                 column = WIDTH * block + k
                 a = load(turned, column)
@@ -158,15 +154,8 @@ def compare_rows(
                 else:
                     bound = bound + where((reach > zero) & (a_r > zero), tau, zero)
                 if some_exact:
-                    bound = settled(
-                        exact & (a_r > zero) & (load(turned, 2 * per_case + column) == zero),
-                        product,
-                        product_low,
-                        absolute(product),
-                        exactly,
-                        bound,
-                        splitter,
-                    )
+                    alone = exact & (a_r > zero) & (load(turned, 2 * per_case + column) == zero)
+                    bound = where(alone & fits(product, product_low, splitter), zero, bound)
                 bound = bound * keep
                 inverse = reciprocal(bound)
                 offset = step * ((case + k) * size + i * fan_in + first_column(block, fan_in))

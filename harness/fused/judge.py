@@ -172,7 +172,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         form.smallest_subnormal,
         1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
         _KEEP,
-        min(0.5 * form.largest, 2.0**200),
+        min(0.5 * form.largest, 2.0**900),
         _address(scratch),
         frameworks,
         sound,

@@ -38,6 +38,7 @@ from harness.fused.lanes import (
 )
 from harness.fused.sums import (
     add,
+    decided,
     divide,
     error_bound,
     fits,
@@ -49,6 +50,11 @@ from harness.fused.sums import (
 __all__ = ["judge_group", "pass_over_groups", "scratch_size"]
 
 _BYTES = 8 * WIDTH
+
+_NOT_FINITE = 2.0**1000
+"""No finite number that the pass can deal with is as large."""
+_LEAST = 2.0**-350
+"""The smallest that an operand of a product, or its error, may be."""
 
 
 def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
@@ -144,7 +150,7 @@ def judge_group(
     """
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
-    unit, lost, big = splat(u), splat(tau), splat(2.0**400)
+    unit, lost, big = splat(u), splat(tau), splat(_NOT_FINITE)
     broad, close = splat(widen), splat(keep)
     x_array, y_array = 2 * depth, 2 * depth + 1
 
@@ -176,8 +182,7 @@ def judge_group(
     g_reach = g_error + _BYTES * widest
     worst = g_reach + _BYTES * widest
     grids = worst + _BYTES * frameworks  # of each array, then of each layer's activations
-    fine = grids + _BYTES * (3 * depth + 3)
-    given = fine + _BYTES
+    given = grids + _BYTES * (3 * depth + 3)
 
     at = 0
     for k in range(len(sizes)):
@@ -261,7 +266,29 @@ def judge_group(
                     # Sums of multiples of it that stay below this are numbers of p bits.
                     coarse = load(a_grids, layer + 1)
                     exactly = where(coarse >= splat(eta), digits * coarse, -one)
+                    formula = error
                     error = settled(exact, high, low, total, exactly, error, splitter)
+                    unknown = error < zero
+                    if any_lane(unknown):
+                        fine = big
+                        if has_bias[layer]:
+                            b = load(parameters, bias_at + i)
+                            fine = where(b == zero, big, grid(b))
+                        error = decided(
+                            unknown,
+                            fine,
+                            error,
+                            formula,
+                            total,
+                            digits,
+                            eta,
+                            parameters,
+                            weights,
+                            1,
+                            a_high,
+                            row,
+                            fan_in,
+                        )
                 open_ = open_ | ~(total < big) | (error < zero)
                 here = after + r * fan_out + i
                 if with_relu:
@@ -319,7 +346,7 @@ def judge_group(
         open_ = open_ | ~(reach < big)
         if not relu_output:
             open_ = open_ | ~live
-        least = lesser(where(error > zero, error, big), least)
+        least = lesser(where(error > zero, error, where(live & (size > zero), size, big)), least)
         most = greater(two * reach, most)
         # Its square, in the loss.
         product, product_low = high * high, zero
@@ -365,6 +392,7 @@ def judge_group(
 
     # The backward pass. A quotient by B that is no power of two is never exact.
     coarse = splat(2.0**53 / float(divisor)) * coarse
+    shorter, more = digits * splat(2.0**-53), splat(1.0 + 2.0**-40)
     for above in range(depth):
         layer = depth - 1 - above
         fan_in, fan_out = widths[layer], widths[layer + 1]
@@ -379,7 +407,6 @@ def judge_group(
         most = greater(splat(float(rows)) * highest * furthest, most)
         most = greater(splat(float(rows)) * highest, most)
         exactly = coarse * load(a_grids, layer)
-        store(fine, 0, exactly)
         by_row = rows == 1 and fan_in >= WIDTH
         if by_row:
             compare_rows(
@@ -401,7 +428,6 @@ def judge_group(
                 d_reach,
                 given,
                 worst,
-                fine,
                 frameworks,
                 unit,
                 lost,
@@ -430,15 +456,8 @@ def judge_group(
                     else:
                         bound = bound + where((reach > zero) & (a_r > zero), lost, zero)
                     if some_exact:
-                        bound = settled(
-                            exact & (a_r > zero) & (load(a_error, before + j) == zero),
-                            product,
-                            product_low,
-                            absolute(product),
-                            exactly,
-                            bound,
-                            splitter,
-                        )
+                        alone = exact & (a_r > zero) & (load(a_error, before + j) == zero)
+                        bound = where(alone & fits(product, product_low, splitter), zero, bound)
                     compare(
                         product,
                         product_low,
@@ -536,7 +555,26 @@ def judge_group(
                 most = greater(total, most)
                 here = r * fan_in + j
                 exact = (live > zero) & (carried == zero)
+                formula = error
                 error = settled(exact, high, low, total, coarse, error, splitter)
+                # What is 0 so far may be no certificate: the sum's own grid tells.
+                unknown = exact & (error <= zero) & (total * more > coarse * shorter)
+                if any_lane(unknown):
+                    error = decided(
+                        unknown,
+                        big,
+                        error,
+                        formula,
+                        total,
+                        digits,
+                        eta,
+                        parameters,
+                        weight_at + j,
+                        fan_in,
+                        d_high,
+                        r * fan_out,
+                        fan_out,
+                    )
                 if layer == 0:
                     compare(
                         high, low, error * close, given, dense, here, worst, frameworks, splitter
@@ -547,17 +585,18 @@ def judge_group(
                 high = where(active, high, zero)
                 low = where(active, low, zero)
                 error = where(active, error, zero)
-                least = lesser(where(error > zero, error, big), least)
+                size = where(active & (size > zero), size, big)
+                least = lesser(where(error > zero, error, size), least)
                 store(g_high, here, high)
                 store(g_low, here, low)
                 store(g_error, here, error)
-                store(g_reach, here, where(active, size, zero) + error)
+                store(g_reach, here, absolute(high) + error)
         d_high, g_high = g_high, d_high
         d_low, g_low = g_low, d_low
         d_error, g_error = g_error, d_error
         d_reach, g_reach = g_reach, d_reach
 
-    open_ = open_ | ~(most < splat(limit)) | ~(least > splat(2.0**-200))
+    open_ = open_ | ~(most < splat(limit)) | ~(least > splat(_LEAST))
     for f in range(frameworks):
         ratio = load(worst, f)
         store(worst, f, where(open_ | ~(ratio <= one), splat(float("inf")), ratio))

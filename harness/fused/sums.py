@@ -11,15 +11,19 @@ from typing import Any
 from numba import njit
 
 from harness.fused.lanes import (
+    any_lane,
     fused,
     greater,
+    grid,
     lesser,
+    load,
     splat,
     where,
 )
 
 __all__ = [
     "add",
+    "decided",
     "divide",
     "error_bound",
     "fits",
@@ -81,6 +85,58 @@ def settled(
     known = total * splat(1.0 + 2.0**-40) <= most
     unrounded = exact & fits(high, low, splitter)
     return where(unrounded, where(known, zero, splat(-1.0)), bound)
+
+
+@njit  # type: ignore[untyped-decorator]
+def decided(
+    unknown: Any,
+    fine: Any,
+    bound: Any,
+    formula: Any,
+    total: Any,
+    digits: Any,
+    eta: float,
+    weights: int,
+    first_weight: int,
+    stride: int,
+    values: int,
+    first_value: int,
+    count: int,
+) -> Any:
+    """Whether the certificate of exactness is given for one sum of products, by its own grid.
+
+    Args:
+        unknown: Where that is to be found out.
+        fine: A power of two that the addends are multiples of.
+        bound: The bound so far, kept where it is known.
+        formula: The bound without the certificate.
+        total: The sum of magnitudes.
+        digits: 2^p.
+        eta: The smallest subnormal number.
+        weights: Where the first factors lie.
+        first_weight: Index of the first of them.
+        stride: From one of them to the next.
+        values: Where the second factors lie, all of them exact numbers.
+        first_value: Index of the first of them.
+        count: How many products there are.
+
+    Returns:
+        0 with the certificate, ``formula`` without, -1 where it is too close to call.
+    """
+    zero, big = splat(0.0), splat(2.0**1000)
+    less, more = splat(1.0 - 2.0**-40), splat(1.0 + 2.0**-40)
+    left = unknown
+    for k in range(count):
+        w, v = load(weights, first_weight + stride * k), load(values, first_value + k)
+        counts = ~((w == zero) | (v == zero))
+        fine = lesser(where(counts, grid(w) * grid(v), big), fine)
+        # The sum's grid is no coarser than this: too fine already?
+        left = left & ((total * less <= digits * fine) | ~(fine >= splat(eta)))
+        if not any_lane(left):
+            break
+    given = (total * more <= digits * fine) & (fine >= splat(eta))
+    found = where(left, where(given, zero, splat(-1.0)), formula)
+    return where(unknown, found, bound)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
