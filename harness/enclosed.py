@@ -8,9 +8,9 @@ as they stand. The last step is new: `loss_tangent`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,12 +19,21 @@ from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward
 from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
 from harness.network import Array, Case, Gradients, LeftOut
-from harness.reference import Trace, backward, forward, forward_mode, loss_and_cotangent
+from harness.reference import (
+    Trace,
+    backward,
+    backward_layer,
+    forward,
+    forward_mode,
+    loss_and_cotangent,
+)
 
 __all__ = ["Derivation", "Enclosed", "leaves_bound", "loss_tangent"]
 
 Derivation: TypeAlias = Literal["reverse", "forward"]
 """The mode of differentiation that a framework used."""
+
+T = TypeVar("T")
 
 _ROUNDED = 1.0 + 2.0**-48
 """More than what a handful of float64 operations on non-negative numbers can lose."""
@@ -52,6 +61,7 @@ class Enclosed:
         self.weights = [model.enclose(weight) for weight in case.weights]
         self.biases = [None if bias is None else model.enclose(bias) for bias in case.biases]
         self.y = model.enclose(case.y)
+        self._known: dict[Any, tuple[Enclosure, Any]] = {}
         with np.errstate(all="ignore"):
             self.trace: Trace = forward(
                 case.network, self.weights, self.biases, model.enclose(case.x), Enclosure.relu
@@ -83,7 +93,12 @@ class Enclosed:
         """The open gates of a single case."""
         if not self.has_open_gates:
             return ()
-        return open_gates(self.case.network, self.trace, self.signs, self.exact)
+        last = max(
+            layer
+            for layer, sign in enumerate(self.signs, start=1)
+            if sign is not None and (sign == 0).any()
+        )
+        return open_gates(self.trace, self.signs, exact_forward(self.case, last))
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -100,6 +115,8 @@ class Enclosed:
         network, weights, biases = self.case.network, self.weights, self.biases
         with np.errstate(all="ignore"):
             if self.derivation == "reverse":
+                if self.case.count is None:
+                    return self._backward(gates)
                 return backward(network, weights, biases, self.trace, self.y, gates)
             divisor = self.case.rows if network.reduction == "mean" else 1
             found = forward_mode(
@@ -122,6 +139,50 @@ class Enclosed:
                 ),
                 self._unless_the_loss_overflows(found.x),
             )
+
+    def _backward(self, gates: Sequence[Any]) -> Gradients:
+        """`backward` of a single case, by layers that may have been computed before."""
+        depth, cotangent = self.case.network.depth, self.cotangent
+        found: list[tuple[Any, Any]] = []
+        for layer in range(depth, 0, -1):
+            *own, cotangent = self.backward_layer(layer, cotangent, gates[layer - 1])
+            found.insert(0, (own[0], own[1]))
+        weights, biases = zip(*found, strict=True)
+        return Gradients(self.loss, weights, biases, cotangent)
+
+    def backward_layer(self, layer: int, cotangent: Enclosure, gate: Any) -> tuple[Any, Any, Any]:
+        """`harness.reference.backward_layer` of a single case, once for each cotangent and gate.
+
+        Gradients of several frameworks are mostly explained by the same slopes, and those of one
+        by slopes that differ in few layers.
+
+        Args:
+            layer: 1 … L.
+            cotangent: ``g_l``, from here, or `cotangent` for ``g_L``.
+            gate: ``s_l``.
+        """
+        at = layer - 1
+        key = (layer, id(cotangent), None if gate is None else gate.tobytes())
+        return self.once(
+            key,
+            cotangent,
+            lambda: backward_layer(
+                self.weights[at], self.biases[at], self.trace.activations[at], cotangent, gate
+            ),
+        )
+
+    def once(self, key: Any, cotangent: Enclosure, compute: Callable[[], T]) -> T:
+        """What ``compute`` returned when it was first called for this key.
+
+        Args:
+            key: Names the result. It has ``id(cotangent)`` in it, which therefore is kept.
+            cotangent: What the result was made of.
+            compute: Called if the key is new.
+        """
+        if key not in self._known:
+            self._known[key] = cotangent, compute()
+        result: T = self._known[key][1]
+        return result
 
     def _unless_the_loss_overflows(self, derivative: Enclosure) -> Enclosure:
         """A derivative in forward mode, without a bound where Σ d² may overflow; `loss_tangent`."""

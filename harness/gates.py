@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.arithmetic.exact import nearest_float
-from harness.network import Network
 from harness.reference import Trace
 from harness.verdict import GateClass
 
@@ -115,19 +114,17 @@ def all_gates(
 
 
 def open_gates(
-    network: Network, enclosures: Trace, signs: tuple[Signs | None, ...], exact: Trace
+    enclosures: Trace, signs: tuple[Signs | None, ...], exact: Trace
 ) -> tuple[OpenGate, ...]:
     """The open gates of a single case, in the order layer, row, unit.
 
     Args:
-        network: The shape.
         enclosures: Forward pass on enclosures.
         signs: `certain_signs` of each layer; ``None`` for a layer without ReLU.
-        exact: Forward pass on rationals.
+        exact: Forward pass on rationals, up to the last layer that has open gates.
     """
     found = []
-    for layer in range(1, network.depth + 1):
-        sign = signs[layer - 1]
+    for layer, sign in enumerate(signs[: len(exact.pre_activations)], start=1):
         if sign is None:
             continue
         enclosure: Enclosure = enclosures.pre_activations[layer - 1]

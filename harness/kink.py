@@ -36,7 +36,6 @@ from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exclusion import hulls, possible
 from harness.network import Array, Gradients, LeftOut
-from harness.reference import backward_layer
 from harness.slopes import CONVENTIONS, UnitReader
 from harness.verdict import GateClass
 
@@ -194,13 +193,7 @@ class _Search:
                 gate = certain.copy()
                 for (_, row, unit), slope in slopes.items():
                     gate[row, unit] = slope or 0.0
-            for_weight, for_bias, below = backward_layer(
-                enclosed.weights[at],
-                enclosed.biases[at],
-                enclosed.trace.activations[at],
-                cotangent,
-                gate,
-            )
+            for_weight, for_bias, below = enclosed.backward_layer(layer, cotangent, gate)
             room_of_weight = None if rooms is None else rooms.weights[at]
             room_of_bias = None if rooms is None else rooms.biases[at]
             if self._leaves(for_weight, given.weights[at], room_of_weight):

@@ -63,6 +63,7 @@ __all__ = [
     "gradients",
     "loss_and_cotangent",
     "loss_tangent",
+    "parameter_gradients",
 ]
 
 
@@ -137,8 +138,19 @@ def backward_layer(
         ``∂J/∂W_l``, ``∂J/∂b_l`` (``None`` without bias) and ``g_{l-1}``.
     """
     delta = cotangent if gate is None else gate * cotangent
+    return *parameter_gradients(bias, activation, delta), delta @ weight
+
+
+def parameter_gradients(bias: Any, activation: Any, delta: Any) -> tuple[Any, Any]:
+    """``∂J/∂W_l`` and ``∂J/∂b_l`` (``None`` without bias), on any number type.
+
+    Args:
+        bias: ``b_l``; only whether it is ``None`` matters.
+        activation: ``a_{l-1}``.
+        delta: ``δ_l``, of all units or of some.
+    """
     bias_gradient = None if bias is None else delta.sum(axis=-2)
-    return delta.swapaxes(-1, -2) @ activation, bias_gradient, delta @ weight
+    return delta.swapaxes(-1, -2) @ activation, bias_gradient
 
 
 def backward(

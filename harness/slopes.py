@@ -22,7 +22,7 @@ import numpy as np
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.network import Array, Gradients, LeftOut
-from harness.reference import backward_layer
+from harness.reference import parameter_gradients
 
 __all__ = ["CONVENTIONS", "UnitReader"]
 
@@ -99,7 +99,7 @@ class UnitReader:
         assert certain is not None
         self._enclosed, self._at = enclosed, layer - 1
         self._here = slice(unit, unit + 1)
-        self._column = cotangent[:, self._here]
+        self._cotangent, self._column = cotangent, cotangent[:, self._here]
         self._shut = certain[:, self._here]
         inputs = enclosed.case.network.widths[layer - 1]
         observed = [_part(given.weights[self._at], unit, inputs)]
@@ -181,14 +181,16 @@ class UnitReader:
 
     def _entries(self, gate: Array) -> list[Enclosure]:
         """The unit's weight gradients, and its bias gradient if it has one."""
+        key = (self._at, self._here.start, id(self._cotangent), gate.tobytes())
+        return self._enclosed.once(key, self._cotangent, lambda: self._entries_anew(gate))
+
+    def _entries_anew(self, gate: Array) -> list[Enclosure]:
         enclosed, at, here = self._enclosed, self._at, self._here
         bias = enclosed.biases[at]
-        for_weight, for_bias, _ = backward_layer(
-            enclosed.weights[at][here],
+        for_weight, for_bias = parameter_gradients(
             None if bias is None else bias[here],
             enclosed.trace.activations[at],
-            self._column,
-            gate,
+            gate * self._column,
         )
         return [for_weight[0]] if for_bias is None else [for_weight[0], for_bias]
 

@@ -202,7 +202,9 @@ def test_what_is_certified_agrees_in_the_readable_form(shape: str, dtype: str) -
     widths, options = SHAPES[shape]
     certified = 0
     for seed, draw in enumerate(DRAWS.values()):
-        case = draw_stack(draw, widths, dtype=dtype, count=67, seed=seed, **options)
+        case = draw_stack(
+            draw, widths, dtype=dtype, count=(67, 128)[seed % 2], seed=seed, **options
+        )
         wrong, total, _ = unsound(case, everything_given(case))
         assert wrong == 0
         certified += total
@@ -326,7 +328,7 @@ def test_gradients_of_the_wrong_shape_never_agree() -> None:
     wrong = Gradients(
         right.loss, tuple(w.swapaxes(-1, -2) for w in right.weights), right.biases, right.x
     )
-    (good, _), (bad, _) = FusedJudge(case).all_agreements([right, wrong])
+    (good, bad), _ = FusedJudge(case).all_agreements([right, wrong])
     assert good.all()
     assert not bad.any()
 
@@ -403,7 +405,7 @@ def test_hardly_a_case_of_the_easy_families_takes_more_than_the_compiled_pass(
     case = made.batch.case(slice(0, 512))
     found = FusedJudge(case)
     given = [rounded(case, gradients(case))]
-    ((agrees, _),) = found.all_agreements(given)
+    (agrees,), _ = found.all_agreements(given)
     certified, _ = found.certified(given)
     assert agrees.mean() > 0.95
     assert certified[0][agrees].mean() > 0.99

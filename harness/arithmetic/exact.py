@@ -31,10 +31,9 @@ Rationals = NDArray[np.object_]
 
 def rationals(values: Array) -> Rationals:
     """The exact values of finite float64 ``values``, as an object array of the same shape."""
-    exact = np.empty(values.shape, dtype=object)
-    for index, value in np.ndenumerate(values):
-        exact[index] = _rational(*float(value).as_integer_ratio())
-    return exact
+    exact = np.empty(values.size, dtype=object)
+    exact[:] = [_rational(*value.as_integer_ratio()) for value in values.ravel().tolist()]
+    return exact.reshape(values.shape)
 
 
 def nearest_float(value: Any) -> float:
@@ -68,12 +67,17 @@ def _relu(values: Rationals) -> Rationals:
     return np.where(values > 0, values, values * 0)
 
 
-def exact_forward(case: Case) -> Trace:
-    """The forward pass of a finite single ``case`` on rationals."""
+def exact_forward(case: Case, layers: int | None = None) -> Trace:
+    """The forward pass of a finite single ``case`` on rationals.
+
+    Args:
+        case: The case.
+        layers: How many layers, from the first on; all by default.
+    """
     return forward(
         case.network,
-        [rationals(weight) for weight in case.weights],
-        [None if bias is None else rationals(bias) for bias in case.biases],
+        [rationals(weight) for weight in case.weights[:layers]],
+        [None if bias is None else rationals(bias) for bias in case.biases[:layers]],
         rationals(case.x),
         _relu,
     )

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from harness.batch import Batch
 from harness.frameworks.batched import Batched
 from harness.fused.judge import FusedJudge
@@ -41,10 +39,5 @@ def check_batch(batch: Batch, frameworks: Sequence[Batched]) -> CheckedBatch:
     """
     given = tuple(gradients(batch) for gradients in frameworks)
     judge = FusedJudge(batch)
-    found = judge.all_agreements(given)
-    return CheckedBatch(
-        judge,
-        given,
-        np.array([agrees for agrees, _ in found]),
-        np.array([largest for _, largest in found]),
-    )
+    agrees, largest = judge.all_agreements(given)
+    return CheckedBatch(judge, given, agrees, largest)

@@ -7,6 +7,7 @@ from typing import Any
 from numba import njit
 
 from harness.fused.lanes import (
+    LINE,
     WIDTH,
     absolute,
     any_lane,
@@ -17,6 +18,7 @@ from harness.fused.lanes import (
     lane,
     load,
     peak,
+    prefetch,
     raise_to,
     read,
     reciprocal,
@@ -34,19 +36,27 @@ _BYTES = 8 * WIDTH
 
 
 @njit  # type: ignore[untyped-decorator]
-def spread(tag: Any, address: int, size: int, case: int, target: int, at: int) -> None:
-    """One array of eight cases as `Lanes`, from the ``at``-th on."""
+def spread(tag: Any, address: int, size: int, case: int, apart: int, target: int, at: int) -> None:
+    """One array of eight cases as `Lanes`, from the ``at``-th on.
+
+    The same of the eight cases behind them is asked for, so that it is near when it is looked at.
+    """
     step = tag.itemsize
     start = address + case * size * step
+    stride = size * apart
+    behind = size * step if apart > 1 else WIDTH * size * step
+    for k in range(WIDTH):
+        for offset in range(0, size * step, LINE):
+            prefetch(start + k * stride * step + behind + offset)
     if size < WIDTH:
         for k in range(size):
-            store(target, at + k, gather(tag, start + k * step, size))
+            store(target, at + k, gather(tag, start + k * step, stride))
         return
     for k in range(0, size - WIDTH + 1, WIDTH):
-        transpose(tag, start + k * step, size, target, at + k)
+        transpose(tag, start + k * step, stride, target, at + k)
     if size % WIDTH:
         k = size - WIDTH
-        transpose(tag, start + k * step, size, target, at + k)
+        transpose(tag, start + k * step, stride, target, at + k)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
@@ -83,6 +93,7 @@ def first_column(block: int, fan_in: int) -> int:
 def compare_rows(
     tag: Any,
     case: int,
+    apart: int,
     addresses: Any,
     size: int,
     layer: int,
@@ -108,12 +119,14 @@ def compare_rows(
     """`compare` for δ aᵀ of one row, with eight columns of one case side by side.
 
     Wide layers' gradients are read as they lie in memory, which needs no transposing. The lanes
-    of the four ``a`` are turned into columns first.
+    of the four ``a`` are turned into columns first. Nearly all entries stay below the largest
+    error / bound so far, which is found without a division.
     """
     blocks = (fan_in + WIDTH - 1) // WIDTH
     zero = splat(0.0)
     step = tag.itemsize
     per_case = WIDTH * blocks
+    behind = size * step if apart > 1 else WIDTH * size * step
     for block in range(blocks):
         at = _BYTES * (before + first_column(block, fan_in))
         to = WIDTH * block
@@ -124,17 +137,18 @@ def compare_rows(
     best = 4 * per_case
     for k in range(WIDTH):
         for f in range(frameworks):
-            store(turned, best + f, zero)
+            store(turned, best + f, broadcast(worst, WIDTH * f + k))
         for i in range(fan_out):
             here = WIDTH * i + k
             high, low = broadcast(d_high, here), broadcast(d_low, here)
             reach, error = broadcast(d_reach, here), broadcast(d_error, here)
+            row = step * ((case + k * apart) * size + i * fan_in)
             if not any_lane(reach > zero):  # a unit that is off: all zeros, exactly
                 for f in range(frameworks):
-                    offset = addresses[1 + f, layer] + step * ((case + k) * size + i * fan_in)
-                    off = zero == zero
-                    for block in range(blocks):
-                        off = off & (read(tag, offset + step * first_column(block, fan_in)) == zero)
+                    place = addresses[1 + f, layer] + row
+                    off = read(tag, place + step * (fan_in - WIDTH)) == zero
+                    for block in range(fan_in // WIDTH):
+                        off = off & (read(tag, place + step * WIDTH * block) == zero)
                     if any_lane(~off):
                         store(turned, best + f, splat(float("inf")))
                 continue
@@ -157,26 +171,31 @@ def compare_rows(
                     alone = exact & (a_r > zero) & (load(turned, 2 * per_case + column) == zero)
                     bound = where(alone & fits(product, product_low, splitter), zero, bound)
                 bound = bound * keep
-                inverse = reciprocal(bound)
-                offset = step * ((case + k) * size + i * fan_in + first_column(block, fan_in))
+                offset = row + step * first_column(block, fan_in)
                 for f in range(frameworks):
-                    difference = read(tag, addresses[1 + f, layer] + offset) - product
+                    place = addresses[1 + f, layer] + offset
+                    prefetch(place + behind)
+                    difference = read(tag, place) - product
                     if splitter is None:
                         difference = difference - product_low
                     difference = absolute(difference)
-                    ratio = greater(difference * inverse, load(turned, best + f))
-                    bad = splat(float("inf"))
-                    store(turned, best + f, where(difference <= bound, ratio, bad))
+                    so_far = load(turned, best + f)
+                    above = ~(difference <= so_far * bound)
+                    if any_lane(above):
+                        within = difference <= bound
+                        ratio = where(within, difference / bound, splat(float("inf")))
+                        ratio = peak(where(above, ratio, zero))
+                        store(turned, best + f, greater(ratio, so_far))
         for f in range(frameworks):
-            raise_to(worst, WIDTH * f + k, peak(load(turned, best + f)))
+            raise_to(worst, WIDTH * f + k, lane(load(turned, best + f), 0))
 
 
 @njit  # type: ignore[untyped-decorator]
-def answers(worst: int, case: int, frameworks: int, sound: Any, largest: Any) -> None:
+def answers(worst: int, case: int, apart: int, frameworks: int, sound: Any, largest: Any) -> None:
     """Write what was found on eight cases where the caller looks for it."""
     for f in range(frameworks):
         ratios = load(worst, f)
         for k in range(WIDTH):
             ratio = lane(ratios, k)
-            sound[f, case + k] = ratio <= 1.0
-            largest[f, case + k] = ratio
+            sound[f, case + k * apart] = ratio <= 1.0
+            largest[f, case + k * apart] = ratio

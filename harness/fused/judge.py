@@ -29,6 +29,9 @@ _SOURCES = ("compare.py", "kernel.py", "lanes.py", "sums.py")
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8
+_APART = 16
+"""Cases of a sweep that lie 16 apart are nearly always of one family, since shares are sixteenths
+(`harness.sweep.families.Mix.families`): side by side, they take the same way through the pass."""
 
 _CACHED = 65_536
 """Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
@@ -71,13 +74,23 @@ class FusedJudge:
             case, float64 of the same shape, only meaningful where the first is true. It may be
             above the readable form's, by little: a bound that is certainly reached is used.
         """
-        (found,) = self.all_agreements([given])
-        return found
+        agrees, largest = self.all_agreements([given])
+        return agrees[0], largest[0]
 
-    def all_agreements(self, given: Sequence[Gradients]) -> list[tuple[Any, Array]]:
-        """`agreements` of several frameworks' gradients, which costs little more than of one."""
+    def all_agreements(self, given: Sequence[Gradients], *, few: int = 0) -> tuple[Any, Array]:
+        """`agreements` of several frameworks' gradients, which costs little more than of one.
+
+        Args:
+            given: Of each framework.
+            few: If no more than that many cases are left uncertified, they stay so: for callers
+                who put them to `judge` anyway.
+
+        Returns:
+            What `agreements` returns, of shape (F, C).
+        """
         sound, largest = self.certified(given)
-        for left in pieces(self.batch, np.flatnonzero(~sound.all(axis=0))):
+        open_ = np.flatnonzero(~sound.all(axis=0))
+        for left in pieces(self.batch, open_) if len(open_) > few else ():
             judge = StackJudge(self.batch.case(left))
             for framework, gradients in enumerate(given):
                 rest = left[~sound[framework, left]]
@@ -87,7 +100,7 @@ class FusedJudge:
                 open_ = ~sound[framework, left]
                 sound[framework, rest] = agrees[open_]
                 largest[framework, rest] = ratio[open_]
-        return list(zip(sound, largest, strict=True))
+        return sound, largest
 
     def certified(self, given: Sequence[Gradients]) -> tuple[Any, Array]:
         """What the compiled pass alone can say.
@@ -158,6 +171,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
     largest = np.zeros((frameworks, count))
     _compiled()(
         count,
+        _APART if count % (8 * _APART) == 0 else 1,
         np.empty(0, dtype=held),
         _splitter(form),
         np.array([[_address(array) for array in row] for row in kept], dtype=np.int64),

@@ -104,6 +104,7 @@ def judge_group(
     tag: Any,
     splitter: Any,
     case: int,
+    apart: int,
     addresses: Any,
     sizes: Any,
     widths: Any,
@@ -122,13 +123,14 @@ def judge_group(
     sound: Any,
     largest: Any,
 ) -> None:
-    """Judge the eight cases from ``case`` on.
+    """Judge eight cases, ``apart`` cases apart from one another.
 
     Args:
         tag: An empty array of the dtype in which all arrays are held.
         splitter: 2^(53-p) + 1 for a format of p < 53 bits; ``None`` for float64, whose
             reference is in double-double.
         case: The first of the eight.
+        apart: From one of them to the next.
         addresses: Where arrays begin: in row 0 ``W_1 … W_L, b_1 … b_L, x, y``, in the others,
             one for each framework, the gradients in the same order, J in the place of y.
         sizes: Numbers per case of each array of row 0.
@@ -187,7 +189,7 @@ def judge_group(
     at = 0
     for k in range(len(sizes)):
         if sizes[k]:
-            spread(tag, addresses[0, k], sizes[k], case, parameters, at)
+            spread(tag, addresses[0, k], sizes[k], case, apart, parameters, at)
         at += sizes[k]
     for f in range(frameworks):
         store(worst, f, zero)
@@ -387,7 +389,7 @@ def judge_group(
         )
     for f in range(frameworks):
         step = tag.itemsize
-        store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, 1))
+        store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, apart))
     compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
 
     # The backward pass. A quotient by B that is no power of two is never exact.
@@ -412,6 +414,7 @@ def judge_group(
             compare_rows(
                 tag,
                 case,
+                apart,
                 addresses,
                 sizes[layer],
                 layer,
@@ -436,7 +439,7 @@ def judge_group(
             )
         else:
             for f in range(frameworks):
-                spread(tag, addresses[1 + f, layer], sizes[layer], case, given, f * dense)
+                spread(tag, addresses[1 + f, layer], sizes[layer], case, apart, given, f * dense)
         for i in range(0 if by_row else fan_out):
             if rows == 1:
                 high, low = load(d_high, i), load(d_low, i)
@@ -503,6 +506,7 @@ def judge_group(
                     addresses[1 + f, depth + layer],
                     sizes[depth + layer],
                     case,
+                    apart,
                     given,
                     f * dense,
                 )
@@ -522,7 +526,9 @@ def judge_group(
         # The cotangent of the layer below, or of the input.
         if layer == 0:
             for f in range(frameworks):
-                spread(tag, addresses[1 + f, x_array], sizes[x_array], case, given, f * dense)
+                spread(
+                    tag, addresses[1 + f, x_array], sizes[x_array], case, apart, given, f * dense
+                )
         coarse = coarse * load(grids, layer)
         for r in range(rows):
             outputs_live = zero
@@ -600,7 +606,7 @@ def judge_group(
     for f in range(frameworks):
         ratio = load(worst, f)
         store(worst, f, where(open_ | ~(ratio <= one), splat(float("inf")), ratio))
-    answers(worst, case, frameworks, sound, largest)
+    answers(worst, case, apart, frameworks, sound, largest)
 
 
 def pass_over_groups(digest: str) -> Callable[..., None]:
@@ -614,6 +620,7 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
     @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
     def judge_all(
         count: int,
+        apart: int,
         tag: Any,
         splitter: Any,
         addresses: Any,
@@ -636,11 +643,17 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
     ) -> None:
         if len(digest) == 0:
             return
-        for group in range((count + WIDTH - 1) // WIDTH):
+        groups = (count + WIDTH - 1) // WIDTH
+        for group in range(groups):
+            # Without a distance the last group may overlap the one before.
+            first = min(WIDTH * group, count - WIDTH)
+            if apart > 1:
+                first = group // apart * apart * WIDTH + group % apart
             judge_group(
                 tag,
                 splitter,
-                min(WIDTH * group, count - WIDTH),  # the last group may overlap the one before
+                first,
+                apart,
                 addresses,
                 sizes,
                 widths,

@@ -28,6 +28,7 @@ from numba.core import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 __all__ = [
+    "LINE",
     "WIDTH",
     "absolute",
     "any_lane",
@@ -40,6 +41,7 @@ __all__ = [
     "lesser",
     "load",
     "peak",
+    "prefetch",
     "raise_to",
     "read",
     "reciprocal",
@@ -52,6 +54,9 @@ __all__ = [
 
 WIDTH = 8
 """How many cases are worked on at once."""
+
+LINE = 64
+"""Bytes that the processor's caches move at once."""
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
@@ -362,16 +367,36 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def peak(typing: Any, lanes: Any) -> Any:
-    """The largest of the eight numbers, none of which is NaN."""
+def prefetch(typing: Any, address: Any) -> Any:
+    """Ask for the memory at ``address`` ahead of its use; nothing is read."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(_DOUBLE, [_VECTOR])
-        name = "llvm.vector.reduce.fmax.v8f64"
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        name = "llvm.prefetch.p0i8"
         function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        return builder.call(function, values)
+        to_read, keep, data = 0, 3, 1
+        hints = [ir.Constant(number, hint) for hint in (to_read, keep, data)]
+        builder.call(function, [builder.inttoptr(values[0], byte), *hints])
+        return context.get_dummy_value()
 
-    return types.float64(_LANES), build
+    return types.void(types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def peak(typing: Any, lanes: Any) -> Any:
+    """The largest of the eight numbers, none of which is NaN, in every lane."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        (most,) = values
+        for distance in (4, 2, 1):
+            order = [lane ^ distance for lane in range(WIDTH)]
+            mask = ir.Constant(ir.VectorType(_INDEX, WIDTH), order)
+            other = builder.shuffle_vector(most, most, mask)
+            most = builder.select(builder.fcmp_ordered(">", other, most), other, most)
+        return most
+
+    return _LANES(_LANES), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]

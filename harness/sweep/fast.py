@@ -24,6 +24,9 @@ from harness.network import Array, Gradients
 
 __all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
 
+_FEW = 16
+"""Cases that are not worth a stack: most are to be looked at one by one in any case."""
+
 _paths: WeakKeyDictionary[Framework, Batched] = WeakKeyDictionary()
 """What was compiled for a framework is kept as long as the framework."""
 
@@ -94,13 +97,12 @@ def agreements(
     ]
     reverse = [row for row in whole if derivations[row] == "reverse"]
     if reverse:
-        found = FusedJudge(batch).all_agreements([given[row] for row in reverse])
-        for row, (agree, bounds) in zip(reverse, found, strict=True):
-            agrees[row], largest[row] = agree, bounds
+        chosen = [given[row] for row in reverse]
+        agrees[reverse], largest[reverse] = FusedJudge(batch).all_agreements(chosen, few=_FEW)
     forward = [row for row in whole if derivations[row] == "forward"]
     for part in pieces(batch, np.arange(count)) if forward else ():
-        judge = StackJudge(batch.case(part))
+        stack = StackJudge(batch.case(part))
         for row in forward:
             cut = chosen_gradients(given[row], part)
-            agrees[row, part], largest[row, part] = judge.agreements(cut, "forward")
+            agrees[row, part], largest[row, part] = stack.agreements(cut, "forward")
     return agrees, largest
