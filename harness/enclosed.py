@@ -115,7 +115,8 @@ class Enclosed:
         network, weights, biases = self.case.network, self.weights, self.biases
         with np.errstate(all="ignore"):
             if self.derivation == "reverse":
-                if self.case.count is None:
+                plain = all(gate is None or isinstance(gate, np.ndarray) for gate in gates)
+                if plain and self.case.count is None:
                     return self._backward(gates)
                 return backward(network, weights, biases, self.trace, self.y, gates)
             divisor = self.case.rows if network.reduction == "mean" else 1
