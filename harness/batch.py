@@ -84,6 +84,11 @@ class Batch:
         return int(self.x.shape[0])
 
     @property
+    def arrays(self) -> list[Any]:
+        """``W_1 … W_L``, the biases there are, x and y."""
+        return [*self.weights, *(bias for bias in self.biases if bias is not None), self.x, self.y]
+
+    @property
     def rows(self) -> int:
         """B."""
         return int(self.x.shape[1])

@@ -15,9 +15,6 @@ from harness.bench.cases import batches
 from harness.bench.others import StartUp
 from harness.bench.table import as_json, as_markdown
 from harness.cli import main
-from harness.frameworks.batched import batched
-from harness.frameworks.jax_ import JaxFramework
-from harness.fused.check import check_batch
 from harness.network import Network
 from harness.sweep.families import DEFAULT_MIX
 from harness.sweep.generate import case
@@ -39,7 +36,7 @@ def test_the_floor_and_the_sweep_are_both_there_for_each_number_of_workers(repor
     content = json.loads(report.with_suffix(".json").read_text("utf-8"))
     found = {(rate["what"], rate["workers"]): rate for rate in content["rates"]}
     for workers in (1, 2):
-        for what in ("floor", "jax", "cases", "verdicts", "sweep"):
+        for what in ("floor", "floor, cached", "jax", "cases", "verdicts", "sweep"):
             rate = found[what, workers]
             assert len(rate["rates"]) == 2
             assert 0 < rate["least"] <= rate["median"] <= rate["largest"]
@@ -51,7 +48,8 @@ def test_the_floor_and_the_sweep_are_both_there_for_each_number_of_workers(repor
 def test_the_table_has_a_ratio_for_each_row(report: Path) -> None:
     table = report.with_suffix(".md").read_text("utf-8")
     rows = [line for line in table.splitlines() if line.startswith("| 1-1-1 | float64 | ")]
-    assert len(rows) == 2 + 2 + 1  # batches for each number of workers, loops, scaling
+    # sweep and floor for each number of workers, loops, scaling
+    assert len(rows) == 2 + 2 + 2 + 1
     assert "times as many" in table
 
 
@@ -61,7 +59,8 @@ def rate(what: str, values: tuple[float, ...], **changes: Any) -> Rate:
 
 def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     plan = Plan(((4, 8, 1),), ("float64",), (64,), (1,), ("jax",), 0.1, 3)
-    rates = [rate("floor", (100.0, 10.0, 1.0)), rate("sweep", (50.0, 5.0, 0.5))]
+    rates = [rate(what, (100.0, 10.0, 1.0)) for what in ("floor", "floor, cached")]
+    rates.append(rate("sweep", (50.0, 5.0, 0.5)))
     rates.append(rate("loop", (0.5, 0.5, 0.5), size=1))
     starts = [StartUp("crosscheck --help", (0.25, 0.5, 0.125))]
     table = as_markdown(plan, rates, starts, {"processors": "2"})
@@ -69,7 +68,7 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     assert "10 times as many" in table
     assert "| `crosscheck --help` | 0.25 | 0.12 – 0.50 |" in table
     content = as_json(plan, rates, starts, {})
-    assert content["rates"][1]["median"] == 5.0
+    assert [each["median"] for each in content["rates"]] == [10.0, 10.0, 5.0, 0.5]
     assert content["start_up"][0]["median"] == 0.25
 
 
@@ -83,14 +82,6 @@ def test_batches_are_the_cases_of_a_sweep_in_order(size: int) -> None:
     assert first.case([size - 1])[0].key == expected.key
     start = 3 * BLOCK + (size if size <= BLOCK else -(-size // BLOCK) * BLOCK)
     assert second.case([0])[0].key == case(shape, 1, start, DEFAULT_MIX)[0].key
-
-
-def test_a_checked_batch_says_who_agrees_and_can_be_asked_about_the_rest() -> None:
-    batch = next(batches(Shape(Network((4, 8, 1))), 50, 1, [1]))
-    checked = check_batch(batch, [batched(JaxFramework())])
-    assert checked.agrees.shape == checked.largest.shape == (1, 50)
-    assert checked.agrees.all()
-    assert checked.judge.judge(7).case.key == batch.case()[7].key
 
 
 @pytest.mark.parametrize("option", ["--widths=4,x,1", "--batches=0", "--jobs="])

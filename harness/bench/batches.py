@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import sys
@@ -24,6 +25,10 @@ ONE_THREAD = {
 }
 """Variables that keep a worker to its own core, set where the user has not set them."""
 
+_NOT_CACHED = 2**26
+"""Bytes of the batches that a floor goes through in turn: cases are new to the caches, as those
+of a sweep are."""
+
 _PATIENCE = 10.0  # seconds, for the exit codes of workers when one has failed
 
 
@@ -34,7 +39,7 @@ class Plan:
     Attributes:
         shapes: Widths of the networks.
         dtypes: Of the cases.
-        sizes: Cases in a batch.
+        sizes: Cases in a batch of a floor. Those of a sweep have a size of their own.
         workers: Numbers of processes that work at the same time.
         frameworks: Names.
         seconds: How long each rate is measured for, each time.
@@ -57,8 +62,8 @@ class Rate:
     """How fast one thing was.
 
     Attributes:
-        what: ``"sweep"``, ``"floor"``, ``"verdicts"``, ``"cases"``, or a framework's name: its
-            gradients alone.
+        what: ``"floor"``; ``"floor, cached"``, of one batch again and again; ``"sweep"``, and of
+            it ``"verdicts"`` and ``"cases"``; or a framework's name: its gradients alone.
         widths: Of the network.
         dtype: Of the cases.
         size: Cases in a batch; 1 for what is done case by case.
@@ -138,11 +143,12 @@ def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> Non
         os.sched_setaffinity(0, {cores[number % len(cores)]})
     from harness.frameworks.batched import batched
     from harness.frameworks.registry import open_frameworks
+    from harness.sweep.settings import BLOCK
 
     frameworks, _ = open_frameworks(plan.frameworks)
     for widths in plan.shapes:
         for dtype in plan.dtypes:
-            for size in plan.sizes:
+            for size in sorted({*plan.sizes, BLOCK}):
                 gradients = [batched(framework) for framework in frameworks]
                 for rate in _rates(plan, gradients, widths, dtype, size, number, workers, barrier):
                     pipe.send(rate)
@@ -161,7 +167,7 @@ def _rates(
     barrier: Any,
 ) -> list[Rate]:
     from harness.bench.cases import batches
-    from harness.fused.check import check_batch
+    from harness.fused import FusedJudge
     from harness.sweep.check import check_part
     from harness.sweep.settings import BLOCK, Part, Settings, Shape
 
@@ -169,48 +175,42 @@ def _rates(
     settings = Settings((shape,), 1 << 62, plan.seed)
     places = iter(range(number, 1 << 51, workers))
     produced = batches(shape, size, plan.seed, iter(range(number, 1 << 51, workers)))
-    cases = swept = left = 0
-
-    def new() -> Any:
-        return next(produced)
-
-    batch = new()
-    given = [gradients(batch) for gradients in frameworks]  # compiles
+    first = next(produced)
+    bytes_each = sum(array.nbytes for array in first.arrays)
+    several = [first, *(next(produced) for _ in range(_NOT_CACHED // bytes_each))]
+    coming = itertools.cycle(several)
+    given = [gradients(first) for gradients in frameworks]  # compiles
+    swept = left = 0
 
     def floor() -> None:
+        batch = next(coming)
         for gradients in frameworks:
             gradients(batch)
 
-    def verdicts() -> None:
-        from harness.fused import FusedJudge
+    def cached() -> None:
+        for gradients in frameworks:
+            gradients(first)
 
-        FusedJudge(batch).all_agreements(given)
+    def alone(gradients: Any) -> None:
+        gradients(next(coming))
+
+    def verdicts() -> None:
+        FusedJudge(first).certified(given)
 
     def sweep() -> None:
-        """The loop of a sweep itself; its parts by hand for batches that are no blocks."""
+        """The loop of a sweep itself."""
         nonlocal swept, left
-        if size == BLOCK:
-            start = next(places) * BLOCK
-            part = Part(shape, start, start + BLOCK)
-            done = check_part(part, settings, [each.framework for each in frameworks])
-            swept += size
-            left += len(done.cases)
-            return
-        checked = check_batch(new(), frameworks)
-        agree = checked.agrees.all(axis=0)
+        start = next(places) * BLOCK
+        part = Part(shape, start, start + BLOCK)
+        done = check_part(part, settings, [each.framework for each in frameworks])
         swept += size
-        for index in (~agree).nonzero()[0].tolist():
-            left += 1
-            for row, gradients in enumerate(checked.given):
-                if not checked.agrees[row, index]:
-                    checked.judge.judge(index).verdict(
-                        gradients[index], framework=frameworks[row].framework.name
-                    )
+        left += len(done.cases)
 
-    steps: dict[str, Callable[[], Any]] = {"floor": floor, "sweep": sweep}
-    steps |= {"cases": new, "verdicts": verdicts}
+    steps: dict[str, Callable[[], Any]] = {"floor": floor, "floor, cached": cached}
     for gradients in frameworks:
-        steps[gradients.framework.name] = partial(gradients, batch)
+        steps[gradients.framework.name] = partial(alone, gradients)
+    if size == BLOCK:
+        steps |= {"sweep": sweep, "cases": lambda: next(produced), "verdicts": verdicts}
     rates: dict[str, list[float]] = {what: [] for what in steps}
     for step in steps.values():
         step()
@@ -224,7 +224,7 @@ def _rates(
             rates[what].append(cases / elapsed)
     memory = _largest_so_far()
     return [
-        Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept)
+        Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept if swept else 0.0)
         for what, found in rates.items()
     ]
 

@@ -42,12 +42,29 @@ def as_markdown(
         f"(least – largest). {names}; {environment.get('processors', '?')} processors, "
         f"{environment.get('platform', '')}.",
         "",
+        "The sweep, verdicts and the making of cases included, beside the floor: the frameworks' "
+        "gradients of such batches, one framework after the other, without any check. `verdicts` "
+        "and `cases` are parts of the sweep by themselves.",
+        "",
         *_table(
             [
-                *("network", "dtype", "workers", "batch", "floor", *plan.frameworks, "cases"),
-                *("verdicts", "sweep", "sweep / floor", "left open", "memory"),
+                *("network", "dtype", "workers", "batch", "cases", "verdicts", "sweep"),
+                *("sweep / floor", "not AGREES", "memory"),
             ],
-            _batches(plan, rates),
+            _sweeps(rates),
+        ),
+        "",
+        "The floor by the size of its batches. A floor takes new cases each time, as a sweep has "
+        "to; one that takes the same batch again and again, from the processor's caches, is beside "
+        "it. The last column is the sweep above.",
+        "",
+        *_table(
+            [
+                *("network", "dtype", "workers", "batch", "floor", "the same batch"),
+                *plan.frameworks,
+                "sweep / floor",
+            ],
+            _floors(plan, rates),
         ),
         "",
         *_table(
@@ -90,30 +107,56 @@ def _cell(rate: Rate | None) -> str:
     return f"{statistics.median(rate.rates):,.0f} ({_range(rate.rates, 0)})"
 
 
-def _batches(plan: Plan, rates: Sequence[Rate]) -> Iterator[list[str]]:
+def _together(rates: Sequence[Rate]) -> list[tuple[tuple[Any, ...], dict[str, Rate]]]:
+    """All rates of one network, dtype, number of workers and size of batches."""
     found: dict[tuple[Any, ...], dict[str, Rate]] = {}
     for rate in rates:
         if rate.size > 1:
             key = (rate.widths, rate.dtype, rate.workers, rate.size)
             found.setdefault(key, {})[rate.what] = rate
-    for (_, dtype, workers, size), of in sorted(found.items()):
-        sweep, floor = of["sweep"], of["floor"]
-        # Each repeat took both in turns, so the ratio of each is a measurement of its own.
-        ratios = [a / b for a, b in zip(sweep.rates, floor.rates, strict=True)]
+    return sorted(found.items())
+
+
+def _floors(plan: Plan, rates: Sequence[Rate]) -> Iterator[list[str]]:
+    sweeps = {
+        (rate.widths, rate.dtype, rate.workers): rate for rate in rates if rate.what == "sweep"
+    }
+    for (widths, dtype, workers, size), of in _together(rates):
+        yield [
+            _name(of["floor"]),
+            dtype,
+            str(workers),
+            f"{size:,}",
+            _cell(of["floor"]),
+            _cell(of["floor, cached"]),
+            *(_cell(of.get(name)) for name in plan.frameworks),
+            _ratio(sweeps[widths, dtype, workers], of["floor"]),
+        ]
+
+
+def _sweeps(rates: Sequence[Rate]) -> Iterator[list[str]]:
+    for (_, dtype, workers, size), of in _together(rates):
+        sweep = of.get("sweep")
+        if sweep is None:
+            continue
         yield [
             _name(sweep),
             dtype,
             str(workers),
             f"{size:,}",
-            _cell(floor),
-            *(_cell(of.get(name)) for name in plan.frameworks),
             _cell(of.get("cases")),
             _cell(of.get("verdicts")),
             _cell(sweep),
-            f"{statistics.median(ratios):.2f} ({_range(ratios, 2)})",
-            f"{sweep.open:.1%}",
+            _ratio(sweep, of["floor"]),
+            f"{sweep.open:.3%}",
             f"{sweep.memory / 2**20:,.0f} MiB",
         ]
+
+
+def _ratio(sweep: Rate, floor: Rate) -> str:
+    """Sweep / floor. Each repeat took both in turns, so that of each is a measurement."""
+    ratios = [a / b for a, b in zip(sweep.rates, floor.rates, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({_range(ratios, 2)})"
 
 
 def _best(rates: Sequence[Rate]) -> dict[tuple[Any, ...], Rate]:

@@ -68,8 +68,7 @@ class Batched(abc.ABC):
             size = count
             function = self.compile(batch)
             self._compiled[key] = (size, function)
-        arrays = [*batch.weights, *(bias for bias in batch.biases if bias is not None)]
-        arrays = [filled_up(array, size) for array in (*arrays, batch.x, batch.y)]
+        arrays = [filled_up(array, size) for array in batch.arrays]
         found = [array[:count] for array in self.compute(function, arrays)]
         for array in found:
             if array.dtype != arrays[0].dtype:

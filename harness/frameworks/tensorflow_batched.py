@@ -52,10 +52,9 @@ class TensorFlowBatched(Batched):
             # A tape differentiates the sum of its targets; each case has its own arrays.
             return (losses, *tape.gradient(losses, leaves))
 
-        arrays = [*batch.weights, *(b for b in batch.biases if b is not None), batch.x, batch.y]
         compiled = tf.function(everything, autograph=False, jit_compile=True)
         return compiled.get_concrete_function(
-            *(tf.TensorSpec(array.shape, array.dtype) for array in arrays)
+            *(tf.TensorSpec(array.shape, array.dtype) for array in batch.arrays)
         )
 
     def compute(self, function: Any, arrays: Sequence[Any]) -> Sequence[Any]:

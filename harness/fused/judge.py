@@ -130,8 +130,7 @@ class FusedJudge:
 
 def pieces(batch: Batch, chosen: Any) -> Iterator[Any]:
     """``chosen``, indices of cases, in pieces that `StackJudge` can hold in little memory."""
-    arrays = [*batch.weights, *(b for b in batch.biases if b is not None), batch.x, batch.y]
-    step = max(16, _CACHED // sum(array[0].size for array in arrays))
+    step = max(16, _CACHED // sum(array[0].size for array in batch.arrays))
     for start in range(0, len(chosen), step):
         yield chosen[start : start + step]
 
