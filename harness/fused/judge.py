@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from harness.batch import Batch, aligned, arrays_of, chosen_gradients
 from harness.compare import Judge, StackJudge
+from harness.compiling import digest, is_compiled
 from harness.formats import Format, format_of
 from harness.network import Array, Case, Gradients
 
@@ -39,11 +37,6 @@ as they are compared, several hundred bytes for each."""
 
 _WIDEN = 2.0**-10
 _KEEP = 1.0 - 2.0**-20
-
-
-def is_compiled() -> bool:
-    """Whether the compiled pass can be used."""
-    return importlib.util.find_spec("numba") is not None
 
 
 class FusedJudge:
@@ -224,9 +217,4 @@ def _compiled() -> Callable[..., None]:
     """The pass over all groups of eight, compiled once for each dtype and kept on disk."""
     from harness.fused.kernel import pass_over_groups
 
-    sources = resources.files("harness.fused")
-    digest = hashlib.sha256(
-        b"".join(sources.joinpath(name).read_bytes() for name in _SOURCES)
-    ).hexdigest()
-
-    return pass_over_groups(digest)
+    return pass_over_groups(digest("harness.fused", _SOURCES))

@@ -21,7 +21,9 @@ __all__ = [
     "SPECIALS",
     "TABLES",
     "Draw",
+    "Words",
     "normals",
+    "quantiles",
     "rounded",
     "significands",
     "trailing_zeros",
@@ -78,7 +80,7 @@ def rounded(values: Array, form: Format) -> Array:
 
 
 @cache
-def _quantiles() -> Array:
+def quantiles() -> Array:
     """Quantiles of the normal distribution at (i + ½) / 4097, to a multiple of 2^-20.
 
     The rounding makes them the same everywhere, whatever the last bit of a logarithm is.
@@ -93,11 +95,11 @@ def normals(draw: Draw, count: int, form: Format) -> Array:
 
     The upper 12 bits of a word choose the piece, the others the place on it.
     """
-    quantiles = _quantiles()
+    points = quantiles()
     words = draw.words(NORMALS, count)
     piece = (words >> np.uint64(52)).astype(np.int64)
     place = (words & np.uint64(2**52 - 1)).astype(np.float64)
     place *= 2.0**-52
-    place *= np.diff(quantiles).take(piece)
-    place += quantiles.take(piece)
+    place *= np.diff(points).take(piece)
+    place += points.take(piece)
     return rounded(place, form)

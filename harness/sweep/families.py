@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -103,14 +104,31 @@ class Mix:
         equal parts once, so shares hold as closely as they can in every stretch of a stream, and
         the family of a case depends on its number alone.
         """
-        # The hard families are first in line: number 0 is one of theirs, however small a share.
-        line = sorted(self.shares, key=lambda each: each[0] not in HARD)
-        total = math.fsum(share for _, share in line)
-        edges = [edge / total for edge in itertools.accumulate(share for _, share in line)][:-1]
-        numbers = np.array([list(FAMILIES).index(name) for name, _ in line])
+        edges, numbers = self.parts()
         mirrored = _mirrored(np.arange(start, start + count, dtype=np.uint64))
         found: NDArray[np.int64] = numbers[np.searchsorted(edges, mirrored, side="right")]
         return found
+
+    def parts(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The parts of [0, 1) that belong to families.
+
+        Returns:
+            Where each but the first begins, float64; and the number of the family of each.
+        """
+        return _parts(self)
+
+
+@cache
+def _parts(mix: Mix) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    # The hard families are first in line: number 0 is one of theirs, however small a share.
+    line = sorted(mix.shares, key=lambda each: each[0] not in HARD)
+    total = math.fsum(share for _, share in line)
+    edges = [edge / total for edge in itertools.accumulate(share for _, share in line)][:-1]
+    order = list(FAMILIES)
+    found = np.array(edges, dtype=np.float64), np.array([order.index(name) for name, _ in line])
+    for array in found:
+        array.setflags(write=False)  # everybody has the same one
+    return found
 
 
 def _mirrored(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -125,8 +143,8 @@ _MIRRORED_BYTES = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)],
 
 DEFAULT_MIX = Mix(
     (
-        ("uniform", 5.0),
-        ("gaussian", 2.0),
+        ("uniform", 6.0),
+        ("gaussian", 1.0),
         ("wide", 4.0),
         ("dyadic", 3.0),
         ("cancelling", 2.0),
@@ -135,5 +153,6 @@ DEFAULT_MIX = Mix(
         ("special", 2.0**-12),
     )
 )
-"""Shares: uniform 5/16, wide 4/16, dyadic 3/16, gaussian and cancelling 2/16 each, nearly; and one
-case in about 32,768 with kinks, one in 65,536 undecided, one in 65,536 special."""
+"""Shares: uniform 6/16, wide 4/16, dyadic 3/16, cancelling 2/16, gaussian 1/16, nearly; and one
+case in about 32,768 with kinks, one in 65,536 undecided, one in 65,536 special. A Gaussian number
+takes eight random bytes where others take one."""

@@ -16,37 +16,27 @@ anew for each block. This costs a quarter of drawing each number by itself.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batch import Batch, aligned, held_dtype, widened
-from harness.formats import Format, format_of
-from harness.network import Array, Case, Network
-from harness.sweep.draw import (
-    BYTES,
-    EXPONENTS,
-    SIGNS,
-    SPECIALS,
-    TABLES,
-    Draw,
-    normals,
-    rounded,
-    significands,
-    trailing_zeros,
-)
+from harness.batch import Batch
+from harness.compiling import is_compiled
+from harness.errors import UsageError
+from harness.network import Case
 from harness.sweep.families import FAMILIES, Mix
+from harness.sweep.layout import layout_of
+from harness.sweep.readable import make
 from harness.sweep.settings import BLOCK, Shape
 
-__all__ = ["Block", "block", "case"]
+if TYPE_CHECKING:
+    from harness.sweep.compiled import Maker
 
-_NUMBER = {name: number for number, name in enumerate(FAMILIES)}
-_TABLE = 256
-_CACHED = 8192  # numbers: 64 KiB of them, and as much of offsets
-_LOWEST_BINADE = 8  # of uniform numbers; a power of two that float16 does not have to flush
+__all__ = ["Block", "block", "case", "slices"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +46,12 @@ class Block:
     Attributes:
         batch: The cases, as frameworks take them.
         families: Number of each case's family, its position in `FAMILIES`.
+        first: Position of the first of them in the stream's block.
     """
 
     batch: Batch
     families: NDArray[np.int64]
+    first: int = 0
 
     @property
     def stack(self) -> Case:
@@ -74,12 +66,15 @@ class Block:
 def case(shape: Shape, seed: int, index: int, mix: Mix) -> tuple[Case, str]:
     """Case number ``index`` of a stream, and its family."""
     number, position = divmod(index, BLOCK)
-    made = block(shape, seed, number, mix)
+    # By the readable form, which is there at once: numba takes longer to load than a block.
+    made = Block(*make(shape, seed, number, mix))
     return made.case(position), list(FAMILIES)[made.families[position]]
 
 
 def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
     """Block ``number`` of a stream: cases ``number · BLOCK`` to ``(number + 1) · BLOCK - 1``.
+
+    It is in memory of its own.
 
     Args:
         shape: Of the cases.
@@ -87,202 +82,104 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
         number: From 0.
         mix: The families and their shares.
     """
-    draw = Draw(shape, seed, number)
-    families = mix.families(number * BLOCK, BLOCK)
-    layout = _layout(shape)
-    # Rounded to the format already, so that nothing is lost.
-    values = _tables(shape, draw).reshape(-1).astype(held_dtype(shape.dtype))
-    # The second half of the rows of `offsets` is for cases with a positive last layer: without
-    # them the output unit, and with it the whole gradient, would be zero in half of all cases.
-    positive = draw.raw_bytes(SIGNS, BLOCK) % 2 == 1
-    choices = families + len(FAMILIES) * positive
-    random = draw.raw_bytes(BYTES, BLOCK * shape.numbers).reshape(BLOCK, -1)
-    form = format_of(shape.dtype)
-    batch, arrays = layout.empty(shape)
-    # A slice at a time stays in the processor's cache on its way through.
-    step = max(1, _CACHED // shape.numbers)
-    for start in range(0, BLOCK, step):
-        picked = layout.offsets.take(choices[start : start + step], axis=0)
-        picked += random[start : start + step]
-        numbers = values.take(picked)
-        for (first, last), array in zip(layout.pieces.values(), arrays, strict=True):
-            array[start : start + step] = numbers[:, first:last]
-    rows = np.flatnonzero(families == _NUMBER["gaussian"])
-    if len(rows):
-        numbers = normals(draw, len(rows) * shape.numbers, form).reshape(len(rows), -1)
-        for first, last in layout.last_layer:
-            part = numbers[:, first:last]
-            np.abs(part, out=part, where=positive[rows, None])
-        for (first, last), array in zip(layout.pieces.values(), arrays, strict=True):
-            array[rows] = numbers[:, first:last]
-    _cancel(batch, families, draw, form)
-    _specialise(batch, families, draw, form)
-    return Block(batch, families)
+    if not is_compiled():
+        return Block(*make(shape, seed, number, mix))
+    batch, arrays = layout_of(shape).empty(shape, BLOCK)
+    (made,) = _compiled_slices(_Memory(batch, arrays), shape, seed, number, mix)
+    return made
 
 
-# -- the tables ------------------------------------------------------------------------------------
+def slices(shape: Shape, seed: int, number: int, mix: Mix, size: int) -> Iterator[Block]:
+    """The cases of a block, ``size`` at a time, in memory that is used again and again.
 
+    A slice is valid until the next one is asked for, and the last one until the iterator is asked
+    for one more: then other cases are written over it. Two iterators that are in use at the same
+    time do not share memory; one that comes after another in the same thread works in the
+    memory of that, without touching new pages.
 
-def _largest_whole(form: Format) -> int:
-    """Whole numbers go up to this in magnitude: few bits are filled quickly by products."""
-    return 4 if form.precision >= 24 else 1
+    Args:
+        shape: Of the cases.
+        seed: 0 … 2⁶⁴ − 1.
+        number: Of the block, from 0.
+        mix: The families and their shares.
+        size: A power of two, `harness.sweep.settings.BLOCK` at the most.
 
-
-def _spread(shape: Shape, form: Format) -> int:
-    """Exponents of the wide family go from minus this to this.
-
-    With L layers, products of up to L + 1 numbers are squared in the loss: 2 (L + 1) factors, whose
-    exponents, with some room for sums, stay within the format's.
+    Raises:
+        UsageError: ``size`` is something else.
     """
-    return max(1, min(60, form.emax // (3 * (shape.network.depth + 1))))
+    if size not in _SIZES:
+        raise UsageError(f"size={size!r}: wanted a power of two, {BLOCK} at the most")
+    return _slices(shape, seed, number, mix, size)
 
 
-def _tables(shape: Shape, draw: Draw) -> Array:
-    """One row of 256 values for each use, as `_Layout` numbers them.
-
-    Rows: uniform and its magnitudes, wide and its magnitudes, whole numbers and theirs; then for
-    each layer l the numbers k + 2^-l, and the magnitudes of the last layer's.
-
-    Why no pre-activation of the dyadic family is zero. Suppose all a_{l-1} are multiples of
-    2^-(l-1), as the whole x are for l = 1. W_l is whole, so W_l a_{l-1} is such a multiple too, and
-    b_l = k + 2^-l = (2^l k + 1) 2^-l is an odd multiple of 2^-l: so is z_l, and |z_l| >= 2^-l. And
-    a_l is z_l or 0, a multiple of 2^-l.
-    """
-    form, depth = format_of(shape.dtype), shape.network.depth
-    words = draw.words(TABLES, 5 * _TABLE).reshape(5, _TABLE)
-    signs = np.where(words[0] >> np.uint64(63), -1.0, 1.0)
-    # Uniform in (0, 1): each binade half as likely as the one above it.
-    binades = -1 - np.clip(trailing_zeros(words[0]), 0, _LOWEST_BINADE)
-    uniform = rounded(signs * np.ldexp(significands(words[1]), binades), form)
-    spread = _spread(shape, form)
-    exponents = (words[2] % np.uint64(2 * spread + 1)).astype(np.int64) - spread
-    wide = rounded(signs * np.ldexp(significands(words[3]), exponents), form)
-    largest = _largest_whole(form)
-    span = np.uint64(2 * largest + 1)
-    whole = (words[4] % span).astype(np.float64) - largest
-    shifted = [whole + 2.0**-layer for layer in range(1, depth + 1)]
-    rows = [uniform, np.abs(uniform), wide, np.abs(wide), whole, np.abs(whole)]
-    return np.stack([*rows, *shifted, np.abs(shifted[-1])])
+_SIZES = frozenset(2**k for k in range(BLOCK.bit_length()) if BLOCK % 2**k == 0)
 
 
-@dataclass(frozen=True, eq=False)
-class _Layout:
-    """Where the numbers of a case lie, and which table each is picked from.
+def _slices(shape: Shape, seed: int, number: int, mix: Mix, size: int) -> Iterator[Block]:
+    free: list[_Memory] = _kept("memory", (shape, size))
+    memory = free.pop() if free else _Memory(*layout_of(shape).empty(shape, size))
+    try:
+        make_slices = _compiled_slices if is_compiled() else _copied_slices
+        yield from make_slices(memory, shape, seed, number, mix)
+    finally:
+        free.append(memory)
 
-    Attributes:
-        pieces: Name of each array to its first column and the one behind its last.
-        last_layer: The same of W_L and b_L.
-        offsets: (2 · families, numbers): where in the flattened tables a number's values begin;
-            the second half with a positive last layer.
+
+class _Memory:
+    """What slices are written to.
+
+    Args:
+        batch: In the form of frameworks.
+        arrays: The same memory, in the order of the layout.
     """
 
-    pieces: dict[str, tuple[int, int]]
-    last_layer: tuple[tuple[int, int], tuple[int, int]]
-    offsets: NDArray[np.int64]
-
-    def empty(self, shape: Shape) -> tuple[Batch, list[Any]]:
-        """A batch of a block's size, and its arrays with the numbers of a case in a row."""
-        network = shape.network
-        shapes = _shapes(network, shape.rows)
-        held = held_dtype(shape.dtype)
-        flat = {
-            name: aligned((BLOCK, last - first), held)
-            for name, (first, last) in self.pieces.items()
-        }
-        arrays = {name: array.reshape(BLOCK, *shapes[name]) for name, array in flat.items()}
-        layers = range(1, network.depth + 1)
-        batch = Batch(
-            network,
-            tuple(arrays[f"W{layer}"] for layer in layers),
-            tuple(arrays[f"b{layer}"] for layer in layers),
-            arrays["x"],
-            arrays["y"],
-            shape.dtype,
-        )
-        return batch, list(flat.values())
+    def __init__(self, batch: Batch, arrays: list[Any]) -> None:
+        self.batch, self.arrays = batch, arrays
+        self.addresses = np.array([a.__array_interface__["data"][0] for a in arrays])
 
 
-def _shapes(network: Network, rows: int) -> dict[str, tuple[int, ...]]:
-    widths = network.widths
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in range(1, network.depth + 1):
-        shapes[f"W{layer}"] = (widths[layer], widths[layer - 1])
-        shapes[f"b{layer}"] = (widths[layer],)
-    return {**shapes, "x": (rows, widths[0]), "y": (rows, widths[-1])}
+def _compiled_slices(
+    memory: _Memory, shape: Shape, seed: int, number: int, mix: Mix
+) -> Iterator[Block]:
+    from harness.sweep.compiled import Maker
+
+    free: list[Maker] = _kept("maker", shape)
+    maker = free.pop() if free else Maker(shape)
+    try:
+        families = maker.begin(seed, number, mix)
+        size = memory.batch.count
+        for first in range(0, BLOCK, size):
+            maker.fill(memory.batch, memory.addresses)
+            yield Block(memory.batch, families[first : first + size], first)
+    finally:
+        free.append(maker)
 
 
-@cache
-def _layout(shape: Shape) -> _Layout:
-    depth, pieces, end = shape.network.depth, {}, 0
-    for name, sizes in _shapes(shape.network, shape.rows).items():
-        pieces[name] = (end, end + int(np.prod(sizes)))
-        end = pieces[name][1]
-    last_layer = (pieces[f"W{depth}"], pieces[f"b{depth}"])
-    offsets = np.zeros((2, len(FAMILIES), end), dtype=np.int64)
-    for family, number in _NUMBER.items():
-        plain = {"wide": 2, "dyadic": 4, "kinks": 4}.get(family, 0)
-        for half in (0, 1):
-            row = offsets[half, number]
-            row[:] = plain
-            for first, upto in last_layer if half else ():
-                row[first:upto] = plain + 1
-            if family == "dyadic":
-                for layer in range(1, depth + 1):
-                    first, upto = pieces[f"b{layer}"]
-                    row[first:upto] = 5 + layer
-                if half:
-                    row[slice(*last_layer[1])] = 6 + depth
-    return _Layout(pieces, last_layer, offsets.reshape(2 * len(FAMILIES), end) * _TABLE)
-
-
-# -- cancellation and special values ---------------------------------------------------------------
-
-
-def _cancel(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
-    """First biases that cancel W_1 x, in the first row of the batch.
-
-    With s the sum over j, from 0 up, of the rounded products w_ij x_j: the bias is
-    -(s ± 2^-k s), k from 2 to p - 13, in the cancelling family, which leaves z = ∓ 2^-k s or so,
-    mostly certain to have that sign. In the undecided one it is -s, at one unit.
-    """
-    undecided = families == _NUMBER["undecided"]
-    rows = np.flatnonzero(undecided | (families == _NUMBER["cancelling"]))
-    bias = batch.biases[0]
-    if not len(rows) or bias is None:
-        return
-    weight, x = widened(batch.weights[0][rows]), widened(batch.x[rows, 0])
-    total = np.zeros(weight.shape[:-1])
-    for column in range(weight.shape[-1]):
-        total += weight[..., column] * x[:, None, column]
-    choices = draw.raw_bytes(EXPONENTS, total.size).reshape(total.shape)
-    most = max(2, form.precision - 13)
-    exponents = -2 - (choices % np.uint8(most - 1)).astype(np.int64)
-    rest = np.ldexp(np.where(choices & 128, -total, total), exponents)
-    biases = rounded(-(total + rest), form)
-    undecided = undecided[rows]
-    if undecided.any():
-        unit = choices[undecided, 0] % batch.network.widths[1]
-        exact = rounded(-total[undecided, unit], form)
-        biases[undecided] = bias[rows[undecided]]
-        biases[undecided, unit] = exact
-    bias[rows] = biases
-
-
-def _specialise(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
-    """One to three numbers of each case of the special family become special ones."""
-    rows = np.flatnonzero(families == _NUMBER["special"])
-    if not len(rows):
-        return
-    tiny, least, most = form.smallest_subnormal, form.smallest_normal, form.largest
-    finite = [tiny, -tiny, 3.0 * tiny, least - tiny, -(least - tiny), least, most, -most, -0.0]
-    values = [*finite, most / 2.0, 0.5 * least, np.inf, -np.inf, np.nan]
+def _copied_slices(
+    memory: _Memory, shape: Shape, seed: int, number: int, mix: Mix
+) -> Iterator[Block]:
+    batch, families = make(shape, seed, number, mix)
     layers = zip(batch.weights, batch.biases, strict=True)
-    arrays = [*(array for layer in layers for array in layer), batch.x, batch.y]
-    sizes = np.cumsum([array[0].size for array in arrays])
-    words = draw.words(SPECIALS, 4 * len(rows)).reshape(-1, 4)
-    for row, (many, *choices) in zip(rows.tolist(), words.tolist(), strict=True):
-        for choice in choices[: 1 + many % 3]:
-            place = choice % int(sizes[-1])
-            at = int(np.searchsorted(sizes, place, side="right"))
-            within = place - (int(sizes[at - 1]) if at else 0)
-            arrays[at][row].reshape(-1)[within] = values[(choice >> 32) % len(values)]
+    sources = [*(array for layer in layers for array in layer), batch.x, batch.y]
+    size = memory.batch.count
+    for first in range(0, BLOCK, size):
+        for source, array in zip(sources, memory.arrays, strict=True):
+            array[...] = source[first : first + size].reshape(size, -1)
+        yield Block(memory.batch, families[first : first + size], first)
+
+
+_MOST_KEPT = 16
+_threads = threading.local()
+
+
+def _kept(what: str, key: Any) -> list[Any]:
+    """What this thread has of a kind and does not use at the moment.
+
+    The kinds that were asked for least recently are dropped.
+    """
+    kinds: dict[Any, list[Any]] = vars(_threads).setdefault("kinds", {})
+    found = kinds.pop((what, key), [])
+    kinds[what, key] = found
+    while len(kinds) > _MOST_KEPT:
+        del kinds[next(iter(kinds))]
+    return found

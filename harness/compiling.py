@@ -1,0 +1,32 @@
+"""What compiled passes share: whether numba is there, and what their copies on disk depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from importlib import resources
+
+__all__ = ["digest", "is_compiled"]
+
+
+def is_compiled() -> bool:
+    """Whether compiled passes can be used."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def digest(package: str, names: Sequence[str]) -> str:
+    """SHA-256 of source files, in hexadecimal.
+
+    numba keeps what it has compiled on disk. Its key is the source of one file and the values
+    that the function takes from around it, not the sources of the functions that it calls. So a
+    function whose code is in several files holds on to their digest.
+
+    Args:
+        package: Where the files are, such as ``"harness.fused"``.
+        names: Of the files.
+    """
+    sources = resources.files(package)
+    return hashlib.sha256(
+        b"".join(sources.joinpath(name).read_bytes() for name in names)
+    ).hexdigest()

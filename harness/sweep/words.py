@@ -1,0 +1,279 @@
+"""Philox 4x64-10 for code that numba compiles, sixteen counters at a time.
+
+A round multiplies two words by constants, 64 × 64 → 128 bits. Processors do this for one pair of
+words at a time, or, with products of 32-bit halves, for eight words side by side; the second way
+takes half of the time where there is AVX-512, and two independent groups of eight fill the time
+that each has to wait. NumPy's own generator, one counter after the other, takes four times as
+long for each word.
+
+Memory is addressed by whole numbers, as in `harness.fused.lanes`: an address in bytes, and an
+index counted in what lies there. Whoever calls keeps the memory alive. (An array as an argument
+would cost several atomic operations in each call: numba counts references to it.) Where an
+operation is there for float64 and for float32, the first argument is any number of the type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+__all__ = [
+    "GROUP",
+    "binade",
+    "copy",
+    "copy_eight",
+    "mirrored",
+    "number",
+    "octet",
+    "philox",
+    "power",
+    "put",
+    "set_word",
+    "word",
+]
+
+GROUP = 64
+"""Words that `philox` makes at once."""
+
+_LANES = 8
+_ROUNDS = 10
+# Salmon, Moraes, Dror and Shaw (2011), table 2 and section 3.
+_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+_WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+
+_WORD = ir.IntType(64)
+_WORDS = ir.VectorType(_WORD, _LANES)
+_DOUBLE = ir.DoubleType()
+_INDEX = ir.IntType(32)
+
+
+def _every(number: int) -> Any:
+    return ir.Constant(_WORDS, [number] * _LANES)
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    empty = ir.Constant(_WORDS, ir.Undefined)
+    first = builder.insert_element(empty, value, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INDEX, _LANES), [0] * 8))
+
+
+def _product(builder: Any, a: Any, constant: int) -> tuple[Any, Any]:
+    """The upper and the lower words of a · constant.
+
+    With a = 2³² a₁ + a₀ and likewise c, the sums that carry are
+    t = a₁ c₀ + ⌊a₀ c₀ / 2³²⌋ and u = a₀ c₁ + (t mod 2³²), neither of which overflows.
+    """
+    half, mask = _every(32), _every(2**32 - 1)
+    upper, lower = _every(constant >> 32), _every(constant & (2**32 - 1))
+    a_lower, a_upper = builder.and_(a, mask), builder.lshr(a, half)
+    least = builder.mul(a_lower, lower)
+    t = builder.add(builder.mul(a_upper, lower), builder.lshr(least, half))
+    u = builder.add(builder.mul(a_lower, upper), builder.and_(t, mask))
+    carried = builder.add(builder.lshr(t, half), builder.lshr(u, half))
+    high = builder.add(builder.mul(a_upper, upper), carried)
+    return high, builder.or_(builder.and_(least, mask), builder.shl(u, half))
+
+
+def _in_order(builder: Any, words: list[Any]) -> list[Any]:
+    """Four vectors with the first, second, … words of eight counters, as these follow in memory."""
+
+    def shuffled(a: Any, b: Any, order: list[int]) -> Any:
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, _LANES), order))
+
+    first, second, third, fourth = words
+    result = []
+    for half in (0, 4):
+        order = [place for k in range(half, half + 4) for place in (k, _LANES + k)]
+        left, right = shuffled(first, second, order), shuffled(third, fourth, order)
+        for pair in (0, 4):
+            places = [pair, pair + 1, 8 + pair, 9 + pair, pair + 2, pair + 3, 10 + pair, 11 + pair]
+            result.append(shuffled(left, right, places))
+    return result
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def philox(
+    typing: Any, seed: Any, key: Any, counter: Any, number: Any, purpose: Any, address: Any
+) -> Any:
+    """Write the words of sixteen counters from ``(counter, number, purpose, 0)`` on."""
+    unsigned = types.uint64
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        seed, key, counter, number, purpose, address = values
+        groups = []
+        for group in (0, _LANES):
+            steps = ir.Constant(_WORDS, list(range(group, group + _LANES)))
+            lowest = builder.add(_splat(builder, counter), steps)
+            groups.append(
+                [lowest, _splat(builder, number), _splat(builder, purpose), _every(0)],
+            )
+        keys = [seed, key]
+        for _ in range(_ROUNDS):
+            here = [_splat(builder, each) for each in keys]
+            for group, (c0, c1, c2, c3) in enumerate(groups):
+                high0, low0 = _product(builder, c0, _MULTIPLIERS[0])
+                high1, low1 = _product(builder, c2, _MULTIPLIERS[1])
+                groups[group] = [
+                    builder.xor(builder.xor(high1, c1), here[0]),
+                    low1,
+                    builder.xor(builder.xor(high0, c3), here[1]),
+                    low0,
+                ]
+            keys = [
+                builder.add(each, ir.Constant(_WORD, step))
+                for each, step in zip(keys, _WEYL, strict=True)
+            ]
+        start = builder.inttoptr(address, _WORDS.as_pointer())
+        vectors = [vector for group in groups for vector in _in_order(builder, group)]
+        for position, vector in enumerate(vectors):
+            builder.store(vector, builder.gep(start, [ir.Constant(_WORD, position)]), align=8)
+        return context.get_dummy_value()
+
+    return types.void(unsigned, unsigned, unsigned, unsigned, unsigned, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def mirrored(typing: Any, number: Any) -> Any:
+    """The 53 lowest binary digits of a whole number, mirrored at the point: in [0, 1)."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(_WORD, [_WORD])
+        name = "llvm.bitreverse.i64"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        digits = builder.lshr(builder.call(function, values), ir.Constant(_WORD, 11))
+        return builder.fmul(builder.uitofp(digits, _DOUBLE), ir.Constant(_DOUBLE, 2.0**-53))
+
+    return types.float64(types.uint64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def power(typing: Any, exponent: Any) -> Any:
+    """2 to a whole number between -1022 and 1023."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        biased = builder.add(values[0], ir.Constant(_WORD, 1023))
+        return builder.bitcast(builder.shl(biased, ir.Constant(_WORD, 52)), _DOUBLE)
+
+    return types.float64(types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def binade(typing: Any, value: Any) -> Any:
+    """The largest power of two that is not above the magnitude of a normal number; 0 for 0."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.bitcast(values[0], _WORD)
+        return builder.bitcast(builder.and_(bits, ir.Constant(_WORD, 0x7FF << 52)), _DOUBLE)
+
+    return types.float64(types.float64), build
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def _place(builder: Any, address: Any, index: Any, kind: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
+
+
+def _scalar(tag: Any) -> tuple[Any, int]:
+    return (ir.FloatType(), 4) if tag == types.float32 else (_DOUBLE, 8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def octet(typing: Any, address: Any, index: Any) -> Any:
+    """A byte, as int64."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        byte = builder.load(_place(builder, values[0], values[1], ir.IntType(8)), align=1)
+        return builder.zext(byte, _WORD)
+
+    return types.int64(types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def word(typing: Any, address: Any, index: Any) -> Any:
+    """A word of 64 bits."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.load(_place(builder, values[0], values[1], _WORD), align=8)
+
+    return types.uint64(types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def set_word(typing: Any, address: Any, index: Any, value: Any) -> Any:
+    """Write a word of 64 bits."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        builder.store(values[2], _place(builder, values[0], values[1], _WORD), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def number(typing: Any, tag: Any, address: Any, index: Any) -> Any:
+    """A number of the dtype of ``tag``, as float64."""
+    scalar, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        value = builder.load(_place(builder, values[1], values[2], scalar), align=size)
+        return builder.fpext(value, _DOUBLE) if size == 4 else value
+
+    return types.float64(tag, types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def put(typing: Any, tag: Any, address: Any, index: Any, value: Any) -> Any:
+    """Write a float64 number as one of the dtype of ``tag``, rounded to nearest."""
+    scalar, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, address, index, value = values
+        value = builder.fptrunc(value, scalar) if size == 4 else value
+        builder.store(value, _place(builder, address, index, scalar), align=size)
+        return context.get_dummy_value()
+
+    return types.void(tag, types.int64, types.int64, types.float64), build
+
+
+def _copied(builder: Any, scalar: Any, size: int, values: tuple[Any, ...], step: int) -> None:
+    address, index, table, octets, at = values
+    offset = ir.Constant(_WORD, step)
+    byte = _place(builder, octets, builder.add(at, offset), ir.IntType(8))
+    choice = builder.zext(builder.load(byte, align=1), _WORD)
+    value = builder.load(_place(builder, table, choice, scalar), align=size)
+    place = _place(builder, address, builder.add(index, offset), scalar)
+    builder.store(value, place, align=size)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy(typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any) -> Any:
+    """Write the number that byte ``at`` chooses of a table; of the dtype of ``tag``."""
+    scalar, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _copied(builder, scalar, size, values[1:], 0)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(tag, whole, whole, whole, whole, whole), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy_eight(
+    typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
+) -> Any:
+    """`copy` for eight bytes, one after the other."""
+    scalar, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        for step in range(8):
+            _copied(builder, scalar, size, values[1:], step)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(tag, whole, whole, whole, whole, whole), build
