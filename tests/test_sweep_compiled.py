@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from harness.batch import ALIGNMENT, Batch, held_dtype
 from harness.errors import UsageError
 from harness.formats import FORMATS, format_of
 from harness.network import Network
-from harness.sweep import draw, generate, kernel, words
+from harness.sweep import compiled, draw, generate, steps, words
 from harness.sweep.compiled import Maker
 from harness.sweep.draw import Draw
 from harness.sweep.families import DEFAULT_MIX, FAMILIES, Mix, _mirrored
@@ -205,7 +207,7 @@ def test_a_size_that_does_not_divide_a_block_is_refused_at_once(size: Any) -> No
 
 @njit  # type: ignore[untyped-decorator]
 def drawn(key: Any, purpose: int, first: int, groups: int, address: int) -> None:
-    kernel._draw(key[0], key[1], key[2], purpose, first, groups, address)
+    steps.draw(key[0], key[1], key[2], purpose, first, groups, address)
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])
@@ -231,7 +233,7 @@ def test_numbers_are_rounded_as_the_format_rounds(dtype: str) -> None:
     ends = [0.0, -0.0, tiny / 2, -tiny / 2, tiny * 1.5, tiny / 4, largest, -largest, largest * 2]
     above = largest + form.ulp(largest) / 2  # the first that overflows
     for value in [*numbers, *inside, *halfway, *ends, above, np.nextafter(above, 0.0)]:
-        found = kernel._narrowed(float(value), form.precision, tiny, largest)
+        found = steps.narrowed(float(value), form.precision, tiny, largest)
         wanted = float(form.round(value))
         assert (found, np.signbit(found)) == (wanted, np.signbit(wanted)), value
 
@@ -247,6 +249,19 @@ def test_digits_are_mirrored_as_in_the_readable_form() -> None:
         assert places_of(uint64(start), 40) == _mirrored(numbers).tolist()
 
 
+def test_what_is_kept_on_disk_depends_on_every_file_that_is_compiled() -> None:
+    folder = Path(compiled.__file__).parent
+    pattern = re.compile(r"^from harness\.sweep\.(\w+) import", re.MULTILINE)
+    used, left = set(), {"kernel"}
+    while left:
+        used |= left
+        sources = [(folder / f"{name}.py").read_text("utf-8") for name in left]
+        # What a Python module takes from others in turn is not compiled.
+        deeper = [source for source in sources if "from numba" in source]
+        left = {name for source in deeper for name in pattern.findall(source)} - used
+    assert sorted(f"{name}.py" for name in used) == sorted(compiled._SOURCES)
+
+
 # -- faults are seen -------------------------------------------------------------------------------
 
 
@@ -258,7 +273,7 @@ def after_begin(maker: Maker, change: Callable[[], None]) -> None:
         change()
         return families
 
-    maker.begin = changed  # type: ignore[method-assign]
+    vars(maker)["begin"] = changed
 
 
 def draw_from_another_block(maker: Maker) -> None:
@@ -317,7 +332,7 @@ def test_a_planted_fault_is_noticed_in_the_families_that_it_touches(
 
 
 def test_another_number_of_rounds_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_words = njit(kernel._draw.py_func)
+    draw_words = njit(steps.draw.py_func)
     monkeypatch.setattr(words, "_ROUNDS", 9)
     source = Draw(Shape(Network((1, 1))), 7, 1)
     seed, key, number = (np.uint64(n) for n in (7, source.shape.key, 1))

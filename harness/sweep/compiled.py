@@ -28,7 +28,7 @@ from harness.sweep.settings import BLOCK, Shape
 
 __all__ = ["Maker"]
 
-_SOURCES = ("draw.py", "families.py", "kernel.py", "words.py")
+_SOURCES = ("draw.py", "families.py", "kernel.py", "layout.py", "steps.py", "words.py")
 
 
 @cache

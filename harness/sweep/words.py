@@ -10,6 +10,8 @@ Memory is addressed by whole numbers, as in `harness.fused.lanes`: an address in
 index counted in what lies there. Whoever calls keeps the memory alive. (An array as an argument
 would cost several atomic operations in each call: numba counts references to it.) Where an
 operation is there for float64 and for float32, the first argument is any number of the type.
+Bytes of a word are taken in little-endian order, which is that of every processor that numba
+compiles for.
 """
 
 from __future__ import annotations
@@ -240,23 +242,18 @@ def put(typing: Any, tag: Any, address: Any, index: Any, value: Any) -> Any:
     return types.void(tag, types.int64, types.int64, types.float64), build
 
 
-def _copied(builder: Any, scalar: Any, size: int, values: tuple[Any, ...], step: int) -> None:
-    address, index, table, octets, at = values
-    offset = ir.Constant(_WORD, step)
-    byte = _place(builder, octets, builder.add(at, offset), ir.IntType(8))
-    choice = builder.zext(builder.load(byte, align=1), _WORD)
-    value = builder.load(_place(builder, table, choice, scalar), align=size)
-    place = _place(builder, address, builder.add(index, offset), scalar)
-    builder.store(value, place, align=size)
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def copy(typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any) -> Any:
     """Write the number that byte ``at`` chooses of a table; of the dtype of ``tag``."""
-    scalar, size = _scalar(tag)
+    _, size = _scalar(tag)
+    bits = ir.IntType(8 * size)  # moved through the registers for whole numbers
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _copied(builder, scalar, size, values[1:], 0)
+        _, address, index, table, octets, at = values
+        byte = builder.load(_place(builder, octets, at, ir.IntType(8)), align=1)
+        choice = builder.zext(byte, _WORD)
+        value = builder.load(_place(builder, table, choice, bits), align=size)
+        builder.store(value, _place(builder, address, index, bits), align=size)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -267,12 +264,20 @@ def copy(typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: An
 def copy_eight(
     typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
 ) -> Any:
-    """`copy` for eight bytes, one after the other."""
-    scalar, size = _scalar(tag)
+    """`copy` for eight bytes from ``at`` on, which are read as one word."""
+    _, size = _scalar(tag)
+    bits = ir.IntType(8 * size)
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, address, index, table, octets, at = values
+        place = builder.bitcast(_place(builder, octets, at, ir.IntType(8)), _WORD.as_pointer())
+        eight = builder.load(place, align=1)
         for step in range(8):
-            _copied(builder, scalar, size, values[1:], step)
+            byte = builder.lshr(eight, ir.Constant(_WORD, 8 * step))
+            byte = builder.and_(byte, ir.Constant(_WORD, 255))
+            value = builder.load(_place(builder, table, byte, bits), align=size)
+            to = builder.add(index, ir.Constant(_WORD, step))
+            builder.store(value, _place(builder, address, to, bits), align=size)
         return context.get_dummy_value()
 
     whole = types.int64

@@ -1,0 +1,232 @@
+"""The steps of the compiled generator, each as in `harness.sweep.readable`.
+
+Each floating-point operation is that of the readable form, in the same order; numba neither
+reorders nor contracts them unless it is told to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import int64, njit, uint64
+
+from harness.sweep.families import FAMILIES
+from harness.sweep.layout import TABLE
+from harness.sweep.words import (
+    GROUP,
+    binade,
+    copy,
+    copy_eight,
+    mirrored,
+    number,
+    octet,
+    philox,
+    power,
+    put,
+    set_word,
+    word,
+)
+
+__all__ = [
+    "are_at_hand",
+    "cancel",
+    "draw",
+    "fetch",
+    "find_families",
+    "look_up",
+    "make_tables",
+    "narrowed",
+    "put_normals",
+]
+
+_FAMILIES = len(FAMILIES)
+
+
+@njit  # type: ignore[untyped-decorator]
+def draw(
+    seed: Any, key: Any, block: Any, purpose: int, first: int, groups: int, address: int
+) -> None:
+    """Groups of words from the ``first`` on, which is the first of a counter.
+
+    NumPy adds one to the counter before it makes the first four words.
+    """
+    for group in range(groups):
+        counter = uint64(first // 4 + 1 + GROUP // 4 * group)
+        philox(seed, key, counter, block, uint64(purpose), address + 8 * GROUP * group)
+
+
+@njit  # type: ignore[untyped-decorator]
+def fetch(
+    seed: Any,
+    key: Any,
+    block: Any,
+    purpose: int,
+    state: int,
+    start: int,
+    address: int,
+    room: int,
+) -> None:
+    """Draw the words from ``start`` on, as many as there is room for and as are used."""
+    groups = min(room // GROUP, (int64(word(state, 2)) - start + GROUP - 1) // GROUP)
+    draw(seed, key, block, purpose, start, groups, address)
+    set_word(state, 0, start)
+    set_word(state, 1, start + GROUP * groups)
+
+
+@njit  # type: ignore[untyped-decorator]
+def are_at_hand(state: int, first: int, last: int) -> bool:
+    """Whether the words from ``first`` up to ``last`` are in memory."""
+    return bool(first >= int64(word(state, 0)) and last <= int64(word(state, 1)))
+
+
+@njit  # type: ignore[untyped-decorator]
+def narrowed(value: float, precision: int, tiny: float, largest: float) -> float:
+    """`Format.round` for a narrow format and numbers far from the ends of float64.
+
+    Beside 3 · 2^51 times the spacing of the format, float64 has the same spacing: a sum with it is
+    rounded as the format does.
+    """
+    spacing = max(binade(value) * power(1 - precision), tiny)
+    anchor = 3.0 * 2.0**51 * spacing
+    result = (value + anchor) - anchor
+    if abs(result) > largest:
+        result = math.inf
+    return math.copysign(result, value)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _put_rounded(
+    tag: Any, address: int, at: int, value: float, precision: int, tiny: float, largest: float
+) -> None:
+    """Write a number rounded to the format; the memory's dtype rounds to its own."""
+    if precision < 24:
+        value = narrowed(value, precision, tiny, largest)
+    put(tag, address, at, value)
+
+
+@njit  # type: ignore[untyped-decorator]
+def find_families(
+    start: Any, edges: Any, numbers: Any, families: Any, choices: Any, signs: int
+) -> None:
+    """The family of each case, and that plus the number of families where the sign is odd.
+
+    Args:
+        start: Number of the first case, in the stream.
+        edges: See `harness.sweep.families.Mix.parts`.
+        numbers: Likewise.
+        families: Where the families go, int64.
+        choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int64.
+        signs: Address of a random byte for each.
+    """
+    for position in range(len(families)):
+        place = mirrored(start + uint64(position))
+        part = 0
+        for edge in edges:
+            part += place >= edge
+        families[position] = numbers[part]
+        choices[position] = numbers[part] + _FAMILIES * (octet(signs, position) & 1)
+
+
+@njit  # type: ignore[untyped-decorator]
+def make_tables(
+    tag: Any,
+    words: int,
+    tables: int,
+    depth: int,
+    spread: int,
+    whole: int,
+    lowest: int,
+    precision: int,
+    tiny: float,
+    largest: float,
+) -> None:
+    """The tables of a block, from five words for each place in them."""
+    for k in range(TABLE):
+        bits = word(words, k)
+        sign = -1.0 if bits >> uint64(63) else 1.0
+        zeros = 0
+        if bits:
+            while zeros < lowest and not (bits >> uint64(zeros)) & uint64(1):
+                zeros += 1
+        significand = 1.0 + float(word(words, TABLE + k) >> uint64(12)) * 2.0**-52
+        uniform = sign * significand * power(-1 - zeros)
+        _put_rounded(tag, tables, k, uniform, precision, tiny, largest)
+        _put_rounded(tag, tables, TABLE + k, abs(uniform), precision, tiny, largest)
+        exponent = int(word(words, 2 * TABLE + k) % uint64(2 * spread + 1)) - spread
+        significand = 1.0 + float(word(words, 3 * TABLE + k) >> uint64(12)) * 2.0**-52
+        wide = sign * significand * power(exponent)
+        _put_rounded(tag, tables, 2 * TABLE + k, wide, precision, tiny, largest)
+        _put_rounded(tag, tables, 3 * TABLE + k, abs(wide), precision, tiny, largest)
+        unit = float(word(words, 4 * TABLE + k) % uint64(2 * whole + 1)) - whole
+        put(tag, tables, 4 * TABLE + k, unit)
+        put(tag, tables, 5 * TABLE + k, abs(unit))
+        shifted = unit
+        for layer in range(1, depth + 1):
+            shifted = unit + power(-layer)
+            put(tag, tables, (5 + layer) * TABLE + k, shifted)
+        put(tag, tables, (6 + depth) * TABLE + k, abs(shifted))
+
+
+@njit  # type: ignore[untyped-decorator]
+def look_up(tag: Any, target: int, at: int, size: int, octets: int, table: int) -> None:
+    """Write the ``size`` numbers of a table that the bytes at ``octets`` choose."""
+    eights = size // 8 * 8
+    for j in range(0, eights, 8):
+        copy_eight(tag, target, at + j, table, octets, j)
+    for j in range(eights, size):
+        copy(tag, target, at + j, table, octets, j)
+
+
+@njit  # type: ignore[untyped-decorator]
+def put_normals(
+    tag: Any,
+    target: int,
+    at: int,
+    size: int,
+    words: int,
+    quantiles: int,
+    positive: bool,
+    precision: int,
+    tiny: float,
+    largest: float,
+) -> None:
+    """`harness.sweep.draw.normals`, and their magnitudes where ``positive``."""
+    for j in range(size):
+        bits = word(words, j)
+        piece = int64(bits >> uint64(52))
+        low, high = number(0.0, quantiles, piece), number(0.0, quantiles, piece + 1)
+        value = float(int64(bits & uint64(2**52 - 1))) * 2.0**-52
+        value = value * (high - low) + low
+        if positive:
+            value = abs(value)
+        _put_rounded(tag, target, at + j, value, precision, tiny, largest)
+
+
+@njit  # type: ignore[untyped-decorator]
+def cancel(
+    tag: Any,
+    weight: int,
+    bias: int,
+    x: int,
+    inputs: int,
+    units: int,
+    octets: int,
+    factors: int,
+    undecided: bool,
+    precision: int,
+    tiny: float,
+    largest: float,
+) -> None:
+    """First biases that cancel W_1 x: see `harness.sweep.readable`."""
+    chosen = octet(octets, 0) % units
+    for i in range(units):
+        if undecided and i != chosen:
+            continue
+        total = 0.0
+        for j in range(inputs):
+            total += number(tag, weight, i * inputs + j) * number(tag, x, j)
+        rest = 0.0
+        if not undecided:
+            rest = total * number(0.0, factors, octet(octets, i))
+        _put_rounded(tag, bias, i, -(total + rest), precision, tiny, largest)
