@@ -2,7 +2,7 @@
 
 A round multiplies two words by constants, 64 × 64 → 128 bits. Processors do this for one pair of
 words at a time, or, with products of 32-bit halves, for eight words side by side; the second way
-takes half of the time where there is AVX-512, and two independent groups of eight fill the time
+takes six tenths of the time where there is AVX-512, and two independent groups fill the time
 that each has to wait. NumPy's own generator, one counter after the other, takes four times as
 long for each word.
 
