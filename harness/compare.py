@@ -51,6 +51,7 @@ class Judge:
         self.case = case
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
+        self._verdicts: dict[tuple[object, ...], Verdict] = {}
         self._validities: dict[tuple[tuple[Site, float | None], ...], tuple[Validity, ...]] = {}
 
     def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
@@ -104,7 +105,15 @@ class Judge:
         """
         if all(isinstance(value, LeftOut) for name, value in given.entries() if name != "J"):
             raise UsageError("given: every array of the gradient is left out, wanted at least one")
-        named = Verdict(framework, formulation, mode, Kind.DISAGREES)
+        # Several frameworks may share a compiler, and then, often, every bit of a gradient.
+        key = derivation, *(_identity(value) for _, value in given.entries())
+        if key not in self._verdicts:
+            self._verdicts[key] = self._verdict(given, derivation)
+        return replace(self._verdicts[key], framework=framework, formulation=formulation, mode=mode)
+
+    def _verdict(self, given: Gradients, derivation: Derivation) -> Verdict:
+        """`verdict` without names."""
+        named = Verdict("", "", "", Kind.DISAGREES)
         left_open: Verdict | None = None
         misshapen = self._misshapen(given)
         if misshapen:
@@ -310,6 +319,14 @@ class StackJudge:
                 agrees &= ratio <= 1.0
                 largest = np.fmax(largest, ratio)
         return agrees, largest
+
+
+def _identity(value: Any) -> tuple[object, ...]:
+    """What tells an array from every other one."""
+    if isinstance(value, LeftOut):
+        return (LeftOut,)
+    array = np.asarray(value)
+    return array.shape, array.dtype, array.tobytes()
 
 
 def _is_whole(given: Gradients, block: str) -> bool:

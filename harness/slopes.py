@@ -125,6 +125,16 @@ class UnitReader:
 
     def system(self, rows: Sequence[int]) -> System:
         """The unit's entries as equations in the slopes of its open ``rows``."""
+        key = ("system", self._at, self._here.start, id(self._cotangent), *rows)
+        matrix, at_zero, room = self._enclosed.once(
+            key, self._cotangent, lambda: self._equations(rows)
+        )
+        rest = self._observed - at_zero
+        room = np.where(self._compared, room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest), np.inf)
+        return System(matrix, rest, room)
+
+    def _equations(self, rows: Sequence[int]) -> tuple[Array, Array, Array]:
+        """What of `system` is the same for every gradient: matrix, entries at slopes 0, room."""
         count = len(rows)
         at_zero, margin = _centers_and_margins(self._with(rows, [0.0] * count))
         _, between = _centers_and_margins(self._with(rows, [_ANY_SLOPE] * count))
@@ -136,11 +146,9 @@ class UnitReader:
             column, margin = _centers_and_margins(self._entries(only))
             columns.append(column)
             room = room + margin
-        matrix, rest = np.stack(columns, axis=1), self._observed - at_zero
+        matrix = np.stack(columns, axis=1)
         known = np.isfinite(room) & np.isfinite(matrix).all(axis=1) & np.isfinite(at_zero)
-        known &= self._compared
-        room = room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest)
-        return System(matrix, rest, np.where(known, room, np.inf))
+        return matrix, at_zero, np.where(known, room, np.inf)
 
     def readings(self, rows: Sequence[int]) -> Iterator[tuple[float, ...]]:
         """Slopes worth testing for the open rows, the likeliest first."""

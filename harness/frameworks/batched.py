@@ -187,7 +187,7 @@ def losses(
     """
     activation = x
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        z = activation @ weight.mT
+        z = (weight @ activation.mT).mT  # its gradient comes out in the order of the weights
         if bias is not None:
             z = z + bias[:, None, :]
         activation = relu(z) if network.has_relu(layer) else z

@@ -20,7 +20,7 @@ come from `harness.sweep.compiled`, several times as fast.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,9 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
     return made
 
 
-def slices(shape: Shape, seed: int, number: int, mix: Mix, size: int) -> Iterator[Block]:
+def slices(
+    shape: Shape, seed: int, number: int, mix: Mix, size: int
+) -> Generator[Block, None, None]:
     """The cases of a block, ``size`` at a time, in memory that is used again and again.
 
     A slice is valid until the next one is asked for, and the last one until the iterator is asked
@@ -118,7 +120,9 @@ def slices(shape: Shape, seed: int, number: int, mix: Mix, size: int) -> Iterato
 _SIZES = frozenset(2**k for k in range(BLOCK.bit_length()) if BLOCK % 2**k == 0)
 
 
-def _slices(shape: Shape, seed: int, number: int, mix: Mix, size: int) -> Iterator[Block]:
+def _slices(
+    shape: Shape, seed: int, number: int, mix: Mix, size: int
+) -> Generator[Block, None, None]:
     free: list[_Memory] = _kept("memory", (shape, size))
     memory = free.pop() if free else _Memory(*layout_of(shape).empty(shape, size))
     try:

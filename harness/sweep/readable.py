@@ -120,10 +120,11 @@ def cancelling_factors(form: Format) -> Array:
 def _cancel(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
     """First biases that cancel W_1 x, in the first row of the batch.
 
-    With s the sum over j, from 0 up, of the rounded products w_ij x_j: the bias is
-    -(s ± 2^-k s), with a factor out of `cancelling_factors`, in the cancelling family, which leaves
-    z = ∓ 2^-k s or so, mostly certain to have that sign. In the undecided one it is -s, at one
-    unit.
+    With s the sum over j, from 0 up, of the rounded products w_ij x_j, and m that of their
+    magnitudes: the bias is -(s ± 2^-k m), with a factor out of `cancelling_factors`, in the
+    cancelling family. That leaves z = ∓ 2^-k m or so, 2^13 roundings of m or more, and certain to
+    have that sign unless the layer has thousands of inputs. In the undecided one the bias is -s,
+    at one unit.
     """
     undecided = families == NUMBER["undecided"]
     rows = np.flatnonzero(undecided | (families == NUMBER["cancelling"]))
@@ -131,11 +132,13 @@ def _cancel(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format)
     if not len(rows) or bias is None:
         return
     weight, x = widened(batch.weights[0][rows]), widened(batch.x[rows, 0])
-    total = np.zeros(weight.shape[:-1])
+    total, size = np.zeros(weight.shape[:-1]), np.zeros(weight.shape[:-1])
     for column in range(weight.shape[-1]):
-        total += weight[..., column] * x[:, None, column]
+        term = weight[..., column] * x[:, None, column]
+        total += term
+        size += np.abs(term)
     choices = draw.raw_bytes(EXPONENTS, total.size).reshape(total.shape)
-    biases = rounded(-(total + total * cancelling_factors(form)[choices]), form)
+    biases = rounded(-(total + size * cancelling_factors(form)[choices]), form)
     undecided = undecided[rows]
     if undecided.any():
         # A byte does not hold the width of a wide layer.

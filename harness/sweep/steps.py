@@ -223,10 +223,12 @@ def cancel(
     for i in range(units):
         if undecided and i != chosen:
             continue
-        total = 0.0
+        total = size = 0.0
         for j in range(inputs):
-            total += number(tag, weight, i * inputs + j) * number(tag, x, j)
+            term = number(tag, weight, i * inputs + j) * number(tag, x, j)
+            total += term
+            size += abs(term)
         rest = 0.0
         if not undecided:
-            rest = total * number(0.0, factors, octet(octets, i))
+            rest = size * number(0.0, factors, octet(octets, i))
         _put_rounded(tag, bias, i, -(total + rest), precision, tiny, largest)
