@@ -245,13 +245,9 @@ def kinds_in_sweep(frameworks: list[Any], stack: Case) -> list[list[Kind]]:
     """The verdicts of a sweep on the first twelve cases of a stack; none where all agree."""
     shape = Shape(stack.network)
     settings = Settings((shape,), BLOCK, 0, Mix.parse("uniform"), max_failures=BLOCK)
-    checked = judged_in_sweep(
-        Part(shape, 0, 12),
-        settings,
-        frameworks,
-        Block(Batch.of(stack), np.zeros(BLOCK, dtype=np.int64)),
-        [Answer(framework.gradients(stack)) for framework in frameworks],
-    )
+    block = Block(Batch.of(stack), np.zeros(BLOCK, dtype=np.int64))
+    answers = [Answer(framework.gradients(stack)) for framework in frameworks]
+    checked = judged_in_sweep(Part(shape, 0, 12), settings, frameworks, [(block, answers)])
     return [[verdict.kind for verdict in event.verdicts] for event in checked.cases]
 
 

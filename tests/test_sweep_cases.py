@@ -173,10 +173,13 @@ def test_cancelling_biases_cancel() -> None:
     made = block(SHAPE, 3, 0, only("cancelling")).stack
     bias = made.biases[0]
     assert bias is not None
-    terms = np.einsum("cij,crj->ci", made.weights[0], made.x)
-    left = np.abs((terms + bias) / bias)
-    assert left.max() < 0.34  # s / 4 over s - s / 4
-    assert np.log2(left).min() < -35
+    products = made.weights[0] * made.x
+    left = np.abs(products.sum(axis=-1) + bias) / np.abs(products).sum(axis=-1)
+    assert left.max() < 0.26  # of m / 4
+    assert -41 < np.log2(left).min() < -35
+    (first, *_) = StackJudge(made).enclosed().signs
+    assert first is not None
+    assert (first != 0).all()
 
 
 def test_the_hard_families_are_hard() -> None:

@@ -6,7 +6,7 @@ do it again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -23,11 +23,11 @@ from harness.network import Array, Gradients
 from harness.report.tally import Spread
 from harness.sweep.families import FAMILIES
 from harness.sweep.fast import agreements, batched_gradients, mode_of
-from harness.sweep.generate import Block, block, slices
+from harness.sweep.generate import Block, slices
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import FAILING, Kind, Verdict
 
-__all__ = ["Answer", "Checked", "answer", "block_of", "check_part", "is_failing", "judged"]
+__all__ = ["Answer", "Checked", "answer", "batches_of", "check_part", "is_failing", "judged"]
 
 _NAMES = tuple(FAMILIES)
 _KINDS = list(Kind)
@@ -36,14 +36,14 @@ _AGREES = _KINDS.index(Kind.AGREES)
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a framework makes of a block.
+    """What a framework makes of a batch.
 
     Attributes:
-        given: The gradients of the whole block, or ``None`` where they are not to be had.
+        given: The gradients of all its cases, or ``None`` where they are not to be had.
         verdict: Why not: what is to be said of every case. ``None`` if each case is to be put
             to the framework by itself.
         by_case: Verdicts on cases that were found out otherwise, by position in the block.
-        upto: The position up to which it was asked, where it was given up on.
+        upto: The position in the block up to which it was asked, where it was given up on.
         mode: How ``given`` was asked for; empty where there is none.
     """
 
@@ -78,7 +78,7 @@ def is_failing(verdict: Verdict, settings: Settings) -> bool:
 
 
 def answer(framework: Framework, made: Block) -> Answer:
-    """The gradients of a block, or why there are none."""
+    """The gradients of a batch, or why there are none."""
     batch = made.batch
     if batch.dtype not in framework.dtypes:
         return Answer(None, _of_every_case(framework, made))
@@ -104,54 +104,74 @@ def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) 
         settings: The sweep.
         frameworks: Opened, in the order of the sweep.
     """
-    number = part.start // BLOCK
-    # The whole block as one slice: in memory that is used again for the next.
-    with closing(slices(part.shape, settings.seed, number, settings.mix, BLOCK)) as whole:
-        made = next(whole)
-        answers = [answer(framework, made) for framework in frameworks]
-        return judged(part, settings, frameworks, made, answers)
+    with closing(batches_of(part, settings)) as batches:
+        asked = ((made, [answer(framework, made) for framework in frameworks]) for made in batches)
+        return judged(part, settings, frameworks, asked)
 
 
-def block_of(part: Part, settings: Settings) -> Block:
-    """The block that a part is of."""
-    return block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
+def batches_of(part: Part, settings: Settings) -> Generator[Block, None, None]:
+    """The batches that the cases of a part are in; each is valid until the next is asked for."""
+    shape, number = part.shape, part.start // BLOCK
+    first, last = part.start - number * BLOCK, part.stop - number * BLOCK
+    with closing(slices(shape, settings.seed, number, settings.mix, shape.batch)) as batches:
+        for made in batches:
+            if first < made.first + made.batch.count and made.first < last:
+                yield made
 
 
 def judged(
     part: Part,
     settings: Settings,
     frameworks: Sequence[Framework],
-    made: Block,
-    answers: Sequence[Answer],
+    asked: Iterable[tuple[Block, Sequence[Answer]]],
 ) -> Checked:
-    """The verdicts on one part, from what the frameworks made of its block."""
+    """The verdicts on one part.
+
+    Args:
+        part: Of one block.
+        settings: The sweep.
+        frameworks: As in ``asked``.
+        asked: The batches of `batches_of`, and what the frameworks made of each.
+    """
     offset = part.start // BLOCK * BLOCK
     first, last = part.start - offset, part.stop - offset
-    codes, bounds = _together(made, frameworks, answers)
-    cases, failing, cut = [], 0, any(each.upto < last for each in answers)
-    last = min(last, *(each.upto for each in answers), last)
-    one_by_one = set((np.flatnonzero((codes[:, first:last] < 0).any(axis=0)) + first).tolist())
-    if part.start == 0 and any(each.verdict is not None for each in answers):
-        one_by_one.add(0)  # what a framework says of every case is told once
-    for position in sorted(one_by_one):
-        judge = Judge(made.case(position))
-        verdicts = []
-        for row, (framework, each) in enumerate(zip(frameworks, answers, strict=True)):
-            verdict = _verdict(framework, judge, each, position, codes[row, position] == _AGREES)
-            if codes[row, position] < 0 and verdict.kind is Kind.AGREES:
-                bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
-            codes[row, position] = _KINDS.index(verdict.kind)
-            verdicts.append(verdict)
-        if all(verdict.kind is Kind.AGREES for verdict in verdicts):
-            continue
-        family = _NAMES[made.families[position]]
-        label = f"{family}; {settings.address(part.shape, offset + position)}"
-        cases.append(CaseChecked("sweep", label, judge.case, judge.reference, tuple(verdicts)))
-        failing += any(is_failing(verdict, settings) for verdict in verdicts)
-        if failing >= settings.max_failures:
-            last, cut = position + 1, True
+    codes = np.full((len(frameworks), BLOCK), -1)
+    bounds = np.zeros((len(frameworks), BLOCK))
+    families = np.zeros(BLOCK, dtype=np.int64)
+    cases: list[CaseChecked] = []
+    failing, cut = 0, False
+    for made, answers in asked:
+        here = slice(made.first, made.first + made.batch.count)
+        families[here] = made.families
+        codes[:, here], bounds[:, here] = _together(made, frameworks, answers)
+        upto = min(each.upto for each in answers)
+        cut, last = cut or upto < last, min(upto, last)
+        left = set((np.flatnonzero((codes[:, here] < 0).any(axis=0)) + made.first).tolist())
+        if part.start == made.first == 0 and any(each.verdict is not None for each in answers):
+            left.add(0)  # what a framework says of every case is told once
+        for position in sorted(left):
+            if not first <= position < last:
+                continue
+            judge = Judge(made.case(position - made.first))
+            verdicts = []
+            for row, (framework, each) in enumerate(zip(frameworks, answers, strict=True)):
+                agrees = codes[row, position] == _AGREES
+                verdict = _verdict(framework, judge, each, made, position, agrees)
+                if codes[row, position] < 0 and verdict.kind is Kind.AGREES:
+                    bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
+                codes[row, position] = _KINDS.index(verdict.kind)
+                verdicts.append(verdict)
+            if all(verdict.kind is Kind.AGREES for verdict in verdicts):
+                continue
+            family = _NAMES[families[position]]
+            label = f"{family}; {settings.address(part.shape, offset + position)}"
+            cases.append(CaseChecked("sweep", label, judge.case, judge.reference, tuple(verdicts)))
+            failing += any(is_failing(verdict, settings) for verdict in verdicts)
+            if failing >= settings.max_failures:
+                last, cut = position + 1, True
+        if cut and here.stop >= last:
             break
-    codes, bounds, families = codes[:, first:last], bounds[:, first:last], made.families[first:last]
+    codes, bounds, families = codes[:, first:last], bounds[:, first:last], families[first:last]
     compared = np.isin(codes, (_AGREES, _KINDS.index(Kind.DISAGREES)))
     spreads = {}
     for row, framework in enumerate(frameworks):
@@ -175,13 +195,14 @@ def judged(
 def _together(
     made: Block, frameworks: Sequence[Framework], answers: Sequence[Answer]
 ) -> tuple[NDArray[np.int64], Array]:
-    """The numbers of the verdicts that are known for whole blocks, and error / bound.
+    """The numbers of the verdicts that are known for a whole batch, and error / bound.
 
-    Both of shape (frameworks, BLOCK). -1 stands for a case that is to be looked at by itself;
+    Both of shape (frameworks, cases). -1 stands for a case that is to be looked at by itself;
     error / bound is meaningful where the verdict is AGREES.
     """
-    codes = np.full((len(answers), BLOCK), -1)
-    bounds = np.zeros((len(answers), BLOCK))
+    count = made.batch.count
+    codes = np.full((len(answers), count), -1)
+    bounds = np.zeros((len(answers), count))
     rows = [row for row, each in enumerate(answers) if each.given is not None]
     if rows:
         agrees, bounds[rows] = agreements(
@@ -193,12 +214,18 @@ def _together(
     for row, each in enumerate(answers):
         if each.verdict is not None:
             codes[row] = _KINDS.index(each.verdict.kind)
-        codes[row, list(each.by_case)] = -1
+        known = np.fromiter(each.by_case, dtype=np.int64) - made.first
+        codes[row, known[(known >= 0) & (known < count)]] = -1
     return codes, bounds
 
 
 def _verdict(
-    framework: Framework, judge: Judge, answer: Answer, position: int, agrees: bool
+    framework: Framework,
+    judge: Judge,
+    answer: Answer,
+    made: Block,
+    position: int,
+    agrees: bool,
 ) -> Verdict:
     names = (framework.name, framework.formulation, answer.mode or framework.mode)
     if agrees:
@@ -209,7 +236,7 @@ def _verdict(
     if answer.given is None:
         return verdict_of(framework, judge.case, judge)
     return judge.verdict(
-        chosen_gradients(answer.given, position),
+        chosen_gradients(answer.given, position - made.first),
         framework=names[0],
         formulation=names[1],
         mode=names[2],

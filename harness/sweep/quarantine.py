@@ -1,22 +1,25 @@
 """Work that has cost two workers their lives: which framework does it, and on which case.
 
-Here each framework is asked for one block at a time, in a process that may die. Where it does, or
-hangs, the framework is asked for that block's cases one by one. So what kills or hangs becomes the
-verdict CRASHED or TIMED_OUT of one framework on one case, and everything else is checked as ever.
+Here each framework is asked for the batches of one block, in a process that may die. Where it
+does, or hangs, the framework is asked for that block's cases one by one. So what kills or hangs
+becomes the verdict CRASHED or TIMED_OUT of one framework on one case, and everything else is
+checked as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from types import TracebackType
 from typing import Any
 
 from harness.frameworks.base import Framework
-from harness.sweep.check import Answer, Checked, block_of, judged
+from harness.sweep.check import Answer, Checked, batches_of, judged
 from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung, WorkerLostError
 from harness.sweep.settings import BLOCK, Part, Settings
-from harness.sweep.work import ask_block, ask_case
+from harness.sweep.work import ask_batches, ask_case
 from harness.verdict import Kind, Verdict
 
 __all__ = ["ENDED", "Quarantine"]
@@ -59,14 +62,16 @@ class Quarantine:
     def check(self, part: Part) -> Checked:
         """`harness.sweep.check.check_part`, come what may."""
         answers = [self._ask(part, framework) for framework in self._frameworks]
-        made = block_of(part, self._settings)
-        return judged(part, self._settings, self._frameworks, made, answers)
+        with closing(batches_of(part, self._settings)) as batches:
+            asked = zip(batches, zip(*answers, strict=False), strict=False)
+            return judged(part, self._settings, self._frameworks, asked)
 
-    def _ask(self, part: Part, framework: Framework) -> Answer:
+    def _ask(self, part: Part, framework: Framework) -> Iterable[Answer]:
+        """Answers for one batch after the other."""
         try:
-            found: Answer = self._run(ask_block, part, framework.name)
+            found: list[Answer] = self._run(ask_batches, part, framework.name)
         except WorkerLostError as error:
-            return self._one_by_one(part, framework, error)
+            return itertools.repeat(self._one_by_one(part, framework, error))
         return found
 
     def _one_by_one(self, part: Part, framework: Framework, error: WorkerLostError) -> Answer:

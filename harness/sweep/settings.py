@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.batch import held_dtype
 from harness.errors import UsageError
 from harness.formats import format_of
 from harness.network import Network
@@ -15,11 +16,10 @@ from harness.sweep.families import DEFAULT_MIX, Mix
 __all__ = ["BLOCK", "Part", "Settings", "Shape"]
 
 BLOCK = 2048
-"""Cases that are made together, and put to a framework in one batch.
+"""Cases that are made together; each block is drawn by itself, in one or several batches."""
 
-A framework's rounding may depend on the size of a batch and on the place in it. So batches are
-part of the definition of a sweep, and the same whatever is cut, left over or done again.
-"""
+_BATCH_BYTES = 2**23
+_LEAST_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,22 @@ class Shape:
         widths = self.network.widths
         pairs = zip(widths[1:], widths[:-1], strict=True)
         return sum(n * (m + 1) for n, m in pairs) + self.rows * (widths[0] + widths[-1])
+
+    @property
+    def batch(self) -> int:
+        """How many cases are put to a framework at a time, a power of two that divides `BLOCK`.
+
+        Many, for the sake of small networks, whose gradients cost less than the call; and few
+        enough for cases and gradients not to fill memory and caches. A framework's rounding may
+        depend on the size of a batch and on the place in it. So batches are part of the
+        definition of a sweep, and the same whatever is cut, left over or done again.
+        """
+        size = BLOCK
+        while size > _LEAST_BATCH and size * self.numbers * held_dtype(self.dtype).itemsize > (
+            _BATCH_BYTES
+        ):
+            size //= 2
+        return size
 
     @property
     def key(self) -> int:

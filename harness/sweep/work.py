@@ -15,12 +15,13 @@ from harness.crosscheck import environment, verdict_of
 from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks
-from harness.sweep.check import Answer, Checked, answer, block_of, check_part
+from harness.sweep.check import Answer, Checked, answer, batches_of, check_part
 from harness.sweep.checkpoint import made_with
+from harness.sweep.generate import block
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import Verdict
 
-__all__ = ["ONE_THREAD", "Done", "ask_block", "ask_case", "do", "one_thread"]
+__all__ = ["ONE_THREAD", "Done", "ask_batches", "ask_case", "do", "one_thread"]
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -84,14 +85,16 @@ def do(settings: Settings, first: int, last: int, deadline: float | None = None)
     return Done(checked, f"process {os.getpid()} on {socket.gethostname()}", made_with)
 
 
-def ask_block(settings: Settings, part: Part, name: str) -> Answer:
-    """What one framework makes of the block of a part."""
-    return answer(_named(settings, name), block_of(part, settings))
+def ask_batches(settings: Settings, part: Part, name: str) -> list[Answer]:
+    """What one framework makes of the batches of a part."""
+    framework = _named(settings, name)
+    return [answer(framework, made) for made in batches_of(part, settings)]
 
 
 def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdict:
     """The verdict on one case of the block of a part, put to the framework by itself."""
-    case = block_of(part, settings).case(position % BLOCK)
+    whole = block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
+    case = whole.case(position % BLOCK)
     return verdict_of(_named(settings, name), case, Judge(case))
 
 
