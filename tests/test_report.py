@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -322,6 +323,26 @@ def test_the_spread_knows_median_and_maximum() -> None:
     assert 0.2 <= spread.median <= 0.2 * 2**0.25
     spread.add(np.array([]))
     assert spread.total == 5
+
+
+def test_the_spread_bins_every_number_by_its_edges() -> None:
+    rng = np.random.default_rng(3)
+    edges = np.exp2(np.arange(-80, 1) / 4.0)
+    values = np.concatenate(
+        [
+            np.exp2(rng.uniform(-30.0, 3.0, 2000)),
+            edges,
+            np.nextafter(edges, 0.0),
+            np.nextafter(edges, 2.0),
+            [0.0, 5e-324, 1.0, 2.0, np.inf],
+        ]
+    )
+    spread = Spread()
+    spread.add(values)
+    found = dict(spread.bins())
+    uppers = np.concatenate([[0.0], edges, [np.inf]])
+    for lower, upper in itertools.pairwise([-1.0, *uppers]):
+        assert found.get(upper, 0) == np.count_nonzero((values > lower) & (values <= upper))
 
 
 def test_failures_beyond_the_cap_are_counted_though_not_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,7 @@ class Spread:
         """Count each of ``values``, a float64 array."""
         if len(values) == 0:
             return
-        bins = np.searchsorted(_EDGES, values, side="left")
-        self.counts += np.bincount(bins, minlength=len(self.counts))[: len(self.counts)]
+        self.counts += np.bincount(_bins(values), minlength=len(self.counts))
         self.largest = max(self.largest, float(np.max(values)))
 
     def merge(self, other: Spread) -> None:
@@ -94,6 +94,29 @@ class Spread:
     def bins(self) -> list[tuple[float, int]]:
         """(upper edge, count) of every bin that is not empty; the last edge may be infinite."""
         return [(float(_EDGES[i]), int(count)) for i, count in enumerate(self.counts) if count]
+
+
+def _bins(values: Any) -> Any:
+    """How many edges are below each of ``values``, which are not negative.
+
+    Exponent and upper eight bits of the significand narrow it down to two neighbouring bins, since
+    edges are further apart than that; one comparison decides. A binary search takes four times as
+    long, which shows in a sweep.
+    """
+    table = _bins_by_bits()
+    found = table.take(np.ascontiguousarray(values, dtype=np.float64).view(np.int64) >> _LOWER_BITS)
+    return found + (values > _EDGES.take(found))
+
+
+_LOWER_BITS = 52 - 8
+
+
+@cache
+def _bins_by_bits() -> Any:
+    """The bin of the least number with given upper bits; NaN counts as infinite."""
+    upper = np.arange(2**63 >> _LOWER_BITS, dtype=np.int64)
+    least = np.nan_to_num((upper << _LOWER_BITS).view(np.float64), nan=np.inf)
+    return np.searchsorted(_EDGES, least, side="left").astype(np.uint8)
 
 
 @dataclass(frozen=True, order=True)

@@ -2,7 +2,7 @@
 
 A case whose gates are all certain is judged together with thousands of others; a case with a kink
 takes exact arithmetic of its own, a thousand times as long. The default shares keep the second
-kind to about one case in twenty thousand, so that a sweep runs at the speed of the first; the
+kind to about one case in thirty thousand, so that a sweep runs at the speed of the first; the
 searches of ``crosscheck run`` have half of their cases on the boundary. `Mix` changes the shares.
 """
 
@@ -148,11 +148,11 @@ DEFAULT_MIX = Mix(
         ("wide", 4.0),
         ("dyadic", 3.0),
         ("cancelling", 2.0),
-        ("kinks", 2.0**-11),
-        ("undecided", 2.0**-12),
-        ("special", 2.0**-12),
+        ("kinks", 2.0**-12),
+        ("undecided", 2.0**-13),
+        ("special", 2.0**-13),
     )
 )
 """Shares: uniform 6/16, wide 4/16, dyadic 3/16, cancelling 2/16, gaussian 1/16, nearly; and one
-case in about 32,768 with kinks, one in 65,536 undecided, one in 65,536 special. A Gaussian number
+case in about 65,536 with kinks, one in 131,072 undecided, one in 131,072 special. A Gaussian number
 takes eight random bytes where others take one."""
