@@ -42,6 +42,7 @@ from harness.fused.sums import (
     divide,
     error_bound,
     fits,
+    growth_of_sum,
     multiply_add,
     settled,
     two_sum,
@@ -228,6 +229,8 @@ def judge_group(
             inputs = zero
             for j in range(fan_in):
                 inputs = inputs + where(load(a_reach, row + j) > zero, one, zero)
+            # The growth factor of sums without zero weights and with a bias, or the lack of it.
+            usual = growth_of_sum(inputs, one if has_bias[layer] else zero, unit)
             for i in range(fan_out):
                 high, low, total, carried, smallest = zero, zero, zero, zero, big
                 weights = weight_at + i * fan_in
@@ -240,9 +243,9 @@ def judge_group(
                     total = fused(size, load(a_reach, row + j), total)
                     carried = fused(size, load(a_error, row + j), carried)
                     smallest = lesser(size, smallest)
-                live = inputs
+                live, unusual = inputs, False
                 if any_lane(smallest == zero):
-                    sparse, live, smallest = True, zero, big
+                    sparse, unusual, live, smallest = True, True, zero, big
                     for j in range(fan_in):
                         size = absolute(load(parameters, weights + j))
                         smallest = lesser(where(size > zero, size, big), smallest)
@@ -255,10 +258,12 @@ def judge_group(
                     high, low = add(high, low, b, zero, splitter)
                     total = total + absolute(b)
                     terms = where(b == zero, zero, one)
+                    unusual = unusual or any_lane(b == zero)
                 if splitter is None:
                     high, low = two_sum(high, low)
                 size = absolute(high)
-                error = error_bound(live, terms, total, rounded, carried, size, unit, lost)
+                theta = growth_of_sum(live, terms, unit) if unusual else usual
+                error = error_bound(live, terms, theta, total, rounded, carried, size, unit, lost)
                 most = greater(total, most)
                 exact = (live > zero) & (carried == zero) & fits(total, zero, splitter)
                 if any_lane(exact & fits(high, low, splitter)):
@@ -376,7 +381,8 @@ def judge_group(
     if splitter is None:
         loss, loss_low = two_sum(loss, loss_low)
     size = absolute(loss)
-    error = error_bound(zero, terms, total, zero, carried, size, unit, lost)
+    theta = growth_of_sum(zero, terms, unit)
+    error = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost)
     exactly = splat(2.0**53) * coarse * coarse
     exact = (terms > one) & (carried == zero)
     error = settled(exact, loss, loss_low, total, exactly, error, splitter)
@@ -485,7 +491,8 @@ def judge_group(
                     total = fused(d_r, a_r, total)
                     carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
                     terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
-                bound = error_bound(terms, zero, total, total, carried, absolute(high), unit, lost)
+                theta, size = growth_of_sum(terms, zero, unit), absolute(high)
+                bound = error_bound(terms, zero, theta, total, total, carried, size, unit, lost)
                 exact = (terms > zero) & (carried == zero)
                 bound = settled(exact, high, low, total, exactly, bound, splitter)
                 compare(
@@ -511,6 +518,10 @@ def judge_group(
                     f * dense,
                 )
             for i in range(fan_out):
+                if rows == 1:  # a sum of one: the cotangent as it is
+                    high, low, error = load(d_high, i), load(d_low, i), load(d_error, i)
+                    compare(high, low, error * close, given, dense, i, worst, frameworks, splitter)
+                    continue
                 high, low, total, carried, terms = zero, zero, zero, zero, zero
                 for r in range(rows):
                     here = r * fan_out + i
@@ -519,7 +530,8 @@ def judge_group(
                     total = total + d_r
                     carried = carried + d_e
                     terms = terms + where(d_r > zero, one, zero)
-                bound = error_bound(zero, terms, total, zero, carried, absolute(high), unit, lost)
+                theta, size = growth_of_sum(zero, terms, unit), absolute(high)
+                bound = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost)
                 exact = (terms > one) & (carried == zero)
                 bound = settled(exact, high, low, total, coarse, bound, splitter)
                 compare(high, low, bound * close, given, dense, i, worst, frameworks, splitter)
@@ -536,6 +548,7 @@ def judge_group(
                 outputs_live = outputs_live + where(
                     load(d_reach, r * fan_out + i) > zero, one, zero
                 )
+            usual = growth_of_sum(outputs_live, zero, unit)
             for j in range(fan_in):
                 high, low, total, carried = zero, zero, zero, zero
                 for i in range(fan_out):
@@ -547,17 +560,18 @@ def judge_group(
                     )
                     total = fused(size, load(d_reach, here), total)
                     carried = fused(size, load(d_error, here), carried)
-                live = outputs_live
+                live, theta = outputs_live, usual
                 if sparse:
                     live = zero
                     for i in range(fan_out):
                         size = absolute(load(parameters, weight_at + i * fan_in + j))
                         counts = (size > zero) & (load(d_reach, r * fan_out + i) > zero)
                         live = live + where(counts, one, zero)
+                    theta = growth_of_sum(live, zero, unit)
                 if splitter is None:
                     high, low = two_sum(high, low)
                 size = absolute(high)
-                error = error_bound(live, zero, total, total, carried, size, unit, lost)
+                error = error_bound(live, zero, theta, total, total, carried, size, unit, lost)
                 most = greater(total, most)
                 here = r * fan_in + j
                 exact = (live > zero) & (carried == zero)

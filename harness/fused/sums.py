@@ -28,6 +28,7 @@ __all__ = [
     "error_bound",
     "fits",
     "growth",
+    "growth_of_sum",
     "multiply_add",
     "settled",
     "two_sum",
@@ -149,13 +150,28 @@ def growth(factors: Any, u: Any) -> Any:
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
+def growth_of_sum(products: Any, addends: Any, u: Any) -> Any:
+    """Θ of an any-order sum of so many products and addends, see `OpenSum`."""
+    zero, one = splat(0.0), splat(1.0)
+    additions = greater(products + addends - one, zero)
+    return growth(additions + where(products > zero, one, zero), u)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
 def error_bound(
-    products: Any, addends: Any, total: Any, rounded: Any, carried: Any, size: Any, u: Any, tau: Any
+    products: Any,
+    addends: Any,
+    theta: Any,
+    total: Any,
+    rounded: Any,
+    carried: Any,
+    size: Any,
+    u: Any,
+    tau: Any,
 ) -> Any:
     """E of an any-order sum, see `OpenSum`; without the certificate of exactness."""
     zero, one, half = splat(0.0), splat(1.0), splat(0.5)
     additions = greater(products + addends - one, zero)
-    theta = growth(additions + where(products > zero, one, zero), u)
     absolute_error = products * tau
     in_any_order = theta * total + (one + theta) * absolute_error
     leaves = u * rounded + absolute_error
