@@ -39,6 +39,7 @@ from harness.enclosed import Enclosed
 from harness.errors import UnsupportedError, UsageError
 from harness.formats import format_of
 from harness.frameworks.base import Framework
+from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = [
@@ -439,7 +440,8 @@ def measure(
     results = []
     for setting in settings:
         try:
-            result = _measure(zero, one, setting, trials * setting.repeat, seed)
+            with interrupts():  # swallowed by a library, one would be heard after half an hour
+                result = _measure(zero, one, setting, trials * setting.repeat, seed)
         except UnsupportedError as error:
             reason = " ".join(str(error).split())
             results.append(Result(setting, zero.name, unsupported=reason))

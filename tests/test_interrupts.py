@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import faulty
+import processes
 import pytest
 
+from harness import cli
+from harness.conventions import measure as measuring
+from harness.conventions.table import Key, Row
 from harness.crosscheck import Checker, check_given, run
 from harness.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
+from harness.frameworks import registry
 from harness.interrupts import interrupts
 from harness.network import Case, Gradients, worked_example
 
@@ -20,6 +28,12 @@ Steps = Callable[[str], None]
 Held = Callable[[], AbstractContextManager[None]]
 
 STARTED = RunStarted("crosscheck run", "short", 1, ("float64",), (), {})
+
+
+@pytest.fixture(autouse=True)
+def _hears_interrupts() -> Iterator[None]:
+    with processes.interruptible():
+        yield
 
 
 @pytest.fixture
@@ -110,3 +124,73 @@ def test_a_run_whose_interrupt_is_swallowed_ends_after_the_case_under_way(
     assert isinstance(events[-1], RunFinished)
     assert events[-1].exit_code is ExitCode.INTERRUPTED
     assert [e.label for e in events if isinstance(e, CaseChecked)] == ["first", "second"]
+
+
+def test_what_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
+    def work(step: Steps, held: Held) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("a library could not be loaded") from None
+
+    assert steps_until_interrupted(work) == []
+
+
+def test_an_error_without_an_interrupt_stays_what_it_is() -> None:
+    with pytest.raises(ImportError, match="odd"), interrupts():
+        raise ImportError("odd")
+
+
+def test_a_process_that_ignores_interrupts_goes_on_ignoring_them() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job of a shell script
+    with interrupts() as held:
+        signal.raise_signal(signal.SIGINT)
+        with held():
+            pass
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_framework_that_swallows_an_interrupt_when_it_is_imported_is_not_called_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Swallows(faulty.Faulty):
+        def __init__(self, **options: Any) -> None:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:
+                raise ImportError("partially initialized module") from None
+
+    monkeypatch.setattr(registry, "known", lambda: {"swallows": Swallows})
+    with pytest.raises(KeyboardInterrupt):
+        registry.open_frameworks(["swallows"])
+
+
+def test_a_command_whose_interrupt_is_swallowed_does_not_end_with_0(
+    swallowed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.cli, "main", lambda **options: swallowed())
+    assert cli.main([]) == 2
+
+
+def hangs_at_last(part: Sequence[Key]) -> dict[Key, Row]:
+    """In a process of its own, which imports this module; the eager part is the last begun."""
+    if part[0].mode == "eager":
+        time.sleep(60)
+    return {}
+
+
+def test_an_interrupt_ends_the_measuring_of_conventions_and_its_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measuring, "_part", hangs_at_last)
+    found, _ = measuring.sources(["torch"])
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        measuring.measure(
+            found,
+            formulations=["relu"],
+            jobs=2,
+            progress=lambda done, of: signal.raise_signal(signal.SIGINT),
+        )
+    assert time.monotonic() - began < 50
+    assert multiprocessing.active_children() == []

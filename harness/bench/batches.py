@@ -92,14 +92,14 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
     for workers in plan.workers:
         barrier = context.Barrier(workers)
         pipes, processes = [], []
-        for number in range(workers):
-            here, there = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(plan, number, workers, barrier, there))
-            process.start()
-            there.close()
-            pipes.append(here)
-            processes.append(process)
         try:
+            for number in range(workers):
+                here, there = context.Pipe(duplex=False)
+                arguments = (plan, number, workers, barrier, there)
+                processes.append(context.Process(target=_work, args=arguments))
+                processes[-1].start()
+                there.close()
+                pipes.append(here)
             while parts := [part for pipe in pipes if (part := pipe.recv()) is not None]:
                 found.append(_added(parts, workers))
                 tell(_line(found[-1]))
@@ -110,8 +110,9 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
             raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
         finally:
             for process in processes:
-                process.kill()  # libraries may take their time to end; all is known by now
-                process.join()
+                if process.pid is not None:  # an interrupt may come before it was started
+                    process.kill()  # libraries may take their time to end; all is known by now
+                    process.join()
     return found
 
 

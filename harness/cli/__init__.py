@@ -21,6 +21,7 @@ from harness.cli.run import run
 from harness.cli.sweep import sweep
 from harness.errors import HarnessError
 from harness.events import ExitCode
+from harness.interrupts import interrupts
 
 __all__ = ["cli", "main"]
 
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 fine, 1 disagreement, 2 interrupted, 3 internal error, 4 usage, 5 nothing checked.
     """
     try:
-        result = cli.main(args=argv, prog_name="crosscheck", standalone_mode=False)
+        with interrupts():  # one that a library swallowed is not taken for success
+            result = cli.main(args=argv, prog_name="crosscheck", standalone_mode=False)
     except click.exceptions.Abort:
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:

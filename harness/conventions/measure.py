@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import multiprocessing
 import platform
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +21,8 @@ from harness.frameworks.base import Framework
 from harness.frameworks.own_lines import NUMPY, SYMPY
 from harness.frameworks.pointwise import Pointwise
 from harness.frameworks.registry import known, open_frameworks
+from harness.interrupts import interrupts
+from harness.sweep.pool import ProcessExecutor
 from harness.units import UNITS
 
 __all__ = ["OWN", "Source", "measure", "sources", "written"]
@@ -119,29 +120,39 @@ def measure(
         _require_known(formulations, found, wanted)
     rows: dict[Key, Row] = {}
 
-    def take(part: Mapping[Key, Row]) -> None:
-        rows.update(part)
-        if progress is not None:
-            progress(len(rows), len(wanted))
-
-    if jobs == 1:
-        for source, each in chosen.items():
-            for key in each:
-                take(_rows(source, [key]))
-    else:
-        # The parts of one mode; the last first, since JAX compiles every one of its own.
-        parts: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
-        for key in reversed(wanted):
-            parts[key.framework, key.mode, key.unit].append(key)
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_part, part) for part in parts.values()]):
-                take(future.result())
+    with interrupts() as held, closing(_measured(chosen, jobs)) as measured:
+        for part in measured:
+            with held():
+                rows.update(part)
+                if progress is not None:
+                    progress(len(rows), len(wanted))
     return Table(
         {source.name: source.versions for source in found},
         _environment(),
         {key: rows[key] for key in wanted},
         None if formulations is None else frozenset(formulations),
     )
+
+
+def _measured(
+    chosen: Mapping[Source, Sequence[Key]], jobs: int
+) -> Generator[Mapping[Key, Row], None, None]:
+    """The rows, some at a time, as they are measured."""
+    if jobs == 1:
+        for source, each in chosen.items():
+            for key in each:
+                yield _rows(source, [key])
+        return
+    # The parts of one mode; the last first, since JAX compiles every one of its own.
+    parts: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    for key in reversed([key for each in chosen.values() for key in each]):
+        parts[key.framework, key.mode, key.unit].append(key)
+    pool = ProcessExecutor(jobs, deadline=None)
+    try:
+        for future in as_completed([pool.submit(_part, part) for part in parts.values()]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an interrupt nobody waits for the rest
 
 
 def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequence[Key]) -> None:

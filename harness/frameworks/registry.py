@@ -17,6 +17,7 @@ from types import MappingProxyType
 from harness.errors import UsageError
 from harness.events import FrameworkState
 from harness.frameworks.base import Framework
+from harness.interrupts import interrupts
 
 __all__ = ["GROUP", "adapter_of", "known", "names", "open_frameworks", "state_of"]
 
@@ -138,14 +139,17 @@ def open_frameworks(
                     f"ask for {name} as well or leave the {field} out"
                 )
     frameworks, states = [], []
-    for name in wanted:
-        framework, state = _open(name, adapters[name], formulations.get(name), modes.get(name))
-        asked_for = names is not None or name in formulations or name in modes
-        if state.state == "absent" and asked_for:
-            raise UsageError(f"framework {name!r} is not installed here: {state.detail}")
-        if framework is not None:
-            frameworks.append(framework)
-        states.append(state)
+    with interrupts() as held:  # while a library is imported, much may swallow one
+        for name in wanted:
+            framework, state = _open(name, adapters[name], formulations.get(name), modes.get(name))
+            with held():
+                pass  # it was no fault of the framework's
+            asked_for = names is not None or name in formulations or name in modes
+            if state.state == "absent" and asked_for:
+                raise UsageError(f"framework {name!r} is not installed here: {state.detail}")
+            if framework is not None:
+                frameworks.append(framework)
+            states.append(state)
     return frameworks, states
 
 

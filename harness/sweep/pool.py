@@ -64,10 +64,10 @@ class ProcessExecutor(Executor):
 
     Args:
         jobs: How many processes.
-        deadline: Seconds that a piece of work may take.
+        deadline: Seconds that a piece of work may take; ``None`` for as long as it likes.
     """
 
-    def __init__(self, jobs: int, *, deadline: float) -> None:
+    def __init__(self, jobs: int, *, deadline: float | None) -> None:
         self._deadline = deadline
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
