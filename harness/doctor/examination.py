@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from harness.doctor import advice
 from harness.doctor.diagnosis import (
@@ -20,6 +20,7 @@ from harness.doctor.runner import Outcome, Runner
 from harness.doctor.system import system
 from harness.errors import UsageError
 from harness.frameworks import registry
+from harness.interrupts import interrupts
 
 __all__ = ["examine"]
 
@@ -38,6 +39,10 @@ _USES: Mapping[str, tuple[str, str]] = {
     "distributed": ("sweeps over several machines, which need it", "distributed"),
 }
 """Optional distribution to what it is for, and our own extra that brings it."""
+
+
+_LOOK = 0.5
+"""Seconds between looks at whether an interrupt has come."""
 
 
 def examine(
@@ -64,25 +69,26 @@ def examine(
             registry.adapter_of(name)  # says so
     subjects = [LIBRARIES, *wanted]
     runner = Runner(limit)
-    outcomes: dict[str, Outcome] = {}
 
     def look_at(subject: str) -> Outcome:
         outcome = runner.run(subject)
         report(subject)
         return outcome
 
-    try:
-        with ThreadPoolExecutor(max_workers=min(len(subjects), os.cpu_count() or 1)) as pool:
+    with (
+        interrupts() as held,
+        ThreadPoolExecutor(max_workers=min(len(subjects), os.cpu_count() or 1)) as pool,
+    ):
+        try:
             futures = {subject: pool.submit(look_at, subject) for subject in subjects}
-            try:
-                outcomes = {subject: future.result() for subject, future in futures.items()}
-            except BaseException:
-                runner.close()  # else the pool waits for what may hang
-                for future in futures.values():
-                    future.cancel()
-                raise
-    finally:
-        runner.close()
+            # Not without end: a signal that comes just before the wait does not cut it short.
+            while wait(futures.values(), timeout=_LOOK).not_done:
+                with held():
+                    pass  # an interrupt that was swallowed comes here
+            outcomes = {subject: future.result() for subject, future in futures.items()}
+        finally:
+            with held():  # the pool waits for whatever is left running
+                runner.close()
     libraries = outcomes.pop(LIBRARIES)
     numpy = libraries.found.get("numpy", {})
     frameworks = tuple(_framework(name, outcome) for name, outcome in outcomes.items())

@@ -20,6 +20,9 @@ __all__ = ["Outcome", "Runner"]
 
 Messages: TypeAlias = "queue.Queue[dict[str, Any] | None]"
 
+_PATIENCE = 5.0
+"""Seconds that are waited for a process that was killed to fall silent: one that it started and
+that has left its process group may hold its output open for ever."""
 _LAST_WORDS = 3
 """Lines of a process's error output that are kept when it dies."""
 
@@ -55,15 +58,19 @@ class Runner:
         self._closed = False
 
     def run(self, name: str) -> Outcome:
-        """Examine ``name``; after a crash or a hang, go on with the steps that are left."""
+        """Examine ``name``; after a crash or a hang, go on with the steps that are left.
+
+        Nothing is started any more once this is closed.
+        """
         outcome = Outcome()
         steps: list[str] = []
-        while True:
+        while not self._closed:
             outcome.plan = plan = self._attempt(name, steps, outcome)
             done = {*outcome.found, *outcome.failed}
             steps = [step for step in plan if step not in done]
-            if not steps or "import" in outcome.failed or self._closed:
-                return outcome
+            if not steps or "import" in outcome.failed:
+                break
+        return outcome
 
     def _attempt(self, name: str, steps: list[str], outcome: Outcome) -> list[str]:
         """One process, until it is done, dies or hangs; returns the steps it had planned."""
@@ -133,7 +140,7 @@ class Runner:
             yield process, messages
         finally:
             _end(process)
-            reader.join(timeout=self.limit)
+            reader.join(timeout=_PATIENCE)
             with self._lock:
                 self._alive.discard(process)
 
