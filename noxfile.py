@@ -29,6 +29,9 @@ WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(".github/w
 DEPENDABOT = ".github/dependabot.yml"
 PIP_INSTALL = ("pip", "install", "-q", "--disable-pip-version-check", "-c", str(PINS))
 
+# Seconds that a program may go on after Ctrl-C, before it is killed.
+PATIENCE = 60.0
+
 # Small arithmetic on many workers: threads of their own would only get in each other's way.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -148,7 +151,9 @@ def run(
     variables = {name: os.environ.get(name, value) for name, value in (env or {}).items()}
     variables["PATH"] = os.pathsep.join([str(scripts), os.environ.get("PATH", "")])
     variables["VIRTUAL_ENV"] = str(scripts.parent)
-    session.run(str(scripts / program), *arguments, external=True, env=variables)
+    # After Ctrl-C there is a report to be written, for which nox's own 0.3 s are too short.
+    words = (str(scripts / program), *arguments)
+    session.run(*words, external=True, env=variables, interrupt_timeout=PATIENCE)
 
 
 def shared_environment(session: nox.Session) -> Path:

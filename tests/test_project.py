@@ -7,13 +7,14 @@ import importlib
 import io
 import os
 import re
-import subprocess
+import signal
 import sys
 import tokenize
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -170,9 +171,7 @@ def test_importing_the_harness_imports_no_framework(adapters: bool) -> None:
     )
     names = modules(adapters=adapters)
     assert names
-    done = subprocess.run(
-        [sys.executable, "-c", program, *names], cwd=ROOT, capture_output=True, text=True
-    )
+    done = processes.run([sys.executable, "-c", program, *names], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -207,12 +206,54 @@ def test_the_mathematics_knows_no_framework(path: Path) -> None:
 
 def test_every_nox_session_says_what_it_is_for_and_the_checks_are_the_default() -> None:
     listing = [sys.executable, "-m", "nox", "--list", "--nocolor"]
-    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = processes.run(listing, cwd=ROOT, capture_output=True, check=True)
     found = re.findall(r"^([*-]) (\S+)(?: -> (.+))?$", done.stdout, flags=re.MULTILINE)
     descriptions = {name: description for _, name, description in found}
     assert {"crosscheck", "nightly", "conventions", "drift", "newest"} <= set(descriptions)
     assert all(descriptions.values()), descriptions
     assert {name for mark, name, _ in found if mark == "*"} == {"lint", "types", "tests"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="interrupts a process group")
+def test_what_a_session_runs_has_time_to_write_its_report_after_an_interrupt(
+    tmp_path: Path,
+) -> None:
+    program = "import pathlib, sys, time\ntry:\n    print('begun', flush=True)\n"
+    program += "    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(2)\n"
+    program += "    pathlib.Path(sys.argv[1]).touch()\n"
+    (tmp_path / "program").write_text(f"#!{sys.executable}\n{program}", "utf-8")
+    (tmp_path / "program").chmod(0o755)
+    session = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+    session += "import nox, noxfile, pathlib\nhere = pathlib.Path(__file__).parent\n"
+    session += "noxfile.shared_environment = lambda session: here\n"
+    session += "@nox.session(venv_backend='none')\ndef it(session):\n"
+    session += "    noxfile.run(session, 'program', str(here / 'report'))\n"
+    (tmp_path / "sessions.py").write_text(session, "utf-8")
+    said = tmp_path / "said"
+    with (
+        said.open("w") as file,
+        processes.started(
+            [sys.executable, "-m", "nox", "-f", str(tmp_path / "sessions.py"), "-s", "it"],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        ) as process,
+    ):
+        processes.wait_until(lambda: "begun" in said.read_text("utf-8"), process)
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+        processes.ended(process)
+    assert (tmp_path / "report").exists(), said.read_text("utf-8")
+
+
+def test_every_process_that_a_test_starts_has_an_end() -> None:
+    endless = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((ROOT / "tests").glob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).startswith(("subprocess.", "os.system", "os.popen"))
+    ]
+    assert endless == []  # `processes.run` and `processes.started` do it
 
 
 def test_the_ci_script_runs_the_checks_that_the_readme_names() -> None:
@@ -315,7 +356,7 @@ def test_one_issue_is_opened_updated_and_closed(
     drift = "changed: torch relu (eager, float64) at 0: value 0, slope 0 -> value 0, slope 1\n"
     (found / "newest-torch" / "newest.txt").write_text(f"chatter\n{drift}")
     [program] = TELL
-    done = subprocess.run(
+    done = processes.run(
         ["bash", "-e", "-c", program],
         cwd=tmp_path,
         env={
@@ -326,7 +367,6 @@ def test_one_issue_is_opened_updated_and_closed(
             "RUN": "the run",
         },
         capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     calls = tmp_path / "calls"
@@ -355,7 +395,7 @@ def test_the_package_ships_the_baseline_of_conventions() -> None:
 )
 def test_drift_says_what_it_wants(arguments: list[str], words: str) -> None:
     command = [sys.executable, "-m", "nox", "-s", "drift", "--", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = processes.run(command, cwd=ROOT, capture_output=True)
     assert done.returncode != 0
     assert words in done.stderr
     assert "as in nox -s drift -- torch==2.14.0" in done.stderr
