@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 from harness.bench.batches import Plan, Rate
@@ -28,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = "--widths 1,1,1 --dtype float64 --batches 2048 --jobs 1,2 --framework jax"
     numbers = "--seconds 0.02 --repeats 2 --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
-    subprocess.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
+    processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
     return place
 
 

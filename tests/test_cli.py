@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 from harness.cli import main
@@ -178,17 +178,16 @@ def test_without_any_framework_nothing_is_checked(
 
 
 def test_python_dash_m_is_the_same_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, check=True
+    done = processes.run(
+        [sys.executable, "-m", "harness", "--version"], capture_output=True, check=True
     )
     assert done.stdout.startswith("crosscheck, version ")
 
 
 def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "harness", "run", "--case", "worked-example"],
         capture_output=True,
-        text=True,
         check=True,
         cwd=tmp_path,
     )
@@ -197,23 +196,18 @@ def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) -> None:
     arguments = ["run", "--frameworks", "torch", "--profile", "nightly", "--dtype", "float32"]
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "harness", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "generated cases" in line:
-                break
+    said = tmp_path / "said"
+    with (
+        said.open("w") as file,
+        processes.started(
+            [sys.executable, "-u", "-m", "harness", *arguments], stdout=file, cwd=tmp_path
+        ) as process,
+    ):
+        processes.wait_until(lambda: "generated cases" in said.read_text("utf-8"), process)
         time.sleep(2)  # into the search; the test holds wherever the interrupt comes
         process.send_signal(signal.SIGINT)
-        try:
-            out, _ = process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        processes.ended(process)
+    out = said.read_text("utf-8")
     assert process.returncode == 2
     assert "interrupted; what was done until then is reported" in out
     report = json.loads((tmp_path / "reports/latest/report.json").read_text())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from harness.cli import main
@@ -19,10 +19,9 @@ def complete(*words: str) -> list[str]:
     """What bash offers for the last of ``words``, as it would put it in place of that word."""
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
-    script = subprocess.run(
+    script = processes.run(
         [sys.executable, "-m", "harness", "completion", "bash"],
         capture_output=True,
-        text=True,
         check=True,
         cwd=ROOT,
     ).stdout
@@ -36,9 +35,7 @@ def complete(*words: str) -> list[str]:
         f"_crosscheck_completion crosscheck\n"
         f'printf "%s\\n" "${{COMPREPLY[@]}}"\n'
     )
-    done = subprocess.run(
-        ["bash", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = processes.run(["bash", "-c", program], capture_output=True, check=True, cwd=ROOT)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -91,8 +88,8 @@ def test_completing_a_formulation_imports_no_framework() -> None:
     )
     words = "crosscheck run --formulation torch = cla"
     environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": "5"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True
+    done = processes.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True
     )
     assert done.returncode == 0, done.stderr
 

@@ -6,13 +6,13 @@ import dataclasses
 import datetime
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
+import processes
 import pytest
 
 from harness.cli import main
@@ -393,11 +393,10 @@ def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it
     lines = written()[framework]
     mine = [each for each in findings(BASELINE) if each.framework == framework]
     assert mine
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", _RUNNER, framework],
         input=json.dumps([each.script(lines) for each in mine]),
         capture_output=True,
-        text=True,
         cwd=tmp_path,
         check=False,
     )
@@ -484,7 +483,7 @@ def test_the_recorded_table_is_shown_without_importing_a_framework() -> None:
         "assert not {'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "Contradictions within one framework" in done.stdout
     assert "torch.clamp(z, min=0)" in done.stdout

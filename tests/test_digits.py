@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from functools import cache
 from typing import Any
 
 import numpy as np
+import processes
 import pytest
 
 from harness.digits import TrainedDigits, train_digits
@@ -89,11 +89,10 @@ def test_another_seed_is_another_network() -> None:
 def test_the_network_does_not_depend_on_the_process_or_its_threads() -> None:
     script = "from harness.digits import train_digits; print(train_digits(steps=60).case.key)"
     keys = [
-        subprocess.run(
+        processes.run(
             [sys.executable, "-c", script],
             env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
             capture_output=True,
-            text=True,
             check=True,
         ).stdout.strip()
         for threads in ("1", "2")

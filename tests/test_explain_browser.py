@@ -6,10 +6,10 @@ import html
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from test_explain import CASES, IDS, normal
 
@@ -52,10 +52,9 @@ def measured(folder: Path, page: str, scheme: str) -> Any:
     (folder / "frame.html").write_text(frame, "utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     options += ["--disable-background-networking", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run(
+    done = processes.run(
         [BROWSER, *options, "--dump-dom", (folder / "frame.html").as_uri()],
         capture_output=True,
-        text=True,
         timeout=120,
     )
     found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, flags=re.DOTALL)

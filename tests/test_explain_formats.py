@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import processes
 import pytest
 from faulty import Faulty, correct, scaled_gradient
 from test_explain import CASES, IDS, normal
@@ -114,11 +114,10 @@ def test_latex_compiles_where_there_is_a_tex(document: Document, tmp_path: Path)
         return  # the structure is checked above
     whole = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n"
     (tmp_path / "it.tex").write_text(f"{whole}{source}\\end{{document}}\n", "ascii")
-    done = subprocess.run(
+    done = processes.run(
         [program, "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "it.tex"],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
         errors="replace",
     )
     assert done.returncode == 0, done.stdout[-2000:]

@@ -6,11 +6,11 @@ import html
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pages
+import processes
 import pytest
 from test_html import table
 
@@ -89,10 +89,9 @@ def measured(
         "--virtual-time-budget=2000",
         "--dump-dom",
     ]
-    done = subprocess.run(
+    done = processes.run(
         [BROWSER, *options, (folder / "frame.html").as_uri()],
         capture_output=True,
-        text=True,
         timeout=120,
     )
     found = re.search(r'<pre id="measured">(\{.*\})</pre>', done.stdout, re.DOTALL)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
+import processes
 import pytest
 from faulty import not_strict, scaled_gradient
 from test_explain_formats import checked
@@ -108,4 +108,4 @@ def test_a_verdict_brings_no_web_page_along_until_it_is_shown() -> None:
         "import sys, harness.verdict, harness.network\n"
         "assert 'harness.report.notebook' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    processes.run([sys.executable, "-c", program], check=True)

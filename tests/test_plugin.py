@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from harness.report.reading import Report
@@ -36,9 +36,7 @@ def test_the_plugin_imports_nothing_heavy() -> None:
         "import sys, harness.pytest_plugin; "
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = processes.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.split() == []
 
 
@@ -339,7 +337,5 @@ def test_loading_the_plugin_costs_next_to_nothing() -> None:
         "import sys, pytest, secrets; before = set(sys.modules); import harness.pytest_plugin; "
         "print(*sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = processes.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.split() == ["harness", "harness.pytest_plugin"]

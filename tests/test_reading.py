@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pages
+import processes
 import pytest
 
 import harness
@@ -157,7 +157,7 @@ def test_neither_the_class_nor_the_help_imports_the_template_engine() -> None:
         "heavy = {'jinja2', 'jsonschema', 'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "crosscheck report artifacts/report.json --output nightly.html" in done.stdout
     assert "Report" in harness.__all__

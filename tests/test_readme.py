@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 from harness.cli import main
@@ -68,10 +68,9 @@ def test_a_command_of_the_readme_runs(
 
 
 def test_the_two_commands_name_sessions_that_exist() -> None:
-    listed = subprocess.run(
+    listed = processes.run(
         [sys.executable, "-m", "nox", "--list", "-f", str(ROOT / "noxfile.py")],
         capture_output=True,
-        text=True,
         check=True,
     ).stdout
     sessions = set(re.findall(r"^[*-] (\w+)", listed, flags=re.MULTILINE))
@@ -82,7 +81,7 @@ def test_the_two_commands_name_sessions_that_exist() -> None:
 
 def test_the_boundary_is_selected_by_its_name() -> None:
     (line,) = (line for line in COMMANDS if line.startswith("pytest "))
-    collected = subprocess.run(
+    collected = processes.run(
         [
             sys.executable,
             "-m",
@@ -93,7 +92,6 @@ def test_the_boundary_is_selected_by_its_name() -> None:
             "no:cacheprovider",
         ],
         capture_output=True,
-        text=True,
         check=True,
         cwd=ROOT,
     ).stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import faulty
 import numpy as np
+import processes
 import pytest
 
 from harness.compare import Judge
@@ -55,9 +55,7 @@ def spoiled(framework: Framework, case: Case) -> tuple[Gradients, Verdict]:
 def run(*programs: Path) -> list[str]:
     """The lines that programs print, one after the other in a process of their own."""
     runner = "import runpy, sys\nfor path in sys.argv[1:]:\n    runpy.run_path(path)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", runner, *map(str, programs)], capture_output=True, text=True
-    )
+    done = processes.run([sys.executable, "-c", runner, *map(str, programs)], capture_output=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import hypothesis
 import numpy as np
+import processes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,11 +214,10 @@ def test_under_ci_the_cases_still_differ_from_run_to_run() -> None:
         "current = hypothesis.settings.get_current_profile_name(); s = settings(); "
         "print(current, s.derandomize, s.database is not None, s.deadline)"
     )
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", program],
         env={**os.environ, "CI": "true"},
         capture_output=True,
-        text=True,
         check=True,
     )
     assert done.stdout.split() == ["ci", "False", "True", "None"]

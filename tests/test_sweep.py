@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processes
 import pytest
 import sweeping
 from jsonschema import Draft202012Validator
@@ -257,7 +257,7 @@ def test_the_program_of_a_failure_is_in_the_report_and_in_the_folder(
     (small,) = (case for case in report["cases"] if case["shrunk"])
     program = Path("here/failing_torch.py")
     assert small["scripts"] == {"torch": program.read_text()}
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, program], capture_output=True, check=True)
     first, second = done.stdout.splitlines()  # PyTorch alone is right
     assert first.startswith("dJ/dW1[0,0]: ")
     assert first.split(": ")[1] == second.removeprefix("exactly: ")
@@ -311,28 +311,24 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def started(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness", "sweep", *words],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-
-
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "2")], ids=["here", "jobs"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_or_a_kill_leaves_a_valid_report_and_can_be_resumed(
     jobs: tuple[str, ...], number: int
 ) -> None:
     path = Path("cut/report.json")
-    with started(*WORDS, *jobs, "--report", "cut") as process:
-        wait_for(path.exists, process)
+    with processes.started(
+        [sys.executable, "-m", "harness", "sweep", *WORDS, *jobs, "--report", "cut"],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        processes.wait_until(path.exists, process)
         process.send_signal(number)
-        _, complaints = process.communicate(timeout=60)
+        _, complaints = processes.ended(process)
     if number == signal.SIGINT:
         assert process.returncode == 2
-        assert complaints == b""
+        assert complaints == ""
     report = json.loads(path.read_text())
     Draft202012Validator(SCHEMA).validate(report)
     assert report["run"]["exit_code"] == 2
@@ -351,14 +347,6 @@ def whole() -> dict[str, Any]:
 
 
 _WHOLE: dict[str, Any] = {}
-
-
-def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if condition() or process.poll() is not None:
-            return
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 RESUMED = ("--cases", "5000", "--seed", "9", "--frameworks", "plain")
@@ -471,11 +459,10 @@ def test_a_terminal_shows_speed_shares_and_the_time_left() -> None:
         "COLUMNS": "150",
         "TERM": "xterm",
     }
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "harness", "sweep", *WORDS, "--until", "2s"],
         env=environment_,
         capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "cases/s; AGREES" in done.stdout

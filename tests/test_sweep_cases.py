@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 from fractions import Fraction
 
 import numpy as np
+import processes
 import pytest
 
 from harness.arithmetic.exact import exact_forward
@@ -75,7 +75,7 @@ def test_another_process_makes_the_same_cases_in_another_order() -> None:
         "shape = Shape(Network((4, 8, 1)))\n"
         "print(*(case(shape, 7, i, DEFAULT_MIX)[0].key for i in (70000, 3)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True)
     assert done.stdout.split() == [case(SHAPE, 7, i, DEFAULT_MIX)[0].key for i in (70000, 3)]
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import sweeping
 
@@ -160,8 +161,7 @@ def test_futures_give_results_and_exceptions() -> None:
 def test_a_process_that_dies_takes_one_future_with_it_and_is_replaced() -> None:
     with ProcessExecutor(1, deadline=60.0) as pool:
         first = pool.submit(identity).result()
-        doomed, after = pool.submit(time.sleep, 60), pool.submit(identity)
-        threading.Timer(0.2, os.kill, (first, signal.SIGKILL)).start()
+        doomed, after = pool.submit(os.kill, first, signal.SIGKILL), pool.submit(identity)
         with pytest.raises(WorkerDied, match="ended by SIGKILL"):
             doomed.result()
         assert after.result() != first
@@ -191,8 +191,7 @@ def test_a_worker_keeps_to_one_thread_and_the_parent_does_not(
 def test_giving_up_ends_processes_at_once() -> None:
     pool = ProcessExecutor(2, deadline=600.0)
     futures = [pool.submit(time.sleep, 600) for _ in range(4)]
-    while len(pool.pids()) < 2:
-        time.sleep(0.05)
+    processes.wait_until(lambda: len(pool.pids()) == 2)
     began = time.monotonic()
     pool.shutdown(cancel_futures=True)
     assert time.monotonic() - began < 10
@@ -249,8 +248,7 @@ def test_on_a_dask_cluster_the_result_is_the_same_though_a_worker_is_killed(clus
     before = {worker.pid for worker in cluster.workers.values()}
 
     def kill_one() -> None:
-        while not Path("here/report.json").exists():  # the first results are in
-            time.sleep(0.01)
+        processes.wait_until(Path("here/report.json").exists)  # the first results are in
         os.kill(min(before), signal.SIGKILL)
 
     threading.Thread(target=kill_one, daemon=True).start()
