@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -143,11 +144,39 @@ def test_an_error_without_an_interrupt_stays_what_it_is() -> None:
 
 def test_a_process_that_ignores_interrupts_goes_on_ignoring_them() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job of a shell script
-    with interrupts() as held:
-        signal.raise_signal(signal.SIGINT)
-        with held():
-            pass
+    try:
+        with interrupts() as held:
+            signal.raise_signal(signal.SIGINT)
+            with held():
+                pass
+    except KeyboardInterrupt:
+        pytest.fail("it was heard")
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_what_tests_start_hears_interrupts_where_the_tests_themselves_ignore_them() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    words = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)"]
+    with processes.started(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in processes.ended(process)[1]
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_test_whose_process_goes_on_fails_and_says_where_the_process_is() -> None:
+    program = "import time\ndef waits_for_ever(): time.sleep(60)\nwaits_for_ever()"
+    words = [sys.executable, "-c", program]
+    with (
+        processes.started(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        pytest.raises(pytest.fail.Exception, match="not ended within 2 s") as failed,
+    ):
+        processes.ended(process, within=2.0)
+    assert "waits_for_ever" in str(failed.value)
+    assert process.returncode is not None
+    with pytest.raises(pytest.fail.Exception, match="not done within 1 s"):
+        processes.run(words, timeout=1.0)
 
 
 def test_a_framework_that_swallows_an_interrupt_when_it_is_imported_is_not_called_broken(
