@@ -59,13 +59,15 @@ Source = Callable[[int], Iterable[Step]]
 def step_size(settings: Settings) -> int:
     """Places in a step: a fixed function of the settings, so that steps are cut alike always.
 
-    From measurements: a microsecond for each ten to twenty numbers of a case that is judged
-    together with others (54 in 5.6, 1,752 in 89, three frameworks), and ten
-    milliseconds for one that is judged by itself.
+    From measurements, with three frameworks and a slow machine in mind: a microsecond for each
+    hundred numbers of a case that is judged together with others, and half of one for the case
+    (ten times that where numba is missing); and two milliseconds a layer for one that is judged
+    by itself.
     """
     numbers = max(shape.numbers for shape in settings.shapes)
-    wide = max(shape.network.depth for shape in settings.shapes)
-    seconds = numbers / 10_000_000 + settings.mix.share(HARD) * wide / 100
+    deep = max(shape.network.depth for shape in settings.shapes)
+    seconds = (50 + numbers) / 100_000_000
+    seconds += settings.mix.share(HARD) * deep / 500
     size = 16
     while size < 32 * BLOCK and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2
