@@ -26,7 +26,7 @@ from harness.sweep.settings import BLOCK, Shape
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
-    options = "--widths 1,1,1 --dtype float64 --batches 2048 --jobs 1,2 --framework jax"
+    options = "--widths 1,1,1 --dtype float64 --batches 8192 --jobs 1,2 --framework jax"
     numbers = "--seconds 0.02 --repeats 2 --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
@@ -73,7 +73,7 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     assert content["start_up"][0]["median"] == 0.25
 
 
-@pytest.mark.parametrize("size", [512, 2048, 5000])
+@pytest.mark.parametrize("size", [512, 2048, 20_000])
 def test_batches_are_the_cases_of_a_sweep_in_order(size: int) -> None:
     shape = Shape(Network((4, 8, 1)), 1, "float32")
     produced = batches(shape, size, 1, iter(range(3, 9)))

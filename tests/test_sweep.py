@@ -284,7 +284,7 @@ def test_a_sweep_that_fails_stops_at_the_same_case_however_it_is_shared_out() ->
 
 WORDS = (
     *("--cases", "250000", "--seed", "9", "--frameworks", "slow", "--widths", "1,1"),
-    *("--mix", "uniform=1,kinks=.0003"),
+    *("--mix", "uniform=1,kinks=.001"),
 )
 
 
@@ -416,7 +416,7 @@ def test_a_replay_shows_the_case_and_every_verdict(capsys: pytest.CaptureFixture
     assert f"key {line['key']}" in out
     assert "plain relu: KINK" in out
     assert json.dumps(line["case"]) in out
-    assert "in its batch of 2,048, as in the sweep: plain KINK" in out
+    assert "in its batch of 8,192, as in the sweep: plain KINK" in out
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ SHAPES = {
     # More units than a byte can choose from, and more words than are drawn at once.
     "wider": (Network((3, 1300, 2)), 1),
 }
-LARGEST = 2**53 - 2  # of a block, so that numbers of cases are below 2**64
+LARGEST = 2**64 // BLOCK - 2  # of a block, so that numbers of cases are below 2**64
 
 
 def arrays(batch: Batch) -> list[Any]:
@@ -196,9 +196,9 @@ def test_memory_of_shapes_that_are_no_longer_asked_for_is_given_up() -> None:
     assert len(vars(generate._threads)["kinds"]) <= generate._MOST_KEPT
 
 
-@pytest.mark.parametrize("size", [0, -1, 3, 4096, 2.5, "all", None])
+@pytest.mark.parametrize("size", [0, -1, 3, 2 * BLOCK, 2.5, "all", None])
 def test_a_size_that_does_not_divide_a_block_is_refused_at_once(size: Any) -> None:
-    with pytest.raises(UsageError, match="wanted a power of two, 2048 at the most"):
+    with pytest.raises(UsageError, match=f"wanted a power of two, {BLOCK} at the most"):
         slices(Shape(Network((1, 1))), 1, 0, DEFAULT_MIX, size)
 
 

@@ -25,7 +25,7 @@ from harness.sweep.check import check_part
 from harness.sweep.coordinate import coordinated
 from harness.sweep.engine import steps
 from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
-from harness.sweep.settings import Settings, Shape
+from harness.sweep.settings import BLOCK, Settings, Shape
 from harness.sweep.work import opened
 
 CASES = (
@@ -133,7 +133,7 @@ def test_a_batch_that_kills_though_no_case_does_is_told_so() -> None:
         if verdict["verdict"] == "CRASHED"
     }
     assert detail == (
-        "the process ended with 3, on the batch of cases 0 to 2047; on none of them alone"
+        "the process ended with 3, on the block of cases 0 to 8191; on none of them alone"
     )
     assert report["run"]["cases"] == 100
 
@@ -219,7 +219,7 @@ def test_an_executor_of_the_standard_library_does_as_well() -> None:
         results = list(source(0))
     assert [step.stop for step in results] == [last for _, last in steps(settings, 0)]
     assert sum(part.summary.count for step in results for part in step.checked) == 70_000
-    first = check_part(next(settings.parts(0, 2048)), settings, [plain])
+    first = check_part(next(settings.parts(0, BLOCK)), settings, [plain])
     assert results[0].checked[0].summary.kinds == first.summary.kinds
 
 

@@ -144,12 +144,12 @@ def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> Non
         os.sched_setaffinity(0, {cores[number % len(cores)]})
     from harness.frameworks.batched import batched
     from harness.frameworks.registry import open_frameworks
-    from harness.sweep.settings import BLOCK
+    from harness.sweep.settings import Shape
 
     frameworks, _ = open_frameworks(plan.frameworks)
     for widths in plan.shapes:
         for dtype in plan.dtypes:
-            for size in sorted({*plan.sizes, BLOCK}):
+            for size in sorted({*plan.sizes, Shape(Network(widths), 1, dtype).batch}):
                 gradients = [batched(framework) for framework in frameworks]
                 for rate in _rates(plan, gradients, widths, dtype, size, number, workers, barrier):
                     pipe.send(rate)
@@ -169,7 +169,7 @@ def _rates(
 ) -> list[Rate]:
     from harness.bench.cases import batches
     from harness.fused import FusedJudge
-    from harness.sweep.check import check_part
+    from harness.sweep.check import batches_of, check_part
     from harness.sweep.settings import BLOCK, Part, Settings, Shape
 
     shape = Shape(Network(widths), 1, dtype)
@@ -183,46 +183,57 @@ def _rates(
     given = [gradients(first) for gradients in frameworks]  # compiles
     swept = left = 0
 
-    def floor() -> None:
+    # Each step returns how many cases it was about.
+
+    def floor() -> int:
         batch = next(coming)
         for gradients in frameworks:
             gradients(batch)
+        return size
 
-    def cached() -> None:
+    def cached() -> int:
         for gradients in frameworks:
             gradients(first)
+        return size
 
-    def alone(gradients: Any) -> None:
+    def alone(gradients: Any) -> int:
         gradients(next(coming))
+        return size
 
-    def verdicts() -> None:
+    def verdicts() -> int:
         FusedJudge(first).certified(given)
+        return size
 
-    def sweep() -> None:
+    def new() -> Part:
+        start = next(places) * BLOCK
+        return Part(shape, start, start + BLOCK)
+
+    def cases() -> int:
+        return sum(made.batch.count for made in batches_of(new(), settings))
+
+    def sweep() -> int:
         """The loop of a sweep itself."""
         nonlocal swept, left
-        start = next(places) * BLOCK
-        part = Part(shape, start, start + BLOCK)
-        done = check_part(part, settings, [each.framework for each in frameworks])
-        swept += size
+        done = check_part(new(), settings, [each.framework for each in frameworks])
+        swept += BLOCK
         left += len(done.cases)
+        return BLOCK
 
-    steps: dict[str, Callable[[], Any]] = {"floor": floor, "floor, cached": cached}
+    steps: dict[str, Callable[[], int]] = {"floor": floor, "floor, cached": cached}
     for gradients in frameworks:
         steps[gradients.framework.name] = partial(alone, gradients)
-    if size == BLOCK:
-        steps |= {"sweep": sweep, "cases": lambda: next(produced), "verdicts": verdicts}
+    if size == shape.batch:
+        steps |= {"sweep": sweep, "cases": cases, "verdicts": verdicts}
     rates: dict[str, list[float]] = {what: [] for what in steps}
     for step in steps.values():
         step()
     for _ in range(plan.repeats):
         for what, step in steps.items():
             barrier.wait()
-            cases, start = 0, time.perf_counter()
-            while (elapsed := time.perf_counter() - start) < plan.seconds or not cases:
-                step()
-                cases += size
-            rates[what].append(cases / elapsed)
+            done, start = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - start) < plan.seconds or not done:
+                done += step()
+            rates[what].append(done / elapsed)
     memory = _largest_so_far()
     return [
         Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept if swept else 0.0)

@@ -51,7 +51,7 @@ def replay(
     from harness.sweep.families import DEFAULT_MIX, Mix
     from harness.sweep.fast import mode_of
     from harness.sweep.generate import case as case_of
-    from harness.sweep.settings import BLOCK, Part, Settings
+    from harness.sweep.settings import Part, Settings
 
     match = re.fullmatch(r"(\d+):(\d+)", address)
     if match is None or int(match[1]) >= 2**64 or int(match[2]) >= ENDLESS:
@@ -89,5 +89,5 @@ def replay(
         for counts in families.values()
         for kind in counts
     )
-    click.echo(f"in its batch of {BLOCK:,}, as in the sweep: {', '.join(kinds)}")
+    click.echo(f"in its batch of {shape.batch:,}, as in the sweep: {', '.join(kinds)}")
     return max(code, int(ExitCode.DISAGREEMENT)) if in_batch.failing and not code else code

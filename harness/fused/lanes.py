@@ -368,15 +368,18 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing: Any, address: Any) -> Any:
-    """Ask for the memory at ``address`` ahead of its use; nothing is read."""
+    """Ask for the memory at ``address`` ahead of its use; nothing is read.
+
+    It is brought near, but not into the nearest cache, which holds what is worked on.
+    """
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         name = "llvm.prefetch.p0i8"
         function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        to_read, keep, data = 0, 3, 1
-        hints = [ir.Constant(number, hint) for hint in (to_read, keep, data)]
+        to_read, near, data = 0, 1, 1
+        hints = [ir.Constant(number, hint) for hint in (to_read, near, data)]
         builder.call(function, [builder.inttoptr(values[0], byte), *hints])
         return context.get_dummy_value()
 

@@ -172,11 +172,12 @@ def judged(
         if cut and here.stop >= last:
             break
     codes, bounds, families = codes[:, first:last], bounds[:, first:last], families[first:last]
-    compared = np.isin(codes, (_AGREES, _KINDS.index(Kind.DISAGREES)))
+    agrees = codes == _AGREES
+    compared = agrees | (codes == _KINDS.index(Kind.DISAGREES))
     spreads = {}
     for row, framework in enumerate(frameworks):
         spreads[framework.name] = Spread()
-        spreads[framework.name].add(bounds[row, codes[row] == _AGREES])
+        spreads[framework.name].add(bounds[row] if agrees[row].all() else bounds[row, agrees[row]])
     summary = SweepChecked(
         widths=part.shape.network.widths,
         rows=part.shape.rows,

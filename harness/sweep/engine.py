@@ -69,7 +69,7 @@ def step_size(settings: Settings) -> int:
     seconds = (50 + numbers) / 100_000_000
     seconds += settings.mix.share(HARD) * deep / 500
     size = 16
-    while size < 32 * BLOCK and 2 * size * seconds <= _STEP_SECONDS:
+    while size < 8 * BLOCK and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2
     return size
 

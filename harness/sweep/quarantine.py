@@ -89,7 +89,7 @@ class Quarantine:
                     return Answer(None, by_case=found, upto=position + 1)
         if not deaths:
             detail = (
-                f"{ENDED} {error.what}, on the batch of cases {part.start // BLOCK * BLOCK} to "
+                f"{ENDED} {error.what}, on the block of cases {part.start // BLOCK * BLOCK} to "
                 f"{(part.start // BLOCK + 1) * BLOCK - 1}; on none of them alone"
             )
             found[first] = Verdict(*names, _kind(error), detail=detail)

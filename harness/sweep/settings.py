@@ -15,10 +15,10 @@ from harness.sweep.families import DEFAULT_MIX, Mix
 
 __all__ = ["BLOCK", "Part", "Settings", "Shape"]
 
-BLOCK = 2048
+BLOCK = 8192
 """Cases that are made together; each block is drawn by itself, in one or several batches."""
 
-_BATCH_BYTES = 2**23
+_BATCH_BYTES = 2**22
 _LEAST_BATCH = 16
 
 
