@@ -70,7 +70,7 @@ def bench(
     """Measure the speed of checking beside that of the frameworks' gradients alone.
 
     Writes REPORT.json and REPORT.md, and prints the latter. With the defaults it takes about
-    half an hour. Leave the machine alone while it runs.
+    a quarter of an hour. Leave the machine alone while it runs.
     """
     import json
 

@@ -18,7 +18,7 @@ from harness.network import Array, Case, Gradients
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
 
 WITHOUT_NUMBA = (
-    "numba is not installed: verdicts come from the NumPy form, which is the same and many "
+    "numba is not installed: cases and verdicts come from NumPy forms, which are the same and many "
     "times slower; pip install 'gradient-crosscheck[sweep]'"
 )
 """What to tell the user where `is_compiled` is false."""
