@@ -246,7 +246,10 @@ def cluster(wicked: None) -> Iterator[Any]:
     with (
         patience,
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # any free port: other tests have clusters too
         ) as started,
     ):
         yield started
