@@ -16,7 +16,15 @@ import numpy as np
 from harness.errors import UsageError
 from harness.network import Case, Gradients, Network
 
-__all__ = ["ALIGNMENT", "Batch", "aligned", "arrays_of", "chosen_gradients", "held_dtype"]
+__all__ = [
+    "ALIGNMENT",
+    "Batch",
+    "address",
+    "aligned",
+    "arrays_of",
+    "chosen_gradients",
+    "held_dtype",
+]
 
 ALIGNMENT = 64
 """Bytes. TensorFlow takes memory that begins at a multiple of this, and no other."""
@@ -126,9 +134,14 @@ def arrays_of(given: Gradients) -> Sequence[Any]:
     return [*given.weights, *given.biases, given.x, given.loss]
 
 
+def address(array: Any) -> int:
+    """Where an array's memory begins."""
+    return int(array.__array_interface__["data"][0])
+
+
 def aligned(shape: Sequence[int], dtype: Any) -> Any:
     """An empty array whose memory every framework can use where it lies."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    start = -address(memory) % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)

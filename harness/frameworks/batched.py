@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import ALIGNMENT, Batch, aligned, held_dtype
+from harness.batch import ALIGNMENT, Batch, address, aligned, held_dtype
 from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.network import Gradients, Network
@@ -198,7 +198,7 @@ def losses(
 
 def aligned_like(array: Any) -> Any:
     """``array`` itself if its memory is as frameworks want it, else a copy."""
-    fitting = array.__array_interface__["data"][0] % ALIGNMENT == 0
+    fitting = address(array) % ALIGNMENT == 0
     if fitting and array.flags.c_contiguous and array.flags.writeable:
         return array
     copy = aligned(array.shape, array.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import Batch, aligned, arrays_of, chosen_gradients
+from harness.batch import Batch, address, aligned, arrays_of, chosen_gradients
 from harness.compare import Judge, StackJudge
 from harness.compiling import digest, is_compiled
 from harness.formats import Format, format_of
@@ -199,7 +199,7 @@ def _scratch(size: int) -> Any:
 
 
 def _address(array: Any) -> int:
-    return 0 if array is None else int(array.__array_interface__["data"][0])
+    return 0 if array is None else address(array)
 
 
 def _splitter(form: Format) -> float | None:

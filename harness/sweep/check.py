@@ -115,7 +115,9 @@ def batches_of(part: Part, settings: Settings) -> Generator[Block, None, None]:
     first, last = part.start - number * BLOCK, part.stop - number * BLOCK
     with closing(slices(shape, settings.seed, number, settings.mix, shape.batch)) as batches:
         for made in batches:
-            if first < made.first + made.batch.count and made.first < last:
+            if made.first >= last:
+                break  # the rest of the block is not made
+            if first < made.first + made.batch.count:
                 yield made
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batch import Batch, aligned, held_dtype
+from harness.batch import Batch, address, aligned, held_dtype
 from harness.compiling import digest
 from harness.formats import format_of
 from harness.sweep.draw import SPECIALS, Draw, quantiles
@@ -149,8 +148,3 @@ class Maker:
         if len(self._special):
             here = (self._special >= first) & (self._special < self._at)
             specialise(batch, self._special[here] - first, self._words[here], self._form)
-
-
-def address(array: Any) -> int:
-    """Where an array's memory begins."""
-    return int(array.__array_interface__["data"][0])

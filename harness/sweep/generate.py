@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batch import Batch
+from harness.batch import Batch, address
 from harness.compiling import is_compiled
 from harness.errors import UsageError
 from harness.network import Case
@@ -142,7 +142,7 @@ class _Memory:
 
     def __init__(self, batch: Batch, arrays: list[Any]) -> None:
         self.batch, self.arrays = batch, arrays
-        self.addresses = np.array([a.__array_interface__["data"][0] for a in arrays])
+        self.addresses = np.array([address(array) for array in arrays])
 
 
 def _compiled_slices(

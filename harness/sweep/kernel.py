@@ -16,7 +16,6 @@ from harness.sweep.draw import BYTES, EXPONENTS, NORMALS, SIGNS, TABLES
 from harness.sweep.families import FAMILIES
 from harness.sweep.layout import TABLE
 from harness.sweep.steps import (
-    are_at_hand,
     cancel,
     draw,
     fetch,
@@ -126,17 +125,17 @@ def passes(digest: str) -> tuple[Callable[..., None], Callable[..., None]]:
             if family == _GAUSSIAN:
                 first = int64(word(normal_state, 3)) * in_case
                 set_word(normal_state, 3, int64(word(normal_state, 3)) + 1)
-                if not are_at_hand(normal_state, first, first + in_case):
-                    fetch(
-                        seed,
-                        philox_key,
-                        block,
-                        NORMALS,
-                        normal_state,
-                        first // 4 * 4,
-                        normal_words,
-                        normal_room,
-                    )
+                fetch(
+                    seed,
+                    philox_key,
+                    block,
+                    NORMALS,
+                    normal_state,
+                    first,
+                    first + in_case,
+                    normal_words,
+                    normal_room,
+                )
                 words = normal_words + 8 * (first - int64(word(normal_state, 0)))
                 for k in range(arrays):
                     put_normals(
@@ -154,17 +153,17 @@ def passes(digest: str) -> tuple[Callable[..., None], Callable[..., None]]:
                     words += 8 * sizes[k]
                 continue
             first = case * in_case
-            if not are_at_hand(octet_state, first // 8, (first + in_case + 7) // 8):
-                fetch(
-                    seed,
-                    philox_key,
-                    block,
-                    BYTES,
-                    octet_state,
-                    first // 32 * 4,
-                    octet_words,
-                    octet_room,
-                )
+            fetch(
+                seed,
+                philox_key,
+                block,
+                BYTES,
+                octet_state,
+                first // 8,
+                (first + in_case + 7) // 8,
+                octet_words,
+                octet_room,
+            )
             octets = octet_words + first - 8 * int64(word(octet_state, 0))
             for k in range(arrays):
                 size = sizes[k]
@@ -173,17 +172,17 @@ def passes(digest: str) -> tuple[Callable[..., None], Callable[..., None]]:
             if family in (_CANCELLING, _UNDECIDED):
                 first = int64(word(exponent_state, 3)) * units
                 set_word(exponent_state, 3, int64(word(exponent_state, 3)) + 1)
-                if not are_at_hand(exponent_state, first // 8, (first + units + 7) // 8):
-                    fetch(
-                        seed,
-                        philox_key,
-                        block,
-                        EXPONENTS,
-                        exponent_state,
-                        first // 32 * 4,
-                        exponent_words,
-                        exponent_room,
-                    )
+                fetch(
+                    seed,
+                    philox_key,
+                    block,
+                    EXPONENTS,
+                    exponent_state,
+                    first // 8,
+                    (first + units + 7) // 8,
+                    exponent_words,
+                    exponent_room,
+                )
                 cancel(
                     tag,
                     addresses[0] + row * sizes[0] * itemsize,

@@ -29,7 +29,6 @@ from harness.sweep.words import (
 )
 
 __all__ = [
-    "are_at_hand",
     "cancel",
     "draw",
     "fetch",
@@ -63,21 +62,23 @@ def fetch(
     block: Any,
     purpose: int,
     state: int,
-    start: int,
+    first: int,
+    last: int,
     address: int,
     room: int,
 ) -> None:
-    """Draw the words from ``start`` on, as many as there is room for and as are used."""
+    """See to it that the words from ``first`` up to ``last`` are in memory.
+
+    If they are not, words are drawn from the counter of ``first`` on, as many as there is room
+    for and as are used.
+    """
+    if first >= int64(word(state, 0)) and last <= int64(word(state, 1)):
+        return
+    start = first // 4 * 4
     groups = min(room // GROUP, (int64(word(state, 2)) - start + GROUP - 1) // GROUP)
     draw(seed, key, block, purpose, start, groups, address)
     set_word(state, 0, start)
     set_word(state, 1, start + GROUP * groups)
-
-
-@njit  # type: ignore[untyped-decorator]
-def are_at_hand(state: int, first: int, last: int) -> bool:
-    """Whether the words from ``first`` up to ``last`` are in memory."""
-    return bool(first >= int64(word(state, 0)) and last <= int64(word(state, 1)))
 
 
 @njit  # type: ignore[untyped-decorator]
