@@ -74,6 +74,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "no biases": ((4, 8, 1), {"biases": ()}),
     "some biases": ((3, 4, 4, 1), {"biases": (2,)}),
     "wider than eight": ((9, 12, 2), {}),
+    "columns by 16 and 32": ((33, 10, 2), {}),
 }
 
 
@@ -320,6 +321,40 @@ def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) 
         caught.append(int((~found).sum()))
     assert caught[0] > 80  # of the cases that have a live output
     assert caught[-1] < caught[0]
+
+
+def entries_changed(given: Gradients, share: float, to: float, seed: int) -> Gradients:
+    """The gradients with ``to`` bounds' worth of change in one entry of W_1 or W_2 of some cases."""
+    rng = np.random.default_rng(seed)
+    weights = [np.array(weight) for weight in given.weights]
+    for index in np.flatnonzero(rng.random(len(given.loss)) < share):
+        weight = weights[rng.integers(2)][index].reshape(-1)
+        at = rng.integers(weight.size)
+        weight[at] = weight[at] * (1.0 + to) if weight[at] else to
+    return Gradients(given.loss, tuple(weights), given.biases, given.x)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("widths", [(9, 18, 2), (20, 33, 8, 1), (70, 16, 1)], ids=str)
+def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
+    widths: tuple[int, ...], dtype: str
+) -> None:
+    case = gaussian_stack(widths, rows=1, count=256, dtype=dtype, seed=9)
+    u = format_of(dtype).unit_roundoff
+    right = rounded(case, gradients(case))
+    barely = rounded(case, entries_changed(right, 0.3, 2.0 * u, 1))
+    wrong = entries_changed(right, 0.3, 0.5, 2)
+    unknown = entries_changed(wrong, 0.2, math.nan, 3)
+    given = [right, right, barely, barely, right, wrong, wrong, barely, unknown, unknown, right]
+    together, ratios = FusedJudge(case).certified(given)
+    alone = [FusedJudge(case).certified([each]) for each in given]
+    for found, ratio, (wanted, wanted_ratio) in zip(together, ratios, alone, strict=True):
+        assert (found == wanted[0]).all()
+        assert (ratio[found] == wanted_ratio[0][found]).all()
+    counts = together.sum(axis=1).tolist()
+    if u < 2.0**-20:  # 16 bits leave most cases with an open gate
+        assert counts[0] > 240 > counts[5] > counts[8]
+    assert counts[0] == counts[1] == counts[4] == counts[10]
 
 
 def test_gradients_of_the_wrong_shape_never_agree() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from harness.fused.compare import (
@@ -69,7 +70,8 @@ def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
         parameters
         + 6 * units
         + 10 * rows * max(widths)
-        + frameworks * (largest + 2)
+        + frameworks * (largest + 4)
+        + 35 * (max(widths) // WIDTH + 1)
         + 3 * len(widths)
         + 32
     )
@@ -120,6 +122,8 @@ def judge_group(
     keep: float,
     limit: float,
     scratch: int,
+    order: Any,
+    places: Any,
     frameworks: int,
     sound: Any,
     largest: Any,
@@ -147,6 +151,8 @@ def judge_group(
         keep: The factor on a bound that makes an entry's answer certain.
         limit: Below it nothing can overflow, in the format or here.
         scratch: Address of `scratch_size` numbers.
+        order: Room for twice as many whole numbers as a layer has units.
+        places: Room for as many as there are frameworks.
         frameworks: F.
         sound: (F, C) uint8, where the answers go: certainly AGREES.
         largest: (F, C) float64, where the largest error / bound goes.
@@ -436,6 +442,8 @@ def judge_group(
                 d_error,
                 d_reach,
                 given,
+                order,
+                places,
                 worst,
                 frameworks,
                 unit,
@@ -658,6 +666,8 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
         if len(digest) == 0:
             return
         groups = (count + WIDTH - 1) // WIDTH
+        order = np.empty(2 * widths.max(), np.int64)
+        places = np.empty(frameworks, np.int64)
         for group in range(groups):
             # Without a distance the last group may overlap the one before.
             first = min(WIDTH * group, count - WIDTH)
@@ -682,6 +692,8 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
                 keep,
                 limit,
                 scratch,
+                order,
+                places,
                 frameworks,
                 sound,
                 largest,

@@ -33,6 +33,7 @@ __all__ = [
     "absolute",
     "any_lane",
     "broadcast",
+    "differs",
     "fused",
     "gather",
     "greater",
@@ -364,6 +365,22 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
         return builder.fpext(row, _VECTOR) if size == 4 else row
 
     return _LANES(tag, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
+    """Where eight neighbouring numbers from ``address`` on are not, bit by bit, those at ``other``.
+
+    They are of the dtype of the array ``tag``.
+    """
+    _, size = _scalar(tag)
+    bits = ir.VectorType(ir.IntType(8 * size), WIDTH)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        first, second = (builder.load(_place(builder, v, bits), align=size) for v in values[1:])
+        return builder.icmp_unsigned("!=", first, second)
+
+    return _MASK(tag, types.int64, types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
