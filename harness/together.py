@@ -6,13 +6,12 @@ the same formulas run on the whole stack:
 
     forward pass on enclosures, signs           once for each case
     backward pass, down to the open gate        once for each case, with gate 0 there
-    the slope that each gradient shows          `harness.slopes`, and the likeliest is taken
+    slopes that each gradient shows             `harness.slopes`: mostly one
     backward pass, from there on                once for each case and slope
-    is every entry of the gradient contained?   then that is the verdict
+    is every entry of the gradient contained?   for the first such slope, that is the verdict
 
-What this does not explain at the first attempt is not judged here, but left to `Judge`: it may
-have another slope, another arithmetic, or be wrong. What it does explain has the verdict that
-`Judge` gives.
+What this does not explain is not judged here, but left to `Judge`: there may be another slope, or
+another arithmetic, or it is wrong. What it does explain has the verdict that `Judge` gives.
 """
 
 from __future__ import annotations
@@ -89,14 +88,14 @@ class _Answers:
         case: Whose each is, (A,).
         values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
         number: Of each framework and case the position here; -1 where there is nothing to explain.
-        slopes: The slope at the case's gate that each gradient shows, (A,); NaN if it shows none.
-        told: Whether another slope would not do as well, (A,).
+        slopes: The slopes at the case's gate that each may have, the likeliest first.
+        told: Whether any other slope would not do as well, (A,).
     """
 
     case: Indices
     values: Array
     number: list[list[int]]
-    slopes: Array
+    slopes: list[list[float]]
     told: Any
 
     @classmethod
@@ -123,7 +122,7 @@ class _Answers:
             np.array(cases, dtype=np.intp),
             np.stack(values) if values else np.empty((0, 0)),
             number,
-            np.zeros(len(values)),
+            [[] for _ in values],
             np.ones(len(values), dtype=bool),
         )
 
@@ -212,32 +211,41 @@ class _Stack:
         observed = answers.values[asked[:, None], entries[which]]
         lowest, highest = equations[which].with_given(observed).interval()
         silent = (column.reach[every, rows, 0] == 0)[which]
-        ranges = zip(silent.tolist(), lowest.tolist(), highest.tolist(), strict=True)
-        answers.slopes[asked] = [
-            0.0 if is_silent else next(likely_slopes(low, high), np.nan)
-            for is_silent, low, high in ranges
-        ]
+        ranges = zip(
+            asked.tolist(), silent.tolist(), lowest.tolist(), highest.tolist(), strict=True
+        )
+        for answer, is_silent, low, high in ranges:
+            likely = [0.0] if is_silent else [*likely_slopes(low, high)]
+            answers.slopes[answer] = likely[:-1] or likely  # the middle if no convention fits
         answers.told[asked] = ~(silent | ((lowest == 0.0) & (highest == 1.0)))
 
     def _branch(self, answers: _Answers, asked: Indices) -> Indices:
         """Adds a branch for each case and slope other than 0; the former branch of each branch."""
-        cases, slopes = answers.case[asked].tolist(), answers.slopes[asked].tolist()
-        wanted = [(case, slope) for case, slope in zip(cases, slopes, strict=True) if slope > 0.0]
+        wanted = {
+            (case, slope): None
+            for answer, case in zip(asked.tolist(), answers.case[asked].tolist(), strict=True)
+            for slope in answers.slopes[answer]
+            if slope != 0.0
+        }
         parents = np.arange(len(self.case))
         if wanted:
-            case, slope = zip(*dict.fromkeys(wanted), strict=True)
+            case, slope = zip(*wanted, strict=True)
             self.case = np.append(self.case, case)
             self.slopes = np.append(self.slopes, slope)
             parents = np.append(parents, case)
         return parents
 
-    def branches(self, answers: _Answers) -> Indices:
-        """The branch of each answer, (A,); that with gate 0 if it shows no slope."""
+    def attempts(self, answers: _Answers) -> tuple[Indices, Indices]:
+        """Answers and the branches that they may be explained by, in the order to try them."""
         pairs = zip(self.case.tolist(), self.slopes.tolist(), strict=True)
-        position = {pair: at for at, pair in enumerate(pairs)}
-        slopes = np.nan_to_num(answers.slopes)
-        pairs = zip(answers.case.tolist(), slopes.tolist(), strict=True)
-        return np.array([position[pair] for pair in pairs], dtype=np.intp)
+        branch = {pair: at for at, pair in enumerate(pairs)}
+        found = [
+            (answer, branch[case, slope])
+            for answer, case in enumerate(answers.case.tolist())
+            for slope in answers.slopes[answer]
+        ]
+        answer, at = np.array(found, dtype=np.intp).reshape(-1, 2).T
+        return answer, at
 
     def gate(self, index: int) -> OpenGate:
         """The open gate of case ``index``, by exact arithmetic."""
@@ -253,13 +261,24 @@ class _Stack:
         exact = self.enclosed.trace.pre_activations[layer - 1].exact[index, row, unit]
         return open_gate(layer, row, unit, value, bool(exact))
 
-    def validity(self, index: int, gate: OpenGate, slope: float | None) -> tuple[Validity, ...]:
+    def validity(self, gate: OpenGate, index: int, slope: float | None) -> tuple[Validity, ...]:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
         if gate.gate is GateClass.UNDECIDED:
             return ()
         case = self.enclosed.case[index]
         exact, slopes = exact_forward(case), {(gate.layer, gate.row, gate.unit): slope}
         return parameter_validity(case, exact, slopes), input_validity(case, exact, slopes)
+
+    def bounds(self) -> Enclosure:
+        """The gradients of all branches, entries side by side, (S, entries)."""
+        low = [each.c.low for each in self.found if isinstance(each.c, DoubleDouble)]
+        high = _side_by_side([each.high for each in self.found])
+        return Enclosure(
+            self.enclosed.model,
+            DoubleDouble(high, _side_by_side(low)) if low else high,
+            _side_by_side([each.r for each in self.found]),
+            _side_by_side([each.e for each in self.found]),
+        )
 
     def reference(self, index: int) -> Gradients:
         """The values of the branch with gate 0 of case ``index``."""
@@ -278,46 +297,39 @@ class _Stack:
 
 def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
     """The verdicts on the answers that lie within all bounds, by position."""
-    if not len(answers.case):
+    answer, branch = stack.attempts(answers)
+    if not len(answer):
         return {}
-    branches = stack.branches(answers)
-    model = stack.enclosed.model
-    low = [each.c.low for each in stack.found if isinstance(each.c, DoubleDouble)]
-    high = _side_by_side([each.high for each in stack.found])
-    whole = Enclosure(
-        model,
-        DoubleDouble(high, _side_by_side(low)) if low else high,
-        _side_by_side([each.r for each in stack.found]),
-        _side_by_side([each.e for each in stack.found]),
-    )
-    bounds = whole.bound[branches]
-    errors = whole[branches].distance(answers.values)
-    ratios = ratio_of(errors, bounds)
-    contained = ((errors <= bounds) & np.isfinite(bounds)).all(axis=1)
-    which = np.flatnonzero(contained & ~np.isnan(answers.slopes))
-    worst = ratios[which].argmax(axis=1)
-    reference, error = high[branches[which], worst], errors[which, worst]
-    ulps = error / model.format.ulp(np.minimum(np.abs(reference), model.format.largest))
+    bounds, values = stack.bounds(), answers.values[answer]
+    errors, rooms = bounds[branch].distance(values), bounds.bound[branch]
+    contained = ((errors <= rooms) & np.isfinite(rooms)).all(axis=1)
+    explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
+    which = np.flatnonzero(contained)[which]
+    ratios = ratio_of(errors[which], rooms[which])
+    worst = ratios.argmax(axis=1)
+    reference, error = bounds.high[branch[which], worst], errors[which, worst]
+    form = stack.enclosed.model.format
     columns = (
-        answers.values[which, worst],
+        values[which, worst],
         reference,
         error,
-        bounds[which, worst],
-        ratios[which, worst],
-        ulps,
+        rooms[which, worst],
+        ratios[np.arange(len(which)), worst],
+        error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
-    numbers = zip(*(column.tolist() for column in columns), strict=True)
+    entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
+    slopes = stack.slopes[branch[which]].tolist()
     gates: dict[int, OpenGate] = {}
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
-    for at, place, entry in zip(which.tolist(), worst.tolist(), numbers, strict=True):
+    for at, slope, (place, *entry) in zip(explained.tolist(), slopes, entries, strict=True):
         index = int(answers.case[at])
-        slope = float(answers.slopes[at]) if answers.told[at] else None
         if index not in gates:
             gates[index] = stack.gate(index)
-        if (index, slope) not in validities:
-            validities[index, slope] = stack.validity(index, gates[index], slope)
-        readings = (reading_of(gates[index], slope),)
+        key = index, slope if answers.told[at] else None
+        if key not in validities:
+            validities[key] = stack.validity(gates[index], *key)
+        readings = (reading_of(gates[index], key[1]),)
         found[at] = Verdict(
             "",
             "",
@@ -325,7 +337,7 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
             kind_of(readings),
             worst=Entry(_label(stack.places, place), *entry),
             gates=readings,
-            validity=validities[index, slope],
+            validity=validities[key],
         )
     return found
 
