@@ -58,7 +58,7 @@ class System:
         return (np.abs(rest - slopes @ matrix.T) <= slack).all(axis=-1)
 
     def interval(self) -> tuple[Array, Array]:
-        """The range of a single slope, two arrays ([C]); empty, low > high, if there is none."""
+        """The range of a single slope, two arrays ([C]); not low <= high if there is none."""
         change = self.matrix[..., 0]
         known = np.isfinite(self.room)
         still = known & (change == 0)
@@ -73,7 +73,7 @@ class System:
 
 def likely_slopes(lowest: float, highest: float) -> Iterator[float]:
     """What to try for a single slope in a range: conventions nearest to its middle, the middle."""
-    if lowest > highest:
+    if not lowest <= highest:  # NaN where a quotient overflowed
         return
     middle = 0.5 * (lowest + highest)
     for slope in sorted(CONVENTIONS, key=lambda slope: abs(slope - middle)):

@@ -80,7 +80,7 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
         ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Answers:
     """The gradients to be explained; what several frameworks return to the bit is there once.
 
@@ -192,23 +192,18 @@ class _Stack:
         As `harness.kink` does for one case; that the unit's own entries fit is not tested before
         all entries are.
         """
-        enclosed, at = self.enclosed, layer - 1
-        gate, bias = enclosed.certain_gates[at], enclosed.biases[at]
-        assert gate is not None
         case, which = np.unique(answers.case[asked], return_inverse=True)
-        every, rows, units = np.arange(len(case)), self.rows[case], self.units[case]
-        column = cotangent[case, :, units][..., None]
+        enclosed, at, every = self.enclosed, layer - 1, np.arange(len(case))
+        rows, units = self.rows[case], self.units[case]
+        gate = enclosed.certain_gates[at]
+        assert gate is not None
+        column = cotangent[case, :, units][..., None]  # the first C branches are the cases
         shut = gate[case, :, units][..., None]
         opened = np.zeros_like(shut)
         opened[every, rows] = 1.0
         activation = enclosed.trace.activations[at][case]
-        equations = Equations.of(bias, activation, column, shut, opened[None])
-        start = {name: first for name, first, _ in self.places}
-        inputs = enclosed.case.network.widths[at]
-        entries = start[f"W{layer}"] + units[:, None] * inputs + np.arange(inputs)
-        if bias is not None:
-            entries = np.append(entries, start[f"b{layer}"] + units[:, None], axis=1)
-        observed = answers.values[asked[:, None], entries[which]]
+        equations = Equations.of(enclosed.biases[at], activation, column, shut, opened[None])
+        observed = answers.values[asked[:, None], self._own_entries(layer, units)[which]]
         lowest, highest = equations[which].with_given(observed).interval()
         silent = (column.reach[every, rows, 0] == 0)[which]
         ranges = zip(
@@ -218,6 +213,15 @@ class _Stack:
             likely = [0.0] if is_silent else [*likely_slopes(low, high)]
             answers.slopes[answer] = likely[:-1] or likely  # the middle if no convention fits
         answers.told[asked] = ~(silent | ((lowest == 0.0) & (highest == 1.0)))
+
+    def _own_entries(self, layer: int, units: Indices) -> Indices:
+        """Where the entries of units stand, weights before the bias, of shape (units, entries)."""
+        start = {name: first for name, first, _ in self.places}
+        inputs = self.enclosed.case.network.widths[layer - 1]
+        entries = start[f"W{layer}"] + units[:, None] * inputs + np.arange(inputs)
+        if f"b{layer}" in start:
+            entries = np.append(entries, start[f"b{layer}"] + units[:, None], axis=1)
+        return entries
 
     def _branch(self, answers: _Answers, asked: Indices) -> Indices:
         """Adds a branch for each case and slope other than 0; the former branch of each branch."""
