@@ -42,7 +42,7 @@ import numpy as np
 from harness.arithmetic.exact import exact_gradients, rationals
 from harness.exact_lp import solve, strictly_feasible
 from harness.network import Case
-from harness.reference import Trace
+from harness.reference import Trace, loss_and_cotangent
 from harness.verdict import Validity
 
 __all__ = ["MOST_CELLS", "Site", "input_validity", "parameter_validity"]
@@ -228,13 +228,23 @@ class _Point:
             arrays.append((z > 0).astype(np.float64) if self.case.network.has_relu(layer) else None)
         for (layer, row, unit), gate in gates.items():
             arrays[layer - 1][row, unit] = gate
-        found = exact_gradients(self.case, self.trace, arrays)
         if self.row is not None:
-            return tuple(found.x[self.row])
+            return self._input_gradient(arrays)
+        found = exact_gradients(self.case, self.trace, arrays, self.weights)
         values: list[Any] = []
         for weight, bias in zip(found.weights, found.biases, strict=True):
             values += [*weight.flat, *([] if bias is None else bias.flat)]
         return tuple(self._shared(np.array(values, dtype=object)))
+
+    def _input_gradient(self, gates: Sequence[Any]) -> tuple[Any, ...]:
+        """∂J/∂x of the row, without the gradients of parameters on the way down to it."""
+        network, activations = self.case.network, self.trace.activations
+        _, cotangent = loss_and_cotangent(network, activations[-1], rationals(self.case.y))
+        cotangent = cotangent[self.row]
+        for weight, gate in zip(reversed(self.weights), reversed(gates), strict=True):
+            delta = cotangent if gate is None else rationals(gate[self.row]) * cotangent
+            cotangent = delta @ weight
+        return tuple(cotangent)
 
     def start(self, row: int) -> tuple[Any, Any]:
         """∂a_0/∂variables of a row, and which a_0 are zero throughout any neighbourhood."""

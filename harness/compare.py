@@ -25,12 +25,13 @@ from harness.clarke import Site, input_validity, parameter_validity
 from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.errors import UsageError
 from harness.formats import Format, format_of
+from harness.gates import OpenGate
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import gradients
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
-__all__ = ["Judge", "StackJudge"]
+__all__ = ["Judge", "StackJudge", "kind_of", "ratio_of", "reading_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -143,7 +144,7 @@ class Judge:
                 kind = Kind.UNDECIDED
             verdict = replace(
                 named,
-                kind=kind or _kind_of(readings),
+                kind=kind or kind_of(readings),
                 worst=_worst(entries),
                 gates=readings,
                 validity=tuple(
@@ -272,9 +273,7 @@ class StackJudge:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.finite: Any = np.ones(case.count or 0, dtype=bool)
-        for _, array in case.arrays():
-            self.finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        self.finite: Any = case.are_finite
         self._enclosed: dict[Derivation, Enclosed] = {}
         self._judges: dict[int, Judge] = {}
 
@@ -311,7 +310,7 @@ class StackJudge:
                 value = np.asarray(dict(given.entries())[name])
                 if value.shape != bound.shape:
                     return np.zeros_like(agrees), largest
-                ratio = _ratio(bound.distance(value), bound.bound)
+                ratio = ratio_of(bound.distance(value), bound.bound)
                 ratio = ratio.reshape(len(agrees), -1).max(axis=1)
                 if name != "J":
                     finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
@@ -344,7 +343,7 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
     return side
 
 
-def _ratio(error: Array, bound: Array) -> Array:
+def ratio_of(error: Array, bound: Array) -> Array:
     """error / bound, with 0 / 0 = 0 and anything / ∞ = 0; NaN errors count as infinite."""
     with np.errstate(all="ignore"):
         ratio = np.where(bound == 0, np.where(error == 0, 0.0, np.inf), error / bound)
@@ -360,7 +359,7 @@ def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entr
                 continue
             values = np.asarray(value, dtype=np.float64)
             error = bound.distance(values)
-            ratio = _ratio(error, bound.bound)
+            ratio = ratio_of(error, bound.bound)
             index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
             label = f"{name}[{','.join(map(str, index))}]" if index else name
             reference = float(bound.high[index])
@@ -380,22 +379,24 @@ def _worst(entries: list[Entry]) -> Entry:
 
 
 def _readings(enclosed: Enclosed, explanation: Explanation) -> tuple[GateReading, ...]:
-    readings = []
-    for gate in enclosed.open_gates:
-        slope = explanation.slopes.get((gate.layer, gate.row, gate.unit))
-        side = 1.0 if gate.sign > 0 else 0.0
-        readings.append(
-            GateReading(
-                layer=gate.layer,
-                unit=gate.unit,
-                row=gate.row,
-                gate=gate.gate,
-                pre_activation=gate.pre_activation,
-                slope=slope,
-                flipped=gate.gate is GateClass.UNDECIDED and slope is not None and slope != side,
-            )
-        )
-    return tuple(readings)
+    return tuple(
+        reading_of(gate, explanation.slopes.get((gate.layer, gate.row, gate.unit)))
+        for gate in enclosed.open_gates
+    )
+
+
+def reading_of(gate: OpenGate, slope: float | None) -> GateReading:
+    """An open gate with the slope that a framework used there, ``None`` if that has no effect."""
+    side = 1.0 if gate.sign > 0 else 0.0
+    return GateReading(
+        layer=gate.layer,
+        unit=gate.unit,
+        row=gate.row,
+        gate=gate.gate,
+        pre_activation=gate.pre_activation,
+        slope=slope,
+        flipped=gate.gate is GateClass.UNDECIDED and slope is not None and slope != side,
+    )
 
 
 def _mixture(readings: tuple[GateReading, ...]) -> str:
@@ -411,7 +412,8 @@ def _mixture(readings: tuple[GateReading, ...]) -> str:
     )
 
 
-def _kind_of(readings: tuple[GateReading, ...]) -> Kind:
+def kind_of(readings: tuple[GateReading, ...]) -> Kind:
+    """The verdict on a gradient that is explained by these readings."""
     if any(reading.gate is GateClass.KINK for reading in readings):
         return Kind.KINK
     return Kind.UNDECIDED if readings else Kind.AGREES

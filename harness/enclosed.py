@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
-from harness.arithmetic.exact import exact_forward
+from harness.arithmetic.exact import exact_forward, exact_where_open
 from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
 from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import (
@@ -93,12 +93,9 @@ class Enclosed:
         """The open gates of a single case."""
         if not self.has_open_gates:
             return ()
-        last = max(
-            layer
-            for layer, sign in enumerate(self.signs, start=1)
-            if sign is not None and (sign == 0).any()
-        )
-        return open_gates(self.trace, self.signs, exact_forward(self.case, last))
+        case = self.case
+        values = exact_where_open(case.network, case.weights, case.biases, case.x, self.signs)
+        return open_gates(self.trace, values)
 
     @property
     def gates(self) -> tuple[Gate, ...]:

@@ -8,7 +8,7 @@ them as zero. What is left open is decided with exact rationals: z = 0 or z ≠ 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from harness.arithmetic.exact import nearest_float
 from harness.reference import Trace
 from harness.verdict import GateClass
 
-__all__ = ["Gate", "OpenGate", "Signs", "all_gates", "certain_signs", "open_gates"]
+__all__ = ["Gate", "OpenGate", "Signs", "all_gates", "certain_signs", "open_gate", "open_gates"]
 
 Signs = NDArray[np.int8]
 
@@ -114,37 +114,34 @@ def all_gates(
 
 
 def open_gates(
-    enclosures: Trace, signs: tuple[Signs | None, ...], exact: Trace
+    enclosures: Trace, values: Mapping[tuple[int, int, int], Any]
 ) -> tuple[OpenGate, ...]:
-    """The open gates of a single case, in the order layer, row, unit.
+    """The open gates of a single case, in the order of ``values``.
 
     Args:
         enclosures: Forward pass on enclosures.
-        signs: `certain_signs` of each layer; ``None`` for a layer without ReLU.
-        exact: Forward pass on rationals, up to the last layer that has open gates.
+        values: (layer, row, unit) of each open gate to its exact pre-activation.
     """
     found = []
-    for layer, sign in enumerate(signs[: len(exact.pre_activations)], start=1):
-        if sign is None:
-            continue
+    for (layer, row, unit), value in values.items():
         enclosure: Enclosure = enclosures.pre_activations[layer - 1]
-        values: Any = exact.pre_activations[layer - 1]
-        for row, unit in np.argwhere(sign == 0):
-            value = values[row, unit]
-            if value != 0:
-                gate = GateClass.UNDECIDED
-            elif enclosure.exact[row, unit]:
-                gate = GateClass.KINK
-            else:
-                gate = GateClass.MAYBE_MISSED
-            found.append(
-                OpenGate(
-                    layer,
-                    int(row),
-                    int(unit),
-                    gate,
-                    _never_vanishing(value),
-                    int(value > 0) - int(value < 0),
-                )
-            )
+        found.append(open_gate(layer, row, unit, value, bool(enclosure.exact[row, unit])))
     return tuple(found)
+
+
+def open_gate(layer: int, row: int, unit: int, value: Any, exact: bool) -> OpenGate:
+    """One gate that is open.
+
+    Args:
+        layer: 1 … L.
+        row: Row of the batch, from 0.
+        unit: Index within the layer, from 0.
+        value: The exact pre-activation.
+        exact: Whether every evaluation has it without error.
+    """
+    if value != 0:
+        gate = GateClass.UNDECIDED
+    else:
+        gate = GateClass.KINK if exact else GateClass.MAYBE_MISSED
+    sign = int(value > 0) - int(value < 0)
+    return OpenGate(layer, row, unit, gate, _never_vanishing(value), sign)

@@ -241,8 +241,10 @@ class _Search:
         slopes: dict[tuple[int, int, int], float | None] = {
             (layer, row, unit): None for row in rows
         }
-        if len(heard) == 1 and reader.system(heard).interval() == (0.0, 1.0):
-            self.untold.add((layer, heard[0], unit))
+        if len(heard) == 1:
+            lowest, highest = reader.system(heard).interval()
+            if lowest == 0.0 and highest == 1.0:
+                self.untold.add((layer, heard[0], unit))
         fitting: Iterator[tuple[float, ...]] = reader.readings(heard)
         if self.rooms is None:
             fitting = (option for option in fitting if reader.fits(heard, option))

@@ -215,6 +215,14 @@ class Case:
         return all(bool(np.isfinite(array).all()) for _, array in self.arrays())
 
     @property
+    def are_finite(self) -> NDArray[np.bool_]:
+        """Which cases of a stack hold no NaN and no infinity, of shape (C,)."""
+        finite = np.ones(self.x.shape[0], dtype=bool)
+        for _, array in self.arrays():
+            finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        return finite
+
+    @property
     def key(self) -> str:
         """A stable name for the case: 16 hexadecimal digits of a SHA-256 of all it holds.
 

@@ -24,7 +24,7 @@ from harness.enclosed import Enclosed, leaves_bound
 from harness.network import Array, Gradients, LeftOut
 from harness.reference import parameter_gradients
 
-__all__ = ["CONVENTIONS", "UnitReader"]
+__all__ = ["CONVENTIONS", "Equations", "System", "UnitReader", "likely_slopes"]
 
 CONVENTIONS = (0.0, 1.0, 0.5)
 """The slopes in use at z = 0, tried before any other."""
@@ -36,12 +36,12 @@ _ANY_SLOPE = float(np.nextafter(1.0, 0.0))
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """The equations matrix @ λ = rest, each up to a room for rounding.
+    """The equations matrix @ λ = rest, each up to a room for rounding; of one gradient or a stack.
 
     Attributes:
-        matrix: Float64 (entries, slopes).
-        rest: The given entries minus those at slopes 0, (entries,).
-        room: About the largest that |rest - matrix @ λ| gets by rounding, (entries,); ∞ where
+        matrix: Float64 ([C,] entries, slopes).
+        rest: The given entries minus those at slopes 0, ([C,] entries).
+        room: About the largest that |rest - matrix @ λ| gets by rounding, ([C,] entries); ∞ where
             an entry says nothing.
     """
 
@@ -50,35 +50,100 @@ class System:
     room: Array
 
     def admits(self, slopes: Array) -> Any:
-        """Which of the slopes, of shape (..., slopes), satisfy all equations."""
+        """Which of the slopes, of shape (..., slopes), satisfy all equations; for one gradient."""
         known = np.isfinite(self.room)
         matrix, rest, room = self.matrix[known], self.rest[known], self.room[known]
         # Generous by what this product in float64 can err.
         slack = room + 2.0**-46 * np.abs(matrix).sum(axis=1)
         return (np.abs(rest - slopes @ matrix.T) <= slack).all(axis=-1)
 
-    def interval(self) -> tuple[float, float] | None:
-        """The range of a single slope; ``None`` if there is none."""
-        change = self.matrix[:, 0]
+    def interval(self) -> tuple[Array, Array]:
+        """The range of a single slope, two arrays ([C]); not low <= high if there is none."""
+        change = self.matrix[..., 0]
         known = np.isfinite(self.room)
-        rest, room = self.rest, self.room
         still = known & (change == 0)
-        if (np.abs(rest) > room)[still].any():
-            return None
+        broken = ((np.abs(self.rest) > self.room) & still).any(axis=-1)
         used = known & ~still
-        ends = np.sort(
-            (rest[used] + np.multiply.outer((-1.0, 1.0), room[used])) / change[used], axis=0
-        )
-        lowest = float(np.max(ends[0] - np.abs(ends[0]) * 2.0**-48, initial=0.0))
-        highest = float(np.min(ends[1] + np.abs(ends[1]) * 2.0**-48, initial=1.0))
-        return (lowest, highest) if lowest <= highest else None
+        ends = self.rest + np.multiply.outer((-1.0, 1.0), self.room)
+        low, high = np.sort(ends / np.where(used, change, 1.0), axis=0)
+        low = np.max(low - np.abs(low) * 2.0**-48, axis=-1, where=used, initial=0.0)
+        high = np.min(high + np.abs(high) * 2.0**-48, axis=-1, where=used, initial=1.0)
+        return np.where(broken, np.inf, low), high
 
 
-def _centers_and_margins(entries: Sequence[Enclosure]) -> tuple[Array, Array]:
-    return (
-        np.concatenate([each.high.ravel() for each in entries]),
-        np.concatenate([each.margin.ravel() for each in entries]),
-    )
+def likely_slopes(lowest: float, highest: float) -> Iterator[float]:
+    """What to try for a single slope in a range: conventions nearest to its middle, the middle."""
+    if not lowest <= highest:  # NaN where a quotient overflowed
+        return
+    middle = 0.5 * (lowest + highest)
+    for slope in sorted(CONVENTIONS, key=lambda slope: abs(slope - middle)):
+        if lowest <= slope <= highest:
+            yield slope
+    yield middle
+
+
+def unit_gradients(bias: Any, activation: Any, column: Any, gate: Array) -> list[Any]:
+    """A unit's weight gradients ([C,] n_{l-1}), and its bias gradient ([C,] 1) if it has one.
+
+    Args:
+        bias: ``b_l``; only whether it is ``None`` matters.
+        activation: ``a_{l-1}``, ([C,] B, n_{l-1}).
+        column: The unit's part of ``g_l``, ([C,] B, 1).
+        gate: Its gates, ([C,] B, 1).
+    """
+    for_weight, for_bias = parameter_gradients(bias, activation, gate * column)
+    return [for_weight[..., 0, :]] if for_bias is None else [for_weight[..., 0, :], for_bias]
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """What of a `System` is the same for every gradient.
+
+    Attributes:
+        matrix: Float64 ([C,] entries, slopes).
+        at_zero: The unit's entries at slopes 0, ([C,] entries).
+        room: What rounding does to entries, ([C,] entries); ∞ where nothing is known.
+    """
+
+    matrix: Array
+    at_zero: Array
+    room: Array
+
+    @classmethod
+    def of(cls, bias: Any, activation: Any, column: Any, shut: Array, opened: Array) -> Equations:
+        """The equations of one unit, or of a stack of units.
+
+        Args:
+            bias: As for `unit_gradients`.
+            activation: As for `unit_gradients`.
+            column: As for `unit_gradients`.
+            shut: The unit's gates, 0 where they are open, ([C,] B, 1).
+            opened: For each unknown slope, 1 at its gate and 0 elsewhere, (slopes, [C,] B, 1).
+        """
+        gates = np.stack([shut, shut + _ANY_SLOPE * opened.sum(axis=0), *opened])
+        entries = unit_gradients(bias, activation, column, gates)
+        centers = np.concatenate([each.high for each in entries], axis=-1)
+        margins = np.concatenate([each.margin for each in entries], axis=-1)
+        room = margins[0]
+        for margin in margins[1:]:
+            room = room + margin
+        matrix, at_zero = np.moveaxis(centers[2:], 0, -1), centers[0]
+        known = np.isfinite(room) & np.isfinite(matrix).all(axis=-1) & np.isfinite(at_zero)
+        return cls(matrix, at_zero, np.where(known, room, np.inf))
+
+    def with_given(self, observed: Array, compared: Any = True) -> System:
+        """The system for one gradient, or one of each.
+
+        Args:
+            observed: The unit's entries in it, ([C,] entries).
+            compared: Which of them are there.
+        """
+        rest = observed - self.at_zero
+        room = np.where(compared, self.room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest), np.inf)
+        return System(self.matrix, rest, room)
+
+    def __getitem__(self, index: Any) -> Equations:
+        return Equations(self.matrix[index], self.at_zero[index], self.room[index])
 
 
 class UnitReader:
@@ -126,29 +191,14 @@ class UnitReader:
     def system(self, rows: Sequence[int]) -> System:
         """The unit's entries as equations in the slopes of its open ``rows``."""
         key = ("system", self._at, self._here.start, id(self._cotangent), *rows)
-        matrix, at_zero, room = self._enclosed.once(
-            key, self._cotangent, lambda: self._equations(rows)
-        )
-        rest = self._observed - at_zero
-        room = np.where(self._compared, room * (1.0 + 2.0**-40) + 2.0**-52 * np.abs(rest), np.inf)
-        return System(matrix, rest, room)
+        equations = self._enclosed.once(key, self._cotangent, lambda: self._equations(rows))
+        return equations.with_given(self._observed, self._compared)
 
-    def _equations(self, rows: Sequence[int]) -> tuple[Array, Array, Array]:
-        """What of `system` is the same for every gradient: matrix, entries at slopes 0, room."""
-        count = len(rows)
-        at_zero, margin = _centers_and_margins(self._with(rows, [0.0] * count))
-        _, between = _centers_and_margins(self._with(rows, [_ANY_SLOPE] * count))
-        room = margin + between
-        columns = []
-        for row in rows:
-            only = np.zeros_like(self._shut)
-            only[row, 0] = 1.0
-            column, margin = _centers_and_margins(self._entries(only))
-            columns.append(column)
-            room = room + margin
-        matrix = np.stack(columns, axis=1)
-        known = np.isfinite(room) & np.isfinite(matrix).all(axis=1) & np.isfinite(at_zero)
-        return matrix, at_zero, np.where(known, room, np.inf)
+    def _equations(self, rows: Sequence[int]) -> Equations:
+        opened = np.zeros((len(rows), *self._shut.shape))
+        opened[np.arange(len(rows)), list(rows)] = 1.0
+        bias, activation = self._parameters
+        return Equations.of(bias, activation, self._column, self._shut, opened)
 
     def readings(self, rows: Sequence[int]) -> Iterator[tuple[float, ...]]:
         """Slopes worth testing for the open rows, the likeliest first."""
@@ -157,14 +207,9 @@ class UnitReader:
             return
         system = self.system(rows)
         if len(rows) == 1:
-            interval = system.interval()
-            if interval is not None:
-                lowest, highest = interval
-                middle = 0.5 * (lowest + highest)
-                for slope in sorted(CONVENTIONS, key=lambda slope: abs(slope - middle)):
-                    if lowest <= slope <= highest:
-                        yield (slope,)
-                yield (middle,)
+            lowest, highest = system.interval()
+            for slope in likely_slopes(float(lowest), float(highest)):
+                yield (slope,)
             return
         proposals = np.array([*self._joint_readings(system)])
         admitted = proposals[system.admits(proposals)]
@@ -190,17 +235,14 @@ class UnitReader:
     def _entries(self, gate: Array) -> list[Enclosure]:
         """The unit's weight gradients, and its bias gradient if it has one."""
         key = (self._at, self._here.start, id(self._cotangent), gate.tobytes())
-        return self._enclosed.once(key, self._cotangent, lambda: self._entries_anew(gate))
-
-    def _entries_anew(self, gate: Array) -> list[Enclosure]:
-        enclosed, at, here = self._enclosed, self._at, self._here
-        bias = enclosed.biases[at]
-        for_weight, for_bias = parameter_gradients(
-            None if bias is None else bias[here],
-            enclosed.trace.activations[at],
-            gate * self._column,
+        bias, activation = self._parameters
+        return self._enclosed.once(
+            key, self._cotangent, lambda: unit_gradients(bias, activation, self._column, gate)
         )
-        return [for_weight[0]] if for_bias is None else [for_weight[0], for_bias]
+
+    @property
+    def _parameters(self) -> tuple[Any, Any]:
+        return self._enclosed.biases[self._at], self._enclosed.trace.activations[self._at]
 
 
 def _part(given: Any, here: int | slice, count: int) -> tuple[Array, Any]:

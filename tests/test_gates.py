@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.arithmetic.enclosure import Model
+from harness.arithmetic.exact import exact_forward, nearest_float
 from harness.enclosed import Enclosed
 from harness.formats import FORMATS, format_of
 from harness.network import Case
@@ -98,3 +99,34 @@ def test_an_open_gate_below_makes_no_gate_above_certain_that_is_not() -> None:
     gates = Enclosed(case, Model(format_of("float64"))).gates
     assert [gate.gate for gate in gates] == [GateClass.UNDECIDED] * 2
     assert np.sign([gate.pre_activation for gate in gates]).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_open_gates_have_the_signs_and_values_of_the_whole_exact_forward_pass(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(40):
+        # Few values, so that sums are often zero, some of them with bits that rounding takes.
+        widths = [(4, 3), (5, 4), (4, 5), (2, 4)]
+        case = Case.of(
+            [rng.choice([-1.0, 0.0, 1.0, 1.0 + 2.0**-7], shape) for shape in widths],
+            [rng.choice([-1.0, 0.0, 1.0], 4), None, rng.choice([-1.0, 0.0, 1.0], 4), None],
+            rng.choice([-2.0, 1.0, 1.0 + 2.0**-6], (3, 3)),
+            np.ones((3, 2)),
+            dtype=dtype,
+        )
+        enclosed = Enclosed(case, Model(format_of(dtype)))
+        exact = exact_forward(case).pre_activations
+        places = []
+        for gate in enclosed.open_gates:
+            value = exact[gate.layer - 1][gate.row, gate.unit]
+            assert gate.sign == int(value > 0) - int(value < 0)
+            assert gate.pre_activation == nearest_float(value)
+            places.append((gate.layer, gate.row, gate.unit))
+        assert places == [
+            (layer, row, unit)
+            for layer, sign in enumerate(enclosed.signs, start=1)
+            for row, unit in np.argwhere(np.asarray(sign) == 0).tolist()
+        ]
+        found += len(places)
+    assert found > 100

@@ -8,14 +8,14 @@ rationals, so forward and backward pass can be computed without any error. pytho
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, Network
 from harness.reference import Trace, backward, forward
 
 _rational: Callable[[int, int], Any] = Fraction
@@ -24,7 +24,14 @@ with contextlib.suppress(ImportError):
 
     _rational = fmpq
 
-__all__ = ["exact_forward", "exact_gradients", "nearest_float", "nearest_floats", "rationals"]
+__all__ = [
+    "exact_forward",
+    "exact_gradients",
+    "exact_where_open",
+    "nearest_float",
+    "nearest_floats",
+    "rationals",
+]
 
 Rationals = NDArray[np.object_]
 
@@ -67,23 +74,70 @@ def _relu(values: Rationals) -> Rationals:
     return np.where(values > 0, values, values * 0)
 
 
-def exact_forward(case: Case, layers: int | None = None) -> Trace:
-    """The forward pass of a finite single ``case`` on rationals.
-
-    Args:
-        case: The case.
-        layers: How many layers, from the first on; all by default.
-    """
+def exact_forward(case: Case) -> Trace:
+    """The forward pass of a finite single ``case`` on rationals."""
     return forward(
         case.network,
-        [rationals(weight) for weight in case.weights[:layers]],
-        [None if bias is None else rationals(bias) for bias in case.biases[:layers]],
+        [rationals(weight) for weight in case.weights],
+        [None if bias is None else rationals(bias) for bias in case.biases],
         rationals(case.x),
         _relu,
     )
 
 
-def exact_gradients(case: Case, trace: Trace, gates: Sequence[Any]) -> Gradients:
+def exact_where_open(
+    network: Network,
+    weights: Sequence[Array],
+    biases: Sequence[Array | None],
+    x: Array,
+    signs: Sequence[Any],
+) -> Mapping[tuple[int, int, int], Any]:
+    """The exact pre-activations whose signs are open, and no others if it can be helped.
+
+    Of the layers below the last such one, units that are certainly inactive in all rows that
+    matter are left out: what they pass on is exactly zero.
+
+    Args:
+        network: The shape.
+        weights: ``W_1 … W_L`` of a finite single case.
+        biases: ``b_1 … b_L``.
+        x: Its inputs.
+        signs: Of each layer 1, -1 or, at an open gate, 0, shaped as ``z_l``; ``None`` for a layer
+            without ReLU.
+
+    Returns:
+        (layer, row, unit) of each open gate to z, in this order.
+    """
+    opened = [np.empty((0, 2), int) if sign is None else np.argwhere(sign == 0) for sign in signs]
+    last = max((layer for layer, found in enumerate(opened, start=1) if len(found)), default=0)
+    rows = np.unique(np.concatenate(opened)[:, 0])
+    units = [np.arange(x.shape[1])]
+    for layer in range(1, last + 1):
+        sign = signs[layer - 1][rows]
+        matters = sign == 0 if layer == last else sign >= 0
+        units.append(np.flatnonzero(matters.any(axis=0)))
+    trace = forward(
+        network,
+        [rationals(weights[at][np.ix_(units[at + 1], units[at])]) for at in range(last)],
+        [
+            None if bias is None else rationals(bias[here])
+            for bias, here in zip(biases[:last], units[1:], strict=True)
+        ],
+        rationals(x[rows]),
+        _relu,
+    )
+    return {
+        (layer, row, unit): trace.pre_activations[layer - 1][
+            np.searchsorted(rows, row), np.searchsorted(units[layer], unit)
+        ]
+        for layer, found in enumerate(opened, start=1)
+        for row, unit in found.tolist()
+    }
+
+
+def exact_gradients(
+    case: Case, trace: Trace, gates: Sequence[Any], weights: Sequence[Rationals] | None = None
+) -> Gradients:
     """The backward pass on rationals.
 
     Args:
@@ -91,10 +145,11 @@ def exact_gradients(case: Case, trace: Trace, gates: Sequence[Any]) -> Gradients
         trace: What `exact_forward` returned for it.
         gates: ``s_1 … s_L``: float64 arrays shaped as ``z_l``, read exactly; ``None`` for a
             layer without ReLU.
+        weights: `rationals` of ``W_1 … W_L``, if they are there already.
     """
     return backward(
         case.network,
-        [rationals(weight) for weight in case.weights],
+        [rationals(weight) for weight in case.weights] if weights is None else weights,
         case.biases,
         trace,
         rationals(case.y),

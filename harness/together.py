@@ -1,0 +1,369 @@
+"""Verdicts on many cases at once, each of which has exactly one open gate.
+
+Nearly all that a sweep leaves to be looked at by itself is of this kind. `harness.compare.Judge`
+spends milliseconds on each such case, most of them on calling NumPy for a handful of numbers. Here
+the same formulas run on the whole stack:
+
+    forward pass on enclosures, signs           once for each case
+    backward pass, down to the open gate        once for each case, with gate 0 there
+    slopes that each gradient shows             `harness.slopes`: mostly one
+    backward pass, from there on                once for each case and slope
+    is every entry of the gradient contained?   for the first such slope, that is the verdict
+
+What this does not explain is not judged here, but left to `Judge`: there may be another slope, or
+another arithmetic, or it is wrong. What it does explain has the verdict that `Judge` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.arithmetic.double_double import DoubleDouble
+from harness.arithmetic.enclosure import Enclosure, Model
+from harness.arithmetic.exact import exact_forward, exact_where_open
+from harness.clarke import input_validity, parameter_validity
+from harness.compare import kind_of, ratio_of, reading_of
+from harness.enclosed import Enclosed
+from harness.formats import format_of
+from harness.gates import OpenGate, open_gate
+from harness.network import Array, Case, Gradients
+from harness.reference import backward_layer
+from harness.slopes import Equations, likely_slopes
+from harness.verdict import Entry, GateClass, Validity, Verdict
+
+__all__ = ["Judged", "judged_together"]
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is said of one case.
+
+    Attributes:
+        verdicts: Of each framework, without names; ``None`` where it is to be asked of `Judge`.
+        reference: The reference's gradient in float64, as `Judge.reference`.
+    """
+
+    verdicts: tuple[Verdict | None, ...]
+    reference: Gradients
+
+
+def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | None]:
+    """What `Judge.verdict` says of the cases of a stack that have exactly one open gate.
+
+    Args:
+        case: A stack of C cases.
+        given: Of each framework, losses and gradients of all of them as it computes them in
+            reverse mode, in float64 or what they can be converted to without loss.
+
+    Returns:
+        One answer for each case; ``None`` where it is not finite, or has no open gate, or several.
+    """
+    with np.errstate(all="ignore"):
+        stack = _Stack(case)
+        answers = _Answers.of(stack, given)
+        stack.descend(answers)
+        verdicts: list[list[Verdict | None]] = [[] for _ in range(len(case.x))]
+        found = _explained(stack, answers)
+        for framework in answers.number:
+            for index, number in enumerate(framework):
+                verdicts[index].append(found.get(number))
+        return [
+            Judged(tuple(verdicts[index]), stack.reference(index)) if layer else None
+            for index, layer in enumerate(stack.layers.tolist())
+        ]
+
+
+@dataclass(eq=False)
+class _Answers:
+    """The gradients to be explained; what several frameworks return to the bit is there once.
+
+    Attributes:
+        case: Whose each is, (A,).
+        values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
+        number: Of each framework and case the position here; -1 where there is nothing to explain.
+        slopes: The slopes at the case's gate that each may have, the likeliest first.
+        told: Whether any other slope would not do as well, (A,).
+    """
+
+    case: Indices
+    values: Array
+    number: list[list[int]]
+    slopes: list[list[float]]
+    told: Any
+
+    @classmethod
+    def of(cls, stack: _Stack, given: Sequence[Gradients]) -> _Answers:
+        """What frameworks returned for the cases with one open gate."""
+        wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.places]
+        positions: dict[tuple[int, bytes], int] = {}
+        values: list[Array] = []
+        cases: list[int] = []
+        number: list[list[int]] = []
+        for gradients in given:
+            number.append([-1] * len(stack.layers))
+            if [(name, np.shape(value)) for name, value in gradients.entries()] != wanted:
+                continue
+            flat = _side_by_side([np.asarray(value) for _, value in gradients.entries()])
+            for index in np.flatnonzero(stack.layers).tolist():
+                row = flat[index]
+                at = positions.setdefault((index, row.tobytes()), len(positions))
+                number[-1][index] = at
+                if at == len(values):
+                    values.append(row)
+                    cases.append(index)
+        return cls(
+            np.array(cases, dtype=np.intp),
+            np.stack(values) if values else np.empty((0, 0)),
+            number,
+            [[] for _ in values],
+            np.ones(len(values), dtype=bool),
+        )
+
+
+class _Stack:
+    """The cases on enclosures, each with gate 0 where it is open, and again with other slopes.
+
+    Args:
+        case: A stack.
+
+    Attributes:
+        layers: The layer of each case's one open gate, (C,); 0 where it is not to be judged here.
+        rows: The row of that gate, (C,).
+        units: Its unit, (C,).
+        places: Name, first entry and shape of each array of a gradient, all entries side by side.
+        case: The case of each branch, (S,): 0 … C - 1 with gate 0, then those with other slopes.
+        slopes: The slope of each branch, (S,).
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.enclosed = Enclosed(case, Model(format_of(case.dtype)))
+        self.places = list(_places(case))
+        counts = sum(
+            (sign == 0).sum(axis=(1, 2)) for sign in self.enclosed.signs if sign is not None
+        )
+        single = case.are_finite & (counts == 1)
+        self.layers, self.rows, self.units = np.zeros((3, len(single)), dtype=np.intp)
+        for layer, sign in enumerate(self.enclosed.signs, start=1):
+            if sign is not None:
+                index, row, unit = np.nonzero((sign == 0) & single[:, None, None])
+                self.layers[index], self.rows[index], self.units[index] = layer, row, unit
+        self.case: Indices = np.arange(len(single))
+        self.slopes = np.zeros(len(single))
+        self.found: list[Enclosure] = [self.enclosed.loss]
+
+    def descend(self, answers: _Answers) -> None:
+        """The backward pass, for every slope that the answers show."""
+        enclosed, cotangent = self.enclosed, self.enclosed.cotangent
+        for layer in range(enclosed.case.network.depth, 0, -1):
+            asked = np.flatnonzero(self.layers[answers.case] == layer)
+            if len(asked):
+                self._read(layer, cotangent, answers, asked)
+                more = self._branch(answers, asked)
+                if len(more) > len(cotangent.r):
+                    cotangent = cotangent[more]
+                    self.found = [each[more] for each in self.found]
+            weight = self._of_branches(enclosed.weights[layer - 1])
+            activation = self._of_branches(enclosed.trace.activations[layer - 1])
+            bias, gate = enclosed.biases[layer - 1], enclosed.certain_gates[layer - 1]
+            if gate is not None:
+                gate = gate[self.case]
+                mine = np.flatnonzero(self.layers[self.case] == layer)
+                case = self.case[mine]
+                gate[mine, self.rows[case], self.units[case]] = self.slopes[mine]
+            for_weight, for_bias, cotangent = backward_layer(
+                weight, bias, activation, cotangent, gate
+            )
+            self.found += [for_weight] if for_bias is None else [for_weight, for_bias]
+        self.found.append(cotangent)
+
+    def _of_branches(self, part: Enclosure) -> Enclosure:
+        return part if len(self.case) == len(self.layers) else part[self.case]
+
+    def _read(self, layer: int, cotangent: Enclosure, answers: _Answers, asked: Indices) -> None:
+        """Sets the slopes of the answers ``asked``, whose open gates are in ``layer``.
+
+        As `harness.kink` does for one case; that the unit's own entries fit is not tested before
+        all entries are.
+        """
+        case, which = np.unique(answers.case[asked], return_inverse=True)
+        enclosed, at, every = self.enclosed, layer - 1, np.arange(len(case))
+        rows, units = self.rows[case], self.units[case]
+        gate = enclosed.certain_gates[at]
+        assert gate is not None
+        column = cotangent[case, :, units][..., None]  # the first C branches are the cases
+        shut = gate[case, :, units][..., None]
+        opened = np.zeros_like(shut)
+        opened[every, rows] = 1.0
+        activation = enclosed.trace.activations[at][case]
+        equations = Equations.of(enclosed.biases[at], activation, column, shut, opened[None])
+        observed = answers.values[asked[:, None], self._own_entries(layer, units)[which]]
+        lowest, highest = equations[which].with_given(observed).interval()
+        silent = (column.reach[every, rows, 0] == 0)[which]
+        ranges = zip(
+            asked.tolist(), silent.tolist(), lowest.tolist(), highest.tolist(), strict=True
+        )
+        for answer, is_silent, low, high in ranges:
+            likely = [0.0] if is_silent else [*likely_slopes(low, high)]
+            answers.slopes[answer] = likely[:-1] or likely  # the middle if no convention fits
+        answers.told[asked] = ~(silent | ((lowest == 0.0) & (highest == 1.0)))
+
+    def _own_entries(self, layer: int, units: Indices) -> Indices:
+        """Where the entries of units stand, weights before the bias, of shape (units, entries)."""
+        start = {name: first for name, first, _ in self.places}
+        inputs = self.enclosed.case.network.widths[layer - 1]
+        entries = start[f"W{layer}"] + units[:, None] * inputs + np.arange(inputs)
+        if f"b{layer}" in start:
+            entries = np.append(entries, start[f"b{layer}"] + units[:, None], axis=1)
+        return entries
+
+    def _branch(self, answers: _Answers, asked: Indices) -> Indices:
+        """Adds a branch for each case and slope other than 0; the former branch of each branch."""
+        wanted = {
+            (case, slope): None
+            for answer, case in zip(asked.tolist(), answers.case[asked].tolist(), strict=True)
+            for slope in answers.slopes[answer]
+            if slope != 0.0
+        }
+        parents = np.arange(len(self.case))
+        if wanted:
+            case, slope = zip(*wanted, strict=True)
+            self.case = np.append(self.case, case)
+            self.slopes = np.append(self.slopes, slope)
+            parents = np.append(parents, case)
+        return parents
+
+    def attempts(self, answers: _Answers) -> tuple[Indices, Indices]:
+        """Answers and the branches that they may be explained by, in the order to try them."""
+        pairs = zip(self.case.tolist(), self.slopes.tolist(), strict=True)
+        branch = {pair: at for at, pair in enumerate(pairs)}
+        found = [
+            (answer, branch[case, slope])
+            for answer, case in enumerate(answers.case.tolist())
+            for slope in answers.slopes[answer]
+        ]
+        answer, at = np.array(found, dtype=np.intp).reshape(-1, 2).T
+        return answer, at
+
+    def gate(self, index: int) -> OpenGate:
+        """The open gate of case ``index``, by exact arithmetic."""
+        case, signs = self.enclosed.case, self.enclosed.signs
+        ((site, value),) = exact_where_open(
+            case.network,
+            [weight[index] for weight in case.weights],
+            [None if bias is None else bias[index] for bias in case.biases],
+            case.x[index],
+            [None if sign is None else sign[index] for sign in signs],
+        ).items()
+        layer, row, unit = site
+        exact = self.enclosed.trace.pre_activations[layer - 1].exact[index, row, unit]
+        return open_gate(layer, row, unit, value, bool(exact))
+
+    def validity(self, gate: OpenGate, index: int, slope: float | None) -> tuple[Validity, ...]:
+        """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
+        if gate.gate is GateClass.UNDECIDED:
+            return ()
+        case = self.enclosed.case[index]
+        exact, slopes = exact_forward(case), {(gate.layer, gate.row, gate.unit): slope}
+        return parameter_validity(case, exact, slopes), input_validity(case, exact, slopes)
+
+    def bounds(self) -> Enclosure:
+        """The gradients of all branches, entries side by side, (S, entries)."""
+        low = [each.c.low for each in self.found if isinstance(each.c, DoubleDouble)]
+        high = _side_by_side([each.high for each in self.found])
+        return Enclosure(
+            self.enclosed.model,
+            DoubleDouble(high, _side_by_side(low)) if low else high,
+            _side_by_side([each.r for each in self.found]),
+            _side_by_side([each.e for each in self.found]),
+        )
+
+    def reference(self, index: int) -> Gradients:
+        """The values of the branch with gate 0 of case ``index``."""
+        high = {
+            name: each.high[index]
+            for (name, _, _), each in zip(self.places, self.found, strict=True)
+        }
+        layers = range(1, self.enclosed.case.network.depth + 1)
+        return Gradients(
+            high["J"],
+            tuple(high[f"W{layer}"] for layer in layers),
+            tuple(high.get(f"b{layer}") for layer in layers),
+            high["x"],
+        )
+
+
+def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
+    """The verdicts on the answers that lie within all bounds, by position."""
+    answer, branch = stack.attempts(answers)
+    if not len(answer):
+        return {}
+    bounds, values = stack.bounds(), answers.values[answer]
+    errors, rooms = bounds[branch].distance(values), bounds.bound[branch]
+    contained = ((errors <= rooms) & np.isfinite(rooms)).all(axis=1)
+    explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
+    which = np.flatnonzero(contained)[which]
+    ratios = ratio_of(errors[which], rooms[which])
+    worst = ratios.argmax(axis=1)
+    reference, error = bounds.high[branch[which], worst], errors[which, worst]
+    form = stack.enclosed.model.format
+    columns = (
+        values[which, worst],
+        reference,
+        error,
+        rooms[which, worst],
+        ratios[np.arange(len(which)), worst],
+        error / form.ulp(np.minimum(np.abs(reference), form.largest)),
+    )
+    entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
+    slopes = stack.slopes[branch[which]].tolist()
+    gates: dict[int, OpenGate] = {}
+    validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
+    found = {}
+    for at, slope, (place, *entry) in zip(explained.tolist(), slopes, entries, strict=True):
+        index = int(answers.case[at])
+        if index not in gates:
+            gates[index] = stack.gate(index)
+        key = index, slope if answers.told[at] else None
+        if key not in validities:
+            validities[key] = stack.validity(gates[index], *key)
+        readings = (reading_of(gates[index], key[1]),)
+        found[at] = Verdict(
+            "",
+            "",
+            "",
+            kind_of(readings),
+            worst=Entry(_label(stack.places, place), *entry),
+            gates=readings,
+            validity=validities[key],
+        )
+    return found
+
+
+def _places(case: Case) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+    """Name, first entry and shape of each array of a gradient of one case of a stack."""
+    start = 0
+    shapes = Gradients(np.empty(case.x.shape[0]), case.weights, case.biases, case.x)
+    for name, array in shapes.entries():
+        yield name, start, array.shape[1:]
+        start += int(np.prod(array.shape[1:]))
+
+
+def _label(places: Sequence[tuple[str, int, tuple[int, ...]]], entry: int) -> str:
+    """The name of an entry, as in `Entry`."""
+    name, start, shape = next(place for place in reversed(places) if place[1] <= entry)
+    index = np.unravel_index(entry - start, shape)
+    return f"{name}[{','.join(map(str, index))}]" if index else name
+
+
+def _side_by_side(arrays: Sequence[Any]) -> Array:
+    """The entries of several arrays of stacks, of shape (stack, entries), as float64."""
+    return np.concatenate(
+        [array.reshape(len(array), -1) for array in arrays], axis=1, dtype=np.float64
+    )

@@ -1,0 +1,277 @@
+"""Verdicts on stacks of cases with one open gate are those that each case gets by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.arithmetic.enclosure import Model
+from harness.compare import Judge
+from harness.enclosed import Enclosed
+from harness.formats import format_of
+from harness.network import LEFT_OUT, Case, Gradients, Network, worked_example
+from harness.power import plant
+from harness.reference import backward, forward
+from harness.slopes import likely_slopes
+from harness.sweep.families import Mix
+from harness.sweep.generate import block
+from harness.sweep.settings import Shape
+from harness.together import Judged, judged_together
+from harness.verdict import GateClass, Kind, Verdict
+
+STACKS: dict[str, tuple[Network, int, str, str, tuple[int, ...]]] = {
+    "4-8-1 float64": (Network((4, 8, 1)), 1, "float64", "undecided=1,kinks=2", ()),
+    "16-32-32-4 float32": (Network((16, 32, 32, 4)), 1, "float32", "undecided", ()),
+    "rows": (Network((3, 5, 2)), 3, "float32", "undecided=1,kinks=1", ()),
+    "rows in float64": (Network((4, 8, 1)), 3, "float64", "kinks", ()),
+    "mean": (Network((3, 4, 2), reduction="mean"), 3, "float16", "undecided=1,kinks=1", ()),
+    "bfloat16": (Network((3, 5, 4, 2)), 1, "bfloat16", "undecided=1,kinks=1", ()),
+    "float16": (Network((4, 8, 1)), 1, "float16", "undecided=1,cancelling=1", ()),
+    "identity output": (Network((2, 6, 3), output="identity"), 1, "float64", "kinks", ()),
+    "no biases": (Network((4, 3, 3, 2)), 1, "float64", "kinks", (1, 2, 3)),
+    "one bias missing": (Network((4, 6, 4, 2)), 3, "float32", "undecided=1,kinks=1", (2,)),
+    "deep": (Network((2, 3, 3, 3, 3, 3, 1)), 1, "float32", "kinks=3,undecided=1", ()),
+    "one unit": (Network((1, 1, 1)), 1, "float64", "kinks", ()),
+    "no hidden layer": (Network((3, 2), output="identity"), 1, "float64", "kinks", ()),
+}
+"""Network, rows, dtype, families, and the layers without a bias."""
+
+
+def stack_of(name: str, count: int = 120) -> Case:
+    network, rows, dtype, mix, without = STACKS[name]
+    made = block(Shape(network, rows, dtype), 3, 0, Mix.parse(mix))
+    case = made.batch.case(slice(count))
+    biases = [None if at in without else bias for at, bias in enumerate(case.biases, start=1)]
+    return replace(case, biases=tuple(biases))
+
+
+def open_gates(case: Case) -> Any:
+    """How many gates of each case are open."""
+    signs = Enclosed(case, Model(format_of(case.dtype))).signs
+    return sum(((sign == 0).sum(axis=(1, 2)) for sign in signs if sign is not None), np.zeros(1))
+
+
+def with_slope(case: Case, slope: float) -> Gradients:
+    """Gradients with one slope at all open gates, rounded to the dtype."""
+    signs = Enclosed(case, Model(format_of(case.dtype))).signs
+    form = format_of(case.dtype)
+    with np.errstate(all="ignore"):
+        trace = forward(
+            case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0)
+        )
+        gates = [
+            None if sign is None else np.where(sign == 0, slope, sign > 0).astype(np.float64)
+            for sign in signs
+        ]
+        found = backward(case.network, case.weights, case.biases, trace, case.y, gates)
+        return Gradients(
+            form.round(found.loss),
+            tuple(form.round(weight) for weight in found.weights),
+            tuple(None if bias is None else form.round(bias) for bias in found.biases),
+            form.round(found.x),
+        )
+
+
+def alone(case: Case, given: Gradients, index: int) -> Verdict:
+    return Judge(case[index]).verdict(given[index], framework="")
+
+
+def same(left: Gradients, right: Gradients) -> bool:
+    return all(
+        (name, np.shape(one), np.asarray(one).tobytes())
+        == (other_name, np.shape(other), np.asarray(other).tobytes())
+        for (name, one), (other_name, other) in zip(left.entries(), right.entries(), strict=True)
+    )
+
+
+def judged(found: Judged | None) -> Judged:
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_each_case_has_the_verdict_it_gets_by_itself(name: str) -> None:
+    case = stack_of(name)
+    given = [with_slope(case, slope) for slope in (0.0, 0.5, 1.0, 0.3)]
+    found = judged_together(case, given)
+    single = open_gates(case) == 1
+    assert [each is not None for each in found] == np.broadcast_to(single, len(found)).tolist()
+    chosen = [index for index, each in enumerate(found) if each is not None]
+    assert len(chosen) >= (0 if name == "no hidden layer" else 4)
+    answered, classes = 0, set()
+    for index in chosen:
+        judge, result = Judge(case[index]), judged(found[index])
+        assert same(result.reference, judge.reference)
+        for one, verdict in zip(given, result.verdicts, strict=True):
+            if verdict is not None:
+                wanted = judge.verdict(one[index], framework="")
+                assert repr(verdict) == repr(wanted)  # tells -0.0 from 0.0
+                assert verdict == wanted
+                answered += 1
+                classes |= {gate.gate for gate in verdict.gates}
+    assert answered >= 0.9 * len(chosen) * len(given)
+    if "kinks" not in STACKS[name][3]:
+        assert GateClass.UNDECIDED in classes
+    elif chosen:
+        assert GateClass.KINK in classes
+
+
+@pytest.mark.parametrize("name", ["4-8-1 float64", "rows", "bfloat16", "deep"])
+def test_a_wrong_gradient_is_never_explained(name: str) -> None:
+    case = stack_of(name)
+    rng = np.random.default_rng(0)
+    right, form = with_slope(case, 0.0), format_of(case.dtype)
+    given = [
+        with_slope(case, 2.0),
+        with_slope(case, -0.5),
+        plant(right, 3, form, rng)[0],
+        plant(with_slope(case, 1.0), 1, form, rng)[0],
+        replace(right, loss=right.loss * 1.5 + 1.0),
+        replace(right, x=np.where(np.arange(right.x.shape[-1]) == 0, np.nan, right.x)),
+    ]
+    found = judged_together(case, given)
+    refused = explained = 0
+    for index in [index for index, each in enumerate(found) if each is not None][:8]:
+        for one, verdict in zip(given, judged(found[index]).verdicts, strict=True):
+            wanted = alone(case, one, index)
+            if wanted.kind is Kind.DISAGREES:
+                assert verdict is None
+                refused += 1
+            elif verdict is not None:  # the gate has no effect, or the fault is within rounding
+                assert verdict == wanted
+                explained += 1
+    assert refused > 16
+    assert refused > explained
+
+
+def test_a_verdict_does_not_depend_on_the_other_cases_of_the_stack() -> None:
+    case = stack_of("4-8-1 float64", 12)
+    given = [with_slope(case, slope) for slope in (0.0, 1.0)]
+    found = judged_together(case, given)
+
+    def cut(each: Any) -> Any:
+        return None if each is None else each[index : index + 1]
+
+    for index in range(12):
+        one = Case(
+            case.network,
+            tuple(map(cut, case.weights)),
+            tuple(map(cut, case.biases)),
+            cut(case.x),
+            cut(case.y),
+            case.dtype,
+        )
+        gradients = [
+            Gradients(
+                cut(each.loss),
+                tuple(map(cut, each.weights)),
+                tuple(map(cut, each.biases)),
+                cut(each.x),
+            )
+            for each in given
+        ]
+        (result,) = judged_together(one, gradients)
+        assert (result is None) == (found[index] is None)
+        if result is not None:
+            assert result.verdicts == judged(found[index]).verdicts
+
+
+def stacked(cases: list[Case]) -> Case:
+    """Cases of the worked example's shape as one stack."""
+    layers = range(2)
+    return Case(
+        cases[0].network,
+        tuple(np.stack([case.weights[at] for case in cases]) for at in layers),
+        tuple(np.stack([np.asarray(case.biases[at]) for case in cases]) for at in layers),
+        np.stack([case.x for case in cases]),
+        np.stack([case.y for case in cases]),
+    )
+
+
+LAYER_1 = worked_example(x=0.0)
+LAYER_2 = worked_example(w2=-1.0, b2=2.0)
+SMOOTH = worked_example()
+BOTH = worked_example(x=0.0, b2=0.0)
+DEAD = worked_example(x=0.0, b2=-1.0)  # so that the kink of layer 1 has no effect
+NAN = worked_example(x=0.0, y=np.nan)
+
+
+def test_cases_with_no_gate_or_two_and_those_that_are_not_finite_are_left_alone() -> None:
+    case = stacked([LAYER_1, SMOOTH, BOTH, LAYER_2, NAN, DEAD])
+    found = judged_together(case, [with_slope(case, 0.0)])
+    assert [each is not None for each in found] == [True, False, False, True, False, True]
+    gates = [judged(found[at]).verdicts[0] for at in (0, 3, 5)]
+    assert [gate and [(g.layer, g.slope) for g in gate.gates] for gate in gates] == [
+        [(1, 0.0)],
+        [(2, 0.0)],
+        [(1, None)],
+    ]
+
+
+def test_a_kink_that_rounding_may_miss_is_called_so() -> None:
+    t = 2.0**-54  # 1 + t - 1 - t = 0, but 1 + t rounds to 1
+    weights = [np.ones((2, 1, 4)), np.ones((2, 1, 1))]
+    case = Case.of(weights, None, [[[1.0, t, -1.0, -t]], [[1.0, 0.0, -1.0, 0.0]]], [[[5.0]]] * 2)
+    case = replace(case, network=replace(case.network, output="identity"))
+    given = [with_slope(case, slope) for slope in (0.0, 1.0)]
+    missed, kink = map(judged, judged_together(case, given))
+    for index, result in enumerate((missed, kink)):
+        assert result.verdicts == tuple(alone(case, each, index) for each in given)
+    for result, gate in ((missed, GateClass.MAYBE_MISSED), (kink, GateClass.KINK)):
+        assert [verdict and verdict.gates[0].gate for verdict in result.verdicts] == [gate] * 2
+
+
+def test_a_range_of_slopes_that_overflowed_offers_none() -> None:
+    assert list(likely_slopes(np.nan, 1.0)) == list(likely_slopes(0.0, np.nan)) == []
+    assert list(likely_slopes(0.75, 0.5)) == []
+    assert list(likely_slopes(0.25, 1.0)) == [0.5, 1.0, 0.625]
+
+
+def test_without_gradients_there_is_the_reference() -> None:
+    case = stacked([LAYER_1, SMOOTH])
+    first, second = judged_together(case, [])
+    assert judged(first).verdicts == ()
+    assert same(judged(first).reference, Judge(LAYER_1).reference)
+    assert second is None
+
+
+def test_gradients_of_another_shape_are_left_to_the_judge_and_others_are_not() -> None:
+    case = stacked([LAYER_1, LAYER_2, DEAD])
+    right = with_slope(case, 1.0)
+    wrong = [
+        replace(right, loss=right.loss[:, None]),
+        replace(right, x=right.x[:2]),
+        replace(right, weights=(right.weights[0][..., None], right.weights[1])),
+        replace(right, biases=(None, right.biases[1])),
+        replace(right, x=LEFT_OUT),
+    ]
+    for each in judged_together(case, [*wrong, right]):
+        *refused, verdict = judged(each).verdicts
+        assert refused == [None] * len(wrong)
+        assert verdict is not None
+        assert verdict.kind is Kind.KINK
+
+
+def test_equal_gradients_of_several_frameworks_are_judged_once() -> None:
+    case = stack_of("4-8-1 float64")
+    given = [with_slope(case, slope) for slope in (0.0, 1.0, 0.0)]
+    for each in judged_together(case, given):
+        if each is not None:
+            assert each.verdicts[0] is each.verdicts[2]
+
+
+def test_gradients_in_the_memory_of_the_dtype_are_taken() -> None:
+    case = stack_of("rows")
+    wide = with_slope(case, 1.0)
+    narrow = Gradients(
+        wide.loss.astype(np.float32),
+        tuple(weight.astype(np.float32) for weight in wide.weights),
+        tuple(bias.astype(np.float32) for bias in wide.biases),
+        wide.x.astype(np.float32),
+    )
+    for each in judged_together(case, [wide, narrow]):
+        if each is not None:
+            assert each.verdicts[0] is each.verdicts[1] is not None
