@@ -323,14 +323,14 @@ def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) 
     assert caught[-1] < caught[0]
 
 
-def entries_changed(given: Gradients, share: float, to: float, seed: int) -> Gradients:
-    """The gradients with ``to`` bounds' worth of change in one entry of W_1 or W_2 of some cases."""
+def entries_changed(given: Gradients, share: float, by: float, seed: int) -> Gradients:
+    """The gradients with a relative change in one entry of W_1 or W_2 of some cases."""
     rng = np.random.default_rng(seed)
     weights = [np.array(weight) for weight in given.weights]
     for index in np.flatnonzero(rng.random(len(given.loss)) < share):
         weight = weights[rng.integers(2)][index].reshape(-1)
         at = rng.integers(weight.size)
-        weight[at] = weight[at] * (1.0 + to) if weight[at] else to
+        weight[at] = weight[at] * (1.0 + by) if weight[at] else by
     return Gradients(given.loss, tuple(weights), given.biases, given.x)
 
 
