@@ -26,7 +26,7 @@ from harness.frameworks.tensorflow_ import TensorFlowFramework
 from harness.frameworks.torch_ import TorchFramework
 from harness.network import Case, worked_example
 from harness.power import gaussian_stack
-from harness.sweep.check import Answer
+from harness.sweep.answers import Answer
 from harness.sweep.check import judged as judged_in_sweep
 from harness.sweep.families import Mix
 from harness.sweep.generate import Block

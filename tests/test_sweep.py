@@ -284,7 +284,7 @@ def test_a_sweep_that_fails_stops_at_the_same_case_however_it_is_shared_out() ->
 
 WORDS = (
     *("--cases", "250000", "--seed", "9", "--frameworks", "slow", "--widths", "1,1"),
-    *("--mix", "uniform=1,kinks=.001"),
+    *("--mix", "uniform=1,kinks=.01"),
 )
 
 

@@ -30,7 +30,7 @@ from harness.sweep.work import opened
 
 CASES = (
     *("--cases", "250000", "--seed", "7", "--widths", "1,1"),
-    *("--mix", "uniform=1,dyadic=1,kinks=.0005"),
+    *("--mix", "uniform=1,dyadic=1,kinks=.02"),
 )
 
 

@@ -169,7 +169,8 @@ def _rates(
 ) -> list[Rate]:
     from harness.bench.cases import batches
     from harness.fused import FusedJudge
-    from harness.sweep.check import batches_of, check_part
+    from harness.sweep.check import batches_of, check_parts
+    from harness.sweep.engine import step_size
     from harness.sweep.settings import BLOCK, Part, Settings, Shape
 
     shape = Shape(Network(widths), 1, dtype)
@@ -212,12 +213,14 @@ def _rates(
         return sum(made.batch.count for made in batches_of(new(), settings))
 
     def sweep() -> int:
-        """The loop of a sweep itself."""
+        """A step of a sweep."""
         nonlocal swept, left
-        done = check_part(new(), settings, [each.framework for each in frameworks])
-        swept += BLOCK
-        left += len(done.cases)
-        return BLOCK
+        parts = [new() for _ in range(step_size(settings) // BLOCK)]
+        done = check_parts(parts, settings, [each.framework for each in frameworks])
+        count = sum(part.summary.count for part in done)
+        swept += count
+        left += sum(len(part.cases) for part in done)
+        return count
 
     steps: dict[str, Callable[[], int]] = {"floor": floor, "floor, cached": cached}
     for gradients in frameworks:

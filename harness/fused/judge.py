@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ _CACHED = 65_536
 """Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
 as they are compared, several hundred bytes for each."""
 
+_SINGLE = np.dtype(np.float32)
 _WIDEN = 2.0**-10
 _KEEP = 1.0 - 2.0**-20
 
@@ -83,13 +84,14 @@ class FusedJudge:
         """
         sound, largest = self.certified(given)
         open_ = np.flatnonzero(~sound.all(axis=0))
+        fitting = [each for each, one in enumerate(given) if self._fits(one)] if len(open_) else []
         for left in pieces(self.batch, open_) if len(open_) > few else ():
             judge = StackJudge(self.batch.case(left))
-            for framework, gradients in enumerate(given):
+            for framework in fitting:
                 rest = left[~sound[framework, left]]
                 if not rest.size:
                     continue
-                agrees, ratio = judge.agreements(chosen_gradients(gradients, left))
+                agrees, ratio = judge.agreements(chosen_gradients(given[framework], left))
                 open_ = ~sound[framework, left]
                 sound[framework, rest] = agrees[open_]
                 largest[framework, rest] = ratio[open_]
@@ -103,22 +105,26 @@ class FusedJudge:
             and an upper bound on its largest error / bound where it does.
         """
         count = self.batch.count
-        sound = np.zeros((len(given), count), dtype=np.uint8)
-        largest = np.zeros((len(given), count))
+        if not is_compiled() or not is_suitable(self.batch):
+            return np.zeros((len(given), count), dtype=bool), np.zeros((len(given), count))
         whole = [f for f, gradients in enumerate(given) if self._fits(gradients)]
-        if whole and is_compiled() and is_suitable(self.batch):
-            part, ratio = _certify(self.batch, [given[f] for f in whole])
-            sound[whole], largest[whole] = part, ratio
-        return sound.astype(bool), largest
+        if len(whole) == len(given):
+            return _certify(self.batch, given)
+        sound = np.zeros((len(given), count), dtype=bool)
+        largest = np.zeros((len(given), count))
+        if whole:
+            sound[whole], largest[whole] = _certify(self.batch, [given[f] for f in whole])
+        return sound, largest
 
     def _fits(self, given: Gradients) -> bool:
         """Whether the gradients have the shapes they should have."""
+        return [None if one is None else np.shape(one) for one in arrays_of(given)] == self._shapes
+
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...] | None]:
         batch = self.batch
-        wanted = [*batch.weights, *batch.biases, batch.x, np.empty(batch.count)]
-        return all(
-            (one is None) == (other is None) and np.shape(one) == np.shape(other)
-            for one, other in zip(arrays_of(given), wanted, strict=True)
-        )
+        parts = [*batch.weights, *batch.biases, batch.x]
+        return [*(None if part is None else part.shape for part in parts), (batch.count,)]
 
 
 def pieces(batch: Batch, chosen: Any) -> Iterator[Any]:
@@ -147,10 +153,8 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         [*batch.weights, *batch.biases, batch.x, batch.y],
         *(arrays_of(gradients) for gradients in given),
     ]
-    single = all(
-        array is None or np.asarray(array).dtype == np.float32 for row in table for array in row
-    )
-    held = np.float32 if single else np.float64
+    kinds = {array.dtype for row in table for array in row if array is not None}
+    held = np.dtype(np.float32 if kinds == {_SINGLE} else np.float64)
     kept = [
         [None if array is None else np.ascontiguousarray(array, dtype=held) for array in row]
         for row in table
@@ -159,8 +163,8 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
     scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
-    sound = np.zeros((frameworks, count), dtype=np.uint8)
-    largest = np.zeros((frameworks, count))
+    sound = np.empty((frameworks, count), dtype=np.bool_)
+    largest = np.empty((frameworks, count))
     _compiled()(
         count,
         _APART if count % (8 * _APART) == 0 else 1,
@@ -181,7 +185,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         min(0.5 * form.largest, 2.0**900),
         _address(scratch),
         frameworks,
-        sound,
+        sound.view(np.uint8),
         largest,
     )
     return sound, largest

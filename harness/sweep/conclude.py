@@ -13,8 +13,8 @@ from harness.network import Case
 from harness.report.tally import Tally
 from harness.script import script
 from harness.shrink import shrink
-from harness.sweep.check import is_failing
 from harness.sweep.quarantine import ENDED
+from harness.sweep.record import is_failing
 from harness.sweep.settings import Settings
 from harness.verdict import Kind, Verdict
 

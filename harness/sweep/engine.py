@@ -23,9 +23,10 @@ from harness.interrupts import interrupts
 from harness.report.json_ import document
 from harness.report.summary import markdown
 from harness.report.tally import Tally
-from harness.sweep.check import Checked, check_part
+from harness.sweep.check import check_parts
 from harness.sweep.checkpoint import Checkpoint, save
 from harness.sweep.families import HARD
+from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Settings
 
 __all__ = ["Step", "Sweep", "in_this_process", "step_size", "steps"]
@@ -33,8 +34,11 @@ __all__ = ["Step", "Sweep", "in_this_process", "step_size", "steps"]
 _SAVED_EVERY = 5.0
 """Seconds between checkpoints."""
 
-_STEP_SECONDS = 0.5
-"""What a step takes, roughly: short enough for a worker to be lost without much loss."""
+_STEP_SECONDS = 1.0
+"""What a step takes, roughly: short enough for a worker to be lost without much loss, and long
+enough for some cases to come together that are judged a few at a time."""
+
+_MOST_PLACES = 32 * BLOCK
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +63,17 @@ Source = Callable[[int], Iterable[Step]]
 def step_size(settings: Settings) -> int:
     """Places in a step: a fixed function of the settings, so that steps are cut alike always.
 
-    From measurements, with three frameworks and a slow machine in mind: a microsecond for each
-    hundred numbers of a case that is judged together with others, and half of one for the case
-    (ten times that where numba is missing); and two milliseconds a layer for one that is judged
-    by itself.
+    From measurements, with three frameworks and a slow machine in mind: half a microsecond for each
+    hundred numbers of a case that is judged together with others, and a quarter of one for the case
+    (ten times that where numba is missing); and a millisecond a layer for one that is not, since
+    few of them come together in a step.
     """
     numbers = max(shape.numbers for shape in settings.shapes)
     deep = max(shape.network.depth for shape in settings.shapes)
-    seconds = (50 + numbers) / 100_000_000
-    seconds += settings.mix.share(HARD) * deep / 500
+    seconds = (50 + numbers) / 200_000_000
+    seconds += settings.mix.share(HARD) * deep / 1000
     size = 16
-    while size < 8 * BLOCK and 2 * size * seconds <= _STEP_SECONDS:
+    while size < _MOST_PLACES and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2
     return size
 
@@ -89,7 +93,7 @@ def in_this_process(settings: Settings, frameworks: Sequence[Framework]) -> Sour
     def source(start: int) -> Iterator[Step]:
         for first, last in steps(settings, start):
             parts = settings.parts(first, last)
-            yield Step(last, tuple(check_part(part, settings, frameworks) for part in parts))
+            yield Step(last, check_parts(parts, settings, frameworks))
 
     return source
 

@@ -88,18 +88,20 @@ def agreements(
         true. Where it is false the case has open gates, or something to explain.
     """
     count = batch.count
+    reverse = [row for row, derivation in enumerate(derivations) if derivation == "reverse"]
+    if len(reverse) == len(given):
+        return FusedJudge(batch).all_agreements(given, few=_FEW)
     agrees = np.zeros((len(given), count), dtype=bool)
     largest = np.zeros((len(given), count))
-    whole = [
-        row
-        for row, gradients in enumerate(given)
-        if all(np.shape(array)[:1] == (count,) for _, array in gradients.entries())
-    ]
-    reverse = [row for row in whole if derivations[row] == "reverse"]
     if reverse:
         chosen = [given[row] for row in reverse]
         agrees[reverse], largest[reverse] = FusedJudge(batch).all_agreements(chosen, few=_FEW)
-    forward = [row for row in whole if derivations[row] == "forward"]
+    forward = [
+        row
+        for row, gradients in enumerate(given)
+        if derivations[row] == "forward"
+        and all(np.shape(array)[:1] == (count,) for _, array in gradients.entries())
+    ]
     for part in pieces(batch, np.arange(count)) if forward else ():
         stack = StackJudge(batch.case(part))
         for row in forward:

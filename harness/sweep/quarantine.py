@@ -16,8 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from harness.frameworks.base import Framework
-from harness.sweep.check import Answer, Checked, batches_of, judged
+from harness.sweep.answers import Answer
+from harness.sweep.check import batches_of, judged
 from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung, WorkerLostError
+from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.sweep.work import ask_batches, ask_case
 from harness.verdict import Kind, Verdict

@@ -15,9 +15,11 @@ from harness.crosscheck import environment, verdict_of
 from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks
-from harness.sweep.check import Answer, Checked, answer, batches_of, check_part
+from harness.sweep.answers import Answer, answer
+from harness.sweep.check import batches_of, check_parts
 from harness.sweep.checkpoint import made_with
 from harness.sweep.generate import block
+from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import Verdict
 
@@ -78,7 +80,7 @@ def do(settings: Settings, first: int, last: int, deadline: float | None = None)
     try:
         frameworks, made_with = opened(settings)
         parts = settings.parts(first, last)
-        checked = tuple(check_part(part, settings, frameworks) for part in parts)
+        checked = check_parts(parts, settings, frameworks)
     finally:
         if deadline is not None:
             faulthandler.cancel_dump_traceback_later()

@@ -1,0 +1,177 @@
+"""What is known of the cases of one part of a sweep, from the first batch to the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.events import CaseChecked, SweepChecked
+from harness.frameworks.base import Framework
+from harness.network import Array, Case, Gradients
+from harness.report.tally import Spread
+from harness.sweep.answers import Answer
+from harness.sweep.families import FAMILIES
+from harness.sweep.generate import Block
+from harness.sweep.settings import BLOCK, Part, Settings
+from harness.verdict import FAILING, Kind, Verdict
+
+__all__ = ["Checked", "Record", "is_failing"]
+
+_NAMES = tuple(FAMILIES)
+_KINDS = list(Kind)
+_AGREES = _KINDS.index(Kind.AGREES)
+_OPEN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is to be told of a part.
+
+    Attributes:
+        summary: The counts.
+        cases: Every case with a verdict other than AGREES, in order.
+        failing: How many of them fail.
+        cut: Whether the part ends early, with as many failing cases as are wanted at the most,
+            or with a framework that was given up on.
+    """
+
+    summary: SweepChecked
+    cases: tuple[CaseChecked, ...]
+    failing: int
+    cut: bool = False
+
+
+def is_failing(verdict: Verdict, settings: Settings) -> bool:
+    """Whether ``verdict`` makes the sweep fail."""
+    return verdict.kind in FAILING or (settings.full_precision and verdict.kind is Kind.REDUCED)
+
+
+class Record:
+    """The verdicts on the cases of a part, by their positions in its block.
+
+    Attributes:
+        part: The part.
+        last: The position before which cases are counted.
+        cut: Whether that is before the end of the part.
+    """
+
+    def __init__(self, part: Part, settings: Settings, frameworks: Sequence[Framework]) -> None:
+        self.part = part
+        self._settings, self._frameworks = settings, frameworks
+        self._offset = part.start // BLOCK * BLOCK
+        self._first, self.last = part.start - self._offset, part.stop - self._offset
+        self.cut = False
+        self._codes = np.full((len(frameworks), BLOCK), _OPEN, dtype=np.int8)
+        self._bounds = np.zeros((len(frameworks), BLOCK))
+        self._families = np.zeros(BLOCK, dtype=np.int64)
+        self._cases: list[CaseChecked] = []
+        self._failing = 0
+
+    def take(self, made: Block, answers: Sequence[Answer], agrees: Any, bounds: Array) -> list[int]:
+        """Note what is known of a whole batch.
+
+        Args:
+            made: The batch.
+            answers: What the frameworks make of it.
+            agrees: Bool, (frameworks, cases): where the verdict is AGREES.
+            bounds: Error / bound there, of the same shape.
+
+        Returns:
+            The positions of the cases that are to be looked at by themselves, in order.
+        """
+        count = made.batch.count
+        here = slice(made.first, made.first + count)
+        codes = self._codes[:, here]
+        codes[agrees] = _AGREES
+        self._bounds[:, here] = bounds
+        self._families[here] = made.families
+        for row, each in enumerate(answers):
+            if each.verdict is not None:
+                codes[row] = _KINDS.index(each.verdict.kind)
+            if each.by_case:
+                known = np.fromiter(each.by_case, dtype=np.int64) - made.first
+                codes[row, known[(known >= 0) & (known < count)]] = _OPEN
+        upto = min(each.upto for each in answers) if answers else BLOCK
+        self.cut, self.last = self.cut or upto < self.last, min(upto, self.last)
+        left = np.flatnonzero((codes < 0).any(axis=0)) + made.first
+        found: list[int] = left[(left >= self._first) & (left < self.last)].tolist()
+        told = any(each.verdict is not None for each in answers)
+        if told and self.part.start == made.first == 0 and found[:1] != [0]:
+            found.insert(0, 0)  # what a framework says of every case is told once
+        return found
+
+    def agrees(self, row: int, position: int) -> bool:
+        """Whether framework number ``row`` is known to AGREE on a case."""
+        return bool(self._codes[row, position] == _AGREES)
+
+    def settle(
+        self, position: int, verdicts: Sequence[Verdict], case: Case, reference: Gradients
+    ) -> None:
+        """Note the verdicts on a case that was looked at by itself.
+
+        Args:
+            position: Of the case; cases come in order.
+            verdicts: One for each framework.
+            case: The case.
+            reference: Its gradient; see `CaseChecked`.
+        """
+        for row, verdict in enumerate(verdicts):
+            if self._codes[row, position] == _OPEN and verdict.kind is Kind.AGREES:
+                self._bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
+            self._codes[row, position] = _KINDS.index(verdict.kind)
+        if all(verdict.kind is Kind.AGREES for verdict in verdicts):
+            return
+        family = _NAMES[self._families[position]]
+        address = self._settings.address(self.part.shape, self._offset + position)
+        checked = CaseChecked("sweep", f"{family}; {address}", case, reference, tuple(verdicts))
+        self._cases.append(checked)
+        self._failing += any(is_failing(verdict, self._settings) for verdict in verdicts)
+        if self._failing >= self._settings.max_failures:
+            self.last, self.cut = position + 1, True
+
+    def checked(self) -> Checked:
+        """What is to be told, once no case is open any more."""
+        here = slice(self._first, self.last)
+        codes, bounds, families = self._codes[:, here], self._bounds[:, here], self._families[here]
+        agrees = codes == _AGREES
+        compared = agrees | (codes == _KINDS.index(Kind.DISAGREES))
+        of_family = np.bincount(families, minlength=len(_NAMES))
+        kinds, spreads = {}, {}
+        for row, framework in enumerate(self._frameworks):
+            others = np.flatnonzero(~agrees[row])
+            kinds[framework.name] = _counts(of_family, families[others], codes[row, others])
+            spreads[framework.name] = Spread()
+            spreads[framework.name].add(bounds[row, agrees[row]] if len(others) else bounds[row])
+        summary = SweepChecked(
+            widths=self.part.shape.network.widths,
+            rows=self.part.shape.rows,
+            dtype=self.part.shape.dtype,
+            count=self.last - self._first,
+            smooth=int(compared.any(axis=0).sum()),
+            kinds=kinds,
+            spreads=spreads,
+        )
+        return Checked(summary, tuple(self._cases), self._failing, self.cut)
+
+
+def _counts(
+    of_family: NDArray[np.int64], families: NDArray[np.int64], codes: NDArray[np.int8]
+) -> dict[str, dict[Kind, int]]:
+    """Family to verdict to number of cases.
+
+    Args:
+        of_family: Number of cases of each family.
+        families: Of the cases that do not AGREE.
+        codes: Their verdicts.
+    """
+    size = len(_KINDS)
+    both = np.bincount(families * size + codes, minlength=len(_NAMES) * size).reshape(-1, size)
+    both[:, _AGREES] = of_family - both.sum(axis=1)
+    found: dict[str, dict[Kind, int]] = {}
+    for family, code in np.argwhere(both).tolist():
+        found.setdefault(_NAMES[family], {})[_KINDS[code]] = int(both[family, code])
+    return found
