@@ -1,4 +1,4 @@
-"""Verdicts on many cases at once, each of which has exactly one open gate.
+"""Verdicts on many cases at once, each of which has at most one open gate.
 
 Nearly all that a sweep leaves to be looked at by itself is of this kind. `harness.compare.Judge`
 spends milliseconds on each such case, most of them on calling NumPy for a handful of numbers. Here
@@ -55,7 +55,7 @@ class Judged:
 
 
 def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | None]:
-    """What `Judge.verdict` says of the cases of a stack that have exactly one open gate.
+    """What `Judge.verdict` says of the cases of a stack that have one open gate or none.
 
     Args:
         case: A stack of C cases.
@@ -63,7 +63,7 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
             reverse mode, in float64 or what they can be converted to without loss.
 
     Returns:
-        One answer for each case; ``None`` where it is not finite, or has no open gate, or several.
+        One answer for each case; ``None`` where it is not finite or has several open gates.
     """
     with np.errstate(all="ignore"):
         stack = _Stack(case)
@@ -75,8 +75,8 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
             for index, number in enumerate(framework):
                 verdicts[index].append(found.get(number))
         return [
-            Judged(tuple(verdicts[index]), stack.reference(index)) if layer else None
-            for index, layer in enumerate(stack.layers.tolist())
+            Judged(tuple(verdicts[index]), stack.reference(index)) if is_ours else None
+            for index, is_ours in enumerate(stack.ours.tolist())
         ]
 
 
@@ -88,7 +88,8 @@ class _Answers:
         case: Whose each is, (A,).
         values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
         number: Of each framework and case the position here; -1 where there is nothing to explain.
-        slopes: The slopes at the case's gate that each may have, the likeliest first.
+        slopes: The slopes at the case's open gate that each may have, the likeliest first; 0, which
+            has no meaning, where there is no open gate.
         told: Whether any other slope would not do as well, (A,).
     """
 
@@ -100,7 +101,7 @@ class _Answers:
 
     @classmethod
     def of(cls, stack: _Stack, given: Sequence[Gradients]) -> _Answers:
-        """What frameworks returned for the cases with one open gate."""
+        """What frameworks returned for the cases that are judged here."""
         wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.places]
         positions: dict[tuple[int, bytes], int] = {}
         values: list[Array] = []
@@ -111,7 +112,7 @@ class _Answers:
             if [(name, np.shape(value)) for name, value in gradients.entries()] != wanted:
                 continue
             flat = _side_by_side([np.asarray(value) for _, value in gradients.entries()])
-            for index in np.flatnonzero(stack.layers).tolist():
+            for index in np.flatnonzero(stack.ours).tolist():
                 row = flat[index]
                 at = positions.setdefault((index, row.tobytes()), len(positions))
                 number[-1][index] = at
@@ -122,7 +123,7 @@ class _Answers:
             np.array(cases, dtype=np.intp),
             np.stack(values) if values else np.empty((0, 0)),
             number,
-            [[] for _ in values],
+            [[0.0] for _ in values],
             np.ones(len(values), dtype=bool),
         )
 
@@ -134,7 +135,8 @@ class _Stack:
         case: A stack.
 
     Attributes:
-        layers: The layer of each case's one open gate, (C,); 0 where it is not to be judged here.
+        ours: Which cases are judged here, (C,).
+        layers: The layer of each case's one open gate, (C,); 0 where there is none, or several.
         rows: The row of that gate, (C,).
         units: Its unit, (C,).
         places: Name, first entry and shape of each array of a gradient, all entries side by side.
@@ -148,7 +150,8 @@ class _Stack:
         counts = sum(
             (sign == 0).sum(axis=(1, 2)) for sign in self.enclosed.signs if sign is not None
         )
-        single = case.are_finite & (counts == 1)
+        self.ours = case.are_finite & (counts <= 1)
+        single = self.ours & (counts == 1)
         self.layers, self.rows, self.units = np.zeros((3, len(single)), dtype=np.intp)
         for layer, sign in enumerate(self.enclosed.signs, start=1):
             if sign is not None:
@@ -328,12 +331,12 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
     found = {}
     for at, slope, (place, *entry) in zip(explained.tolist(), slopes, entries, strict=True):
         index = int(answers.case[at])
-        if index not in gates:
+        if stack.layers[index] and index not in gates:
             gates[index] = stack.gate(index)
         key = index, slope if answers.told[at] else None
         if key not in validities:
-            validities[key] = stack.validity(gates[index], *key)
-        readings = (reading_of(gates[index], key[1]),)
+            validities[key] = stack.validity(gates[index], *key) if index in gates else ()
+        readings = (reading_of(gates[index], key[1]),) if index in gates else ()
         found[at] = Verdict(
             "",
             "",
