@@ -144,8 +144,10 @@ def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> Non
         os.sched_setaffinity(0, {cores[number % len(cores)]})
     from harness.frameworks.batched import batched
     from harness.frameworks.registry import open_frameworks
+    from harness.sweep.memory import keep_freed_memory
     from harness.sweep.settings import Shape
 
+    keep_freed_memory()  # for a floor as well as for a sweep
     frameworks, _ = open_frameworks(plan.frameworks)
     for widths in plan.shapes:
         for dtype in plan.dtypes:

@@ -71,18 +71,25 @@ class FusedJudge:
         agrees, largest = self.all_agreements([given])
         return agrees[0], largest[0]
 
-    def all_agreements(self, given: Sequence[Gradients], *, few: int = 0) -> tuple[Any, Array]:
+    def all_agreements(
+        self,
+        given: Sequence[Gradients],
+        *,
+        few: int = 0,
+        out: tuple[Any, Array] | None = None,
+    ) -> tuple[Any, Array]:
         """`agreements` of several frameworks' gradients, which costs little more than of one.
 
         Args:
             given: Of each framework.
             few: If no more than that many cases are left uncertified, they stay so: for callers
                 who put them to `judge` anyway.
+            out: Arrays for the result, in place of new ones.
 
         Returns:
             What `agreements` returns, of shape (F, C).
         """
-        sound, largest = self.certified(given)
+        sound, largest = self.certified(given, out)
         open_ = np.flatnonzero(~sound.all(axis=0))
         fitting = [each for each, one in enumerate(given) if self._fits(one)] if len(open_) else []
         for left in pieces(self.batch, open_) if len(open_) > few else ():
@@ -97,23 +104,36 @@ class FusedJudge:
                 largest[framework, rest] = ratio[open_]
         return sound, largest
 
-    def certified(self, given: Sequence[Gradients]) -> tuple[Any, Array]:
+    def certified(
+        self, given: Sequence[Gradients], out: tuple[Any, Array] | None = None
+    ) -> tuple[Any, Array]:
         """What the compiled pass alone can say.
+
+        Args:
+            given: Of each framework.
+            out: Arrays for the result, in place of new ones.
 
         Returns:
             A bool array of shape (F, C), true where a framework's gradient certainly AGREES,
             and an upper bound on its largest error / bound where it does.
         """
-        count = self.batch.count
-        if not is_compiled() or not is_suitable(self.batch):
-            return np.zeros((len(given), count), dtype=bool), np.zeros((len(given), count))
-        whole = [f for f, gradients in enumerate(given) if self._fits(gradients)]
-        if len(whole) == len(given):
-            return _certify(self.batch, given)
-        sound = np.zeros((len(given), count), dtype=bool)
-        largest = np.zeros((len(given), count))
+        shape = len(given), self.batch.count
+        sound, largest = out or (np.empty(shape, dtype=bool), np.empty(shape))
+        fast = is_compiled() and is_suitable(self.batch)
+        whole = [f for f, gradients in enumerate(given) if fast and self._fits(gradients)]
+        if (
+            given
+            and len(whole) == len(given)
+            and sound.flags.c_contiguous
+            and largest.flags.c_contiguous
+        ):
+            _certify(self.batch, given, sound, largest)
+            return sound, largest
+        sound[:], largest[:] = False, 0.0
         if whole:
-            sound[whole], largest[whole] = _certify(self.batch, [given[f] for f in whole])
+            found = np.empty((len(whole), shape[1]), dtype=bool), np.empty((len(whole), shape[1]))
+            _certify(self.batch, [given[f] for f in whole], *found)
+            sound[whole], largest[whole] = found
         return sound, largest
 
     def _fits(self, given: Gradients) -> bool:
@@ -146,7 +166,8 @@ def is_suitable(batch: Batch) -> bool:
     )
 
 
-def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
+def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Array) -> None:
+    """Run the pass; C-contiguous (F, C) bool and float64 take what it finds."""
     from harness.fused.kernel import scratch_size
 
     table: list[Sequence[Any]] = [
@@ -163,8 +184,6 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
     scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
-    sound = np.empty((frameworks, count), dtype=np.bool_)
-    largest = np.empty((frameworks, count))
     _compiled()(
         count,
         _APART if count % (8 * _APART) == 0 else 1,
@@ -188,7 +207,6 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         sound.view(np.uint8),
         largest,
     )
-    return sound, largest
 
 
 _kept = threading.local()

@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
-import numpy as np
-
 from harness.frameworks.base import Framework
-from harness.network import Array
 from harness.sweep.answers import Answer, answer
 from harness.sweep.fast import agreements
 from harness.sweep.generate import Block, slices
@@ -47,17 +44,22 @@ def check_parts(
     Returns:
         One result for each part; where one is cut, none for those behind it.
     """
-    records, left = [], LeftOver(settings, frameworks)
+    found: list[Record | Checked] = []
+    left = LeftOver(settings, frameworks)
     for part in parts:
-        records.append(Record(part, settings, frameworks))
+        record = Record(part, settings, frameworks)
         with closing(batches_of(part, settings)) as batches:
             asked = (
                 (made, [answer(framework, made) for framework in frameworks]) for made in batches
             )
-            _take(records[-1], asked, frameworks, left)
-        if any(record.cut for record in records):
+            _take(record, asked, frameworks, left)
+        if any(each.cut for each in found):
+            break  # cases of an earlier part that waited have cut that
+        # What is done is counted at once, and its memory free for the next part.
+        found.append(record if record in left else record.checked())
+        if record.cut:
             break
-    return _told(records, left)
+    return _told(found, left)
 
 
 def judged(
@@ -99,28 +101,29 @@ def _take(
 ) -> None:
     """Note what is known of each batch; what is not decided there is left over."""
     for made, answers in asked:
-        agrees = np.zeros((len(frameworks), made.batch.count), dtype=bool)
-        bounds: Array = np.zeros(agrees.shape)
+        agrees, bounds = record.room(made)
         rows = [row for row, each in enumerate(answers) if each.given is not None]
-        if rows:
-            agrees[rows], bounds[rows] = agreements(
-                made.batch,
-                [each.given for each in answers if each.given is not None],
-                [frameworks[row].derivation for row in rows],
-            )
-        left.add(record, made, answers, record.take(made, answers, agrees, bounds))
+        given = [each.given for each in answers if each.given is not None]
+        derivations = [frameworks[row].derivation for row in rows]
+        if len(rows) == len(frameworks):
+            agreements(made.batch, given, derivations, out=(agrees, bounds))
+        else:
+            agrees[:] = False
+            if rows:
+                agrees[rows], bounds[rows] = agreements(made.batch, given, derivations)
+        left.add(record, made, answers, record.take(made, answers))
         if record.cut and made.first + made.batch.count >= record.last:
             break
 
 
-def _told(records: Sequence[Record], left: LeftOver) -> tuple[Checked, ...]:
+def _told(found: Sequence[Record | Checked], left: LeftOver) -> tuple[Checked, ...]:
     """What is to be told of parts, up to the first that is cut."""
     left.settle()
 
     def upto_cut() -> Iterator[Checked]:
-        for record in records:
-            yield record.checked()
-            if record.cut:
+        for each in found:
+            yield each.checked() if isinstance(each, Record) else each
+            if each.cut:
                 return
 
     return tuple(upto_cut())

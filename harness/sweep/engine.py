@@ -26,6 +26,7 @@ from harness.report.tally import Tally
 from harness.sweep.check import check_parts
 from harness.sweep.checkpoint import Checkpoint, save
 from harness.sweep.families import HARD
+from harness.sweep.memory import keep_freed_memory
 from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Settings
 
@@ -91,6 +92,7 @@ def in_this_process(settings: Settings, frameworks: Sequence[Framework]) -> Sour
     """Check all cases one after the other, here."""
 
     def source(start: int) -> Iterator[Step]:
+        keep_freed_memory()
         for first, last in steps(settings, start):
             parts = settings.parts(first, last)
             yield Step(last, check_parts(parts, settings, frameworks))

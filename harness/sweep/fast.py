@@ -73,7 +73,11 @@ def batched_gradients(framework: Framework, batch: Batch) -> Gradients:
 
 
 def agreements(
-    batch: Batch, given: Sequence[Gradients], derivations: Sequence[Derivation]
+    batch: Batch,
+    given: Sequence[Gradients],
+    derivations: Sequence[Derivation],
+    *,
+    out: tuple[NDArray[np.bool_], Array] | None = None,
 ) -> tuple[NDArray[np.bool_], Array]:
     """Which cases AGREE by each framework's gradients, and the largest error / bound of each.
 
@@ -82,6 +86,7 @@ def agreements(
         given: Of each of F frameworks, the gradients of all of them.
         derivations: Of each framework, how it differentiates. The compiled pass knows the bounds
             of reverse mode; forward mode is held to its own by `StackJudge`.
+        out: Arrays for the result, in place of new ones.
 
     Returns:
         Bool and float64, both of shape (F, C); the second is only meaningful where the first is
@@ -90,9 +95,10 @@ def agreements(
     count = batch.count
     reverse = [row for row, derivation in enumerate(derivations) if derivation == "reverse"]
     if len(reverse) == len(given):
-        return FusedJudge(batch).all_agreements(given, few=_FEW)
-    agrees = np.zeros((len(given), count), dtype=bool)
-    largest = np.zeros((len(given), count))
+        return FusedJudge(batch).all_agreements(given, few=_FEW, out=out)
+    shape = len(given), count
+    agrees, largest = out or (np.empty(shape, dtype=bool), np.empty(shape))
+    agrees[:], largest[:] = False, 0.0
     if reverse:
         chosen = [given[row] for row in reverse]
         agrees[reverse], largest[reverse] = FusedJudge(batch).all_agreements(chosen, few=_FEW)

@@ -93,6 +93,10 @@ class LeftOver:
         if self._numbers > _NUMBERS and count >= _LEAST:
             self.settle()
 
+    def __contains__(self, record: object) -> bool:
+        """Whether cases of ``record`` wait."""
+        return any(each.record is record for each in self._waiting)
+
     def settle(self) -> None:
         """Judge all that wait, in order, until a record is cut."""
         waiting, self._waiting, self._numbers = self._waiting, [], 0

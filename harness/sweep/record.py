@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,19 +67,27 @@ class Record:
         self._first, self.last = part.start - self._offset, part.stop - self._offset
         self.cut = False
         self._codes = np.full((len(frameworks), BLOCK), _OPEN, dtype=np.int8)
-        self._bounds = np.zeros((len(frameworks), BLOCK))
+        free = _free(len(frameworks))
+        self._agrees, self._bounds = free.pop() if free else _fresh(len(frameworks))
         self._families = np.zeros(BLOCK, dtype=np.int64)
         self._cases: list[CaseChecked] = []
         self._failing = 0
 
-    def take(self, made: Block, answers: Sequence[Answer], agrees: Any, bounds: Array) -> list[int]:
-        """Note what is known of a whole batch.
+    def room(self, made: Block) -> tuple[Any, Array]:
+        """Where it is noted, of a whole batch, which cases AGREE, and error / bound there.
+
+        Returns:
+            Bool and float64, of shape (frameworks, cases), with whatever is in them.
+        """
+        here = slice(made.first, made.first + made.batch.count)
+        return self._agrees[:, here], self._bounds[:, here]
+
+    def take(self, made: Block, answers: Sequence[Answer]) -> list[int]:
+        """Note what is known of a whole batch, after `room` has been filled.
 
         Args:
             made: The batch.
             answers: What the frameworks make of it.
-            agrees: Bool, (frameworks, cases): where the verdict is AGREES.
-            bounds: Error / bound there, of the same shape.
 
         Returns:
             The positions of the cases that are to be looked at by themselves, in order.
@@ -86,8 +95,7 @@ class Record:
         count = made.batch.count
         here = slice(made.first, made.first + count)
         codes = self._codes[:, here]
-        codes[agrees] = _AGREES
-        self._bounds[:, here] = bounds
+        np.copyto(codes, _AGREES, where=self._agrees[:, here])
         self._families[here] = made.families
         for row, each in enumerate(answers):
             if each.verdict is not None:
@@ -134,7 +142,7 @@ class Record:
             self.last, self.cut = position + 1, True
 
     def checked(self) -> Checked:
-        """What is to be told, once no case is open any more."""
+        """What is to be told, once no case is open any more; then the record is used up."""
         here = slice(self._first, self.last)
         codes, bounds, families = self._codes[:, here], self._bounds[:, here], self._families[here]
         agrees = codes == _AGREES
@@ -155,7 +163,21 @@ class Record:
             kinds=kinds,
             spreads=spreads,
         )
+        _free(len(self._frameworks)).append((self._agrees, self._bounds))
         return Checked(summary, tuple(self._cases), self._failing, self.cut)
+
+
+_threads = threading.local()
+
+
+def _free(rows: int) -> list[tuple[Any, Array]]:
+    """Memory of records that are used up: touching new pages costs more than what they are for."""
+    found: dict[int, list[tuple[Any, Array]]] = vars(_threads).setdefault("free", {})
+    return found.setdefault(rows, [])
+
+
+def _fresh(rows: int) -> tuple[Any, Array]:
+    return np.empty((rows, BLOCK), dtype=bool), np.empty((rows, BLOCK))
 
 
 def _counts(

@@ -19,6 +19,7 @@ from harness.sweep.answers import Answer, answer
 from harness.sweep.check import batches_of, check_parts
 from harness.sweep.checkpoint import made_with
 from harness.sweep.generate import block
+from harness.sweep.memory import keep_freed_memory
 from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import Verdict
@@ -108,6 +109,7 @@ def opened(settings: Settings) -> tuple[list[Framework], dict[str, str]]:
     """
     key = (settings.frameworks, settings.formulations, settings.modes)
     if key not in _opened:
+        keep_freed_memory()
         for name, value in ONE_THREAD.items():
             os.environ.setdefault(name, value)
         frameworks, states = open_frameworks(
