@@ -252,11 +252,7 @@ class Sweep:
         )
 
     def _save(self, finished: RunFinished) -> None:
-        self.tally.finished = finished
-        text = json.dumps(document(self.tally), indent=1, allow_nan=False) + "\n"
-        write_text_atomically(self.folder / "report.json", text)
-        write_text_atomically(self.folder / "summary.md", markdown(self.tally))
-        self.tally.finished = None
+        """Checkpoint, then report: a sweep whose report is there can be resumed."""
         save(
             self.folder,
             Checkpoint(
@@ -270,3 +266,8 @@ class Sweep:
                 tally=self.tally,
             ),
         )
+        self.tally.finished = finished
+        text = json.dumps(document(self.tally), indent=1, allow_nan=False) + "\n"
+        write_text_atomically(self.folder / "report.json", text)
+        write_text_atomically(self.folder / "summary.md", markdown(self.tally))
+        self.tally.finished = None
