@@ -12,6 +12,7 @@ from harness.fused.lanes import (
     absolute,
     any_lane,
     broadcast,
+    bytes_of,
     differs,
     fused,
     gather,
@@ -42,7 +43,7 @@ def spread(tag: Any, address: int, size: int, case: int, apart: int, target: int
 
     The same of the eight cases behind them is asked for, so that it is near when it is looked at.
     """
-    step = tag.itemsize
+    step = bytes_of(tag)
     start = address + case * size * step
     stride = size * apart
     behind = size * step if apart > 1 else WIDTH * size * step
@@ -162,7 +163,7 @@ def _compare_columns(
 
     The last block may be looked at twice, and overlaps the one before where eight do not divide.
     """
-    zero, step, best = splat(0.0), tag.itemsize, 4 * per_case
+    zero, step, best = splat(0.0), bytes_of(tag), 4 * per_case
     last = per_case // WIDTH - 1
     second, third, fourth = min(block + 1, last), min(block + 2, last), min(block + 3, last)
     at, at_2 = step * min(WIDTH * block, fan_in - WIDTH), step * min(WIDTH * second, fan_in - WIDTH)
@@ -282,7 +283,7 @@ def compare_rows(
     """
     blocks = (fan_in + WIDTH - 1) // WIDTH
     zero = splat(0.0)
-    step = tag.itemsize
+    step = bytes_of(tag)
     per_case = WIDTH * blocks
     behind = size * step if apart > 1 else WIDTH * size * step
     best = 4 * per_case

@@ -1,7 +1,7 @@
 """One compiled pass over eight cases: gradient, bound, and the comparison of every framework.
 
 The formulas are those of `harness.arithmetic.enclosure` for gradual underflow, written for one
-network after the other on `Lanes`; `harness.fused.soundness` derives what the pass leaves out
+network after the other on `Lanes`; `harness.fused` derives what the pass leaves out
 and why its answers are still those of `harness.compare.StackJudge`.
 
 Arrays are read as frameworks hold them, case after case, transposed in registers to one number
@@ -27,6 +27,7 @@ from harness.fused.lanes import (
     WIDTH,
     absolute,
     any_lane,
+    bytes_of,
     fused,
     gather,
     greater,
@@ -131,7 +132,7 @@ def judge_group(
     """Judge eight cases, ``apart`` cases apart from one another.
 
     Args:
-        tag: An empty array of the dtype in which all arrays are held.
+        tag: A number of the type in which all arrays are held.
         splitter: 2^(53-p) + 1 for a format of p < 53 bits; ``None`` for float64, whose
             reference is in double-double.
         case: The first of the eight.
@@ -400,7 +401,7 @@ def judge_group(
             loss, loss_low, error, size + error, divisor, unit, lost, splitter
         )
     for f in range(frameworks):
-        step = tag.itemsize
+        step = bytes_of(tag)
         store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, apart))
     compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
 

@@ -33,6 +33,7 @@ __all__ = [
     "absolute",
     "any_lane",
     "broadcast",
+    "bytes_of",
     "differs",
     "fused",
     "gather",
@@ -239,12 +240,23 @@ def store(typing: Any, address: Any, index: Any, lanes: Any) -> Any:
 
 
 def _scalar(tag: Any) -> tuple[Any, int]:
-    return (ir.FloatType(), 4) if tag.dtype == types.float32 else (_DOUBLE, 8)
+    return (ir.FloatType(), 4) if tag == types.float32 else (_DOUBLE, 8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_of(typing: Any, tag: Any) -> Any:
+    """How many bytes a number of the type of ``tag`` takes."""
+    _, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return ir.Constant(ir.IntType(64), size)
+
+    return types.int64(tag), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def gather(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
-    """The numbers at ``address + lane · stride``, of the dtype of the array ``tag``.
+    """The numbers at ``address + lane · stride``, of the type of ``tag``.
 
     The stride is counted in numbers.
     """
@@ -294,7 +306,7 @@ def _store_rows(builder: Any, rows: list[Any], target: Any, index: Any) -> None:
 def transpose(typing: Any, tag: Any, address: Any, stride: Any, target: Any, index: Any) -> Any:
     """Eight neighbouring numbers of each of eight cases, written as eight `Lanes`.
 
-    Case k begins at ``address + k · stride`` (counted in numbers of the dtype of ``tag``); the
+    Case k begins at ``address + k · stride`` (counted in numbers of the type of ``tag``); the
     result goes to the ``index``-th and the following `Lanes` at ``target``.
     """
     scalar, size = _scalar(tag)
@@ -356,7 +368,7 @@ def broadcast(typing: Any, address: Any, index: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def read(typing: Any, tag: Any, address: Any) -> Any:
-    """Eight neighbouring numbers from ``address`` on, of the dtype of the array ``tag``."""
+    """Eight neighbouring numbers from ``address`` on, of the type of ``tag``."""
     scalar, size = _scalar(tag)
     narrow = ir.VectorType(scalar, WIDTH)
 
@@ -371,7 +383,7 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
 def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
     """Where eight neighbouring numbers from ``address`` on are not, bit by bit, those at ``other``.
 
-    They are of the dtype of the array ``tag``.
+    They are of the type of ``tag``.
     """
     _, size = _scalar(tag)
     bits = ir.VectorType(ir.IntType(8 * size), WIDTH)
