@@ -25,6 +25,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "broadcast",
     "bytes_of",
     "differs",
+    "eight",
+    "four",
     "fused",
     "gather",
     "greater",
@@ -277,13 +280,13 @@ def gather(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """An 8 × 8 matrix transposed in three rounds.
+    """An 8 × 8 matrix transposed in three rounds, or two 4 × 4 ones side by side in two.
 
     They swap its off-diagonal blocks of one, two and four.
     """
-    for distance in (1, 2, 4):
+    for distance in (1, 2, 4)[: len(rows).bit_length() - 1]:
         swapped = list(rows)
-        for k in range(WIDTH):
+        for k in range(len(rows)):
             if k & distance:
                 continue
             first = [n if not n & distance else WIDTH + n - distance for n in range(WIDTH)]
@@ -292,6 +295,18 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
                 mask = ir.Constant(ir.VectorType(_INDEX, WIDTH), order)
                 swapped[place] = builder.shuffle_vector(rows[k], rows[k + distance], mask)
         rows = swapped
+    return rows
+
+
+def _rows(builder: Any, address: Any, stride: Any, scalar: Any, count: int) -> list[Any]:
+    """``count`` neighbouring numbers of each of eight cases, widened to float64."""
+    base, rows = _place(builder, address, scalar), []
+    narrow, wide = ir.VectorType(scalar, count), ir.VectorType(_DOUBLE, count)
+    for lane in range(WIDTH):
+        step = builder.mul(stride, ir.Constant(ir.IntType(64), lane))
+        place = builder.bitcast(builder.gep(base, [step]), narrow.as_pointer())
+        row = builder.load(place, align=8 if scalar == _DOUBLE else 4)
+        rows.append(row if scalar == _DOUBLE else builder.fpext(row, wide))
     return rows
 
 
@@ -309,22 +324,51 @@ def transpose(typing: Any, tag: Any, address: Any, stride: Any, target: Any, ind
     Case k begins at ``address + k · stride`` (counted in numbers of the type of ``tag``); the
     result goes to the ``index``-th and the following `Lanes` at ``target``.
     """
-    scalar, size = _scalar(tag)
-    narrow = ir.VectorType(scalar, WIDTH)
+    scalar, _ = _scalar(tag)
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, address, stride, target, index = values
-        base, rows = _place(builder, address, scalar), []
-        for lane in range(WIDTH):
-            step = builder.mul(stride, ir.Constant(ir.IntType(64), lane))
-            place = builder.bitcast(builder.gep(base, [step]), narrow.as_pointer())
-            row = builder.load(place, align=size)
-            rows.append(builder.fpext(row, _VECTOR) if size == 4 else row)
+        rows = _rows(builder, address, stride, scalar, WIDTH)
         _store_rows(builder, rows, target, index)
         return context.get_dummy_value()
 
     signature = types.void(tag, types.int64, types.int64, types.int64, types.int64)
     return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def eight(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
+    """Eight neighbouring numbers of each of eight cases, as a tuple of eight `Lanes`.
+
+    Case k begins at ``address + k · stride`` (counted in numbers of the type of ``tag``).
+    """
+    scalar, _ = _scalar(tag)
+    result = UniTuple(_LANES, WIDTH)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(builder, values[1], values[2], scalar, WIDTH)
+        return context.make_tuple(builder, result, _transposed(builder, rows))
+
+    return result(tag, types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def four(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
+    """Four neighbouring numbers of each of eight cases, as a tuple of four `Lanes`; see `eight`.
+
+    What is read of case k + 4 is put behind what is read of case k.
+    """
+    scalar, _ = _scalar(tag)
+    result = UniTuple(_LANES, WIDTH // 2)
+    order = ir.Constant(ir.VectorType(_INDEX, WIDTH), list(range(WIDTH)))
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(builder, values[1], values[2], scalar, WIDTH // 2)
+        pairs = zip(rows[: WIDTH // 2], rows[WIDTH // 2 :], strict=True)
+        whole = [builder.shuffle_vector(*pair, order) for pair in pairs]
+        return context.make_tuple(builder, result, _transposed(builder, whole))
+
+    return result(tag, types.int64, types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
