@@ -10,7 +10,9 @@ from harness.fused.lanes import (
     LINE,
     WIDTH,
     absolute,
+    aligned_stack,
     any_lane,
+    borrowed,
     broadcast,
     bytes_of,
     differs,
@@ -153,6 +155,8 @@ def compare(
         frameworks: How many there are.
         splitter: ``None`` if the reference has a low part.
     """
+    aligned_stack()
+    addresses = borrowed(addresses)
     step = bytes_of(tag)
     stride = size * apart
     left = count % WIDTH
@@ -377,6 +381,8 @@ def compare_rows(
     without a division. And frameworks that share a compiler often give the same bits: as long as
     they do, the second has what the first has.
     """
+    aligned_stack()
+    addresses, order, places = borrowed(addresses), borrowed(order), borrowed(places)
     blocks = (fan_in + WIDTH - 1) // WIDTH
     zero = splat(0.0)
     step = bytes_of(tag)

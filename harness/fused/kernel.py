@@ -27,7 +27,9 @@ from harness.fused.compare import (
 from harness.fused.lanes import (
     WIDTH,
     absolute,
+    aligned_stack,
     any_lane,
+    borrowed,
     fused,
     greater,
     grid,
@@ -158,6 +160,10 @@ def judge_group(
         sound: (F, C) uint8, where the answers go: certainly AGREES.
         largest: (F, C) float64, where the largest error / bound goes.
     """
+    aligned_stack()
+    addresses, sizes, widths = borrowed(addresses), borrowed(sizes), borrowed(widths)
+    has_bias, order, places = borrowed(has_bias), borrowed(order), borrowed(places)
+    sound, largest = borrowed(sound), borrowed(largest)
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
     unit, lost, big = splat(u), splat(tau), splat(_NOT_FINITE)
@@ -684,6 +690,7 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
     ) -> None:
         if len(digest) == 0:
             return
+        aligned_stack()
         groups = (count + WIDTH - 1) // WIDTH
         order = np.empty(2 * widths.max(), np.int64)
         places = np.empty(frameworks, np.int64)
