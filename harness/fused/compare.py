@@ -106,22 +106,26 @@ def enter(table: int, k: int, high: Any, low: Any, bound: Any, splitter: Any) ->
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
 def _with_entry(found: Any, value: Any, table: int, k: int, splitter: Any) -> Any:
-    """The largest error / bound, and whether all errors are within bounds, after one entry."""
-    most, within = found
+    """The largest error / bound, and whether any error is above its bound, after one entry."""
+    most, above = found
     error = value - load(table, 4 * k)
     if splitter is None:
         error = error - load(table, 4 * k + 3)
     error = absolute(error)
-    within = within & (error <= load(table, 4 * k + 1))
-    return greater(error * load(table, 4 * k + 2), most), within
+    above = above | ~(error <= load(table, 4 * k + 1))
+    return greater(error * load(table, 4 * k + 2), most), above
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
 def _with_four(found: Any, values: Any, table: int, k: int, splitter: Any) -> Any:
-    found = _with_entry(found, values[0], table, k, splitter)
-    found = _with_entry(found, values[1], table, k + 1, splitter)
-    found = _with_entry(found, values[2], table, k + 2, splitter)
-    return _with_entry(found, values[3], table, k + 3, splitter)
+    """The same after four entries, which are looked at side by side."""
+    most, above = found
+    nothing = splat(0.0), most < most
+    one = _with_entry(nothing, values[0], table, k, splitter)
+    one = _with_entry(one, values[1], table, k + 1, splitter)
+    two = _with_entry(nothing, values[2], table, k + 2, splitter)
+    two = _with_entry(two, values[3], table, k + 3, splitter)
+    return greater(greater(one[0], two[0]), most), above | (one[1] | two[1])
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -165,7 +169,7 @@ def compare(
         start = case_at + first * step
         _ask(tag, case_at, size, first, count, apart)
         before = load(worst, f)
-        found = before, before == before
+        found = before, before < before
         if count < WIDTH // 2:
             for k in range(count):
                 value = gather(tag, start + k * step, stride)
@@ -181,8 +185,8 @@ def compare(
             if left:
                 values_4 = four(tag, start + (count - WIDTH // 2) * step, stride)
                 found = _with_four(found, values_4, table, count - WIDTH // 2, splitter)
-        most, within = found
-        store(worst, f, where(within, most, splat(float("inf"))))
+        most, above = found
+        store(worst, f, where(above, splat(float("inf")), most))
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
