@@ -103,18 +103,20 @@ class FusedJudge:
             and an upper bound on its largest error / bound where it does.
         """
         count = self.batch.count
-        sound = np.zeros((len(given), count), dtype=np.uint8)
-        largest = np.zeros((len(given), count))
         whole = [f for f, gradients in enumerate(given) if self._fits(gradients)]
-        if whole and is_compiled() and is_suitable(self.batch):
-            part, ratio = _certify(self.batch, [given[f] for f in whole])
-            sound[whole], largest[whole] = part, ratio
-        return sound.astype(bool), largest
+        if not whole or not is_compiled() or not is_suitable(self.batch):
+            return np.zeros((len(given), count), dtype=bool), np.zeros((len(given), count))
+        part, ratio = _certify(self.batch, [given[f] for f in whole])
+        if len(whole) == len(given):
+            return part, ratio
+        sound, largest = np.zeros((len(given), count), dtype=bool), np.zeros((len(given), count))
+        sound[whole], largest[whole] = part, ratio
+        return sound, largest
 
     def _fits(self, given: Gradients) -> bool:
         """Whether the gradients have the shapes they should have."""
         batch = self.batch
-        wanted = [*batch.weights, *batch.biases, batch.x, np.empty(batch.count)]
+        wanted = [*batch.weights, *batch.biases, batch.x, batch.y[:, 0, 0]]
         return all(
             (one is None) == (other is None) and np.shape(one) == np.shape(other)
             for one, other in zip(arrays_of(given), wanted, strict=True)
@@ -159,8 +161,8 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
     scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
-    sound = np.zeros((frameworks, count), dtype=np.uint8)
-    largest = np.zeros((frameworks, count))
+    sound = np.empty((frameworks, count), dtype=np.uint8)  # both are written in full
+    largest = np.empty((frameworks, count))
     _compiled()(
         count,
         _APART if count % (8 * _APART) == 0 else 1,
@@ -184,7 +186,7 @@ def _certify(batch: Batch, given: Sequence[Gradients]) -> tuple[Any, Array]:
         sound,
         largest,
     )
-    return sound, largest
+    return sound.view(np.bool_), largest
 
 
 _kept = threading.local()
