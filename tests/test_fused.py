@@ -420,7 +420,7 @@ def test_the_compiler_neither_fuses_nor_reorders() -> None:
 
     numbers = np.random.default_rng(0).standard_normal((8, 8))
     result = np.zeros((8, 8))
-    _errors(np.empty(0), numbers.ctypes.data, result.ctypes.data)
+    _errors(0.0, numbers.ctypes.data, result.ctypes.data)
     for lane in range(8):
         a, b = map(Fraction, numbers[lane, :2].tolist())
         product, error, total, rest, separate = map(Fraction, result[2:7, lane].tolist())

@@ -187,7 +187,7 @@ def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Arra
     _compiled()(
         count,
         _APART if count % (8 * _APART) == 0 else 1,
-        np.empty(0, dtype=held),
+        held.type(0),
         _splitter(form),
         np.array([[_address(array) for array in row] for row in kept], dtype=np.int64),
         np.array([0 if array is None else array.size // count for array in kept[0]]),

@@ -1,7 +1,7 @@
 """One compiled pass over eight cases: gradient, bound, and the comparison of every framework.
 
 The formulas are those of `harness.arithmetic.enclosure` for gradual underflow, written for one
-network after the other on `Lanes`; `harness.fused.soundness` derives what the pass leaves out
+network after the other on `Lanes`; `harness.fused` derives what the pass leaves out
 and why its answers are still those of `harness.compare.StackJudge`.
 
 Arrays are read as frameworks hold them, case after case, transposed in registers to one number
@@ -21,14 +21,16 @@ from harness.fused.compare import (
     answers,
     compare,
     compare_rows,
+    enter,
     spread,
 )
 from harness.fused.lanes import (
     WIDTH,
     absolute,
+    aligned_stack,
     any_lane,
+    borrowed,
     fused,
-    gather,
     greater,
     grid,
     lesser,
@@ -55,6 +57,8 @@ _BYTES = 8 * WIDTH
 
 _NOT_FINITE = 2.0**1000
 """No finite number that the pass can deal with is as large."""
+_FEW = 64
+"""So many entries are compared at once; layers with more weights, by rows where they are long."""
 _LEAST = 2.0**-350
 """The smallest that an operand of a product, or its error, may be."""
 
@@ -63,15 +67,14 @@ def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
     """How many float64 numbers of memory `judge_group` works in."""
     dense = sum(a * b for a, b in zip(widths[1:], widths[:-1], strict=True))
     parameters = dense + sum(widths[1:]) + rows * (widths[0] + widths[-1])
-    largest = max(a * b for a, b in zip(widths[1:], widths[:-1], strict=True))
-    largest = max(largest, max(widths) * max(rows, 1))
     units = rows * sum(widths)
     lanes = (
         parameters
         + 6 * units
         + 10 * rows * max(widths)
-        + frameworks * (largest + 4)
+        + 4 * (max(widths) * rows + _FEW)
         + 35 * (max(widths) // WIDTH + 1)
+        + 2 * frameworks
         + 3 * len(widths)
         + 32
     )
@@ -131,7 +134,7 @@ def judge_group(
     """Judge eight cases, ``apart`` cases apart from one another.
 
     Args:
-        tag: An empty array of the dtype in which all arrays are held.
+        tag: A number of the type in which all arrays are held.
         splitter: 2^(53-p) + 1 for a format of p < 53 bits; ``None`` for float64, whose
             reference is in double-double.
         case: The first of the eight.
@@ -157,11 +160,17 @@ def judge_group(
         sound: (F, C) uint8, where the answers go: certainly AGREES.
         largest: (F, C) float64, where the largest error / bound goes.
     """
+    aligned_stack()
+    addresses, sizes, widths = borrowed(addresses), borrowed(sizes), borrowed(widths)
+    has_bias, order, places = borrowed(has_bias), borrowed(order), borrowed(places)
+    sound, largest = borrowed(sound), borrowed(largest)
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
     unit, lost, big = splat(u), splat(tau), splat(_NOT_FINITE)
     broad, close = splat(widen), splat(keep)
     x_array, y_array = 2 * depth, 2 * depth + 1
+    # As literals they would have what they are given to compiled once more.
+    start, alone = np.int64(0), np.int64(1)
 
     # Where things are in the scratch memory, counted in Lanes.
     parameter = 0
@@ -169,13 +178,9 @@ def judge_group(
     for k in range(len(sizes)):
         parameter += sizes[k]
     widest = 0
-    dense = 0
     for k in range(depth + 1):
         units += rows * widths[k]
         widest = max(widest, rows * widths[k])
-        if k:
-            dense = max(dense, widths[k] * widths[k - 1])
-    dense = max(dense, widest)
     parameters = scratch
     a_high = parameters + _BYTES * parameter
     a_low = a_high + _BYTES * units
@@ -191,7 +196,7 @@ def judge_group(
     g_reach = g_error + _BYTES * widest
     worst = g_reach + _BYTES * widest
     grids = worst + _BYTES * frameworks  # of each array, then of each layer's activations
-    given = grids + _BYTES * (3 * depth + 3)
+    table = grids + _BYTES * (3 * depth + 3)
 
     at = 0
     for k in range(len(sizes)):
@@ -399,10 +404,21 @@ def judge_group(
         loss, loss_low, error = divide(
             loss, loss_low, error, size + error, divisor, unit, lost, splitter
         )
-    for f in range(frameworks):
-        step = tag.itemsize
-        store(given, f, gather(tag, addresses[1 + f, y_array] + case * step, apart))
-    compare(loss, loss_low, error * close, given, 1, 0, worst, frameworks, splitter)
+    enter(table, 0, loss, loss_low, error * close, splitter)
+    compare(
+        tag,
+        addresses,
+        y_array,
+        alone,
+        start,
+        alone,
+        case,
+        apart,
+        table,
+        worst,
+        frameworks,
+        splitter,
+    )
 
     # The backward pass. A quotient by B that is no power of two is never exact.
     coarse = splat(2.0**53 / float(divisor)) * coarse
@@ -421,7 +437,7 @@ def judge_group(
         most = greater(splat(float(rows)) * highest * furthest, most)
         most = greater(splat(float(rows)) * highest, most)
         exactly = coarse * load(a_grids, layer)
-        by_row = rows == 1 and fan_in >= WIDTH
+        by_row = rows == 1 and fan_in >= WIDTH and sizes[layer] > _FEW
         if by_row:
             compare_rows(
                 tag,
@@ -441,7 +457,7 @@ def judge_group(
                 d_low,
                 d_error,
                 d_reach,
-                given,
+                table,
                 order,
                 places,
                 worst,
@@ -451,84 +467,71 @@ def judge_group(
                 close,
                 splitter,
             )
-        else:
-            for f in range(frameworks):
-                spread(tag, addresses[1 + f, layer], sizes[layer], case, apart, given, f * dense)
-        for i in range(0 if by_row else fan_out):
-            if rows == 1:
-                high, low = load(d_high, i), load(d_low, i)
-                reach, error = load(d_reach, i), load(d_error, i)
-                size = absolute(high)
-                slope = error + unit * reach
-                exact = (reach > zero) & (error == zero)
-                some_exact = any_lane(exact)
+        together = max(1, _FEW // fan_in)
+        for first in range(0, 0 if by_row else fan_out, together):
+            behind = min(first + together, fan_out)
+            for i in range(first, behind):
+                entry = (i - first) * fan_in
+                if rows == 1:
+                    high, low = load(d_high, i), load(d_low, i)
+                    reach, error = load(d_reach, i), load(d_error, i)
+                    magnitude = absolute(high) * close
+                    slope = (error + unit * reach) * close
+                    exact = (reach > zero) & (error == zero)
+                    some_exact = any_lane(exact)
+                    for j in range(fan_in):
+                        a = load(a_high, before + j)
+                        a_r = load(a_reach, before + j)
+                        bound = fused(magnitude, load(a_error, before + j), slope * a_r)
+                        product, product_low = high * a, zero
+                        if splitter is None:
+                            product_low = fused(low, a, fused(high, a, -product))
+                            product_low = fused(high, load(a_low, before + j), product_low)
+                        else:
+                            both = (reach > zero) & (a_r > zero)
+                            bound = bound + where(both, lost * close, zero)
+                        if some_exact:
+                            both = exact & (a_r > zero) & (load(a_error, before + j) == zero)
+                            both = both & fits(product, product_low, splitter)
+                            bound = where(both, zero, bound)
+                        enter(table, entry + j, product, product_low, bound, splitter)
+                    continue
                 for j in range(fan_in):
-                    a = load(a_high, before + j)
-                    a_r = load(a_reach, before + j)
-                    bound = fused(size, load(a_error, before + j), slope * a_r)
-                    product, product_low = high * a, zero
-                    if splitter is None:
-                        product_low = fused(low, a, fused(high, a, -product))
-                        product_low = fused(high, load(a_low, before + j), product_low)
-                    else:
-                        bound = bound + where((reach > zero) & (a_r > zero), lost, zero)
-                    if some_exact:
-                        alone = exact & (a_r > zero) & (load(a_error, before + j) == zero)
-                        bound = where(alone & fits(product, product_low, splitter), zero, bound)
-                    compare(
-                        product,
-                        product_low,
-                        bound * close,
-                        given,
-                        dense,
-                        i * fan_in + j,
-                        worst,
-                        frameworks,
-                        splitter,
-                    )
-                continue
-            for j in range(fan_in):
-                high, low, total, carried, terms = zero, zero, zero, zero, zero
-                for r in range(rows):
-                    here, there = r * fan_out + i, before + r * fan_in + j
-                    d, d_r, d_e = load(d_high, here), load(d_reach, here), load(d_error, here)
-                    a, a_r = load(a_high, there), load(a_reach, there)
-                    high, low = multiply_add(high, low, d, a, load(a_low, there), splitter)
-                    if splitter is None:
-                        low = fused(load(d_low, here), a, low)
-                    total = fused(d_r, a_r, total)
-                    carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
-                    terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
-                theta, size = growth_of_sum(terms, zero, unit), absolute(high)
-                bound = error_bound(terms, zero, theta, total, total, carried, size, unit, lost)
-                exact = (terms > zero) & (carried == zero)
-                bound = settled(exact, high, low, total, exactly, bound, splitter)
-                compare(
-                    high,
-                    low,
-                    bound * close,
-                    given,
-                    dense,
-                    i * fan_in + j,
-                    worst,
-                    frameworks,
-                    splitter,
-                )
+                    high, low, total, carried, terms = zero, zero, zero, zero, zero
+                    for r in range(rows):
+                        here, there = r * fan_out + i, before + r * fan_in + j
+                        d, d_r, d_e = load(d_high, here), load(d_reach, here), load(d_error, here)
+                        a, a_r = load(a_high, there), load(a_reach, there)
+                        high, low = multiply_add(high, low, d, a, load(a_low, there), splitter)
+                        if splitter is None:
+                            low = fused(load(d_low, here), a, low)
+                        total = fused(d_r, a_r, total)
+                        carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
+                        terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
+                    theta, size = growth_of_sum(terms, zero, unit), absolute(high)
+                    bound = error_bound(terms, zero, theta, total, total, carried, size, unit, lost)
+                    exact = (terms > zero) & (carried == zero)
+                    bound = settled(exact, high, low, total, exactly, bound, splitter)
+                    enter(table, entry + j, high, low, bound * close, splitter)
+            compare(
+                tag,
+                addresses,
+                layer,
+                sizes[layer],
+                first * fan_in,
+                (behind - first) * fan_in,
+                case,
+                apart,
+                table,
+                worst,
+                frameworks,
+                splitter,
+            )
         if has_bias[layer]:
-            for f in range(frameworks):
-                spread(
-                    tag,
-                    addresses[1 + f, depth + layer],
-                    sizes[depth + layer],
-                    case,
-                    apart,
-                    given,
-                    f * dense,
-                )
             for i in range(fan_out):
                 if rows == 1:  # a sum of one: the cotangent as it is
                     high, low, error = load(d_high, i), load(d_low, i), load(d_error, i)
-                    compare(high, low, error * close, given, dense, i, worst, frameworks, splitter)
+                    enter(table, i, high, low, error * close, splitter)
                     continue
                 high, low, total, carried, terms = zero, zero, zero, zero, zero
                 for r in range(rows):
@@ -542,13 +545,22 @@ def judge_group(
                 bound = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost)
                 exact = (terms > one) & (carried == zero)
                 bound = settled(exact, high, low, total, coarse, bound, splitter)
-                compare(high, low, bound * close, given, dense, i, worst, frameworks, splitter)
+                enter(table, i, high, low, bound * close, splitter)
+            compare(
+                tag,
+                addresses,
+                depth + layer,
+                fan_out,
+                start,
+                fan_out,
+                case,
+                apart,
+                table,
+                worst,
+                frameworks,
+                splitter,
+            )
         # The cotangent of the layer below, or of the input.
-        if layer == 0:
-            for f in range(frameworks):
-                spread(
-                    tag, addresses[1 + f, x_array], sizes[x_array], case, apart, given, f * dense
-                )
         coarse = coarse * load(grids, layer)
         for r in range(rows):
             outputs_live = zero
@@ -604,9 +616,7 @@ def judge_group(
                         fan_out,
                     )
                 if layer == 0:
-                    compare(
-                        high, low, error * close, given, dense, here, worst, frameworks, splitter
-                    )
+                    enter(table, here, high, low, error * close, splitter)
                     continue
                 active = load(a_reach, before + here) > zero
                 open_ = open_ | (active & (error < zero))
@@ -619,6 +629,21 @@ def judge_group(
                 store(g_low, here, low)
                 store(g_error, here, error)
                 store(g_reach, here, absolute(high) + error)
+        if layer == 0:
+            compare(
+                tag,
+                addresses,
+                x_array,
+                sizes[x_array],
+                start,
+                sizes[x_array],
+                case,
+                apart,
+                table,
+                worst,
+                frameworks,
+                splitter,
+            )
         d_high, g_high = g_high, d_high
         d_low, g_low = g_low, d_low
         d_error, g_error = g_error, d_error
@@ -665,6 +690,7 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
     ) -> None:
         if len(digest) == 0:
             return
+        aligned_stack()
         groups = (count + WIDTH - 1) // WIDTH
         order = np.empty(2 * widths.max(), np.int64)
         places = np.empty(frameworks, np.int64)

@@ -25,15 +25,22 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.np.arrayobj import make_array
 
 __all__ = [
     "LINE",
     "WIDTH",
     "absolute",
+    "aligned_stack",
     "any_lane",
+    "borrowed",
     "broadcast",
+    "bytes_of",
     "differs",
+    "eight",
+    "four",
     "fused",
     "gather",
     "greater",
@@ -145,6 +152,36 @@ def _call(builder: Any, name: str, *values: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def aligned_stack(typing: Any) -> Any:
+    """Have the stack of the function that calls this begin at a multiple of 64 bytes.
+
+    What does not fit into registers is kept there. Elsewhere each of these `Lanes` would take two
+    lines of the cache, in three processes of four.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        attributes = builder.function.attributes
+        attributes.alignstack = LINE
+        attributes.add("nounwind")  # llvmlite writes none where only the alignment is given
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def borrowed(typing: Any, array: Any) -> Any:
+    """The array without a count of its owners, which is a locked operation for every call."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        view = make_array(array)(context, builder, values[0])
+        for owner in ("meminfo", "parent"):
+            setattr(view, owner, ir.Constant(getattr(view, owner).type, None))
+        return view._getvalue()
+
+    return array(array), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a b + c, rounded once."""
 
@@ -239,12 +276,23 @@ def store(typing: Any, address: Any, index: Any, lanes: Any) -> Any:
 
 
 def _scalar(tag: Any) -> tuple[Any, int]:
-    return (ir.FloatType(), 4) if tag.dtype == types.float32 else (_DOUBLE, 8)
+    return (ir.FloatType(), 4) if tag == types.float32 else (_DOUBLE, 8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_of(typing: Any, tag: Any) -> Any:
+    """How many bytes a number of the type of ``tag`` takes."""
+    _, size = _scalar(tag)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return ir.Constant(ir.IntType(64), size)
+
+    return types.int64(tag), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def gather(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
-    """The numbers at ``address + lane · stride``, of the dtype of the array ``tag``.
+    """The numbers at ``address + lane · stride``, of the type of ``tag``.
 
     The stride is counted in numbers.
     """
@@ -265,13 +313,13 @@ def gather(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """An 8 × 8 matrix transposed in three rounds.
+    """An 8 × 8 matrix transposed in three rounds, or two 4 × 4 ones side by side in two.
 
     They swap its off-diagonal blocks of one, two and four.
     """
-    for distance in (1, 2, 4):
+    for distance in (1, 2, 4)[: len(rows).bit_length() - 1]:
         swapped = list(rows)
-        for k in range(WIDTH):
+        for k in range(len(rows)):
             if k & distance:
                 continue
             first = [n if not n & distance else WIDTH + n - distance for n in range(WIDTH)]
@@ -280,6 +328,18 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
                 mask = ir.Constant(ir.VectorType(_INDEX, WIDTH), order)
                 swapped[place] = builder.shuffle_vector(rows[k], rows[k + distance], mask)
         rows = swapped
+    return rows
+
+
+def _rows(builder: Any, address: Any, stride: Any, scalar: Any, count: int) -> list[Any]:
+    """``count`` neighbouring numbers of each of eight cases, widened to float64."""
+    base, rows = _place(builder, address, scalar), []
+    narrow, wide = ir.VectorType(scalar, count), ir.VectorType(_DOUBLE, count)
+    for lane in range(WIDTH):
+        step = builder.mul(stride, ir.Constant(ir.IntType(64), lane))
+        place = builder.bitcast(builder.gep(base, [step]), narrow.as_pointer())
+        row = builder.load(place, align=8 if scalar == _DOUBLE else 4)
+        rows.append(row if scalar == _DOUBLE else builder.fpext(row, wide))
     return rows
 
 
@@ -294,25 +354,54 @@ def _store_rows(builder: Any, rows: list[Any], target: Any, index: Any) -> None:
 def transpose(typing: Any, tag: Any, address: Any, stride: Any, target: Any, index: Any) -> Any:
     """Eight neighbouring numbers of each of eight cases, written as eight `Lanes`.
 
-    Case k begins at ``address + k · stride`` (counted in numbers of the dtype of ``tag``); the
+    Case k begins at ``address + k · stride`` (counted in numbers of the type of ``tag``); the
     result goes to the ``index``-th and the following `Lanes` at ``target``.
     """
-    scalar, size = _scalar(tag)
-    narrow = ir.VectorType(scalar, WIDTH)
+    scalar, _ = _scalar(tag)
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, address, stride, target, index = values
-        base, rows = _place(builder, address, scalar), []
-        for lane in range(WIDTH):
-            step = builder.mul(stride, ir.Constant(ir.IntType(64), lane))
-            place = builder.bitcast(builder.gep(base, [step]), narrow.as_pointer())
-            row = builder.load(place, align=size)
-            rows.append(builder.fpext(row, _VECTOR) if size == 4 else row)
+        rows = _rows(builder, address, stride, scalar, WIDTH)
         _store_rows(builder, rows, target, index)
         return context.get_dummy_value()
 
     signature = types.void(tag, types.int64, types.int64, types.int64, types.int64)
     return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def eight(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
+    """Eight neighbouring numbers of each of eight cases, as a tuple of eight `Lanes`.
+
+    Case k begins at ``address + k · stride`` (counted in numbers of the type of ``tag``).
+    """
+    scalar, _ = _scalar(tag)
+    result = UniTuple(_LANES, WIDTH)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(builder, values[1], values[2], scalar, WIDTH)
+        return context.make_tuple(builder, result, _transposed(builder, rows))
+
+    return result(tag, types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def four(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
+    """Four neighbouring numbers of each of eight cases, as a tuple of four `Lanes`; see `eight`.
+
+    What is read of case k + 4 is put behind what is read of case k.
+    """
+    scalar, _ = _scalar(tag)
+    result = UniTuple(_LANES, WIDTH // 2)
+    order = ir.Constant(ir.VectorType(_INDEX, WIDTH), list(range(WIDTH)))
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(builder, values[1], values[2], scalar, WIDTH // 2)
+        pairs = zip(rows[: WIDTH // 2], rows[WIDTH // 2 :], strict=True)
+        whole = [builder.shuffle_vector(*pair, order) for pair in pairs]
+        return context.make_tuple(builder, result, _transposed(builder, whole))
+
+    return result(tag, types.int64, types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -356,7 +445,7 @@ def broadcast(typing: Any, address: Any, index: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def read(typing: Any, tag: Any, address: Any) -> Any:
-    """Eight neighbouring numbers from ``address`` on, of the dtype of the array ``tag``."""
+    """Eight neighbouring numbers from ``address`` on, of the type of ``tag``."""
     scalar, size = _scalar(tag)
     narrow = ir.VectorType(scalar, WIDTH)
 
@@ -371,7 +460,7 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
 def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
     """Where eight neighbouring numbers from ``address`` on are not, bit by bit, those at ``other``.
 
-    They are of the dtype of the array ``tag``.
+    They are of the type of ``tag``.
     """
     _, size = _scalar(tag)
     bits = ir.VectorType(ir.IntType(8 * size), WIDTH)
