@@ -39,7 +39,8 @@ _STEP_SECONDS = 1.0
 """What a step takes, roughly: short enough for a worker to be lost without much loss, and long
 enough for some cases to come together that are judged a few at a time."""
 
-_MOST_PLACES = 32 * BLOCK
+_KNOWN = frozenset({"torch", "tensorflow", "jax"})
+"""Frameworks that are as fast as `step_size` takes them to be, in their usual modes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +68,16 @@ def step_size(settings: Settings) -> int:
     From measurements, with three frameworks and a slow machine in mind: half a microsecond for each
     hundred numbers of a case that is judged together with others, and a quarter of one for the case
     (ten times that where numba is missing); and a millisecond a layer for one that is not, since
-    few of them come together in a step.
+    few of them come together in a step. Of frameworks that may be slower steps are smaller.
     """
     numbers = max(shape.numbers for shape in settings.shapes)
     deep = max(shape.network.depth for shape in settings.shapes)
     seconds = (50 + numbers) / 200_000_000
     seconds += settings.mix.share(HARD) * deep / 1000
+    known = not settings.modes and set(settings.frameworks) <= _KNOWN
+    most = (64 if known else 8) * BLOCK
     size = 16
-    while size < _MOST_PLACES and 2 * size * seconds <= _STEP_SECONDS:
+    while size < most and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2
     return size
 

@@ -94,9 +94,13 @@ class Record:
         """
         count = made.batch.count
         here = slice(made.first, made.first + count)
-        codes = self._codes[:, here]
-        np.copyto(codes, _AGREES, where=self._agrees[:, here])
+        codes, agrees = self._codes[:, here], self._agrees[:, here]
         self._families[here] = made.families
+        plain = not any(each.verdict or each.by_case or each.upto < BLOCK for each in answers)
+        if answers and plain and agrees.all():  # nearly always
+            codes[:] = _AGREES
+            return []
+        np.copyto(codes, _AGREES, where=agrees)
         for row, each in enumerate(answers):
             if each.verdict is not None:
                 codes[row] = _KINDS.index(each.verdict.kind)
@@ -146,7 +150,7 @@ class Record:
         here = slice(self._first, self.last)
         codes, bounds, families = self._codes[:, here], self._bounds[:, here], self._families[here]
         agrees = codes == _AGREES
-        compared = agrees | (codes == _KINDS.index(Kind.DISAGREES))
+        compared = agrees.any(axis=0) | (codes == _KINDS.index(Kind.DISAGREES)).any(axis=0)
         of_family = np.bincount(families, minlength=len(_NAMES))
         kinds, spreads = {}, {}
         for row, framework in enumerate(self._frameworks):
@@ -159,7 +163,7 @@ class Record:
             rows=self.part.shape.rows,
             dtype=self.part.shape.dtype,
             count=self.last - self._first,
-            smooth=int(compared.any(axis=0).sum()),
+            smooth=int(compared.sum()),
             kinds=kinds,
             spreads=spreads,
         )
