@@ -274,7 +274,9 @@ def judge_group(
                     high, low = two_sum(high, low)
                 size = absolute(high)
                 theta = growth_of_sum(live, terms, unit) if unusual else usual
-                error = error_bound(live, terms, theta, total, rounded, carried, size, unit, lost)
+                error = error_bound(
+                    live, terms, theta, total, rounded, carried, size, unit, lost, splitter
+                )
                 most = greater(total, most)
                 exact = (live > zero) & (carried == zero) & fits(total, zero, splitter)
                 if any_lane(exact & fits(high, low, splitter)):
@@ -393,7 +395,7 @@ def judge_group(
         loss, loss_low = two_sum(loss, loss_low)
     size = absolute(loss)
     theta = growth_of_sum(zero, terms, unit)
-    error = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost)
+    error = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost, splitter)
     exactly = splat(2.0**53) * coarse * coarse
     exact = (terms > one) & (carried == zero)
     error = settled(exact, loss, loss_low, total, exactly, error, splitter)
@@ -509,7 +511,9 @@ def judge_group(
                         carried = carried + fused(d_e, a_r, absolute(d) * load(a_error, there))
                         terms = terms + where((d_r > zero) & (a_r > zero), one, zero)
                     theta, size = growth_of_sum(terms, zero, unit), absolute(high)
-                    bound = error_bound(terms, zero, theta, total, total, carried, size, unit, lost)
+                    bound = error_bound(
+                        terms, zero, theta, total, total, carried, size, unit, lost, splitter
+                    )
                     exact = (terms > zero) & (carried == zero)
                     bound = settled(exact, high, low, total, exactly, bound, splitter)
                     enter(table, entry + j, high, low, bound * close, splitter)
@@ -542,7 +546,9 @@ def judge_group(
                     carried = carried + d_e
                     terms = terms + where(d_r > zero, one, zero)
                 theta, size = growth_of_sum(zero, terms, unit), absolute(high)
-                bound = error_bound(zero, terms, theta, total, zero, carried, size, unit, lost)
+                bound = error_bound(
+                    zero, terms, theta, total, zero, carried, size, unit, lost, splitter
+                )
                 exact = (terms > one) & (carried == zero)
                 bound = settled(exact, high, low, total, coarse, bound, splitter)
                 enter(table, i, high, low, bound * close, splitter)
@@ -591,30 +597,33 @@ def judge_group(
                 if splitter is None:
                     high, low = two_sum(high, low)
                 size = absolute(high)
-                error = error_bound(live, zero, theta, total, total, carried, size, unit, lost)
+                error = error_bound(
+                    live, zero, theta, total, total, carried, size, unit, lost, splitter
+                )
                 most = greater(total, most)
                 here = r * fan_in + j
-                exact = (live > zero) & (carried == zero)
-                formula = error
-                error = settled(exact, high, low, total, coarse, error, splitter)
-                # What is 0 so far may be no certificate: the sum's own grid tells.
-                unknown = exact & (error <= zero) & (total * more > coarse * shorter)
-                if any_lane(unknown):
-                    error = decided(
-                        unknown,
-                        big,
-                        error,
-                        formula,
-                        total,
-                        digits,
-                        eta,
-                        parameters,
-                        weight_at + j,
-                        fan_in,
-                        d_high,
-                        r * fan_out,
-                        fan_out,
-                    )
+                exact = (live > zero) & (carried == zero) & fits(high, low, splitter)
+                if any_lane(exact):
+                    formula = error
+                    error = settled(exact, high, low, total, coarse, error, splitter)
+                    # What is 0 so far may be no certificate: the sum's own grid tells.
+                    unknown = exact & (error <= zero) & (total * more > coarse * shorter)
+                    if any_lane(unknown):
+                        error = decided(
+                            unknown,
+                            big,
+                            error,
+                            formula,
+                            total,
+                            digits,
+                            eta,
+                            parameters,
+                            weight_at + j,
+                            fan_in,
+                            d_high,
+                            r * fan_out,
+                            fan_out,
+                        )
                 if layer == 0:
                     enter(table, here, high, low, error * close, splitter)
                     continue

@@ -168,13 +168,17 @@ def error_bound(
     size: Any,
     u: Any,
     tau: Any,
+    splitter: Any,
 ) -> Any:
     """E of an any-order sum, see `OpenSum`; without the certificate of exactness."""
     zero, one, half = splat(0.0), splat(1.0), splat(0.5)
     additions = greater(products + addends - one, zero)
-    absolute_error = products * tau
-    in_any_order = theta * total + (one + theta) * absolute_error
-    leaves = u * rounded + absolute_error
+    in_any_order = theta * total
+    leaves = u * rounded
+    if splitter is not None:  # in float64 tau is 0
+        absolute_error = products * tau
+        in_any_order = in_any_order + (one + theta) * absolute_error
+        leaves = leaves + absolute_error
     partial = half * (total + size + carried) + leaves
     node_by_node = leaves + u * additions * (partial + in_any_order)
     return carried + lesser(in_any_order, node_by_node)
