@@ -16,7 +16,8 @@ from harness.compare import StackJudge
 from harness.enclosed import Enclosed
 from harness.formats import FORMATS, format_of
 from harness.fused import FusedJudge, judge
-from harness.fused.lanes import fused, load, splat, store, transpose
+from harness.fused.lanes import fused, splat
+from harness.fused.memory import load, store, transpose
 from harness.network import Case, Gradients, Network, Reduction
 from harness.power import gaussian_stack, plant
 from harness.reference import gradients

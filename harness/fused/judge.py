@@ -23,7 +23,7 @@ WITHOUT_NUMBA = (
 )
 """What to tell the user where `is_compiled` is false."""
 
-_SOURCES = ("compare.py", "kernel.py", "lanes.py", "sums.py")
+_SOURCES = ("columns.py", "compare.py", "kernel.py", "lanes.py", "memory.py", "sums.py")
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8

@@ -17,27 +17,29 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from harness.fused.columns import compare_rows
 from harness.fused.compare import (
     answers,
     compare,
-    compare_rows,
     enter,
     spread,
 )
 from harness.fused.lanes import (
     WIDTH,
     absolute,
-    aligned_stack,
     any_lane,
-    borrowed,
     fused,
     greater,
     grid,
     lesser,
-    load,
     splat,
-    store,
     where,
+)
+from harness.fused.memory import (
+    aligned_stack,
+    borrowed,
+    load,
+    store,
 )
 from harness.fused.sums import (
     add,

@@ -16,9 +16,11 @@ from harness.fused.lanes import (
     greater,
     grid,
     lesser,
-    load,
     splat,
     where,
+)
+from harness.fused.memory import (
+    load,
 )
 
 __all__ = [
