@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
+from typing import Any
 
-__all__ = ["digest", "is_compiled"]
+__all__ = ["digest", "is_compiled", "kept"]
 
 
 def is_compiled() -> bool:
@@ -30,3 +31,24 @@ def digest(package: str, names: Sequence[str]) -> str:
     return hashlib.sha256(
         b"".join(sources.joinpath(name).read_bytes() for name in names)
     ).hexdigest()
+
+
+def kept(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: the function compiled, without the interpreter's lock, and kept on disk.
+
+    numba keeps all forms of one function in one index, without a lock: of two processes that add
+    one at the same time, each for another dtype, one may be given the other's code. So the forms
+    of different dtypes are functions of different names.
+
+    Args:
+        name: Tells this form of the function from others.
+    """
+    from numba import njit
+
+    def compiled(function: Callable[..., None]) -> Callable[..., None]:
+        function.__qualname__ = f"{function.__qualname__}.{name}"
+        found: Any = njit(cache=True, nogil=True)(function)
+        result: Callable[..., None] = found
+        return result
+
+    return compiled

@@ -358,6 +358,12 @@ def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
     assert counts[0] == counts[1] == counts[4] == counts[10]
 
 
+def test_forms_for_different_types_are_kept_under_different_names() -> None:
+    """Two processes that compile them at the same time must not write each other's file."""
+    names = {judge._compiled(dtype).__qualname__ for dtype in ("float64", "float64_in_two")}
+    assert len(names) == 2
+
+
 def test_gradients_of_the_wrong_shape_never_agree() -> None:
     case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
     right = gradients(case)

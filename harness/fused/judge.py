@@ -184,7 +184,7 @@ def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Arra
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
     scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
-    _compiled()(
+    _compiled(held.name if form.precision < 53 else "float64_in_two")(
         count,
         _APART if count % (8 * _APART) == 0 else 1,
         held.type(0),
@@ -235,8 +235,12 @@ def _underflow(form: Format) -> float:
 
 
 @cache
-def _compiled() -> Callable[..., None]:
-    """The pass over all groups of eight, compiled once for each dtype and kept on disk."""
+def _compiled(dtype: str) -> Callable[..., None]:
+    """The pass over all groups of eight, compiled once for each dtype and kept on disk.
+
+    Args:
+        dtype: A name for the types of the arguments.
+    """
     from harness.fused.kernel import pass_over_groups
 
-    return pass_over_groups(digest("harness.fused", _SOURCES))
+    return pass_over_groups(digest("harness.fused", _SOURCES), dtype)

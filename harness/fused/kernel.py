@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from harness.compiling import kept
 from harness.fused.columns import compare_rows
 from harness.fused.compare import (
     answers,
@@ -667,15 +668,16 @@ def judge_group(
     answers(worst, case, apart, frameworks, sound, largest)
 
 
-def pass_over_groups(digest: str) -> Callable[..., None]:
+def pass_over_groups(digest: str, dtype: str) -> Callable[..., None]:
     """`judge_group` for all cases, as a function that numba keeps on disk once compiled.
 
     Args:
         digest: Of all the source that is compiled. numba's key to what it has kept is the source
             of one file, and whatever the function refers to outside of itself: so this.
+        dtype: Names the type of the arrays and of the reference.
     """
 
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+    @kept(dtype)
     def judge_all(
         count: int,
         apart: int,
@@ -736,5 +738,4 @@ def pass_over_groups(digest: str) -> Callable[..., None]:
                 largest,
             )
 
-    compiled: Callable[..., None] = judge_all
-    return compiled
+    return judge_all

@@ -31,10 +31,10 @@ _SOURCES = ("draw.py", "families.py", "kernel.py", "layout.py", "steps.py", "wor
 
 
 @cache
-def _compiled() -> tuple[Callable[..., None], Callable[..., None]]:
+def _compiled(dtype: str) -> tuple[Callable[..., None], Callable[..., None]]:
     from harness.sweep.kernel import passes
 
-    return passes(digest("harness.sweep", _SOURCES))
+    return passes(digest("harness.sweep", _SOURCES), dtype)
 
 
 class Maker:
@@ -54,6 +54,7 @@ class Maker:
         self.shape = shape
         self._layout, self._form = layout_of(shape), format_of(shape.dtype)
         held = held_dtype(shape.dtype)
+        self._dtype: str = held.name
         widths = shape.network.widths
         # A case's words begin within a counter's four, and are drawn in whole groups.
         needed = [shape.numbers // 8, shape.numbers, widths[1] // 8]
@@ -99,7 +100,7 @@ class Maker:
         Returns:
             The number of each case's family.
         """
-        begin, _ = _compiled()
+        begin, _ = _compiled(self._dtype)
         shape, widths = self.shape, self.shape.network.widths
         self._key[0], self._key[2], self._key[3] = seed, number, number * BLOCK
         self._families, self._at = np.empty(BLOCK, dtype=np.int64), 0
@@ -132,7 +133,7 @@ class Maker:
             batch: What they are written to: as many as it holds, no more than are left.
             addresses: Of its arrays, in the order of the layout.
         """
-        _, fill = _compiled()
+        _, fill = _compiled(self._dtype)
         first = self._at
         self._at += batch.count
         fill(

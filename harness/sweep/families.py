@@ -38,7 +38,7 @@ FAMILIES = MappingProxyType(
 """The families, in the order that numbers them."""
 
 HARD = ("kinks", "undecided", "special")
-"""Families most of whose cases are judged one by one."""
+"""Families most of whose cases are not decided by the batch they are in."""
 
 
 @dataclass(frozen=True)

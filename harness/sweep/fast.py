@@ -25,7 +25,7 @@ from harness.network import Array, Gradients
 __all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
 
 _FEW = 16
-"""Cases that are not worth a stack: most are to be looked at one by one in any case."""
+"""Cases that are not worth a stack of their own: they wait for those of other batches."""
 
 _paths: WeakKeyDictionary[Framework, Batched] = WeakKeyDictionary()
 """What was compiled for a framework is kept as long as the framework."""

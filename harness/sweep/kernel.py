@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import int64, njit
+from numba import int64
 
+from harness.compiling import kept
 from harness.sweep.draw import BYTES, EXPONENTS, NORMALS, SIGNS, TABLES
 from harness.sweep.families import FAMILIES
 from harness.sweep.layout import TABLE
@@ -41,14 +42,15 @@ _GAUSSIAN, _CANCELLING, _UNDECIDED = map(
 )
 
 
-def passes(digest: str) -> tuple[Callable[..., None], Callable[..., None]]:
+def passes(digest: str, dtype: str) -> tuple[Callable[..., None], Callable[..., None]]:
     """`begin` and `fill`, as functions that numba keeps on disk once compiled.
 
     Args:
         digest: Of all the source that is compiled; see `harness.compiling.digest`.
+        dtype: In which the cases are held.
     """
 
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+    @kept(dtype)
     def begin(
         tag: Any,
         key: Any,
@@ -85,7 +87,7 @@ def passes(digest: str) -> tuple[Callable[..., None], Callable[..., None]]:
         state[1, 2] = normals * in_case
         state[2, 2] = (cancelled * units + 7) // 8
 
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+    @kept(dtype)
     def fill(
         tag: Any,
         key: Any,
