@@ -263,55 +263,31 @@ def compare_rows(
         for i in range(fan_out):
             order[live] = order[fan_out + i - live] = i
             live += lane(load(d_reach, i), k) > 0.0
+        known = (
+            fan_in,
+            fan_out,
+            k,
+            live,
+            order,
+            places,
+            behind,
+            d_high,
+            d_low,
+            d_error,
+            d_reach,
+            turned,
+            per_case,
+            frameworks,
+            u,
+            keep,
+            splitter,
+        )
         block = 0
         while block < blocks:
-            wide = block + 2 < blocks
-            if wide:
-                _compare_columns(
-                    tag,
-                    True,
-                    block,
-                    fan_in,
-                    fan_out,
-                    k,
-                    live,
-                    order,
-                    places,
-                    behind,
-                    d_high,
-                    d_low,
-                    d_error,
-                    d_reach,
-                    turned,
-                    per_case,
-                    frameworks,
-                    u,
-                    keep,
-                    splitter,
-                )
+            if block + 2 < blocks:  # compiled twice, for each number of blocks
+                _compare_columns(tag, True, block, *known)
             else:
-                _compare_columns(
-                    tag,
-                    False,
-                    block,
-                    fan_in,
-                    fan_out,
-                    k,
-                    live,
-                    order,
-                    places,
-                    behind,
-                    d_high,
-                    d_low,
-                    d_error,
-                    d_reach,
-                    turned,
-                    per_case,
-                    frameworks,
-                    u,
-                    keep,
-                    splitter,
-                )
+                _compare_columns(tag, False, block, *known)
             block += 4
         for f in range(frameworks):
             raise_to(worst, WIDTH * f + k, lane(load(turned, best + f), 0))
