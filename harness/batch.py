@@ -129,6 +129,11 @@ def chosen_gradients(given: Gradients, chosen: Any) -> Gradients:
     )
 
 
+def has_all_cases(given: Gradients, count: int) -> bool:
+    """Whether each array has something for each of ``count`` cases, whatever it is."""
+    return all(np.shape(array)[:1] == (count,) for _, array in given.entries())
+
+
 def arrays_of(given: Gradients) -> Sequence[Any]:
     """``W_1 … W_L, b_1 … b_L, x, J``; ``None`` for a bias that is not there."""
     return [*given.weights, *given.biases, given.x, given.loss]

@@ -17,7 +17,7 @@ from harness.batch import ALIGNMENT, Batch, held_dtype
 from harness.errors import UsageError
 from harness.formats import FORMATS, format_of
 from harness.network import Network
-from harness.sweep import compiled, draw, generate, steps, words
+from harness.sweep import compiled, draw, generate, memory, steps, words
 from harness.sweep.compiled import Maker
 from harness.sweep.draw import Draw
 from harness.sweep.families import DEFAULT_MIX, FAMILIES, Mix, _mirrored
@@ -193,7 +193,7 @@ def test_memory_of_shapes_that_are_no_longer_asked_for_is_given_up() -> None:
     for width in range(1, 40):
         for _ in slices(Shape(Network((1, width))), 1, 0, DEFAULT_MIX, 1024):
             pass
-    assert len(vars(generate._threads)["kinds"]) <= generate._MOST_KEPT
+    assert len(vars(memory._threads)["kinds"]) <= memory._MOST_KEPT
 
 
 @pytest.mark.parametrize("size", [0, -1, 3, 2 * BLOCK, 2.5, "all", None])
@@ -322,7 +322,7 @@ def test_a_planted_fault_is_noticed_in_the_families_that_it_touches(
     shape, mix = Shape(Network((2, 3, 1)), rows=3), Mix.parse(",".join(FAMILIES))
     maker = Maker(shape)
     plant(maker)
-    free = generate._kept("maker", shape)
+    free = memory.idle("maker", shape)
     free[:] = [maker]
     made = block(shape, 5, 1, mix)
     free.clear()

@@ -38,23 +38,25 @@ _BYTES = 8 * WIDTH
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _exceeds(tag: Any, place: int, entry: Any, so_far: Any, splitter: Any) -> Any:
-    """Where the numbers at ``place`` are further from the reference than ``so_far`` bounds."""
-    product, product_low, bound = entry
+def _gap(tag: Any, place: int, entry: Any, splitter: Any) -> Any:
+    """How far the numbers at ``place`` are from the reference."""
+    product, product_low, _ = entry
     gap = read(tag, place) - product
     if splitter is None:
         gap = gap - product_low
-    return ~(absolute(gap) <= so_far * bound)
+    return absolute(gap)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _exceeds(tag: Any, place: int, entry: Any, so_far: Any, splitter: Any) -> Any:
+    """Where the numbers at ``place`` are further from the reference than ``so_far`` bounds."""
+    return ~(_gap(tag, place, entry, splitter) <= so_far * entry[2])
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
 def _risen(tag: Any, place: int, entry: Any, so_far: Any, splitter: Any) -> Any:
     """The largest error / bound, after the numbers at ``place``; infinite where one is above 1."""
-    product, product_low, bound = entry
-    gap = read(tag, place) - product
-    if splitter is None:
-        gap = gap - product_low
-    gap = absolute(gap)
+    gap, bound = _gap(tag, place, entry, splitter), entry[2]
     ratio = where(gap <= bound, gap / bound, splat(float("inf")))
     return greater(where(gap <= so_far * bound, so_far, ratio), so_far)
 

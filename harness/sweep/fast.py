@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batch import Batch, chosen_gradients
+from harness.batch import Batch, chosen_gradients, has_all_cases
 from harness.compare import StackJudge
 from harness.enclosed import Derivation
 from harness.frameworks.base import Framework
@@ -105,8 +105,7 @@ def agreements(
     forward = [
         row
         for row, gradients in enumerate(given)
-        if derivations[row] == "forward"
-        and all(np.shape(array)[:1] == (count,) for _, array in gradients.entries())
+        if derivations[row] == "forward" and has_all_cases(gradients, count)
     ]
     for part in pieces(batch, np.arange(count)) if forward else ():
         stack = StackJudge(batch.case(part))

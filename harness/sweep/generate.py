@@ -19,7 +19,6 @@ come from `harness.sweep.compiled`, several times as fast.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from harness.errors import UsageError
 from harness.network import Case
 from harness.sweep.families import FAMILIES, Mix
 from harness.sweep.layout import layout_of
+from harness.sweep.memory import idle
 from harness.sweep.readable import make
 from harness.sweep.settings import BLOCK, Shape
 
@@ -123,7 +123,7 @@ _SIZES = frozenset(2**k for k in range(BLOCK.bit_length()) if BLOCK % 2**k == 0)
 def _slices(
     shape: Shape, seed: int, number: int, mix: Mix, size: int
 ) -> Generator[Block, None, None]:
-    free: list[_Memory] = _kept("memory", (shape, size))
+    free: list[_Memory] = idle("memory", (shape, size))
     memory = free.pop() if free else _Memory(*layout_of(shape).empty(shape, size))
     try:
         make_slices = _compiled_slices if is_compiled() else _copied_slices
@@ -150,7 +150,7 @@ def _compiled_slices(
 ) -> Iterator[Block]:
     from harness.sweep.compiled import Maker
 
-    free: list[Maker] = _kept("maker", shape)
+    free: list[Maker] = idle("maker", shape)
     maker = free.pop() if free else Maker(shape)
     try:
         families = maker.begin(seed, number, mix)
@@ -173,20 +173,3 @@ def _copied_slices(
         for source, array in zip(sources, memory.arrays, strict=True):
             array[...] = source[first : first + size].reshape(size, -1)
         yield Block(memory.batch, families[first : first + size], first)
-
-
-_MOST_KEPT = 16
-_threads = threading.local()
-
-
-def _kept(what: str, key: Any) -> list[Any]:
-    """What this thread has of a kind and does not use at the moment.
-
-    The kinds that were asked for least recently are dropped.
-    """
-    kinds: dict[Any, list[Any]] = vars(_threads).setdefault("kinds", {})
-    found = kinds.pop((what, key), [])
-    kinds[what, key] = found
-    while len(kinds) > _MOST_KEPT:
-        del kinds[next(iter(kinds))]
-    return found

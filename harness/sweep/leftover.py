@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import chosen_gradients
+from harness.batch import chosen_gradients, has_all_cases
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
 from harness.frameworks.base import Framework
@@ -82,7 +82,7 @@ class LeftOver:
         chosen = np.array(positions) - made.first
         given = [
             chosen_gradients(each.given, chosen)
-            if each.given is not None and _fits(each.given, made.batch.count)
+            if each.given is not None and has_all_cases(each.given, made.batch.count)
             else None
             for each in answers
         ]
@@ -173,11 +173,6 @@ class _Known:
 
     verdicts: dict[int, Verdict | None]
     reference: Gradients
-
-
-def _fits(given: Gradients, count: int) -> bool:
-    """Whether there is something for each case; what it is, is judged."""
-    return all(np.shape(array)[:1] == (count,) for _, array in given.entries())
 
 
 def _joined_cases(stacks: Sequence[Case]) -> Case:

@@ -1,10 +1,12 @@
-"""Freed memory stays with a process that sweeps."""
+"""Memory that a sweep uses again and again: touching new pages costs more than the work."""
 
 from __future__ import annotations
 
 import ctypes
+import threading
+from typing import Any
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["idle", "keep_freed_memory"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in <malloc.h>
 _KEPT = 2**29
@@ -26,3 +28,20 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # musl, macOS; Windows
         return False
     return bool(mallopt(_TRIM_THRESHOLD, _KEPT) and mallopt(_MMAP_THRESHOLD, _FROM_HEAP))
+
+
+_MOST_KEPT = 16
+_threads = threading.local()
+
+
+def idle(what: str, key: Any) -> list[Any]:
+    """What this thread has of a kind and does not use at the moment.
+
+    The kinds that were asked for least recently are dropped.
+    """
+    kinds: dict[Any, list[Any]] = vars(_threads).setdefault("kinds", {})
+    found = kinds.pop((what, key), [])
+    kinds[what, key] = found
+    while len(kinds) > _MOST_KEPT:
+        del kinds[next(iter(kinds))]
+    return found

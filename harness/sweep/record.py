@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from harness.report.tally import Spread
 from harness.sweep.answers import Answer
 from harness.sweep.families import FAMILIES
 from harness.sweep.generate import Block
+from harness.sweep.memory import idle
 from harness.sweep.settings import BLOCK, Part, Settings
 from harness.verdict import FAILING, Kind, Verdict
 
@@ -67,7 +67,7 @@ class Record:
         self._first, self.last = part.start - self._offset, part.stop - self._offset
         self.cut = False
         self._codes = np.full((len(frameworks), BLOCK), _OPEN, dtype=np.int8)
-        free = _free(len(frameworks))
+        free: list[tuple[Any, Array]] = idle("record", len(frameworks))
         self._agrees, self._bounds = free.pop() if free else _fresh(len(frameworks))
         self._families = np.zeros(BLOCK, dtype=np.int64)
         self._cases: list[CaseChecked] = []
@@ -167,17 +167,8 @@ class Record:
             kinds=kinds,
             spreads=spreads,
         )
-        _free(len(self._frameworks)).append((self._agrees, self._bounds))
+        idle("record", len(self._frameworks)).append((self._agrees, self._bounds))
         return Checked(summary, tuple(self._cases), self._failing, self.cut)
-
-
-_threads = threading.local()
-
-
-def _free(rows: int) -> list[tuple[Any, Array]]:
-    """Memory of records that are used up: touching new pages costs more than what they are for."""
-    found: dict[int, list[tuple[Any, Array]]] = vars(_threads).setdefault("free", {})
-    return found.setdefault(rows, [])
 
 
 def _fresh(rows: int) -> tuple[Any, Array]:
