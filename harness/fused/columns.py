@@ -1,4 +1,7 @@
-"""The comparison of wide layers, with columns of one case side by side in place of cases."""
+"""What follows from a layer's cotangent, in one case, with eight columns side by side.
+
+The gradients of wide layers, and their weights, are read as they lie in memory, row by row.
+"""
 
 from __future__ import annotations
 
@@ -10,67 +13,81 @@ from harness.fused.lanes import (
     WIDTH,
     absolute,
     any_lane,
+    first_lanes,
     fused,
     greater,
-    lane,
+    grid,
+    lesser,
     peak,
+    reciprocal,
     splat,
     where,
 )
 from harness.fused.memory import (
-    aligned_stack,
-    borrowed,
+    LINE,
+    any_bit,
     broadcast,
     bytes_of,
     differs,
     load,
     prefetch,
-    raise_to,
+    raw,
     read,
+    read_some,
     store,
-    transpose_lanes,
+    united,
 )
-from harness.fused.sums import fits
+from harness.fused.sums import fits, multiply_add
 
-__all__ = ["compare_rows"]
-
-_BYTES = 8 * WIDTH
+__all__ = ["add_columns", "compare_lanes", "compare_layer", "count_columns", "grids_of_columns"]
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _gap(tag: Any, place: int, entry: Any, splitter: Any) -> Any:
-    """How far the numbers at ``place`` are from the reference."""
+def _gap(value: Any, entry: Any, splitter: Any) -> Any:
+    """How far numbers are from the reference."""
     product, product_low, _ = entry
-    gap = read(tag, place) - product
+    gap = value - product
     if splitter is None:
         gap = gap - product_low
     return absolute(gap)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _exceeds(tag: Any, place: int, entry: Any, so_far: Any, splitter: Any) -> Any:
-    """Where the numbers at ``place`` are further from the reference than ``so_far`` bounds."""
-    return ~(_gap(tag, place, entry, splitter) <= so_far * entry[2])
+def _exceeds(value: Any, entry: Any, so_far: Any, splitter: Any) -> Any:
+    """Where numbers are further from the reference than ``so_far`` bounds."""
+    return ~(_gap(value, entry, splitter) <= so_far * entry[2])
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _risen(tag: Any, place: int, entry: Any, so_far: Any, splitter: Any) -> Any:
-    """The largest error / bound, after the numbers at ``place``; infinite where one is above 1."""
-    gap, bound = _gap(tag, place, entry, splitter), entry[2]
-    ratio = where(gap <= bound, gap / bound, splat(float("inf")))
-    return greater(where(gap <= so_far * bound, so_far, ratio), so_far)
+def _risen(value: Any, entry: Any, so_far: Any, splitter: Any) -> Any:
+    """The largest error / bound, with some more numbers; infinite where one is above 1."""
+    gap, bound = _gap(value, entry, splitter), entry[2]
+    ratio = where(gap <= bound, gap * reciprocal(bound), splat(float("inf")))
+    return greater(ratio, so_far)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _column(turned: int, block: int, k: int, per_case: int) -> Any:
-    """What is known of eight activations of case ``k``; see `compare_rows`."""
-    at = WIDTH * block + k
-    return (
-        load(turned, at),
-        load(turned, at + per_case),
-        load(turned, at + 2 * per_case),
-        load(turned, at + 3 * per_case),
-    )
+def compare_lanes(value: Any, entry: Any, best: int, f: int, splitter: Any) -> None:
+    """Compare eight numbers of framework ``f`` with (value, low part, bound) of each."""
+    so_far = load(best, f)
+    if any_lane(_exceeds(value, entry, so_far, splitter)):
+        store(best, f, peak(_risen(value, entry, so_far, splitter)))
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _column(inputs: Any, place: int, lost: Any, splitter: Any) -> Any:
+    """What is known of eight activations, the first of which lies ``place`` bytes on.
+
+    Returns:
+        The activations, their bounds and magnitudes, and their low parts or, if there are none,
+        what a product may lose by underflow.
+    """
+    a_high, a_low, a_error, a_reach = inputs
+    high, error = load(a_high + place, 0), load(a_error + place, 0)
+    reach = load(a_reach + place, 0)
+    if splitter is None:
+        return high, error, reach, load(a_low + place, 0)
+    return high, error, reach, where(reach > splat(0.0), lost, splat(0.0))
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
@@ -91,205 +108,308 @@ def _entry(column: Any, cotangent: Any, some_exact: bool, splitter: Any) -> Any:
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def _compare_columns(
+def _cotangent(cotangents: Any, i: int, u: Any, keep: Any) -> Any:
+    """What is known of the ``i``-th cotangent, for `_entry`; and whether it is exact."""
+    d_high, d_low, d_error, d_reach = cotangents
+    high, low = broadcast(d_high, i), broadcast(d_low, i)
+    reach, error = broadcast(d_reach, i), broadcast(d_error, i)
+    some_exact = any_lane(error == splat(0.0))
+    return (high, low, absolute(high) * keep, (error + u * reach) * keep), some_exact
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _compare_wide(
     tag: Any,
-    wide: bool,
+    four: bool,
     block: int,
     fan_in: int,
-    fan_out: int,
-    k: int,
-    live: int,
+    inputs: Any,
+    at: int,
+    cotangents: Any,
     order: Any,
+    live: int,
+    fan_out: int,
     places: Any,
     behind: int,
-    d_high: int,
-    d_low: int,
-    d_error: int,
-    d_reach: int,
-    turned: int,
-    per_case: int,
+    best: int,
     frameworks: int,
     u: Any,
+    lost: Any,
     keep: Any,
     splitter: Any,
 ) -> None:
-    """`compare_rows` for one case and four blocks of eight columns, or two.
+    """`compare_layer` for four blocks of eight columns, or two.
 
     The last block may be looked at twice, and overlaps the one before where eight do not divide.
     """
-    zero, step, best = splat(0.0), bytes_of(tag), 4 * per_case
-    last = per_case // WIDTH - 1
-    second, third, fourth = min(block + 1, last), min(block + 2, last), min(block + 3, last)
-    at, at_2 = step * min(WIDTH * block, fan_in - WIDTH), step * min(WIDTH * second, fan_in - WIDTH)
-    at_3 = step * min(WIDTH * third, fan_in - WIDTH)
-    at_4 = step * min(WIDTH * fourth, fan_in - WIDTH)
-    a_1, a_2 = _column(turned, block, k, per_case), _column(turned, second, k, per_case)
+    zero, step = splat(0.0), bytes_of(tag)
+    last, final = (fan_in - 1) // WIDTH, fan_in - WIDTH
+    first, second = min(WIDTH * block, final), min(WIDTH * min(block + 1, last), final)
+    third = min(WIDTH * min(block + 2, last), final)
+    fourth = min(WIDTH * min(block + 3, last), final)
+    start = 8 * WIDTH * at
+    a_1 = _column(inputs, start + 8 * first, lost, splitter)
+    a_2 = _column(inputs, start + 8 * second, lost, splitter)
     a_3, a_4 = a_2, a_2
-    if wide:
-        a_3, a_4 = _column(turned, third, k, per_case), _column(turned, fourth, k, per_case)
+    if four:
+        a_3 = _column(inputs, start + 8 * third, lost, splitter)
+        a_4 = _column(inputs, start + 8 * fourth, lost, splitter)
+    at_1, at_2, at_3, at_4 = step * first, step * second, step * third, step * fourth
     alike = -1  # bit f: framework f has given the same bits as the one before it
     for turn in range(live):
         i = order[turn]
-        here = WIDTH * i + k
-        high, low = broadcast(d_high, here), broadcast(d_low, here)
-        reach, error = broadcast(d_reach, here), broadcast(d_error, here)
-        cotangent = high, low, absolute(high) * keep, (error + u * reach) * keep
-        some_exact = any_lane(error == zero)
+        cotangent, some_exact = _cotangent(cotangents, i, u, keep)
         row = step * i * fan_in
         one = _entry(a_1, cotangent, some_exact, splitter)
         two = _entry(a_2, cotangent, some_exact, splitter)
-        three, four = two, two
-        if wide:
+        three, last_one = two, two
+        if four:
             three = _entry(a_3, cotangent, some_exact, splitter)
-            four = _entry(a_4, cotangent, some_exact, splitter)
-        earlier = zero
+            last_one = _entry(a_4, cotangent, some_exact, splitter)
+        above = zero > zero
         for f in range(frameworks):
             place = places[f] + row
-            prefetch(place + behind + at)
+            prefetch(place + behind + at_1)
             if step == 8:
                 prefetch(place + behind + at_2)
-            if wide:
+            if four:
                 prefetch(place + behind + at_3)
                 if step == 8:
                     prefetch(place + behind + at_4)
-            so_far = load(turned, best + f)
+            so_far = load(best, f)
             if f and alike >> f & 1:
                 other = places[f - 1] + row
-                unlike = differs(tag, place + at, other + at)
+                unlike = differs(tag, place + at_1, other + at_1)
                 unlike = unlike | differs(tag, place + at_2, other + at_2)
-                if wide:
+                if four:
                     unlike = unlike | differs(tag, place + at_3, other + at_3)
                     unlike = unlike | differs(tag, place + at_4, other + at_4)
                 if any_lane(unlike):
                     alike = alike & ~(1 << f)
-                elif not any_lane(so_far < earlier):
-                    # The other one's largest either rose here, or is no larger than this.
-                    store(turned, best + f, greater(load(turned, best + f - 1), so_far))
-                    earlier = so_far
-                    continue
-            earlier = so_far
-            above = _exceeds(tag, place + at, one, so_far, splitter)
-            above = above | _exceeds(tag, place + at_2, two, so_far, splitter)
-            if wide:
-                above = above | _exceeds(tag, place + at_3, three, so_far, splitter)
-                above = above | _exceeds(tag, place + at_4, four, so_far, splitter)
-            if any_lane(above):
-                most = _risen(tag, place + at, one, so_far, splitter)
-                most = _risen(tag, place + at_2, two, most, splitter)
-                if wide:
-                    most = _risen(tag, place + at_3, three, most, splitter)
-                    most = _risen(tag, place + at_4, four, most, splitter)
-                store(turned, best + f, peak(most))
-    for turn in range(live, fan_out):  # units that are off: all zeros, exactly
-        row = step * fan_in * order[fan_out + turn - live]
-        for f in range(frameworks):
-            place = places[f] + row
-            prefetch(place + behind + at)
-            if step == 8:
-                prefetch(place + behind + at_2)
-            off = (read(tag, place + at) == zero) & (read(tag, place + at_2) == zero)
-            if wide:
-                prefetch(place + behind + at_3)
-                if step == 8:
-                    prefetch(place + behind + at_4)
-                off = off & (read(tag, place + at_3) == zero)
-                off = off & (read(tag, place + at_4) == zero)
-            if any_lane(~off):
-                store(turned, best + f, splat(float("inf")))
+                elif not any_lane(so_far < load(best, f - 1)):
+                    continue  # it exceeds nothing that the other one does not exceed
+            above = above | _exceeds(read(tag, place + at_1), one, so_far, splitter)
+            above = above | _exceeds(read(tag, place + at_2), two, so_far, splitter)
+            if four:
+                above = above | _exceeds(read(tag, place + at_3), three, so_far, splitter)
+                above = above | _exceeds(read(tag, place + at_4), last_one, so_far, splitter)
+        if any_lane(above):
+            for f in range(frameworks):
+                place, most = places[f] + row, load(best, f)
+                most = _risen(read(tag, place + at_1), one, most, splitter)
+                most = _risen(read(tag, place + at_2), two, most, splitter)
+                if four:
+                    most = _risen(read(tag, place + at_3), three, most, splitter)
+                    most = _risen(read(tag, place + at_4), last_one, most, splitter)
+                store(best, f, peak(most))
 
 
-@njit  # type: ignore[untyped-decorator]
-def compare_rows(
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _are_zero(
+    tag: Any, start: int, row: int, order: Any, live: int, fan_out: int, behind: int
+) -> bool:
+    """Whether the rows of units that are off are all zeros, exactly, in a framework's gradient.
+
+    Args:
+        tag: See `compare_layer`.
+        start: Address of the gradient.
+        row: Bytes of a row.
+        order: See `compare_layer`.
+        live: See `compare_layer`.
+        fan_out: See `compare_layer`.
+        behind: See `compare_layer`.
+    """
+    found, step = splat(0.0), bytes_of(tag)
+    for turn in range(live, fan_out):
+        place = start + row * order[fan_out + turn - live]
+        if row < LINE:
+            for k in range(0, row, step * WIDTH):
+                columns = first_lanes((row - k) // step)
+                found = united(found, read_some(tag, place + k, columns))
+            continue
+        for offset in range(0, row - LINE + 1, LINE):
+            prefetch(place + offset + behind)
+            found = united(found, raw(place + offset))
+        if row % LINE:
+            prefetch(place + row - LINE + behind)
+            found = united(found, raw(place + row - LINE))
+    return not any_bit(tag, found)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def compare_layer(
     tag: Any,
-    case: int,
-    apart: int,
-    addresses: Any,
-    size: int,
-    layer: int,
     fan_in: int,
-    fan_out: int,
-    before: int,
-    a_high: int,
-    a_low: int,
-    a_error: int,
-    a_reach: int,
-    d_high: int,
-    d_low: int,
-    d_error: int,
-    d_reach: int,
-    turned: int,
+    inputs: Any,
+    at: int,
+    cotangents: Any,
     order: Any,
+    live: int,
+    fan_out: int,
     places: Any,
-    worst: int,
+    behind: int,
+    best: int,
     frameworks: int,
     u: Any,
-    tau: Any,
+    lost: Any,
     keep: Any,
     splitter: Any,
 ) -> None:
-    """`compare` for δ aᵀ of one row, with eight columns of one case side by side.
+    """Compare δ aᵀ of one row, 16 or 32 columns together.
 
-    Wide layers' gradients are read as they lie in memory, which needs no transposing. The lanes
-    of what is known of ``a`` are turned into columns first. Sixteen or 32 columns are looked at
-    together. Nearly all of them stay below the largest error / bound so far, which is found
-    without a division. And frameworks that share a compiler often give the same bits: as long as
-    they do, the second has what the first has.
+    Nearly all entries stay below the largest error / bound so far, which is found without a
+    division. And frameworks that share a compiler often give the same bits: as long as they do,
+    the second has what the first has.
+
+    Args:
+        tag: A number of the type of the gradients.
+        fan_in: Number of activations.
+        inputs: Addresses of their values, low parts, bounds and magnitudes.
+        at: Where the layer's begin, in `Lanes`.
+        cotangents: Addresses of the same for δ.
+        order: Units that are live, in order, and from ``fan_out`` on those that are off.
+        live: How many are live.
+        fan_out: Number of units.
+        places: Address of each framework's gradient.
+        behind: From there to that of the next case, in bytes.
+        best: Each framework's largest error / bound so far, in every lane.
+        frameworks: How many there are.
+        u: Unit roundoff.
+        lost: What a product may lose by underflow, times ``keep``.
+        keep: The factor on a bound that makes an entry's answer certain.
+        splitter: See `harness.fused.kernel.judge_group`.
     """
-    aligned_stack()
-    addresses, order, places = borrowed(addresses), borrowed(order), borrowed(places)
+    row = bytes_of(tag) * fan_in
+    for f in range(frameworks):
+        if not _are_zero(tag, places[f], row, order, live, fan_out, behind):
+            store(best, f, splat(float("inf")))
+    if fan_in < WIDTH:
+        columns = first_lanes(fan_in)
+        column = _column(inputs, 8 * WIDTH * at, lost, splitter)
+        for turn in range(live):
+            i = order[turn]
+            cotangent, some_exact = _cotangent(cotangents, i, u, keep)
+            entry = _entry(column, cotangent, some_exact, splitter)
+            for f in range(frameworks):
+                value = read_some(tag, places[f] + row * i, columns)
+                compare_lanes(value, entry, best, f, splitter)
+        return
+    known = (
+        fan_in,
+        inputs,
+        at,
+        cotangents,
+        order,
+        live,
+        fan_out,
+        places,
+        behind,
+        best,
+        frameworks,
+        u,
+        lost,
+        keep,
+        splitter,
+    )
     blocks = (fan_in + WIDTH - 1) // WIDTH
-    zero = splat(0.0)
-    step = bytes_of(tag)
-    per_case = WIDTH * blocks
-    behind = size * step if apart > 1 else WIDTH * size * step
-    best = 4 * per_case
-    for block in range(blocks):
-        at = _BYTES * (before + min(WIDTH * block, fan_in - WIDTH))
-        to = WIDTH * block
-        transpose_lanes(a_high + at, turned, to)
-        transpose_lanes(a_error + at, turned, per_case + to)
-        transpose_lanes(a_reach + at, turned, 2 * per_case + to)
-        if splitter is None:
-            transpose_lanes(a_low + at, turned, 3 * per_case + to)
-            continue
-        for k in range(to, to + WIDTH):  # what a product may lose by underflow
-            live_ones = load(turned, 2 * per_case + k) > zero
-            store(turned, 3 * per_case + k, where(live_ones, tau * keep, zero))
-    for k in range(WIDTH):
-        for f in range(frameworks):
-            store(turned, best + f, broadcast(worst, WIDTH * f + k))
-            places[f] = addresses[1 + f, layer] + step * (case + k * apart) * size
-        # Live units first, then those that are off: which is which cannot be foreseen, and one
-        # wrong guess of the processor's at each would cost as much as the unit itself.
-        live = 0
-        for i in range(fan_out):
-            order[live] = order[fan_out + i - live] = i
-            live += lane(load(d_reach, i), k) > 0.0
-        known = (
-            fan_in,
-            fan_out,
-            k,
-            live,
-            order,
-            places,
-            behind,
-            d_high,
-            d_low,
-            d_error,
-            d_reach,
-            turned,
-            per_case,
-            frameworks,
-            u,
-            keep,
-            splitter,
-        )
-        block = 0
-        while block < blocks:
-            if block + 2 < blocks:  # compiled twice, for each number of blocks
-                _compare_columns(tag, True, block, *known)
-            else:
-                _compare_columns(tag, False, block, *known)
-            block += 4
-        for f in range(frameworks):
-            raise_to(worst, WIDTH * f + k, lane(load(turned, best + f), 0))
+    block = 0
+    while block < blocks:
+        if block + 2 < blocks:  # compiled twice, for each number of blocks
+            _compare_wide(tag, True, block, *known)
+        else:
+            _compare_wide(tag, False, block, *known)
+        block += 4
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def add_columns(
+    tag: Any,
+    weights: int,
+    fan_in: int,
+    first: int,
+    cotangents: Any,
+    order: Any,
+    live: int,
+    table: int,
+    splitter: Any,
+) -> None:
+    """Sums of weights times cotangents, for sixteen columns.
+
+    Written to ``table`` are the sum, its low part, the sum of magnitudes and that of carried errors
+    of eight columns, and then of the next eight.
+
+    Args:
+        tag: A number of the type of the weights.
+        weights: Address of the layer's.
+        fan_in: Number of columns.
+        first: The first of the sixteen; there may be fewer.
+        cotangents: Addresses of values, low parts, bounds and magnitudes.
+        order: Units that are live; see `compare_layer`.
+        live: How many are.
+        table: Address of room for eight `Lanes`.
+        splitter: See `harness.fused.kernel.judge_group`.
+    """
+    d_high, d_low, d_error, d_reach = cotangents
+    zero, step = splat(0.0), bytes_of(tag)
+    here, there = first_lanes(fan_in - first), first_lanes(fan_in - first - WIDTH)
+    high_1, low_1, total_1, carried_1 = zero, zero, zero, zero
+    high_2, low_2, total_2, carried_2 = zero, zero, zero, zero
+    for turn in range(live):
+        i = order[turn]
+        place = weights + step * (i * fan_in + first)
+        d, d_rest = broadcast(d_high, i), broadcast(d_low, i)
+        reach, error = broadcast(d_reach, i), broadcast(d_error, i)
+        w = read_some(tag, place, here)
+        high_1, low_1 = multiply_add(high_1, low_1, w, d, d_rest, splitter)
+        total_1 = fused(absolute(w), reach, total_1)
+        carried_1 = fused(absolute(w), error, carried_1)
+        w = read_some(tag, place + step * WIDTH, there)
+        high_2, low_2 = multiply_add(high_2, low_2, w, d, d_rest, splitter)
+        total_2 = fused(absolute(w), reach, total_2)
+        carried_2 = fused(absolute(w), error, carried_2)
+    store(table, 0, high_1)
+    store(table, 1, low_1)
+    store(table, 2, total_1)
+    store(table, 3, carried_1)
+    store(table, 4, high_2)
+    store(table, 5, low_2)
+    store(table, 6, total_2)
+    store(table, 7, carried_2)
+
+
+@njit  # type: ignore[untyped-decorator]
+def count_columns(tag: Any, weights: int, fan_in: int, first: int, order: Any, live: int) -> Any:
+    """How many products are not zero, for eight columns; see `add_columns`."""
+    zero, one, step = splat(0.0), splat(1.0), bytes_of(tag)
+    here, count = first_lanes(fan_in - first), zero
+    for turn in range(live):
+        w = read_some(tag, weights + step * (order[turn] * fan_in + first), here)
+        count = count + where(w == zero, zero, one)
+    return count
+
+
+@njit  # type: ignore[untyped-decorator]
+def grids_of_columns(
+    tag: Any,
+    weights: int,
+    fan_in: int,
+    first: int,
+    d_high: int,
+    order: Any,
+    live: int,
+    unknown: Any,
+    enough: Any,
+    big: Any,
+) -> Any:
+    """`harness.fused.rows.grids_of_rows` for eight columns; see `add_columns`."""
+    zero, step = splat(0.0), bytes_of(tag)
+    here, fine = first_lanes(fan_in - first), big
+    for turn in range(live):
+        i = order[turn]
+        w = read_some(tag, weights + step * (i * fan_in + first), here)
+        v = broadcast(d_high, i)
+        counts = ~((w == zero) | (v == zero))
+        fine = lesser(where(counts, grid(w) * grid(v), big), fine)
+        if not any_lane(unknown & ~(fine < enough)):
+            break
+    return fine

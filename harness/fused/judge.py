@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,29 @@ WITHOUT_NUMBA = (
 )
 """What to tell the user where `is_compiled` is false."""
 
-_SOURCES = ("columns.py", "compare.py", "kernel.py", "lanes.py", "memory.py", "sums.py")
+_SOURCES = (
+    "columns.py",
+    "compare.py",
+    "kernel.py",
+    "lanes.py",
+    "memory.py",
+    "rows.py",
+    "sums.py",
+    "wide.py",
+)
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8
 _APART = 16
 """Cases of a sweep that lie 16 apart are nearly always of one family, since shares are sixteenths
 (`harness.sweep.families.Mix.families`): side by side, they take the same way through the pass."""
+
+_FEW = 64
+"""Weights of a network whose cases are judged eight together in any case."""
+_LONG = 16
+_NEARLY_ALL = 0.875
+"""Of the weights of others, if so many belong to units with sixteen of them, or more, each case is
+judged by itself. For networks in between, both ways were measured to take about the same time."""
 
 _CACHED = 65_536
 """Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
@@ -166,9 +183,18 @@ def is_suitable(batch: Batch) -> bool:
     )
 
 
+def is_wide(batch: Batch) -> bool:
+    """Whether cases are judged one by one, with units side by side, and not eight together."""
+    pairs = list(pairwise(batch.network.widths))
+    total = sum(fan_in * fan_out for fan_in, fan_out in pairs)
+    wide = sum(fan_in * fan_out for fan_in, fan_out in pairs if fan_in >= _LONG)
+    return batch.rows == 1 and wide > _FEW and wide >= _NEARLY_ALL * total
+
+
 def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Array) -> None:
     """Run the pass; C-contiguous (F, C) bool and float64 take what it finds."""
     from harness.fused.kernel import scratch_size
+    from harness.fused.wide import wide_scratch_size
 
     table: list[Sequence[Any]] = [
         [*batch.weights, *batch.biases, batch.x, batch.y],
@@ -183,26 +209,49 @@ def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Arra
     network, count, frameworks = batch.network, batch.count, len(given)
     form = format_of(batch.dtype)
     units = max(*network.widths, batch.rows) + 2
-    scratch = _scratch(scratch_size(network.widths, batch.rows, frameworks))
-    _compiled(held.name if form.precision < 53 else "float64_in_two")(
-        count,
-        _APART if count % (8 * _APART) == 0 else 1,
-        held.type(0),
-        _splitter(form),
-        np.array([[_address(array) for array in row] for row in kept], dtype=np.int64),
-        np.array([0 if array is None else array.size // count for array in kept[0]]),
-        np.array(network.widths),
-        np.array([bias is not None for bias in batch.biases]),
-        batch.rows,
-        network.output == "relu",
-        batch.rows if network.reduction == "mean" else 1,
+    dtype = held.name if form.precision < 53 else "float64_in_two"
+    addresses = np.array([[_address(array) for array in row] for row in kept], dtype=np.int64)
+    numbers = (
         form.unit_roundoff,
         _underflow(form),
         form.smallest_subnormal,
         1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
         _KEEP,
         min(0.5 * form.largest, 2.0**900),
-        _address(scratch),
+    )
+    shape = (
+        np.array([0 if array is None else array.size // count for array in kept[0]]),
+        np.array(network.widths),
+        np.array([bias is not None for bias in batch.biases]),
+    )
+    relu_output = network.output == "relu"
+    if is_wide(batch):
+        _compiled_wide(dtype)(
+            count,
+            held.type(0),
+            _splitter(form),
+            addresses,
+            *shape,
+            relu_output,
+            *numbers,
+            _address(_scratch(wide_scratch_size(network.widths, frameworks))),
+            frameworks,
+            sound.view(np.uint8),
+            largest,
+        )
+        return
+    _compiled(dtype)(
+        count,
+        _APART if count % (8 * _APART) == 0 else 1,
+        held.type(0),
+        _splitter(form),
+        addresses,
+        *shape,
+        batch.rows,
+        relu_output,
+        batch.rows if network.reduction == "mean" else 1,
+        *numbers,
+        _address(_scratch(scratch_size(network.widths, batch.rows, frameworks))),
         frameworks,
         sound.view(np.uint8),
         largest,
@@ -244,3 +293,11 @@ def _compiled(dtype: str) -> Callable[..., None]:
     from harness.fused.kernel import pass_over_groups
 
     return pass_over_groups(digest("harness.fused", _SOURCES), dtype)
+
+
+@cache
+def _compiled_wide(dtype: str) -> Callable[..., None]:
+    """The pass over all cases one by one; see `_compiled`."""
+    from harness.fused.wide import pass_over_cases
+
+    return pass_over_cases(digest("harness.fused", _SOURCES), dtype)

@@ -18,7 +18,6 @@ import numpy as np
 from numba import njit
 
 from harness.compiling import kept
-from harness.fused.columns import compare_rows
 from harness.fused.compare import (
     answers,
     compare,
@@ -43,10 +42,13 @@ from harness.fused.memory import (
     store,
 )
 from harness.fused.sums import (
+    LEAST,
+    NOT_FINITE,
     add,
     decided,
     divide,
     error_bound,
+    find_layer_grids,
     fits,
     growth_of_sum,
     multiply_add,
@@ -58,12 +60,8 @@ __all__ = ["judge_group", "pass_over_groups", "scratch_size"]
 
 _BYTES = 8 * WIDTH
 
-_NOT_FINITE = 2.0**1000
-"""No finite number that the pass can deal with is as large."""
 _FEW = 64
-"""So many entries are compared at once; layers with more weights, by rows where they are long."""
-_LEAST = 2.0**-350
-"""The smallest that an operand of a product, or its error, may be."""
+"""So many entries are compared at once."""
 
 
 def scratch_size(widths: Any, rows: int, frameworks: int) -> int:
@@ -98,14 +96,7 @@ def _find_grids(parameters: int, sizes: Any, has_bias: Any, grids: int) -> None:
             coarse = lesser(grid(load(parameters, n)), coarse)
         store(grids, k, coarse)
         at += sizes[k]
-    depth = len(has_bias)
-    coarse = load(grids, 2 * depth)
-    store(grids, len(sizes), coarse)
-    for layer in range(depth):
-        coarse = load(grids, layer) * coarse
-        if has_bias[layer]:
-            coarse = lesser(coarse, load(grids, depth + layer))
-        store(grids, len(sizes) + layer + 1, coarse)
+    find_layer_grids(len(sizes), has_bias, grids)
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -169,7 +160,7 @@ def judge_group(
     sound, largest = borrowed(sound), borrowed(largest)
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
-    unit, lost, big = splat(u), splat(tau), splat(_NOT_FINITE)
+    unit, lost, big = splat(u), splat(tau), splat(NOT_FINITE)
     broad, close = splat(widen), splat(keep)
     x_array, y_array = 2 * depth, 2 * depth + 1
     # As literals they would have what they are given to compiled once more.
@@ -442,38 +433,8 @@ def judge_group(
         most = greater(splat(float(rows)) * highest * furthest, most)
         most = greater(splat(float(rows)) * highest, most)
         exactly = coarse * load(a_grids, layer)
-        by_row = rows == 1 and fan_in >= WIDTH and sizes[layer] > _FEW
-        if by_row:
-            compare_rows(
-                tag,
-                case,
-                apart,
-                addresses,
-                sizes[layer],
-                layer,
-                fan_in,
-                fan_out,
-                before,
-                a_high,
-                a_low,
-                a_error,
-                a_reach,
-                d_high,
-                d_low,
-                d_error,
-                d_reach,
-                table,
-                order,
-                places,
-                worst,
-                frameworks,
-                unit,
-                lost,
-                close,
-                splitter,
-            )
         together = max(1, _FEW // fan_in)
-        for first in range(0, 0 if by_row else fan_out, together):
+        for first in range(0, fan_out, together):
             behind = min(first + together, fan_out)
             for i in range(first, behind):
                 entry = (i - first) * fan_in
@@ -661,7 +622,7 @@ def judge_group(
         d_error, g_error = g_error, d_error
         d_reach, g_reach = g_reach, d_reach
 
-    open_ = open_ | ~(most < splat(limit)) | ~(least > splat(_LEAST))
+    open_ = open_ | ~(most < splat(limit)) | ~(least > splat(LEAST))
     for f in range(frameworks):
         ratio = load(worst, f)
         store(worst, f, where(open_ | ~(ratio <= one), splat(float("inf")), ratio))

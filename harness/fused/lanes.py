@@ -22,6 +22,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "INDEX",
     "LANES",
     "MASK",
+    "MASK_BITS",
     "VECTOR",
     "WIDTH",
     "absolute",
     "any_lane",
+    "first_lanes",
     "fused",
     "greater",
     "grid",
@@ -42,6 +45,9 @@ __all__ = [
     "reciprocal",
     "splat",
     "splatted",
+    "split_by_four",
+    "split_by_one",
+    "split_by_two",
     "where",
 ]
 
@@ -50,7 +56,7 @@ WIDTH = 8
 
 DOUBLE = ir.DoubleType()
 VECTOR = ir.VectorType(DOUBLE, WIDTH)
-_BITS = ir.VectorType(ir.IntType(1), WIDTH)
+MASK_BITS = ir.VectorType(ir.IntType(1), WIDTH)
 INDEX = ir.IntType(32)
 
 
@@ -76,7 +82,7 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 @register_model(_MaskType)
 class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _BITS)
+        super().__init__(manager, kind, MASK_BITS)
 
 
 def _define(
@@ -226,6 +232,44 @@ def peak(typing: Any, lanes: Any) -> Any:
         return most
 
     return LANES(LANES), build
+
+
+def _split(distance: int) -> Any:
+    """A function of two `Lanes`; see `split_by_one`."""
+    first = [n if not n & distance else WIDTH + n - distance for n in range(WIDTH)]
+    second = [n + distance if not n & distance else WIDTH + n for n in range(WIDTH)]
+    result = UniTuple(LANES, 2)
+
+    def split(typing: Any, a: Any, b: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            masks = [ir.Constant(ir.VectorType(INDEX, WIDTH), order) for order in (first, second)]
+            halves = [builder.shuffle_vector(*values, mask) for mask in masks]
+            return context.make_tuple(builder, result, halves)
+
+        return result(LANES, LANES), build
+
+    return intrinsic(split)
+
+
+split_by_one, split_by_two, split_by_four = _split(1), _split(2), _split(4)
+"""Two `Lanes` as two others: one has, of each pair of neighbours (of ones, of twos, of fours), the
+first of a and the first of b, the other the second ones. So combining the two halves the numbers
+of each, a's in the first places and b's in the second."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def first_lanes(typing: Any, count: Any) -> Any:
+    """The `Mask` that is true in the first ``count`` lanes, which may be more than there are."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.VectorType(ir.IntType(64), WIDTH)
+        empty = ir.Constant(whole, ir.Undefined)
+        first = builder.insert_element(empty, values[0], ir.Constant(INDEX, 0))
+        zeros = ir.Constant(ir.VectorType(INDEX, WIDTH), [0] * WIDTH)
+        counts = builder.shuffle_vector(first, empty, zeros)
+        return builder.icmp_signed("<", ir.Constant(whole, list(range(WIDTH))), counts)
+
+    return MASK(types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -14,11 +14,21 @@ from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from harness.fused.lanes import DOUBLE, INDEX, LANES, MASK, VECTOR, WIDTH, splatted
+from harness.fused.lanes import (
+    DOUBLE,
+    INDEX,
+    LANES,
+    MASK,
+    MASK_BITS,
+    VECTOR,
+    WIDTH,
+    splatted,
+)
 
 __all__ = [
     "LINE",
     "aligned_stack",
+    "any_bit",
     "borrowed",
     "broadcast",
     "bytes_of",
@@ -28,11 +38,12 @@ __all__ = [
     "gather",
     "load",
     "prefetch",
-    "raise_to",
+    "raw",
     "read",
+    "read_some",
     "store",
     "transpose",
-    "transpose_lanes",
+    "united",
 ]
 
 LINE = 64
@@ -226,23 +237,6 @@ def four(typing: Any, tag: Any, address: Any, stride: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def transpose_lanes(typing: Any, source: Any, target: Any, index: Any) -> Any:
-    """Eight `Lanes` at ``source``, turned: the k-th of the result holds lane k of each."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        source, target, index = values
-        first = _place(builder, source, VECTOR)
-        rows = [
-            builder.load(builder.gep(first, [ir.Constant(ir.IntType(64), k)]), align=8)
-            for k in range(WIDTH)
-        ]
-        _store_rows(builder, rows, target, index)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), build
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def broadcast(typing: Any, address: Any, index: Any) -> Any:
     """The ``index``-th float64 number from ``address`` on, in every lane."""
 
@@ -267,6 +261,25 @@ def read(typing: Any, tag: Any, address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def read_some(typing: Any, tag: Any, address: Any, chosen: Any) -> Any:
+    """`read` where ``chosen``, and 0 elsewhere, where memory is not touched."""
+    scalar, size = _scalar(tag)
+    narrow = ir.VectorType(scalar, WIDTH)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, address, chosen = values
+        place, whole = _place(builder, address, narrow), ir.IntType(32)
+        name = f"llvm.masked.load.v{WIDTH}f{8 * size}.p0v{WIDTH}f{8 * size}"
+        kind = ir.FunctionType(narrow, [place.type, whole, MASK_BITS, narrow])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        nothing = ir.Constant(narrow, [0.0] * WIDTH)
+        row = builder.call(function, [place, ir.Constant(whole, size), chosen, nothing])
+        return builder.fpext(row, VECTOR) if size == 4 else row
+
+    return LANES(tag, types.int64, MASK), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
     """Where eight neighbouring numbers from ``address`` on are not, bit by bit, those at ``other``.
 
@@ -280,6 +293,47 @@ def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
         return builder.icmp_unsigned("!=", first, second)
 
     return MASK(tag, types.int64, types.int64), build
+
+
+_WHOLE = ir.VectorType(ir.IntType(64), WIDTH)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def raw(typing: Any, address: Any) -> Any:
+    """The 64 bytes from ``address`` on, whatever they mean."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.load(_place(builder, values[0], _WHOLE), align=1)
+        return builder.bitcast(bits, VECTOR)
+
+    return LANES(types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def united(typing: Any, a: Any, b: Any) -> Any:
+    """The bits that are set in ``a`` or in ``b``."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        first, second = (builder.bitcast(value, _WHOLE) for value in values)
+        return builder.bitcast(builder.or_(first, second), VECTOR)
+
+    return LANES(LANES, LANES), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def any_bit(typing: Any, tag: Any, bits: Any) -> Any:
+    """Whether any bit but those of signs is set, in numbers of the type of ``tag``."""
+    _, size = _scalar(tag)
+    sign = 1 << 63 if size == 8 else 1 << 63 | 1 << 31
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rest = ir.Constant(_WHOLE, [~sign & (2**64 - 1)] * WIDTH)
+        others = builder.and_(builder.bitcast(values[1], _WHOLE), rest)
+        found = builder.icmp_unsigned("!=", others, ir.Constant(_WHOLE, [0] * WIDTH))
+        found = builder.bitcast(found, ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", found, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(tag, LANES), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -300,17 +354,3 @@ def prefetch(typing: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), build
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def raise_to(typing: Any, address: Any, index: Any, value: Any) -> Any:
-    """Raise the ``index``-th float64 number from ``address`` on to at least ``value``."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = builder.gep(_place(builder, values[0], DOUBLE), [values[1]])
-        before = builder.load(place, align=8)
-        above = builder.fcmp_ordered(">", values[2], before)
-        builder.store(builder.select(above, values[2], before), place, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.float64), build

@@ -19,15 +19,17 @@ from harness.fused.lanes import (
     splat,
     where,
 )
-from harness.fused.memory import (
-    load,
-)
+from harness.fused.memory import load, store
 
 __all__ = [
+    "LEAST",
+    "NOT_FINITE",
     "add",
+    "certified",
     "decided",
     "divide",
     "error_bound",
+    "find_layer_grids",
     "fits",
     "growth",
     "growth_of_sum",
@@ -35,6 +37,12 @@ __all__ = [
     "settled",
     "two_sum",
 ]
+
+
+NOT_FINITE = 2.0**1000
+"""No finite number that the pass can deal with is as large."""
+LEAST = 2.0**-350
+"""The smallest that an operand of a product, or its error, may be."""
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
@@ -72,6 +80,25 @@ def fits(high: Any, low: Any, splitter: Any) -> Any:
         return low == splat(0.0)
     big = high * splat(splitter)
     return big - (big - high) == high
+
+
+@njit  # type: ignore[untyped-decorator]
+def find_layer_grids(arrays: int, has_bias: Any, grids: int) -> None:
+    """The largest powers of two that exact activations are certainly multiples of, layer by layer.
+
+    Args:
+        arrays: How many arrays of parameters there are.
+        has_bias: Whether b_l is there.
+        grids: Address of the powers of two of all arrays, behind which those of layers go.
+    """
+    depth = len(has_bias)
+    coarse = load(grids, 2 * depth)
+    store(grids, arrays, coarse)
+    for layer in range(depth):
+        coarse = load(grids, layer) * coarse
+        if has_bias[layer]:
+            coarse = lesser(coarse, load(grids, depth + layer))
+        store(grids, arrays + layer + 1, coarse)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
@@ -127,7 +154,7 @@ def decided(
         0 with the certificate, ``formula`` without, -1 where it is too close to call.
     """
     zero, big = splat(0.0), splat(2.0**1000)
-    less, more = splat(1.0 - 2.0**-40), splat(1.0 + 2.0**-40)
+    less = splat(1.0 - 2.0**-40)
     left = unknown
     for k in range(count):
         w, v = load(weights, first_weight + stride * k), load(values, first_value + k)
@@ -137,6 +164,34 @@ def decided(
         left = left & ((total * less <= digits * fine) | ~(fine >= splat(eta)))
         if not any_lane(left):
             break
+    return certified(unknown, left, fine, bound, formula, total, digits, eta)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def certified(
+    unknown: Any,
+    left: Any,
+    fine: Any,
+    bound: Any,
+    formula: Any,
+    total: Any,
+    digits: Any,
+    eta: float,
+) -> Any:
+    """`decided`, once the grid of the sum is known.
+
+    Args:
+        unknown: See `decided`.
+        left: Where the grid is the sum's. Elsewhere it is known to be too fine.
+        fine: The grid.
+        bound: See `decided`.
+        formula: See `decided`.
+        total: See `decided`.
+        digits: See `decided`.
+        eta: See `decided`.
+    """
+    zero, less, more = splat(0.0), splat(1.0 - 2.0**-40), splat(1.0 + 2.0**-40)
+    left = left & ((total * less <= digits * fine) | ~(fine >= splat(eta)))
     given = (total * more <= digits * fine) & (fine >= splat(eta))
     found = where(left, where(given, zero, splat(-1.0)), formula)
     return where(unknown, found, bound)
