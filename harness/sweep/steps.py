@@ -18,12 +18,15 @@ from harness.sweep.words import (
     binade,
     copy,
     copy_eight,
+    copy_four,
+    copy_sixteen,
     mirrored,
     number,
     octet,
     philox,
     power,
     put,
+    put_eight_normals,
     set_word,
     word,
 )
@@ -172,10 +175,16 @@ def make_tables(
 @njit  # type: ignore[untyped-decorator]
 def look_up(tag: Any, target: int, at: int, size: int, octets: int, table: int) -> None:
     """Write the ``size`` numbers of a table that the bytes at ``octets`` choose."""
-    eights = size // 8 * 8
-    for j in range(0, eights, 8):
-        copy_eight(tag, target, at + j, table, octets, j)
-    for j in range(eights, size):
+    done = size // 16 * 16
+    for j in range(0, done, 16):
+        copy_sixteen(tag, target, at + j, table, octets, j)
+    if size & 8:
+        copy_eight(tag, target, at + done, table, octets, done)
+        done += 8
+    if size & 4:
+        copy_four(tag, target, at + done, table, octets, done)
+        done += 4
+    for j in range(done, size):
         copy(tag, target, at + j, table, octets, j)
 
 
@@ -193,7 +202,10 @@ def put_normals(
     largest: float,
 ) -> None:
     """`harness.sweep.draw.normals`, and their magnitudes where ``positive``."""
-    for j in range(size):
+    eights = size // 8 * 8
+    for j in range(0, eights, 8):
+        put_eight_normals(tag, target, at + j, words, j, quantiles, positive, precision, tiny)
+    for j in range(eights, size):
         bits = word(words, j)
         piece = int64(bits >> uint64(52))
         low, high = number(0.0, quantiles, piece), number(0.0, quantiles, piece + 1)

@@ -27,12 +27,15 @@ __all__ = [
     "binade",
     "copy",
     "copy_eight",
+    "copy_four",
+    "copy_sixteen",
     "mirrored",
     "number",
     "octet",
     "philox",
     "power",
     "put",
+    "put_eight_normals",
     "set_word",
     "word",
 ]
@@ -184,6 +187,33 @@ def _scalar(tag: Any) -> tuple[Any, int]:
     return (ir.FloatType(), 4) if tag == types.float32 else (_DOUBLE, 8)
 
 
+class _Places(ir.instructions.Instruction):  # type: ignore[misc]
+    """Places of an array, by several indexes at once, as llvmlite's own form does not take them."""
+
+    def __init__(self, builder: Any, address: Any, indexes: Any, kind: Any) -> None:
+        several = ir.VectorType(ir.PointerType(), indexes.type.count)
+        start = builder.inttoptr(address, ir.PointerType())
+        super().__init__(builder.block, several, "getelementptr", [start, indexes])
+        self._kind = kind
+        builder._insert(self)
+
+    def descr(self, buf: list[str]) -> None:
+        words = ", ".join(f"{each.type} {each.get_reference()}" for each in self.operands)
+        buf.append(f"getelementptr {self._kind}, {words}\n")
+
+
+def _gathered(builder: Any, address: Any, indexes: Any, kind: Any, size: int) -> Any:
+    """Numbers of an array, side by side; ``size`` is that of one in bytes."""
+    count = indexes.type.count
+    places = _Places(builder, address, indexes, kind)
+    mask, result = ir.VectorType(ir.IntType(1), count), ir.VectorType(kind, count)
+    name = f"llvm.masked.gather.v{count}{kind.intrinsic_name}.v{count}p0"
+    signature = ir.FunctionType(result, [places.type, _INDEX, mask, result])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+    every, nothing = ir.Constant(mask, [1] * count), ir.Constant(result, ir.Undefined)
+    return builder.call(function, [places, ir.Constant(_INDEX, size), every, nothing])
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def octet(typing: Any, address: Any, index: Any) -> Any:
     """A byte, as int64."""
@@ -260,25 +290,95 @@ def copy(typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: An
     return types.void(tag, whole, whole, whole, whole, whole), build
 
 
+def _copying(count: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def copy_several(
+        typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
+    ) -> Any:
+        scalar, size = _scalar(tag)
+        octet = ir.IntType(8)
+
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            _, address, index, table, octets, at = values
+            start = _place(builder, octets, at, octet)
+            start = builder.bitcast(start, ir.VectorType(octet, count).as_pointer())
+            indexes = builder.zext(builder.load(start, align=1), ir.VectorType(_INDEX, count))
+            found = _gathered(builder, table, indexes, scalar, size)
+            to = builder.bitcast(_place(builder, address, index, scalar), found.type.as_pointer())
+            builder.store(found, to, align=size)
+            return context.get_dummy_value()
+
+        whole = types.int64
+        return types.void(tag, whole, whole, whole, whole, whole), build
+
+    return copy_several
+
+
+copy_sixteen, copy_eight, copy_four = map(_copying, (16, 8, 4))
+"""`copy` for as many bytes from ``at`` on."""
+
+
+def _narrowed(builder: Any, value: Any, precision: Any, tiny: Any) -> Any:
+    """`harness.sweep.steps.narrowed`, of numbers that no format overflows at."""
+    doubles = value.type
+    bits = builder.bitcast(value, _WORDS)
+    binades = builder.bitcast(builder.and_(bits, _every(0x7FF << 52)), doubles)
+    exponent = builder.sub(ir.Constant(_WORD, 1024), precision)  # of 2^(1 - precision), biased
+    step = builder.shl(exponent, ir.Constant(_WORD, 52))
+    step = builder.bitcast(_splat(builder, step), doubles)
+    least = builder.bitcast(_splat(builder, builder.bitcast(tiny, _WORD)), doubles)
+    spacing = builder.fmul(binades, step)
+    spacing = builder.select(builder.fcmp_ordered(">", spacing, least), spacing, least)
+    anchor = builder.fmul(spacing, ir.Constant(doubles, [3.0 * 2.0**51] * _LANES))
+    result = builder.bitcast(builder.fsub(builder.fadd(value, anchor), anchor), _WORDS)
+    magnitude = builder.and_(result, _every(2**63 - 1))
+    return builder.bitcast(builder.or_(magnitude, builder.and_(bits, _every(2**63))), doubles)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def copy_eight(
-    typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
+def put_eight_normals(
+    typing: Any,
+    tag: Any,
+    address: Any,
+    index: Any,
+    words: Any,
+    at: Any,
+    quantiles: Any,
+    positive: Any,
+    precision: Any,
+    tiny: Any,
 ) -> Any:
-    """`copy` for eight bytes from ``at`` on, which are read as one word."""
-    _, size = _scalar(tag)
-    bits = ir.IntType(8 * size)
+    """`harness.sweep.steps.put_normals` for the eight words from ``at`` on."""
+    scalar, size = _scalar(tag)
+    doubles = ir.VectorType(_DOUBLE, _LANES)
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _, address, index, table, octets, at = values
-        place = builder.bitcast(_place(builder, octets, at, ir.IntType(8)), _WORD.as_pointer())
-        eight = builder.load(place, align=1)
-        for step in range(8):
-            byte = builder.lshr(eight, ir.Constant(_WORD, 8 * step))
-            byte = builder.and_(byte, ir.Constant(_WORD, 255))
-            value = builder.load(_place(builder, table, byte, bits), align=size)
-            to = builder.add(index, ir.Constant(_WORD, step))
-            builder.store(value, _place(builder, address, to, bits), align=size)
+        _, address, index, words, at, quantiles, positive, precision, tiny = values
+        start = builder.bitcast(_place(builder, words, at, _WORD), _WORDS.as_pointer())
+        bits = builder.load(start, align=8)
+        piece = builder.lshr(bits, _every(52))
+        low = _gathered(builder, quantiles, piece, _DOUBLE, 8)
+        after = builder.add(quantiles, ir.Constant(_WORD, 8))
+        high = _gathered(builder, after, piece, _DOUBLE, 8)
+        value = builder.sitofp(builder.and_(bits, _every(2**52 - 1)), doubles)
+        value = builder.fmul(value, ir.Constant(doubles, [2.0**-52] * _LANES))
+        value = builder.fadd(builder.fmul(value, builder.fsub(high, low)), low)
+        digits = builder.select(positive, _every(2**63 - 1), _every(2**64 - 1))
+        value = builder.bitcast(builder.and_(builder.bitcast(value, _WORDS), digits), doubles)
+        before = builder.block
+        with builder.if_then(builder.icmp_signed("<", precision, ir.Constant(_WORD, 24))):
+            narrowed = _narrowed(builder, value, precision, tiny)
+            narrow = builder.block
+        rounded = builder.phi(doubles)
+        rounded.add_incoming(value, before)
+        rounded.add_incoming(narrowed, narrow)
+        result = rounded
+        if size == 4:
+            result = builder.fptrunc(rounded, ir.VectorType(scalar, _LANES))
+        to = builder.bitcast(_place(builder, address, index, scalar), result.type.as_pointer())
+        builder.store(result, to, align=size)
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(tag, whole, whole, whole, whole, whole), build
+    given = [whole] * 5 + [types.boolean, whole, types.float64]
+    return types.void(tag, *given), build
