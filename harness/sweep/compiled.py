@@ -109,6 +109,7 @@ class Maker:
             self._key,
             self._state,
             *mix.parts(),
+            *mix.pattern(BLOCK),
             self._families,
             self._choices,
             address(self._tables),

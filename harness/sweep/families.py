@@ -109,6 +109,22 @@ class Mix:
         found: NDArray[np.int64] = numbers[np.searchsorted(edges, mirrored, side="right")]
         return found
 
+    def pattern(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What the families of any ``count`` cases from a multiple of ``count`` on have in common.
+
+        The van der Corput numbers of such cases are those of the first ``count`` ones, which are
+        1 / count apart, and less than that more, the same for all. So a case is always of the same
+        family unless a part begins within 1 / count of its number.
+
+        Args:
+            count: A power of two.
+
+        Returns:
+            Family numbers, int64; and the positions, int64, where `families` may say something
+            else, not more than there are edges.
+        """
+        return _pattern(self, count)
+
     def parts(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The parts of [0, 1) that belong to families.
 
@@ -128,6 +144,16 @@ def _parts(mix: Mix) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     found = np.array(edges, dtype=np.float64), np.array([order.index(name) for name, _ in line])
     for array in found:
         array.setflags(write=False)  # everybody has the same one
+    return found
+
+
+@cache
+def _pattern(mix: Mix, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    edges, _ = mix.parts()
+    places = _mirrored(np.arange(count, dtype=np.uint64)) * count
+    found = mix.families(0, count), np.flatnonzero(np.isin(places, np.floor(edges * count)))
+    for array in found:
+        array.setflags(write=False)
     return found
 
 

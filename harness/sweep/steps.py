@@ -111,7 +111,14 @@ def _put_rounded(
 
 @njit  # type: ignore[untyped-decorator]
 def find_families(
-    start: Any, edges: Any, numbers: Any, families: Any, choices: Any, signs: int
+    start: Any,
+    edges: Any,
+    numbers: Any,
+    pattern: Any,
+    varying: Any,
+    families: Any,
+    choices: Any,
+    signs: int,
 ) -> None:
     """The family of each case, and that plus the number of families where the sign is odd.
 
@@ -119,17 +126,21 @@ def find_families(
         start: Number of the first case, in the stream.
         edges: See `harness.sweep.families.Mix.parts`.
         numbers: Likewise.
+        pattern: See `harness.sweep.families.Mix.pattern`.
+        varying: Likewise.
         families: Where the families go, int64.
         choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int64.
         signs: Address of a random byte for each.
     """
-    for position in range(len(families)):
+    families[:] = pattern
+    for position in varying:
         place = mirrored(start + uint64(position))
         part = 0
         for edge in edges:
             part += place >= edge
         families[position] = numbers[part]
-        choices[position] = numbers[part] + _FAMILIES * (octet(signs, position) & 1)
+    for position in range(len(families)):
+        choices[position] = families[position] + _FAMILIES * (octet(signs, position) & 1)
 
 
 @njit  # type: ignore[untyped-decorator]
