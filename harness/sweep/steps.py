@@ -16,6 +16,7 @@ from harness.sweep.layout import TABLE
 from harness.sweep.words import (
     GROUP,
     binade,
+    cancel_eight,
     copy,
     copy_eight,
     copy_four,
@@ -215,7 +216,9 @@ def put_normals(
     """`harness.sweep.draw.normals`, and their magnitudes where ``positive``."""
     eights = size // 8 * 8
     for j in range(0, eights, 8):
-        put_eight_normals(tag, target, at + j, words, j, quantiles, positive, precision, tiny)
+        put_eight_normals(
+            tag, target, at + j, words, j, quantiles, positive, precision, tiny, largest
+        )
     for j in range(eights, size):
         bits = word(words, j)
         piece = int64(bits >> uint64(52))
@@ -225,6 +228,17 @@ def put_normals(
         if positive:
             value = abs(value)
         _put_rounded(tag, target, at + j, value, precision, tiny, largest)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _sums(tag: Any, weight: int, x: int, inputs: int, unit: int) -> tuple[float, float]:
+    """The sum of the products of a row of W_1 with x, from the first on, and of magnitudes."""
+    total = size = 0.0
+    for j in range(inputs):
+        term = number(tag, weight, unit * inputs + j) * number(tag, x, j)
+        total += term
+        size += abs(term)
+    return total, size
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -243,16 +257,15 @@ def cancel(
     largest: float,
 ) -> None:
     """First biases that cancel W_1 x: see `harness.sweep.readable`."""
-    chosen = octet(octets, 0) % units
-    for i in range(units):
-        if undecided and i != chosen:
-            continue
-        total = size = 0.0
-        for j in range(inputs):
-            term = number(tag, weight, i * inputs + j) * number(tag, x, j)
-            total += term
-            size += abs(term)
-        rest = 0.0
-        if not undecided:
-            rest = size * number(0.0, factors, octet(octets, i))
+    if undecided:
+        unit = octet(octets, 0) % units
+        total, _ = _sums(tag, weight, x, inputs, unit)
+        _put_rounded(tag, bias, unit, -total, precision, tiny, largest)
+        return
+    eights = units // 8 * 8
+    for i in range(0, eights, 8):
+        cancel_eight(tag, weight, bias, x, inputs, i, octets, factors, precision, tiny, largest)
+    for i in range(eights, units):
+        total, size = _sums(tag, weight, x, inputs, i)
+        rest = size * number(0.0, factors, octet(octets, i))
         _put_rounded(tag, bias, i, -(total + rest), precision, tiny, largest)
