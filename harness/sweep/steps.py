@@ -184,7 +184,8 @@ def make_tables(
         put(tag, tables, (6 + depth) * TABLE + k, abs(shifted))
 
 
-@njit  # type: ignore[untyped-decorator]
+# Inline, since a call takes as long as a few numbers.
+@njit(inline="always")  # type: ignore[untyped-decorator]
 def look_up(tag: Any, target: int, at: int, size: int, octets: int, table: int) -> None:
     """Write the ``size`` numbers of a table that the bytes at ``octets`` choose."""
     done = size // 16 * 16
