@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from harness.verdict import Kind
 EDGES = np.exp2(np.arange(-80, 1) / 4.0)
 
 
-def some_cases(frameworks: int, share: float, seed: int) -> tuple[np.ndarray, ...]:
+def some_cases(frameworks: int, share: float, seed: int) -> tuple[Any, Any, Any]:
     """Verdicts, error / bound and families of a block; a share of the cases do not AGREE."""
     rng = np.random.default_rng(seed)
     shape = frameworks, BLOCK
