@@ -28,7 +28,7 @@ def some_cases(frameworks: int, share: float, seed: int) -> tuple[Any, Any, Any]
     )
     bounds[:, ::3] = rng.choice(picked, bounds[:, ::3].shape)
     bounds[codes != AGREES] = np.nan  # not meaningful there
-    return codes, bounds, rng.integers(0, len(NAMES), BLOCK)
+    return codes, bounds, rng.integers(0, len(NAMES), BLOCK).astype(np.int8)
 
 
 def same(one: Counts, other: Counts) -> bool:

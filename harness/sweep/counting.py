@@ -36,7 +36,7 @@ def count(
         codes: (frameworks, cases), int8: the verdicts, by number.
         bounds: (frameworks, cases), float64: error / bound, where a case AGREES.
         bits: The same memory, as uint64.
-        families: (cases,), int64: by number.
+        families: (cases,), int8: by number.
         first: The first position.
         last: The one behind the last.
         agreeing: Number of the verdict AGREES.

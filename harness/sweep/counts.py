@@ -41,7 +41,7 @@ class Counts:
 
 
 def counted(
-    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int64], first: int, last: int
+    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int8], first: int, last: int
 ) -> Counts:
     """Count the cases from position ``first`` up to ``last``.
 
@@ -57,7 +57,7 @@ def counted(
 
 
 def _readable(
-    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int64], first: int, last: int
+    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int8], first: int, last: int
 ) -> Counts:
     here = slice(first, last)
     codes, bounds, families = codes[:, here], bounds[:, here], families[here]
@@ -72,7 +72,7 @@ def _readable(
 
 
 def _compiled(
-    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int64], first: int, last: int
+    codes: NDArray[np.int8], bounds: Array, families: NDArray[np.int8], first: int, last: int
 ) -> Counts:
     from harness.sweep.counting import count
 

@@ -65,7 +65,7 @@ class Record:
         self._codes = np.full((len(frameworks), BLOCK), _OPEN, dtype=np.int8)
         free: list[tuple[Any, Array]] = idle("record", len(frameworks))
         self._agrees, self._bounds = free.pop() if free else _fresh(len(frameworks))
-        self._families = np.zeros(BLOCK, dtype=np.int64)
+        self._families = np.zeros(BLOCK, dtype=np.int8)
         self._cases: list[CaseChecked] = []
         self._failing = 0
 

@@ -129,8 +129,8 @@ def find_families(
         numbers: Likewise.
         pattern: See `harness.sweep.families.Mix.pattern`.
         varying: Likewise.
-        families: Where the families go, int64.
-        choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int64.
+        families: Where the families go, int8.
+        choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int8.
         signs: Address of a random byte for each.
     """
     families[:] = pattern
