@@ -110,6 +110,32 @@ def test_families_have_their_shares_in_every_stretch(start: int) -> None:
         assert abs(found[position] - DEFAULT_MIX.share([name])) <= 4 / count
 
 
+@pytest.mark.parametrize(
+    "mix",
+    [
+        DEFAULT_MIX,
+        Mix.parse(",".join(FAMILIES)),  # parts begin at eighths
+        Mix.parse("uniform=1,kinks=1e-9,special=1e-5,wide=0.3"),
+        Mix.parse("wide"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("count", [1, 64, BLOCK])
+def test_families_of_all_blocks_are_one_pattern_but_where_a_part_begins(
+    mix: Mix, count: int
+) -> None:
+    pattern, varying = mix.pattern(count)
+    assert len(varying) < len(mix.shares)
+    others = np.setdiff1d(np.arange(count), varying)
+    seen = set()
+    for number in [*range(40), 2**33 + 5, 2**53 // count - 1, 2**64 // count - 1]:
+        families = mix.families(number * count, count)
+        assert families[others].tolist() == pattern[others].tolist()
+        seen.add(tuple(families[varying].tolist()))
+    if mix == DEFAULT_MIX and count > 1:
+        assert len(seen) > 1
+
+
 def test_one_case_in_sixteen_thousand_is_a_hard_one_and_the_first_is() -> None:
     families = DEFAULT_MIX.families(0, 2**16)
     hard = np.isin(families, [list(FAMILIES).index(name) for name in HARD])

@@ -15,7 +15,7 @@ from numba import njit, uint64
 
 from harness.batch import ALIGNMENT, Batch, held_dtype
 from harness.errors import UsageError
-from harness.formats import FORMATS, format_of
+from harness.formats import FORMATS, Format, format_of
 from harness.network import Network
 from harness.sweep import compiled, draw, generate, memory, steps, words
 from harness.sweep.compiled import Maker
@@ -222,9 +222,8 @@ def test_words_are_those_of_numpy(seed: int, first: int) -> None:
     assert found[-1] == 0  # nothing is written behind the end
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_numbers_are_rounded_as_the_format_rounds(dtype: str) -> None:
-    form = format_of(dtype)
+def hard_to_round(form: Format) -> list[float]:
+    """Numbers of all sizes, numbers of a narrow format, those halfway between, and its ends."""
     rng = np.random.default_rng(0)
     tiny, largest = form.smallest_subnormal, form.largest
     numbers = rng.standard_normal(2000) * 2.0 ** rng.integers(form.emin - 14, form.emax + 2, 2000)
@@ -232,10 +231,37 @@ def test_numbers_are_rounded_as_the_format_rounds(dtype: str) -> None:
     halfway = inside + form.ulp(inside) / 2  # ties
     ends = [0.0, -0.0, tiny / 2, -tiny / 2, tiny * 1.5, tiny / 4, largest, -largest, largest * 2]
     above = largest + form.ulp(largest) / 2  # the first that overflows
-    for value in [*numbers, *inside, *halfway, *ends, above, np.nextafter(above, 0.0)]:
-        found = steps.narrowed(float(value), form.precision, tiny, largest)
+    found = [*numbers, *inside, *halfway, *ends, above, np.nextafter(above, 0.0)]
+    return [float(value) for value in found]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_numbers_are_rounded_as_the_format_rounds(dtype: str) -> None:
+    form = format_of(dtype)
+    for value in hard_to_round(form):
+        found = steps.narrowed(value, form.precision, form.smallest_subnormal, form.largest)
         wanted = float(form.round(value))
         assert (found, np.signbit(found)) == (wanted, np.signbit(wanted)), value
+
+
+@njit  # type: ignore[untyped-decorator]
+def cancelled(
+    weight: int, bias: int, one: int, units: int, zeros: int, form: tuple[int, float, float]
+) -> None:
+    steps.cancel(0.0, weight, bias, one, 1, units, zeros, zeros, False, form[0], form[1], form[2])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_eight_numbers_at_a_time_are_rounded_alike(dtype: str) -> None:
+    form = format_of(dtype)
+    # With an x of 1 and factors of 0, each bias is a weight rounded, with the other sign.
+    weight, one = np.array(hard_to_round(form)), np.ones(1)
+    bias, zeros = np.empty_like(weight), np.zeros(max(256, len(weight)))
+    places = [array.ctypes.data for array in (weight, bias, one)]
+    kept = form.precision, form.smallest_subnormal, form.largest
+    cancelled(*places, len(weight), zeros.ctypes.data, kept)
+    wanted = form.round(-(weight + 0.0))
+    assert bias.tobytes() == wanted.tobytes()
 
 
 @njit  # type: ignore[untyped-decorator]

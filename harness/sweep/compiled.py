@@ -64,8 +64,8 @@ class Maker:
         self._tables = aligned((table_count(shape), TABLE), held)
         self._key = np.array([0, shape.key, 0, 0], dtype=np.uint64)
         self._state = np.zeros(STATE, dtype=np.int64)
-        self._families = np.empty(0, dtype=np.int64)
-        self._choices = np.empty(BLOCK, dtype=np.int64)
+        self._families = np.empty(0, dtype=np.int8)
+        self._choices = np.empty(BLOCK, dtype=np.int8)
         self._special = np.empty(0, dtype=np.int64)
         self._words = np.empty((0, 4), dtype=np.uint64)
         self._tag = held.type(0)
@@ -94,7 +94,7 @@ class Maker:
         )
         self._at = 0
 
-    def begin(self, seed: int, number: int, mix: Mix) -> NDArray[np.int64]:
+    def begin(self, seed: int, number: int, mix: Mix) -> NDArray[np.int8]:
         """Start with a block; see `harness.sweep.generate.block`.
 
         Returns:
@@ -103,12 +103,13 @@ class Maker:
         begin, _ = _compiled(self._dtype)
         shape, widths = self.shape, self.shape.network.widths
         self._key[0], self._key[2], self._key[3] = seed, number, number * BLOCK
-        self._families, self._at = np.empty(BLOCK, dtype=np.int64), 0
+        self._families, self._at = np.empty(BLOCK, dtype=np.int8), 0
         begin(
             self._tag,
             self._key,
             self._state,
             *mix.parts(),
+            *mix.pattern(BLOCK),
             self._families,
             self._choices,
             address(self._tables),

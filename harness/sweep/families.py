@@ -96,8 +96,8 @@ class Mix:
         total = sum(share for _, share in self.shares)
         return sum(share for name, share in self.shares if name in names) / total
 
-    def families(self, start: int, count: int) -> NDArray[np.int64]:
-        """Family numbers (positions in `FAMILIES`) of ``count`` cases from number ``start`` on.
+    def families(self, start: int, count: int) -> NDArray[np.int8]:
+        """Families of ``count`` cases from number ``start`` on: positions in `FAMILIES`, int8.
 
         Case i belongs to the family in whose part of [0, 1) the van der Corput number of i lies:
         the binary digits of i, mirrored at the point. Any 2^k consecutive numbers hit each of 2^k
@@ -106,28 +106,54 @@ class Mix:
         """
         edges, numbers = self.parts()
         mirrored = _mirrored(np.arange(start, start + count, dtype=np.uint64))
-        found: NDArray[np.int64] = numbers[np.searchsorted(edges, mirrored, side="right")]
+        found: NDArray[np.int8] = numbers[np.searchsorted(edges, mirrored, side="right")]
         return found
 
-    def parts(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def pattern(self, count: int) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+        """What the families of any ``count`` cases from a multiple of ``count`` on have in common.
+
+        The van der Corput numbers of such cases are those of the first ``count`` ones, which are
+        1 / count apart, and less than that more, the same for all. So a case is always of the same
+        family unless a part begins within 1 / count of its number.
+
+        Args:
+            count: A power of two.
+
+        Returns:
+            Family numbers, int8; and the positions, int64, where `families` may say something
+            else, not more than there are edges.
+        """
+        return _pattern(self, count)
+
+    def parts(self) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """The parts of [0, 1) that belong to families.
 
         Returns:
-            Where each but the first begins, float64; and the number of the family of each.
+            Where each but the first begins, float64; and the number of the family of each, int8.
         """
         return _parts(self)
 
 
 @cache
-def _parts(mix: Mix) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _parts(mix: Mix) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     # The hard families are first in line: number 0 is one of theirs, however small a share.
     line = sorted(mix.shares, key=lambda each: each[0] not in HARD)
     total = math.fsum(share for _, share in line)
     edges = [edge / total for edge in itertools.accumulate(share for _, share in line)][:-1]
-    order = list(FAMILIES)
-    found = np.array(edges, dtype=np.float64), np.array([order.index(name) for name, _ in line])
+    numbers = [list(FAMILIES).index(name) for name, _ in line]
+    found = np.array(edges, dtype=np.float64), np.array(numbers, dtype=np.int8)
     for array in found:
         array.setflags(write=False)  # everybody has the same one
+    return found
+
+
+@cache
+def _pattern(mix: Mix, count: int) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    edges, _ = mix.parts()
+    places = _mirrored(np.arange(count, dtype=np.uint64)) * count
+    found = mix.families(0, count), np.flatnonzero(np.isin(places, np.floor(edges * count)))
+    for array in found:
+        array.setflags(write=False)
     return found
 
 

@@ -48,12 +48,12 @@ class Block:
 
     Attributes:
         batch: The cases, as frameworks take them.
-        families: Number of each case's family, its position in `FAMILIES`.
+        families: Number of each case's family, its position in `FAMILIES`, int8.
         first: Position of the first of them in the stream's block.
     """
 
     batch: Batch
-    families: NDArray[np.int64]
+    families: NDArray[np.int8]
     first: int = 0
 
     @property

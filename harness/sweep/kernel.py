@@ -57,6 +57,8 @@ def passes(digest: str, dtype: str) -> tuple[Callable[..., None], Callable[..., 
         state: Any,
         edges: Any,
         numbers: Any,
+        pattern: Any,
+        varying: Any,
         families: Any,
         choices: Any,
         tables: int,
@@ -75,7 +77,7 @@ def passes(digest: str, dtype: str) -> tuple[Callable[..., None], Callable[..., 
             return
         count = len(families)
         draw(key[0], key[1], key[2], SIGNS, 0, (count + 8 * GROUP - 1) // (8 * GROUP), scratch)
-        find_families(key[3], edges, numbers, families, choices, scratch)
+        find_families(key[3], edges, numbers, pattern, varying, families, choices, scratch)
         draw(key[0], key[1], key[2], TABLES, 0, 5 * TABLE // GROUP, scratch)
         make_tables(tag, scratch, tables, depth, spread, whole, lowest, precision, tiny, largest)
         state[:] = 0

@@ -40,7 +40,7 @@ __all__ = ["make", "specialise"]
 _CACHED = 8192  # numbers: 64 KiB of them, and as much of offsets
 
 
-def make(shape: Shape, seed: int, number: int, mix: Mix) -> tuple[Batch, NDArray[np.int64]]:
+def make(shape: Shape, seed: int, number: int, mix: Mix) -> tuple[Batch, NDArray[np.int8]]:
     """The cases of a block and their families; see `harness.sweep.generate.block`."""
     draw = Draw(shape, seed, number)
     families = mix.families(number * BLOCK, BLOCK)
@@ -117,7 +117,7 @@ def cancelling_factors(form: Format) -> Array:
     return factors
 
 
-def _cancel(batch: Batch, families: NDArray[np.int64], draw: Draw, form: Format) -> None:
+def _cancel(batch: Batch, families: NDArray[np.int8], draw: Draw, form: Format) -> None:
     """First biases that cancel W_1 x, in the first row of the batch.
 
     With s the sum over j, from 0 up, of the rounded products w_ij x_j, and m that of their

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from harness.events import CaseChecked, SweepChecked
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
-from harness.report.tally import Spread
 from harness.sweep.answers import Answer
-from harness.sweep.families import FAMILIES
+from harness.sweep.counts import AGREES, KINDS, NAMES, counted
 from harness.sweep.generate import Block
 from harness.sweep.memory import idle
 from harness.sweep.settings import BLOCK, Part, Settings
@@ -22,9 +21,6 @@ from harness.verdict import FAILING, Kind, Verdict
 
 __all__ = ["Checked", "Record", "is_failing"]
 
-_NAMES = tuple(FAMILIES)
-_KINDS = list(Kind)
-_AGREES = _KINDS.index(Kind.AGREES)
 _OPEN = -1
 
 
@@ -69,7 +65,7 @@ class Record:
         self._codes = np.full((len(frameworks), BLOCK), _OPEN, dtype=np.int8)
         free: list[tuple[Any, Array]] = idle("record", len(frameworks))
         self._agrees, self._bounds = free.pop() if free else _fresh(len(frameworks))
-        self._families = np.zeros(BLOCK, dtype=np.int64)
+        self._families = np.zeros(BLOCK, dtype=np.int8)
         self._cases: list[CaseChecked] = []
         self._failing = 0
 
@@ -98,12 +94,12 @@ class Record:
         self._families[here] = made.families
         plain = not any(each.verdict or each.by_case or each.upto < BLOCK for each in answers)
         if answers and plain and agrees.all():  # nearly always
-            codes[:] = _AGREES
+            codes[:] = AGREES
             return []
-        np.copyto(codes, _AGREES, where=agrees)
+        np.copyto(codes, AGREES, where=agrees)
         for row, each in enumerate(answers):
             if each.verdict is not None:
-                codes[row] = _KINDS.index(each.verdict.kind)
+                codes[row] = KINDS.index(each.verdict.kind)
             if each.by_case:
                 known = np.fromiter(each.by_case, dtype=np.int64) - made.first
                 codes[row, known[(known >= 0) & (known < count)]] = _OPEN
@@ -118,7 +114,7 @@ class Record:
 
     def agrees(self, row: int, position: int) -> bool:
         """Whether framework number ``row`` is known to AGREE on a case."""
-        return bool(self._codes[row, position] == _AGREES)
+        return bool(self._codes[row, position] == AGREES)
 
     def settle(
         self, position: int, verdicts: Sequence[Verdict], case: Case, reference: Gradients
@@ -134,10 +130,10 @@ class Record:
         for row, verdict in enumerate(verdicts):
             if self._codes[row, position] == _OPEN and verdict.kind is Kind.AGREES:
                 self._bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
-            self._codes[row, position] = _KINDS.index(verdict.kind)
+            self._codes[row, position] = KINDS.index(verdict.kind)
         if all(verdict.kind is Kind.AGREES for verdict in verdicts):
             return
-        family = _NAMES[self._families[position]]
+        family = NAMES[self._families[position]]
         address = self._settings.address(self.part.shape, self._offset + position)
         checked = CaseChecked("sweep", f"{family}; {address}", case, reference, tuple(verdicts))
         self._cases.append(checked)
@@ -147,25 +143,16 @@ class Record:
 
     def checked(self) -> Checked:
         """What is to be told, once no case is open any more; then the record is used up."""
-        here = slice(self._first, self.last)
-        codes, bounds, families = self._codes[:, here], self._bounds[:, here], self._families[here]
-        agrees = codes == _AGREES
-        compared = agrees.any(axis=0) | (codes == _KINDS.index(Kind.DISAGREES)).any(axis=0)
-        of_family = np.bincount(families, minlength=len(_NAMES))
-        kinds, spreads = {}, {}
-        for row, framework in enumerate(self._frameworks):
-            others = np.flatnonzero(~agrees[row])
-            kinds[framework.name] = _counts(of_family, families[others], codes[row, others])
-            spreads[framework.name] = Spread()
-            spreads[framework.name].add(bounds[row, agrees[row]] if len(others) else bounds[row])
+        counts = counted(self._codes, self._bounds, self._families, self._first, self.last)
+        names = [framework.name for framework in self._frameworks]
         summary = SweepChecked(
             widths=self.part.shape.network.widths,
             rows=self.part.shape.rows,
             dtype=self.part.shape.dtype,
             count=self.last - self._first,
-            smooth=int(compared.sum()),
-            kinds=kinds,
-            spreads=spreads,
+            smooth=counts.smooth,
+            kinds=dict(zip(names, map(_by_name, counts.kinds), strict=True)),
+            spreads=dict(zip(names, counts.spreads, strict=True)),
         )
         idle("record", len(self._frameworks)).append((self._agrees, self._bounds))
         return Checked(summary, tuple(self._cases), self._failing, self.cut)
@@ -175,20 +162,14 @@ def _fresh(rows: int) -> tuple[Any, Array]:
     return np.empty((rows, BLOCK), dtype=bool), np.empty((rows, BLOCK))
 
 
-def _counts(
-    of_family: NDArray[np.int64], families: NDArray[np.int64], codes: NDArray[np.int8]
-) -> dict[str, dict[Kind, int]]:
-    """Family to verdict to number of cases.
+def _by_name(kinds: NDArray[np.int64]) -> dict[str, dict[Kind, int]]:
+    """Family to verdict to number of cases, without those that there are none of.
 
     Args:
-        of_family: Number of cases of each family.
-        families: Of the cases that do not AGREE.
-        codes: Their verdicts.
+        kinds: (families, verdicts), by number.
     """
-    size = len(_KINDS)
-    both = np.bincount(families * size + codes, minlength=len(_NAMES) * size).reshape(-1, size)
-    both[:, _AGREES] = of_family - both.sum(axis=1)
     found: dict[str, dict[Kind, int]] = {}
-    for family, code in np.argwhere(both).tolist():
-        found.setdefault(_NAMES[family], {})[_KINDS[code]] = int(both[family, code])
+    for name, row in zip(NAMES, kinds.tolist(), strict=True):
+        if any(row):
+            found[name] = {kind: count for kind, count in zip(KINDS, row, strict=True) if count}
     return found

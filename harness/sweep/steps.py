@@ -16,14 +16,18 @@ from harness.sweep.layout import TABLE
 from harness.sweep.words import (
     GROUP,
     binade,
+    cancel_eight,
     copy,
     copy_eight,
+    copy_four,
+    copy_sixteen,
     mirrored,
     number,
     octet,
     philox,
     power,
     put,
+    put_eight_normals,
     set_word,
     word,
 )
@@ -108,7 +112,14 @@ def _put_rounded(
 
 @njit  # type: ignore[untyped-decorator]
 def find_families(
-    start: Any, edges: Any, numbers: Any, families: Any, choices: Any, signs: int
+    start: Any,
+    edges: Any,
+    numbers: Any,
+    pattern: Any,
+    varying: Any,
+    families: Any,
+    choices: Any,
+    signs: int,
 ) -> None:
     """The family of each case, and that plus the number of families where the sign is odd.
 
@@ -116,17 +127,21 @@ def find_families(
         start: Number of the first case, in the stream.
         edges: See `harness.sweep.families.Mix.parts`.
         numbers: Likewise.
-        families: Where the families go, int64.
-        choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int64.
+        pattern: See `harness.sweep.families.Mix.pattern`.
+        varying: Likewise.
+        families: Where the families go, int8.
+        choices: Where the rows of `harness.sweep.layout.Layout.tables` go, int8.
         signs: Address of a random byte for each.
     """
-    for position in range(len(families)):
+    families[:] = pattern
+    for position in varying:
         place = mirrored(start + uint64(position))
         part = 0
         for edge in edges:
             part += place >= edge
         families[position] = numbers[part]
-        choices[position] = numbers[part] + _FAMILIES * (octet(signs, position) & 1)
+    for position in range(len(families)):
+        choices[position] = families[position] + _FAMILIES * (octet(signs, position) & 1)
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -169,13 +184,20 @@ def make_tables(
         put(tag, tables, (6 + depth) * TABLE + k, abs(shifted))
 
 
-@njit  # type: ignore[untyped-decorator]
+# Inline, since a call takes as long as a few numbers.
+@njit(inline="always")  # type: ignore[untyped-decorator]
 def look_up(tag: Any, target: int, at: int, size: int, octets: int, table: int) -> None:
     """Write the ``size`` numbers of a table that the bytes at ``octets`` choose."""
-    eights = size // 8 * 8
-    for j in range(0, eights, 8):
-        copy_eight(tag, target, at + j, table, octets, j)
-    for j in range(eights, size):
+    done = size // 16 * 16
+    for j in range(0, done, 16):
+        copy_sixteen(tag, target, at + j, table, octets, j)
+    if size & 8:
+        copy_eight(tag, target, at + done, table, octets, done)
+        done += 8
+    if size & 4:
+        copy_four(tag, target, at + done, table, octets, done)
+        done += 4
+    for j in range(done, size):
         copy(tag, target, at + j, table, octets, j)
 
 
@@ -193,7 +215,12 @@ def put_normals(
     largest: float,
 ) -> None:
     """`harness.sweep.draw.normals`, and their magnitudes where ``positive``."""
-    for j in range(size):
+    eights = size // 8 * 8
+    for j in range(0, eights, 8):
+        put_eight_normals(
+            tag, target, at + j, words, j, quantiles, positive, precision, tiny, largest
+        )
+    for j in range(eights, size):
         bits = word(words, j)
         piece = int64(bits >> uint64(52))
         low, high = number(0.0, quantiles, piece), number(0.0, quantiles, piece + 1)
@@ -202,6 +229,17 @@ def put_normals(
         if positive:
             value = abs(value)
         _put_rounded(tag, target, at + j, value, precision, tiny, largest)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _sums(tag: Any, weight: int, x: int, inputs: int, unit: int) -> tuple[float, float]:
+    """The sum of the products of a row of W_1 with x, from the first on, and of magnitudes."""
+    total = size = 0.0
+    for j in range(inputs):
+        term = number(tag, weight, unit * inputs + j) * number(tag, x, j)
+        total += term
+        size += abs(term)
+    return total, size
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -220,16 +258,15 @@ def cancel(
     largest: float,
 ) -> None:
     """First biases that cancel W_1 x: see `harness.sweep.readable`."""
-    chosen = octet(octets, 0) % units
-    for i in range(units):
-        if undecided and i != chosen:
-            continue
-        total = size = 0.0
-        for j in range(inputs):
-            term = number(tag, weight, i * inputs + j) * number(tag, x, j)
-            total += term
-            size += abs(term)
-        rest = 0.0
-        if not undecided:
-            rest = size * number(0.0, factors, octet(octets, i))
+    if undecided:
+        unit = octet(octets, 0) % units
+        total, _ = _sums(tag, weight, x, inputs, unit)
+        _put_rounded(tag, bias, unit, -total, precision, tiny, largest)
+        return
+    eights = units // 8 * 8
+    for i in range(0, eights, 8):
+        cancel_eight(tag, weight, bias, x, inputs, i, octets, factors, precision, tiny, largest)
+    for i in range(eights, units):
+        total, size = _sums(tag, weight, x, inputs, i)
+        rest = size * number(0.0, factors, octet(octets, i))
         _put_rounded(tag, bias, i, -(total + rest), precision, tiny, largest)

@@ -16,23 +16,28 @@ compiles for.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 __all__ = [
     "GROUP",
     "binade",
+    "cancel_eight",
     "copy",
     "copy_eight",
+    "copy_four",
+    "copy_sixteen",
     "mirrored",
     "number",
     "octet",
     "philox",
     "power",
     "put",
+    "put_eight_normals",
     "set_word",
     "word",
 ]
@@ -49,6 +54,7 @@ _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _WORD = ir.IntType(64)
 _WORDS = ir.VectorType(_WORD, _LANES)
 _DOUBLE = ir.DoubleType()
+_DOUBLES = ir.VectorType(_DOUBLE, _LANES)
 _INDEX = ir.IntType(32)
 
 
@@ -184,6 +190,33 @@ def _scalar(tag: Any) -> tuple[Any, int]:
     return (ir.FloatType(), 4) if tag == types.float32 else (_DOUBLE, 8)
 
 
+class _Places(ir.instructions.Instruction):  # type: ignore[misc]
+    """Places of an array, by several indexes at once, as llvmlite's own form does not take them."""
+
+    def __init__(self, builder: Any, address: Any, indexes: Any, kind: Any) -> None:
+        several = ir.VectorType(ir.PointerType(), indexes.type.count)
+        start = builder.inttoptr(address, ir.PointerType())
+        super().__init__(builder.block, several, "getelementptr", [start, indexes])
+        self._kind = kind
+        builder._insert(self)
+
+    def descr(self, buf: list[str]) -> None:
+        words = ", ".join(f"{each.type} {each.get_reference()}" for each in self.operands)
+        buf.append(f"getelementptr {self._kind}, {words}\n")
+
+
+def _gathered(builder: Any, address: Any, indexes: Any, kind: Any, size: int) -> Any:
+    """Numbers of an array, side by side; ``size`` is that of one in bytes."""
+    count = indexes.type.count
+    places = _Places(builder, address, indexes, kind)
+    mask, result = ir.VectorType(ir.IntType(1), count), ir.VectorType(kind, count)
+    name = f"llvm.masked.gather.v{count}{kind.intrinsic_name}.v{count}p0"
+    signature = ir.FunctionType(result, [places.type, _INDEX, mask, result])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+    every, nothing = ir.Constant(mask, [1] * count), ir.Constant(result, ir.Undefined)
+    return builder.call(function, [places, ir.Constant(_INDEX, size), every, nothing])
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def octet(typing: Any, address: Any, index: Any) -> Any:
     """A byte, as int64."""
@@ -260,25 +293,159 @@ def copy(typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: An
     return types.void(tag, whole, whole, whole, whole, whole), build
 
 
+def _copying(count: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def copy_several(
+        typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
+    ) -> Any:
+        scalar, size = _scalar(tag)
+        octet = ir.IntType(8)
+
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            _, address, index, table, octets, at = values
+            start = _place(builder, octets, at, octet)
+            start = builder.bitcast(start, ir.VectorType(octet, count).as_pointer())
+            indexes = builder.zext(builder.load(start, align=1), ir.VectorType(_INDEX, count))
+            found = _gathered(builder, table, indexes, scalar, size)
+            to = builder.bitcast(_place(builder, address, index, scalar), found.type.as_pointer())
+            builder.store(found, to, align=size)
+            return context.get_dummy_value()
+
+        whole = types.int64
+        return types.void(tag, whole, whole, whole, whole, whole), build
+
+    return copy_several
+
+
+copy_sixteen, copy_eight, copy_four = map(_copying, (16, 8, 4))
+"""`copy` for as many bytes from ``at`` on."""
+
+
+def _doubles(builder: Any, value: Any) -> Any:
+    """A float64 number in every lane."""
+    return builder.bitcast(_splat(builder, builder.bitcast(value, _WORD)), _DOUBLES)
+
+
+def _magnitude(builder: Any, value: Any) -> Any:
+    digits = builder.and_(builder.bitcast(value, _WORDS), _every(2**63 - 1))
+    return builder.bitcast(digits, _DOUBLES)
+
+
+def _narrowed(builder: Any, value: Any, precision: Any, tiny: Any, largest: Any) -> Any:
+    """`harness.sweep.steps.narrowed`."""
+    bits = builder.bitcast(value, _WORDS)
+    binades = builder.bitcast(builder.and_(bits, _every(0x7FF << 52)), _DOUBLES)
+    exponent = builder.sub(ir.Constant(_WORD, 1024), precision)  # of 2^(1 - precision), biased
+    step = builder.bitcast(builder.shl(exponent, ir.Constant(_WORD, 52)), _DOUBLE)
+    spacing, least = builder.fmul(binades, _doubles(builder, step)), _doubles(builder, tiny)
+    spacing = builder.select(builder.fcmp_ordered(">", spacing, least), spacing, least)
+    anchor = builder.fmul(spacing, ir.Constant(_DOUBLES, [3.0 * 2.0**51] * _LANES))
+    result = _magnitude(builder, builder.fsub(builder.fadd(value, anchor), anchor))
+    above = builder.fcmp_ordered(">", result, _doubles(builder, largest))
+    result = builder.select(above, ir.Constant(_DOUBLES, [math.inf] * _LANES), result)
+    signs = builder.and_(bits, _every(2**63))
+    return builder.bitcast(builder.or_(builder.bitcast(result, _WORDS), signs), _DOUBLES)
+
+
+def _put_eight(
+    builder: Any, tag: Any, address: Any, index: Any, value: Any, form: tuple[Any, Any, Any]
+) -> None:
+    """Write eight numbers rounded to the format: ``(precision, tiny, largest)``."""
+    scalar, size = _scalar(tag)
+    before = builder.block
+    with builder.if_then(builder.icmp_signed("<", form[0], ir.Constant(_WORD, 24))):
+        narrowed = _narrowed(builder, value, *form)
+        narrow = builder.block
+    rounded = builder.phi(_DOUBLES)
+    rounded.add_incoming(value, before)
+    rounded.add_incoming(narrowed, narrow)
+    kind = ir.VectorType(scalar, _LANES)
+    result = builder.fptrunc(rounded, kind) if size == 4 else rounded
+    to = builder.bitcast(_place(builder, address, index, scalar), kind.as_pointer())
+    builder.store(result, to, align=size)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def copy_eight(
-    typing: Any, tag: Any, address: Any, index: Any, table: Any, octets: Any, at: Any
+def put_eight_normals(
+    typing: Any,
+    tag: Any,
+    address: Any,
+    index: Any,
+    words: Any,
+    at: Any,
+    quantiles: Any,
+    positive: Any,
+    precision: Any,
+    tiny: Any,
+    largest: Any,
 ) -> Any:
-    """`copy` for eight bytes from ``at`` on, which are read as one word."""
-    _, size = _scalar(tag)
-    bits = ir.IntType(8 * size)
+    """`harness.sweep.steps.put_normals` for the eight words from ``at`` on."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _, address, index, table, octets, at = values
-        place = builder.bitcast(_place(builder, octets, at, ir.IntType(8)), _WORD.as_pointer())
-        eight = builder.load(place, align=1)
-        for step in range(8):
-            byte = builder.lshr(eight, ir.Constant(_WORD, 8 * step))
-            byte = builder.and_(byte, ir.Constant(_WORD, 255))
-            value = builder.load(_place(builder, table, byte, bits), align=size)
-            to = builder.add(index, ir.Constant(_WORD, step))
-            builder.store(value, _place(builder, address, to, bits), align=size)
+        _, address, index, words, at, quantiles, positive, *form = values
+        start = builder.bitcast(_place(builder, words, at, _WORD), _WORDS.as_pointer())
+        bits = builder.load(start, align=8)
+        piece = builder.lshr(bits, _every(52))
+        low = _gathered(builder, quantiles, piece, _DOUBLE, 8)
+        after = builder.add(quantiles, ir.Constant(_WORD, 8))
+        high = _gathered(builder, after, piece, _DOUBLE, 8)
+        value = builder.sitofp(builder.and_(bits, _every(2**52 - 1)), _DOUBLES)
+        value = builder.fmul(value, ir.Constant(_DOUBLES, [2.0**-52] * _LANES))
+        value = builder.fadd(builder.fmul(value, builder.fsub(high, low)), low)
+        value = builder.select(positive, _magnitude(builder, value), value)
+        _put_eight(builder, tag, address, index, value, form)
         return context.get_dummy_value()
 
-    whole = types.int64
-    return types.void(tag, whole, whole, whole, whole, whole), build
+    whole, real = types.int64, types.float64
+    given = [whole] * 5 + [types.boolean, whole, real, real]
+    return types.void(tag, *given), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def cancel_eight(
+    typing: Any,
+    tag: Any,
+    weight: Any,
+    bias: Any,
+    x: Any,
+    inputs: Any,
+    unit: Any,
+    octets: Any,
+    factors: Any,
+    precision: Any,
+    tiny: Any,
+    largest: Any,
+) -> Any:
+    """`harness.sweep.steps.cancel` for the eight units from ``unit`` on."""
+    scalar, size = _scalar(tag)
+
+    def widened(builder: Any, value: Any, kind: Any) -> Any:
+        return builder.fpext(value, kind) if size == 4 else value
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, weight, bias, x, inputs, unit, octets, factors, *form = values
+        lanes = ir.Constant(_WORDS, list(range(_LANES)))
+        rows = builder.mul(builder.add(_splat(builder, unit), lanes), _splat(builder, inputs))
+        nothing = ir.Constant(_DOUBLES, [0.0] * _LANES)
+        total = cgutils.alloca_once_value(builder, nothing)
+        sizes = cgutils.alloca_once_value(builder, nothing)
+        with cgutils.for_range(builder, inputs) as loop:
+            places = builder.add(rows, _splat(builder, loop.index))
+            weights = widened(builder, _gathered(builder, weight, places, scalar, size), _DOUBLES)
+            here = builder.load(_place(builder, x, loop.index, scalar), align=size)
+            term = builder.fmul(weights, _doubles(builder, widened(builder, here, _DOUBLE)))
+            builder.store(builder.fadd(builder.load(total), term), total)
+            magnitude = _magnitude(builder, term)
+            builder.store(builder.fadd(builder.load(sizes), magnitude), sizes)
+        octet = ir.IntType(8)
+        start = _place(builder, octets, unit, octet)
+        start = builder.bitcast(start, ir.VectorType(octet, _LANES).as_pointer())
+        choices = builder.zext(builder.load(start, align=1), _WORDS)
+        chosen = _gathered(builder, factors, choices, _DOUBLE, 8)
+        rest = builder.fmul(builder.load(sizes), chosen)
+        value = builder.fneg(builder.fadd(builder.load(total), rest))
+        _put_eight(builder, tag, bias, unit, value, form)
+        return context.get_dummy_value()
+
+    whole, real = types.int64, types.float64
+    return types.void(tag, *[whole] * 8, real, real), build
