@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arithmetic.dyadic import Dyadics
 from harness.network import Array, Case, Gradients, Network
 from harness.reference import Trace, backward, forward
 
@@ -118,21 +119,25 @@ def exact_where_open(
         units.append(np.flatnonzero(matters.any(axis=0)))
     trace = forward(
         network,
-        [rationals(weights[at][np.ix_(units[at + 1], units[at])]) for at in range(last)],
+        [Dyadics.of(weights[at][units[at + 1]][:, units[at]]) for at in range(last)],
         [
-            None if bias is None else rationals(bias[here])
+            None if bias is None else Dyadics.of(bias[here])
             for bias, here in zip(biases[:last], units[1:], strict=True)
         ],
-        rationals(x[rows]),
-        _relu,
+        Dyadics.of(x[rows]),
+        Dyadics.relu,
     )
-    return {
-        (layer, row, unit): trace.pre_activations[layer - 1][
-            np.searchsorted(rows, row), np.searchsorted(units[layer], unit)
-        ]
-        for layer, found in enumerate(opened, start=1)
-        for row, unit in found.tolist()
-    }
+    found = {}
+    for layer, places in enumerate(opened, start=1):
+        for row, unit in places.tolist():
+            at = np.searchsorted(rows, row), np.searchsorted(units[layer], unit)
+            found[layer, row, unit] = _one_rational(trace.pre_activations[layer - 1][at])
+    return found
+
+
+def _one_rational(value: Dyadics) -> Any:
+    number, exponent = value.numbers, value.exponent
+    return _rational(number << max(exponent, 0), 1 << max(-exponent, 0))
 
 
 def exact_gradients(
