@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
-from harness.arithmetic.exact import exact_forward, exact_where_open
+from harness.arithmetic.exact import exact_first_layer, exact_forward, exact_where_open
 from harness.clarke import input_validity, parameter_validity
 from harness.compare import kind_of, ratio_of, reading_of
 from harness.enclosed import Enclosed
@@ -254,19 +254,46 @@ class _Stack:
         answer, at = np.array(found, dtype=np.intp).reshape(-1, 2).T
         return answer, at
 
-    def gate(self, index: int) -> OpenGate:
-        """The open gate of case ``index``, by exact arithmetic."""
+    def gates(self, indices: Sequence[int]) -> dict[int, OpenGate]:
+        """The open gates of those of the cases ``indices`` that have one, by exact arithmetic."""
+        case, found = self.enclosed.case, {}
+        first = [index for index in indices if self.layers[index] == 1]
+        rows, units = self.rows[first], self.units[first]
+        bias = case.biases[0]
+        values = dict(
+            zip(
+                first,
+                exact_first_layer(
+                    case.weights[0][first, units],
+                    None if bias is None else bias[first, units],
+                    case.x[first, rows],
+                ),
+                strict=True,
+            )
+        )
+        for index in indices:
+            if self.layers[index]:
+                layer, row, unit = (
+                    int(self.layers[index]),
+                    int(self.rows[index]),
+                    int(self.units[index]),
+                )
+                value = values[index] if layer == 1 else self._value(index)
+                exact = self.enclosed.trace.pre_activations[layer - 1].exact[index, row, unit]
+                found[index] = open_gate(layer, row, unit, value, bool(exact))
+        return found
+
+    def _value(self, index: int) -> Any:
+        """The exact pre-activation at the open gate of case ``index``."""
         case, signs = self.enclosed.case, self.enclosed.signs
-        ((site, value),) = exact_where_open(
+        (value,) = exact_where_open(
             case.network,
             [weight[index] for weight in case.weights],
             [None if bias is None else bias[index] for bias in case.biases],
             case.x[index],
             [None if sign is None else sign[index] for sign in signs],
-        ).items()
-        layer, row, unit = site
-        exact = self.enclosed.trace.pre_activations[layer - 1].exact[index, row, unit]
-        return open_gate(layer, row, unit, value, bool(exact))
+        ).values()
+        return value
 
     def validity(self, gate: OpenGate, index: int, slope: float | None) -> tuple[Validity, ...]:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
@@ -326,13 +353,11 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
     )
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[branch[which]].tolist()
-    gates: dict[int, OpenGate] = {}
+    gates = stack.gates(np.unique(answers.case[explained]).tolist())
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
     for at, slope, (place, *entry) in zip(explained.tolist(), slopes, entries, strict=True):
         index = int(answers.case[at])
-        if stack.layers[index] and index not in gates:
-            gates[index] = stack.gate(index)
         key = index, slope if answers.told[at] else None
         if key not in validities:
             validities[key] = stack.validity(gates[index], *key) if index in gates else ()

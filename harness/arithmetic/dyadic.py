@@ -31,19 +31,23 @@ class Dyadics:
         self.exponent = exponent
 
     @classmethod
-    def of(cls, values: Array) -> Dyadics:
-        """Finite float64 ``values``, as they are."""
-        significand, exponent = np.frexp(values)
+    def of(cls, *arrays: Array) -> list[Dyadics]:
+        """Arrays of finite float64 numbers as they are, with one exponent for all of them."""
+        flat = np.concatenate([array.ravel() for array in arrays])
+        significand, exponent = np.frexp(flat)
         whole = np.ldexp(significand, 53).astype(np.int64)
-        every = np.bitwise_or.reduce(whole, axis=None)  # its lowest bit is the lowest of them all
-        spare = max(int(every & -every).bit_length() - 1, 0)
-        least = int(exponent.min(where=whole != 0, initial=1100))
-        shifts = np.where(whole == 0, 0, exponent - least)
-        kind = (
-            np.int64 if shifts.max(initial=0) <= 9 + spare else object
-        )  # 53 bits and the sign, so far
-        numbers = (whole >> spare).astype(kind) << shifts.astype(kind)
-        return cls(numbers.astype(object), least - 53 + spare)
+        every = int(np.bitwise_or.reduce(whole))  # its lowest bit is the lowest of them all
+        spare = max((every & -every).bit_length() - 1, 0)
+        exponent[whole == 0] = least = int(exponent.min(where=whole != 0, initial=1100))
+        shifts = exponent - least
+        kind = np.int64 if shifts.max(initial=0) <= 9 + spare else object  # 53 bits and the sign
+        numbers = ((whole >> spare).astype(kind) << shifts.astype(kind)).astype(object)
+        found, start = [], 0
+        for array in arrays:
+            part = numbers[start : start + array.size].reshape(array.shape)
+            found.append(cls(part, least - 53 + spare))
+            start += array.size
+        return found
 
     def _at(self, exponent: int) -> Any:
         """The whole numbers for an exponent that is no larger."""

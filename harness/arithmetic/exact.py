@@ -26,6 +26,7 @@ with contextlib.suppress(ImportError):
     _rational = fmpq
 
 __all__ = [
+    "exact_first_layer",
     "exact_forward",
     "exact_gradients",
     "exact_where_open",
@@ -117,14 +118,14 @@ def exact_where_open(
         sign = signs[layer - 1][rows]
         matters = sign == 0 if layer == last else sign >= 0
         units.append(np.flatnonzero(matters.any(axis=0)))
+    floats = [weights[at][units[at + 1]][:, units[at]] for at in range(last)]
+    floats += [bias[units[at]] for at, bias in enumerate(biases[:last], 1) if bias is not None]
+    numbers = iter(Dyadics.of(*floats, x[rows]))
     trace = forward(
         network,
-        [Dyadics.of(weights[at][units[at + 1]][:, units[at]]) for at in range(last)],
-        [
-            None if bias is None else Dyadics.of(bias[here])
-            for bias, here in zip(biases[:last], units[1:], strict=True)
-        ],
-        Dyadics.of(x[rows]),
+        [next(numbers) for _ in range(last)],
+        [None if bias is None else next(numbers) for bias in biases[:last]],
+        next(numbers),
         Dyadics.relu,
     )
     found = {}
@@ -138,6 +139,22 @@ def exact_where_open(
 def _one_rational(value: Dyadics) -> Any:
     number, exponent = value.numbers, value.exponent
     return _rational(number << max(exponent, 0), 1 << max(-exponent, 0))
+
+
+def exact_first_layer(weights: Array, biases: Array | None, x: Array) -> list[Any]:
+    """The exact pre-activations of units of first layers, each of a finite case of its own.
+
+    Args:
+        weights: Of each unit its row of ``W_1``, (C, n_0).
+        biases: Of each unit its entry of ``b_1``, (C,), or ``None``.
+        x: Of each unit the row of its inputs, (C, n_0).
+    """
+    shape = len(x), 1, x.shape[1]
+    floats = [weights.reshape(shape), x.reshape(shape)]
+    weight, row, *bias = Dyadics.of(*floats, *([] if biases is None else [biases[:, None]]))
+    network = Network((x.shape[1], 1), output="identity")
+    trace = forward(network, [weight], bias or [None], row, Dyadics.relu)
+    return [_one_rational(trace.pre_activations[0][at, 0, 0]) for at in range(len(x))]
 
 
 def exact_gradients(
