@@ -13,7 +13,7 @@ explains the gradient gives the verdict:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,7 @@ from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import gradients
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
-__all__ = ["Judge", "StackJudge", "kind_of", "ratio_of", "reading_of"]
+__all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of", "reading_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -120,7 +120,7 @@ class Judge:
         if misshapen:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
-            return replace(named, kind=Kind.NONFINITE, detail=_classes(given))
+            return replace(named, kind=Kind.NONFINITE, detail=classes_of(given.entries()))
         for model, kind in self._models():
             enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
@@ -139,7 +139,7 @@ class Judge:
             readings = _readings(enclosed, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
-                kind, detail = Kind.NONFINITE, _classes(given)
+                kind, detail = Kind.NONFINITE, classes_of(given.entries())
             elif not explanation.found:
                 kind = Kind.UNDECIDED
             verdict = replace(
@@ -419,11 +419,15 @@ def kind_of(readings: tuple[GateReading, ...]) -> Kind:
     return Kind.UNDECIDED if readings else Kind.AGREES
 
 
-def _classes(given: Gradients) -> str:
-    """How many entries are NaN, +inf and -inf, array by array."""
+def classes_of(entries: Iterable[tuple[str, Any]]) -> str:
+    """How many entries are NaN, +inf and -inf, array by array.
+
+    Args:
+        entries: Names and arrays, as of `Gradients.entries`.
+    """
     found = []
-    for name, value in given.entries():
-        if isinstance(value, LeftOut):
+    for name, value in entries:
+        if isinstance(value, LeftOut) or np.isfinite(value).all():
             continue
         counts = [
             f"{int(mask.sum())} {word}"
@@ -434,6 +438,5 @@ def _classes(given: Gradients) -> str:
             )
             if mask.any()
         ]
-        if counts:
-            found.append(f"{name}: {', '.join(counts)}")
+        found.append(f"{name}: {', '.join(counts)}")
     return "; ".join(found) or "all entries finite"

@@ -1,4 +1,4 @@
-"""Verdicts on many cases at once, each of which has at most one open gate.
+"""Verdicts on many cases at once, each of which has at most one open gate or is not finite.
 
 Nearly all that a sweep leaves to be looked at by itself is of this kind. `harness.compare.Judge`
 spends milliseconds on each such case, most of them on calling NumPy for a handful of numbers. Here
@@ -11,7 +11,8 @@ the same formulas run on the whole stack:
     is every entry of the gradient contained?   for the first such slope, that is the verdict
 
 What this does not explain is not judged here, but left to `Judge`: there may be another slope, or
-another arithmetic, or it is wrong. What it does explain has the verdict that `Judge` gives.
+another arithmetic, or it is wrong. What it does explain has the verdict that `Judge` gives. Of
+cases that hold NaN or infinity the gradient's classes of numbers are told, and nothing is compared.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_first_layer, exact_forward, exact_where_open
 from harness.clarke import input_validity, parameter_validity
-from harness.compare import kind_of, ratio_of, reading_of
+from harness.compare import classes_of, kind_of, ratio_of, reading_of
 from harness.enclosed import Enclosed
 from harness.formats import format_of
 from harness.gates import OpenGate, open_gate
 from harness.network import Array, Case, Gradients
-from harness.reference import backward_layer
+from harness.reference import backward_layer, gradients
 from harness.slopes import Equations, likely_slopes
-from harness.verdict import Entry, GateClass, Validity, Verdict
+from harness.verdict import Entry, GateClass, Kind, Validity, Verdict
 
 __all__ = ["Judged", "judged_together"]
 
@@ -55,7 +56,7 @@ class Judged:
 
 
 def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | None]:
-    """What `Judge.verdict` says of the cases of a stack that have one open gate or none.
+    """What `Judge.verdict` says of the cases of a stack, but for those with several open gates.
 
     Args:
         case: A stack of C cases.
@@ -63,20 +64,20 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
             reverse mode, in float64 or what they can be converted to without loss.
 
     Returns:
-        One answer for each case; ``None`` where it is not finite or has several open gates.
+        One answer for each case; ``None`` where it is finite and has several open gates.
     """
     with np.errstate(all="ignore"):
         stack = _Stack(case)
         answers = _Answers.of(stack, given)
         stack.descend(answers)
         verdicts: list[list[Verdict | None]] = [[] for _ in range(len(case.x))]
-        found = _explained(stack, answers)
+        found = _explained(stack, answers) | _not_finite(stack, answers)
         for framework in answers.number:
             for index, number in enumerate(framework):
                 verdicts[index].append(found.get(number))
         return [
             Judged(tuple(verdicts[index]), stack.reference(index)) if is_ours else None
-            for index, is_ours in enumerate(stack.ours.tolist())
+            for index, is_ours in enumerate((stack.ours | ~stack.finite).tolist())
         ]
 
 
@@ -89,7 +90,7 @@ class _Answers:
         values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
         number: Of each framework and case the position here; -1 where there is nothing to explain.
         slopes: The slopes at the case's open gate that each may have, the likeliest first; 0, which
-            has no meaning, where there is no open gate.
+            has no meaning, where there is no open gate. Of a case that is not finite none.
         told: Whether any other slope would not do as well, (A,).
     """
 
@@ -103,16 +104,18 @@ class _Answers:
     def of(cls, stack: _Stack, given: Sequence[Gradients]) -> _Answers:
         """What frameworks returned for the cases that are judged here."""
         wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.places]
+        judged = np.flatnonzero(stack.ours | ~stack.finite).tolist()
+        finite = stack.finite.tolist()
         positions: dict[tuple[int, bytes], int] = {}
         values: list[Array] = []
         cases: list[int] = []
         number: list[list[int]] = []
-        for gradients in given:
+        for each in given:
             number.append([-1] * len(stack.layers))
-            if [(name, np.shape(value)) for name, value in gradients.entries()] != wanted:
+            if [(name, np.shape(value)) for name, value in each.entries()] != wanted:
                 continue
-            flat = _side_by_side([np.asarray(value) for _, value in gradients.entries()])
-            for index in np.flatnonzero(stack.ours).tolist():
+            flat = _side_by_side([np.asarray(value) for _, value in each.entries()])
+            for index in judged:
                 row = flat[index]
                 at = positions.setdefault((index, row.tobytes()), len(positions))
                 number[-1][index] = at
@@ -123,7 +126,7 @@ class _Answers:
             np.array(cases, dtype=np.intp),
             np.stack(values) if values else np.empty((0, 0)),
             number,
-            [[0.0] for _ in values],
+            [[0.0] if finite[index] else [] for index in cases],
             np.ones(len(values), dtype=bool),
         )
 
@@ -135,7 +138,8 @@ class _Stack:
         case: A stack.
 
     Attributes:
-        ours: Which cases are judged here, (C,).
+        finite: Which cases hold no NaN and no infinity, (C,).
+        ours: Which of them are judged here, (C,).
         layers: The layer of each case's one open gate, (C,); 0 where there is none, or several.
         rows: The row of that gate, (C,).
         units: Its unit, (C,).
@@ -150,7 +154,8 @@ class _Stack:
         counts = sum(
             (sign == 0).sum(axis=(1, 2)) for sign in self.enclosed.signs if sign is not None
         )
-        self.ours = case.are_finite & (counts <= 1)
+        self.finite = case.are_finite
+        self.ours = self.finite & (counts <= 1)
         single = self.ours & (counts == 1)
         self.layers, self.rows, self.units = np.zeros((3, len(single)), dtype=np.intp)
         for layer, sign in enumerate(self.enclosed.signs, start=1):
@@ -315,7 +320,9 @@ class _Stack:
         )
 
     def reference(self, index: int) -> Gradients:
-        """The values of the branch with gate 0 of case ``index``."""
+        """The values of the branch with gate 0 of case ``index``, as `Judge.reference`."""
+        if not self.finite[index]:
+            return gradients(self.enclosed.case[index])
         high = {
             name: each.high[index]
             for (name, _, _), each in zip(self.places, self.found, strict=True)
@@ -336,7 +343,7 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
         return {}
     bounds, values = stack.bounds(), answers.values[answer]
     errors, rooms = bounds[branch].distance(values), bounds.bound[branch]
-    contained = ((errors <= rooms) & np.isfinite(rooms)).all(axis=1)
+    contained = ((errors <= rooms) | np.isinf(rooms)).all(axis=1)
     explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
     which = np.flatnonzero(contained)[which]
     ratios = ratio_of(errors[which], rooms[which])
@@ -351,12 +358,20 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
         ratios[np.arange(len(which)), worst],
         error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
+    bounded = [
+        is_finite or _is_bounded(stack, *row)
+        for is_finite, *row in zip(
+            np.isfinite(rooms[which]).all(axis=1), ratios, rooms[which], strict=True
+        )
+    ]
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[branch[which]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
-    for at, slope, (place, *entry) in zip(explained.tolist(), slopes, entries, strict=True):
+    for at, slope, (place, *entry), is_bounded in zip(
+        explained.tolist(), slopes, entries, bounded, strict=True
+    ):
         index = int(answers.case[at])
         key = index, slope if answers.told[at] else None
         if key not in validities:
@@ -366,12 +381,40 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
             "",
             "",
             "",
-            kind_of(readings),
+            kind_of(readings) if is_bounded else Kind.NONFINITE,
             worst=Entry(_label(stack.places, place), *entry),
             gates=readings,
             validity=validities[key],
+            detail="" if is_bounded else _classes(stack, answers.values[at]),
         )
     return found
+
+
+def _is_bounded(stack: _Stack, ratios: Array, rooms: Array) -> bool:
+    """Whether the worst entry of each array but the loss has a bound, as `Judge` asks.
+
+    Args:
+        stack: For its places.
+        ratios: error / bound of one gradient, (entries,).
+        rooms: Its bounds, (entries,).
+    """
+    starts = [start for _, start, _ in stack.places[1:]]
+    worst = [each.argmax() for each in np.split(ratios, starts)[1:]]
+    return bool(np.isfinite(rooms[np.add(starts, worst)]).all())
+
+
+def _not_finite(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
+    """The verdicts on the answers for cases that hold NaN or infinity, by position."""
+    return {
+        at: Verdict("", "", "", Kind.NONFINITE, detail=_classes(stack, answers.values[at]))
+        for at in np.flatnonzero(~stack.finite[answers.case]).tolist()
+    }
+
+
+def _classes(stack: _Stack, values: Array) -> str:
+    """`classes_of` a gradient with its entries side by side."""
+    names, starts, _ = zip(*stack.places, strict=True)
+    return classes_of(zip(names, np.split(values, starts[1:]), strict=True))
 
 
 def _places(case: Case) -> Iterator[tuple[str, int, tuple[int, ...]]]:
