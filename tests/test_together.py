@@ -245,7 +245,11 @@ def test_where_one_bound_is_infinite_the_others_hold() -> None:
 def test_classes_of_numbers_are_told_for_each_gradient_of_a_case_with_nan() -> None:
     case = stacked([NAN, SMOOTH])
     right = with_slope(case, 0.0)
-    given = [right, replace(right, x=np.full_like(right.x, np.inf)), replace(right, loss=right.loss[:1])]
+    given = [
+        right,
+        replace(right, x=np.full_like(right.x, np.inf)),
+        replace(right, loss=right.loss[:1]),
+    ]
     (found, _) = judged_together(case, given)
     for one, verdict in zip(given[:2], judged(found).verdicts[:2], strict=True):
         assert repr(verdict) == repr(alone(case, one, 0))
