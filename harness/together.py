@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.arithmetic.double_double import DoubleDouble
-from harness.arithmetic.enclosure import Enclosure, Model
+from harness.arithmetic.enclosure import Enclosure, Model, OpenSum
 from harness.arithmetic.exact import exact_first_layer, exact_forward, exact_where_open
 from harness.clarke import input_validity, parameter_validity
 from harness.compare import classes_of, kind_of, ratio_of, reading_of
@@ -164,7 +165,7 @@ class _Stack:
                 self.layers[index], self.rows[index], self.units[index] = layer, row, unit
         self.case: Indices = np.arange(len(single))
         self.slopes = np.zeros(len(single))
-        self.found: list[Enclosure] = [self.enclosed.loss]
+        self.found: list[Enclosure] = [self.enclosed.loss]  # each of the branches of its time
 
     def descend(self, answers: _Answers) -> None:
         """The backward pass, for every slope that the answers show."""
@@ -176,7 +177,6 @@ class _Stack:
                 more = self._branch(answers, asked)
                 if len(more) > len(cotangent.r):
                     cotangent = cotangent[more]
-                    self.found = [each[more] for each in self.found]
             weight = self._of_branches(enclosed.weights[layer - 1])
             activation = self._of_branches(enclosed.trace.activations[layer - 1])
             bias, gate = enclosed.biases[layer - 1], enclosed.certain_gates[layer - 1]
@@ -308,15 +308,21 @@ class _Stack:
         exact, slopes = exact_forward(case), {(gate.layer, gate.row, gate.unit): slope}
         return parameter_validity(case, exact, slopes), input_validity(case, exact, slopes)
 
-    def bounds(self) -> Enclosure:
-        """The gradients of all branches, entries side by side, (S, entries)."""
-        low = [each.c.low for each in self.found if isinstance(each.c, DoubleDouble)]
-        high = _side_by_side([each.high for each in self.found])
+    def bounds(self, branches: Indices) -> Enclosure:
+        """The gradients of ``branches``, entries side by side, (branches, entries)."""
+        found = []
+        for each in self.found:
+            count = len(each.high)  # of branches, at the time; those that came later are as 0 is
+            at = np.where(branches < count, branches, self.case[branches])
+            # Bounds of sums are formed when they are first used, so not for other branches.
+            found.append(each.map(itemgetter(at)) if isinstance(each, OpenSum) else each[at])
+        low = [each.c.low for each in found if isinstance(each.c, DoubleDouble)]
+        high = _side_by_side([each.high for each in found])
         return Enclosure(
             self.enclosed.model,
             DoubleDouble(high, _side_by_side(low)) if low else high,
-            _side_by_side([each.r for each in self.found]),
-            _side_by_side([each.e for each in self.found]),
+            _side_by_side([each.r for each in found]),
+            _side_by_side([each.e for each in found]),
         )
 
     def reference(self, index: int) -> Gradients:
@@ -341,7 +347,8 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
     answer, branch = stack.attempts(answers)
     if not len(answer):
         return {}
-    bounds, values = stack.bounds(), answers.values[answer]
+    used, branch = np.unique(branch, return_inverse=True)
+    bounds, values = stack.bounds(used), answers.values[answer]
     errors, rooms = bounds[branch].distance(values), bounds.bound[branch]
     contained = ((errors <= rooms) | np.isinf(rooms)).all(axis=1)
     explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
@@ -365,7 +372,7 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
         )
     ]
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
-    slopes = stack.slopes[branch[which]].tolist()
+    slopes = stack.slopes[used[branch[which]]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
