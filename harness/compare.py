@@ -346,9 +346,9 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
 def ratio_of(error: Array, bound: Array) -> Array:
     """error / bound, with 0 / 0 = 0 and anything / ∞ = 0; NaN errors count as infinite."""
     with np.errstate(all="ignore"):
-        ratio = np.where(bound == 0, np.where(error == 0, 0.0, np.inf), error / bound)
-    ratio = np.where(np.isnan(error), np.inf, ratio)
-    return np.where(np.isinf(bound), 0.0, ratio)
+        ratio = error / bound
+    instead = np.where(np.isnan(error) & ~np.isinf(bound), np.inf, 0.0)
+    return np.where(np.isnan(ratio), instead, ratio)
 
 
 def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entry]:

@@ -34,7 +34,7 @@ from harness.enclosed import Enclosed
 from harness.formats import format_of
 from harness.gates import OpenGate, open_gate
 from harness.network import Array, Case, Gradients
-from harness.reference import backward_layer, gradients
+from harness.reference import Trace, backward_layer, gradients
 from harness.slopes import Equations, likely_slopes
 from harness.verdict import Entry, GateClass, Kind, Validity, Verdict
 
@@ -165,6 +165,7 @@ class _Stack:
                 self.layers[index], self.rows[index], self.units[index] = layer, row, unit
         self.case: Indices = np.arange(len(single))
         self.slopes = np.zeros(len(single))
+        self._exact: dict[int, tuple[Case, Trace]] = {}
         self.found: list[Enclosure] = [self.enclosed.loss]  # each of the branches of its time
 
     def descend(self, answers: _Answers) -> None:
@@ -304,9 +305,12 @@ class _Stack:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
         if gate.gate is GateClass.UNDECIDED:
             return ()
-        case = self.enclosed.case[index]
-        exact, slopes = exact_forward(case), {(gate.layer, gate.row, gate.unit): slope}
-        return parameter_validity(case, exact, slopes), input_validity(case, exact, slopes)
+        if index not in self._exact:
+            case = self.enclosed.case[index]
+            self._exact[index] = case, exact_forward(case)
+        slopes = {(gate.layer, gate.row, gate.unit): slope}
+        at = *self._exact[index], slopes
+        return parameter_validity(*at), input_validity(*at)
 
     def bounds(self, branches: Indices) -> Enclosure:
         """The gradients of ``branches``, entries side by side, (branches, entries)."""
