@@ -145,7 +145,7 @@ def _up(bound: Array, depth: int) -> Array:
 
 
 def _or_infinity(bound: Array) -> Array:
-    return np.where(np.isnan(bound), np.inf, bound)
+    return np.fmin(bound, np.inf)  # which NaN is not
 
 
 def _growth(unit: float, factors: Array | float) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.batch import Batch, has_all_cases, widened
+from harness.batch import Batch, has_all_cases
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
 from harness.frameworks.base import Framework
@@ -157,7 +157,7 @@ class LeftOver:
     def _group(self, members: Sequence[_Waiting]) -> _Group:
         stack = _cases(_joined, *(each.cases for each in members)).case()
         given = [
-            None if each[0] is None else _gradients(_joined_wide, *each)
+            None if each[0] is None else _gradients(_joined, *each)
             for each in zip(*(each.given for each in members), strict=True)
         ]
         rows = [
@@ -235,8 +235,6 @@ def _of_each(function: Callable[..., Any], *several: Sequence[Any]) -> tuple[Any
 
 
 def _joined(*arrays: Any) -> Any:
-    return np.concatenate(arrays)
-
-
-def _joined_wide(*arrays: Any) -> Any:
-    return widened(np.concatenate(arrays))
+    """Arrays one after the other, as float64, without loss."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        return np.concatenate(arrays, dtype=np.float64)
