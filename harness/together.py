@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arithmetic.double_double import DoubleDouble
-from harness.arithmetic.enclosure import Enclosure, Model, OpenSum
-from harness.arithmetic.exact import exact_first_layer, exact_forward, exact_where_open
+from harness.arithmetic.enclosure import Enclosure, Model, OpenSum, distance
+from harness.arithmetic.exact import exact_at, exact_first_layer, exact_forward
 from harness.clarke import input_validity, parameter_validity
 from harness.compare import classes_of, kind_of, ratio_of, reading_of
 from harness.enclosed import Enclosed
@@ -291,15 +291,16 @@ class _Stack:
 
     def _value(self, index: int) -> Any:
         """The exact pre-activation at the open gate of case ``index``."""
-        case, signs = self.enclosed.case, self.enclosed.signs
-        (value,) = exact_where_open(
+        case, layer, row = self.enclosed.case, self.layers[index], self.rows[index]
+        below = self.enclosed.signs[: layer - 1]  # with ReLU, and without other open gates
+        return exact_at(
             case.network,
-            [weight[index] for weight in case.weights],
-            [None if bias is None else bias[index] for bias in case.biases],
-            case.x[index],
-            [None if sign is None else sign[index] for sign in signs],
-        ).values()
-        return value
+            [weight[index] for weight in case.weights[:layer]],
+            [None if bias is None else bias[index] for bias in case.biases[:layer]],
+            case.x[index, row],
+            [sign[index, row] > 0 for sign in below if sign is not None],
+            self.units[index],
+        )
 
     def validity(self, gate: OpenGate, index: int, slope: float | None) -> tuple[Validity, ...]:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
@@ -353,30 +354,33 @@ def _explained(stack: _Stack, answers: _Answers) -> dict[int, Verdict]:
         return {}
     used, branch = np.unique(branch, return_inverse=True)
     bounds, values = stack.bounds(used), answers.values[answer]
-    errors, rooms = bounds[branch].distance(values), bounds.bound[branch]
-    contained = ((errors <= rooms) | np.isinf(rooms)).all(axis=1)
+    errors, rooms = distance(values, bounds.c[branch]), bounds.bound[branch]
+    endless = np.isinf(bounds.bound).any(axis=1)[branch]
+    contained = (errors <= rooms).all(axis=1)
+    contained[endless] = ((errors <= rooms) | np.isinf(rooms))[endless].all(axis=1)
     explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
     which = np.flatnonzero(contained)[which]
-    ratios = ratio_of(errors[which], rooms[which])
+    if len(which) < len(answer):  # seldom
+        kept = (each[which] for each in (branch, values, errors, rooms, endless))
+        branch, values, errors, rooms, endless = kept
+    ratios, every = ratio_of(errors, rooms), np.arange(len(which))
     worst = ratios.argmax(axis=1)
-    reference, error = bounds.high[branch[which], worst], errors[which, worst]
+    reference, error = bounds.high[branch, worst], errors[every, worst]
     form = stack.enclosed.model.format
     columns = (
-        values[which, worst],
+        values[every, worst],
         reference,
         error,
-        rooms[which, worst],
-        ratios[np.arange(len(which)), worst],
+        rooms[every, worst],
+        ratios[every, worst],
         error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
     bounded = [
-        is_finite or _is_bounded(stack, *row)
-        for is_finite, *row in zip(
-            np.isfinite(rooms[which]).all(axis=1), ratios, rooms[which], strict=True
-        )
+        not is_endless or _is_bounded(stack, *row)
+        for is_endless, *row in zip(endless.tolist(), ratios, rooms, strict=True)
     ]
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
-    slopes = stack.slopes[used[branch[which]]].tolist()
+    slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}

@@ -71,13 +71,16 @@ from harness.arithmetic.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDoub
 from harness.formats import Format
 from harness.network import Array
 
-__all__ = ["Center", "Enclosure", "Model", "OpenSum"]
+__all__ = ["Center", "Enclosure", "Model", "OpenSum", "distance"]
 
 Center: TypeAlias = "Array | DoubleDouble"
 """The reference's value: float64, or double-double where float64 is what is being checked."""
 
 _TINY = 2.0**-1074
 _NO_GRAIN = np.int32(1 << 20)
+
+_WITHOUT_OVERFLOW = 2.0**1000
+"""A few numbers below this have a sum in float64."""
 
 _OF_ENTRIES = ("size", "reach", "exact", "grain", "lost_by_reading", "margin")
 """What an `Enclosure` finds out about each of its numbers by itself."""
@@ -137,6 +140,14 @@ class Model:
 
 def _high(center: Center) -> Array:
     return center.high if isinstance(center, DoubleDouble) else center
+
+
+def distance(values: Array, center: Center) -> Array:
+    """|values - center| in float64."""
+    gap = values - _high(center)
+    if isinstance(center, DoubleDouble):
+        gap = gap - center.low
+    return np.abs(gap)
 
 
 def _up(bound: Array, depth: int) -> Array:
@@ -261,10 +272,7 @@ class Enclosure:
 
     def distance(self, values: Array) -> Array:
         """|values - c| in float64; compare it with `bound`."""
-        gap = values - _high(self.c)
-        if isinstance(self.c, DoubleDouble):
-            gap = gap - self.c.low
-        return np.abs(gap)
+        return distance(values, self.c)
 
     # -- the reference's operators ---------------------------------------------------------
 
@@ -615,7 +623,7 @@ class OpenSum(Enclosure):
     def _certain(self) -> Any:
         """The exactness certificate."""
         nothing = (self.products + self.addends) == 0
-        exact = self.all_exact & (self.flushed == 0)
+        exact = self.all_exact & (self.flushed == 0) if self.model.flush else self.all_exact
         if not (exact & ~nothing).any():
             return nothing
         # Exponents beyond float64's are clipped towards the side that certifies less.
@@ -648,12 +656,15 @@ class OpenSum(Enclosure):
         else:
             absolute = self.products * model.underflow
         in_any_order = theta * self.total + (1.0 + theta) * absolute
-        leaves = model.roundoff * self.rounded + absolute
-        exact_sum = np.abs(_high(self.c)) + self.r + self.carried
-        partial = 0.5 * (self.total + exact_sum) + leaves
-        node_by_node = leaves + model.roundoff * self._additions * (partial + in_any_order)
+        node_by_node = leaves = model.roundoff * self.rounded + absolute
+        if self._additions.any() or not self.total.max() < _WITHOUT_OVERFLOW:
+            exact_sum = np.abs(_high(self.c)) + self.r + self.carried
+            partial = 0.5 * (self.total + exact_sum) + leaves
+            added = model.roundoff * self._additions * (partial + in_any_order)
+            node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
         e = _up(self.carried + rounding, self.depth + 12) + _tiny(2 * (self.products + 1))
-        e = np.where((self._factors > 0) | (self.flushed > 0), e, self.carried)
+        some = self._factors > 0
+        e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
         fits = _up(self.total + in_any_order, self.depth + 8) < model.format.largest
         return np.where(fits, np.where(self._certain, 0.0, _or_infinity(e)), np.inf)
