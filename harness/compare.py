@@ -12,6 +12,7 @@ explains the gradient gives the verdict:
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -90,6 +91,7 @@ class Judge:
         formulation: str = "",
         mode: str = "",
         derivation: Derivation = "reverse",
+        refuted: bool = False,
     ) -> Verdict:
         """What comparing ``given`` with the reference says.
 
@@ -100,6 +102,8 @@ class Judge:
             formulation: Name for the record.
             mode: Name for the record.
             derivation: Whether ``given`` was computed in reverse mode or in forward mode.
+            refuted: Whether it is known that gradual underflow does not explain ``given``: then
+                that is not tried again.
 
         Raises:
             UsageError: All of the gradient is left out.
@@ -109,10 +113,10 @@ class Judge:
         # Several frameworks may share a compiler, and then, often, every bit of a gradient.
         key = derivation, *(_identity(value) for _, value in given.entries())
         if key not in self._verdicts:
-            self._verdicts[key] = self._verdict(given, derivation)
+            self._verdicts[key] = self._verdict(given, derivation, refuted)
         return replace(self._verdicts[key], framework=framework, formulation=formulation, mode=mode)
 
-    def _verdict(self, given: Gradients, derivation: Derivation) -> Verdict:
+    def _verdict(self, given: Gradients, derivation: Derivation, refuted: bool) -> Verdict:
         """`verdict` without names."""
         named = Verdict("", "", "", Kind.DISAGREES)
         left_open: Verdict | None = None
@@ -121,7 +125,7 @@ class Judge:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
             return replace(named, kind=Kind.NONFINITE, detail=classes_of(given.entries()))
-        for model, kind in self._models():
+        for model, kind in itertools.islice(self._models(), int(refuted), None):
             enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None:

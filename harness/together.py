@@ -50,10 +50,13 @@ class Judged:
     Attributes:
         verdicts: Of each framework, without names; ``None`` where it is to be asked of `Judge`.
         reference: The reference's gradient in float64, as `Judge.reference`.
+        smooth: Whether the case is finite and has no open gate, so that where there is no verdict
+            gradual underflow does not explain the gradient.
     """
 
     verdicts: tuple[Verdict | None, ...]
     reference: Gradients
+    smooth: bool
 
 
 def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | None]:
@@ -76,8 +79,11 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
         for framework in answers.number:
             for index, number in enumerate(framework):
                 verdicts[index].append(found.get(number))
+        smooth = (stack.ours & (stack.layers == 0)).tolist()
         return [
-            Judged(tuple(verdicts[index]), stack.reference(index)) if is_ours else None
+            Judged(tuple(verdicts[index]), stack.reference(index), smooth[index])
+            if is_ours
+            else None
             for index, is_ours in enumerate((stack.ours | ~stack.finite).tolist())
         ]
 

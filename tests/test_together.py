@@ -157,6 +157,24 @@ def test_a_wrong_gradient_is_never_explained(name: str) -> None:
     assert refused > explained
 
 
+def test_what_is_refuted_together_need_not_be_tried_again() -> None:
+    case = stacked([SMOOTH, LAYER_1, NAN, worked_example(w1=2.0**-1060, w2=1.0)])
+    right = with_slope(case, 0.0)
+    flushed = replace(right, loss=right.loss, x=np.where(np.abs(right.x) < 2.0**-1022, 0, right.x))
+    given = [right, flushed, replace(right, x=right.x * 1.5), with_slope(case, 2.0)]
+    found = [*map(judged, judged_together(case, given))]
+    assert [each.smooth for each in found] == [True, False, False, True]
+    kinds = set()
+    for index, each in enumerate(found):
+        for one, verdict in zip(given, each.verdicts, strict=True):
+            if each.smooth and verdict is None:
+                wanted = alone(case, one, index)
+                kinds.add(wanted.kind)
+                again = Judge(case[index]).verdict(one[index], framework="", refuted=True)
+                assert repr(again) == repr(wanted)
+    assert kinds == {Kind.SUBNORMAL, Kind.DISAGREES}
+
+
 def test_a_verdict_does_not_depend_on_the_other_cases_of_the_stack() -> None:
     case = stack_of("4-8-1 float64", 12)
     given = [with_slope(case, slope) for slope in (0.0, 1.0)]

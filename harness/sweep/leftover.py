@@ -82,10 +82,12 @@ class _Known:
     Attributes:
         verdicts: By number of the framework; ``None`` where it says nothing.
         reference: The reference's gradient.
+        smooth: Whether no verdict means that gradual underflow does not explain the gradient.
     """
 
     verdicts: dict[int, Verdict | None]
     reference: Gradients
+    smooth: bool
 
 
 class LeftOver:
@@ -168,7 +170,8 @@ class LeftOver:
         known: list[_Known | None] = [None] * len(stack.x)
         if rows:
             known = [
-                each and _Known(dict(zip(rows, each.verdicts, strict=True)), each.reference)
+                each
+                and _Known(dict(zip(rows, each.verdicts, strict=True)), each.reference, each.smooth)
                 for each in judged_together(stack, [given[row] for row in rows])
             ]
         return _Group(stack, given, known)
@@ -199,6 +202,7 @@ class LeftOver:
                     formulation=names[1],
                     mode=names[2],
                     derivation=framework.derivation,
+                    refuted=known is not None and known.smooth and row in known.verdicts,
                 )
             verdicts.append(verdict)
         reference = judge.reference if known is None else known.reference
