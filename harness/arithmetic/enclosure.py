@@ -220,6 +220,8 @@ class Enclosure:
     @cached_property
     def size(self) -> Array:
         """Upper bound on |q|."""
+        if self.is_data:
+            return np.abs(_high(self.c))
         size = np.abs(_high(self.c)) + self.r
         if isinstance(self.c, DoubleDouble):
             size = size + np.abs(self.c.low)
@@ -231,6 +233,8 @@ class Enclosure:
     @cached_property
     def reach(self) -> Array:
         """Upper bound on |q̂|."""
+        if self.is_data:
+            return self.size
         return np.where(self.e != 0, _or_infinity(_up(self.size + self.e, 1)), self.size)
 
     @cached_property
@@ -426,26 +430,28 @@ class Enclosure:
         carried = self.e + other.e
         size = np.abs(_high(c)) + r
         one_is_zero = (self.reach == 0) | (other.reach == 0)
+        nothing = (self.reach == 0) & (other.reach == 0)
         u = np.where(one_is_zero, 0.0, model.roundoff)
         e = carried + u * (size + carried)
         if model.flush:
-            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 3.0 * model.least)
+            e = e + np.where(nothing, 0.0, 3.0 * model.least)
             e = e + self.lost_by_reading + other.lost_by_reading
         else:
-            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 2.0 * model.underflow)
-        grain = np.minimum(self.grain, other.grain)
-        exact = (
-            self.exact
-            & other.exact
-            & (self.lost_by_reading == 0)
-            & (other.lost_by_reading == 0)
-            & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
-            & (
-                _up(np.abs(_high(c)), 2)
-                <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+            e = e + np.where(nothing, 0.0, 2.0 * model.underflow)
+        exact = self.exact & other.exact
+        if exact.any():
+            grain = np.minimum(self.grain, other.grain)
+            exact = (
+                exact
+                & (self.lost_by_reading == 0)
+                & (other.lost_by_reading == 0)
+                & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
+                & (
+                    _up(np.abs(_high(c)), 2)
+                    <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+                )
             )
-        )
-        exact |= (self.reach == 0) & (other.reach == 0)
+        exact = exact | nothing
         r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
         e = np.where(exact, 0.0, _up(e, 8) + 2 * _TINY)
         peak = 2.0 * (size + e) * (1.0 + model.roundoff)
@@ -509,7 +515,7 @@ class Enclosure:
         e = e + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
         exact = self.reach == 0
-        if power_of_two:
+        if power_of_two and self.exact.any():
             shifted = np.minimum(self.grain, 1023) - divisor.bit_length()  # q / 2k
             exact = exact | (
                 self.exact
