@@ -22,7 +22,7 @@ from harness.sweep.answers import Answer
 from harness.sweep.generate import Block
 from harness.sweep.record import Record
 from harness.sweep.settings import Settings
-from harness.together import judged_together
+from harness.together import Judged, judged_together
 from harness.verdict import Kind, Verdict
 
 __all__ = ["LeftOver"]
@@ -68,26 +68,13 @@ class _Group:
         stack: The cases.
         given: Of each framework, its gradients, or ``None``.
         known: What can be said of each case at once.
+        places: By number of a framework its place there, if it is asked there.
     """
 
     stack: Case
     given: list[Gradients | None]
-    known: list[_Known | None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """What `judged_together` says of a case.
-
-    Attributes:
-        verdicts: By number of the framework; ``None`` where it says nothing.
-        reference: The reference's gradient.
-        smooth: Whether no verdict means that gradual underflow does not explain the gradient.
-    """
-
-    verdicts: dict[int, Verdict | None]
-    reference: Gradients
-    smooth: bool
+    known: Sequence[Judged | None]
+    places: dict[int, int]
 
 
 class LeftOver:
@@ -162,19 +149,14 @@ class LeftOver:
             None if each[0] is None else _gradients(_joined, *each)
             for each in zip(*(each.given for each in members), strict=True)
         ]
-        rows = [
-            row
-            for row, framework in enumerate(self._frameworks)
-            if framework.derivation == "reverse" and given[row] is not None
-        ]
-        known: list[_Known | None] = [None] * len(stack.x)
-        if rows:
-            known = [
-                each
-                and _Known(dict(zip(rows, each.verdicts, strict=True)), each.reference, each.smooth)
-                for each in judged_together(stack, [given[row] for row in rows])
-            ]
-        return _Group(stack, given, known)
+        places: dict[int, int] = {}
+        asked: list[Gradients] = []
+        for row, (framework, each) in enumerate(zip(self._frameworks, given, strict=True)):
+            if framework.derivation == "reverse" and each is not None:
+                places[row] = len(asked)
+                asked.append(each)
+        known = judged_together(stack, asked) if asked else [None] * len(stack.x)
+        return _Group(stack, given, known, places)
 
     def _look_at(self, waiting: _Waiting, position: int, group: _Group, at: int) -> None:
         case, known = group.stack[at], group.known[at]
@@ -186,7 +168,9 @@ class LeftOver:
             names = (framework.name, framework.formulation, answer.mode or framework.mode)
             given = group.given[row]
             told = answer.by_case.get(position, answer.verdict)
-            verdict = known.verdicts.get(row) if known is not None else None
+            verdict, refuted = None, False
+            if known is not None and row in group.places:
+                verdict, refuted = known.verdicts[group.places[row]], known.smooth
             if waiting.record.agrees(row, position):
                 verdict = Verdict(*names, Kind.AGREES)
             elif told is not None:
@@ -202,7 +186,7 @@ class LeftOver:
                     formulation=names[1],
                     mode=names[2],
                     derivation=framework.derivation,
-                    refuted=known is not None and known.smooth and row in known.verdicts,
+                    refuted=refuted,
                 )
             verdicts.append(verdict)
         reference = judge.reference if known is None else known.reference
