@@ -131,7 +131,8 @@ def chosen_gradients(given: Gradients, chosen: Any) -> Gradients:
 
 def has_all_cases(given: Gradients, count: int) -> bool:
     """Whether each array has something for each of ``count`` cases, whatever it is."""
-    return all(np.shape(array)[:1] == (count,) for _, array in given.entries())
+    parts = arrays_of(given)
+    return all(part is None or np.shape(part)[:1] == (count,) for part in parts)
 
 
 def arrays_of(given: Gradients) -> Sequence[Any]:

@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -186,6 +187,7 @@ class _Point:
         shared: Sequence[Collection[Parameter]] = (),
     ) -> None:
         self.case, self.trace, self.row = case, trace, row
+        self._gradients: dict[frozenset[tuple[Site, float]], tuple[Any, ...]] = {}
         self.slopes = {
             site: slope for site, slope in slopes.items() if row is None or site[1] == row
         }
@@ -223,28 +225,43 @@ class _Point:
 
     def gradient(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
         """The exact gradient with respect to the block, for these gates at the kinks."""
+        key = frozenset(gates.items())
+        if key not in self._gradients:
+            found = self._of_parameters(gates) if self.row is None else self._of_inputs(gates)
+            self._gradients[key] = found
+        return self._gradients[key]
+
+    def _of_parameters(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
         arrays: list[Any] = []
         for layer, z in enumerate(self.trace.pre_activations, start=1):
             arrays.append((z > 0).astype(np.float64) if self.case.network.has_relu(layer) else None)
         for (layer, row, unit), gate in gates.items():
             arrays[layer - 1][row, unit] = gate
-        if self.row is not None:
-            return self._input_gradient(arrays)
         found = exact_gradients(self.case, self.trace, arrays, self.weights)
         values: list[Any] = []
         for weight, bias in zip(found.weights, found.biases, strict=True):
             values += [*weight.flat, *([] if bias is None else bias.flat)]
         return tuple(self._shared(np.array(values, dtype=object)))
 
-    def _input_gradient(self, gates: Sequence[Any]) -> tuple[Any, ...]:
+    def _of_inputs(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
         """∂J/∂x of the row, without the gradients of parameters on the way down to it."""
-        network, activations = self.case.network, self.trace.activations
-        _, cotangent = loss_and_cotangent(network, activations[-1], rationals(self.case.y))
-        cotangent = cotangent[self.row]
-        for weight, gate in zip(reversed(self.weights), reversed(gates), strict=True):
-            delta = cotangent if gate is None else rationals(gate[self.row]) * cotangent
-            cotangent = delta @ weight
+        cotangent = self._cotangent
+        for layer in range(len(self.weights), 0, -1):
+            here = {unit: gate for (at, _, unit), gate in gates.items() if at == layer}
+            if self.case.network.has_relu(layer):
+                active = self.trace.pre_activations[layer - 1][self.row] > 0
+                active[list(here)] = True
+                cotangent = np.where(active, cotangent, self.zero)
+            for unit, gate in here.items():
+                cotangent[unit] = rationals(np.array(float(gate)))[()] * cotangent[unit]
+            cotangent = cotangent @ self.weights[layer - 1]
         return tuple(cotangent)
+
+    @cached_property
+    def _cotangent(self) -> Any:
+        """∂J/∂a_L of the row."""
+        network, output = self.case.network, self.trace.activations[-1]
+        return loss_and_cotangent(network, output, rationals(self.case.y))[1][self.row]
 
     def start(self, row: int) -> tuple[Any, Any]:
         """∂a_0/∂variables of a row, and which a_0 are zero throughout any neighbourhood."""

@@ -12,8 +12,9 @@ explains the gradient gives the verdict:
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -31,7 +32,7 @@ from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import gradients
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
-__all__ = ["Judge", "StackJudge", "kind_of", "ratio_of", "reading_of"]
+__all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of", "reading_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -90,6 +91,7 @@ class Judge:
         formulation: str = "",
         mode: str = "",
         derivation: Derivation = "reverse",
+        refuted: bool = False,
     ) -> Verdict:
         """What comparing ``given`` with the reference says.
 
@@ -100,6 +102,8 @@ class Judge:
             formulation: Name for the record.
             mode: Name for the record.
             derivation: Whether ``given`` was computed in reverse mode or in forward mode.
+            refuted: Whether it is known that gradual underflow does not explain ``given``: then
+                that is not tried again.
 
         Raises:
             UsageError: All of the gradient is left out.
@@ -109,10 +113,10 @@ class Judge:
         # Several frameworks may share a compiler, and then, often, every bit of a gradient.
         key = derivation, *(_identity(value) for _, value in given.entries())
         if key not in self._verdicts:
-            self._verdicts[key] = self._verdict(given, derivation)
+            self._verdicts[key] = self._verdict(given, derivation, refuted)
         return replace(self._verdicts[key], framework=framework, formulation=formulation, mode=mode)
 
-    def _verdict(self, given: Gradients, derivation: Derivation) -> Verdict:
+    def _verdict(self, given: Gradients, derivation: Derivation, refuted: bool) -> Verdict:
         """`verdict` without names."""
         named = Verdict("", "", "", Kind.DISAGREES)
         left_open: Verdict | None = None
@@ -120,8 +124,8 @@ class Judge:
         if misshapen:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
-            return replace(named, kind=Kind.NONFINITE, detail=_classes(given))
-        for model, kind in self._models():
+            return replace(named, kind=Kind.NONFINITE, detail=classes_of(given.entries()))
+        for model, kind in itertools.islice(self._models(), int(refuted), None):
             enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None:
@@ -139,7 +143,7 @@ class Judge:
             readings = _readings(enclosed, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
-                kind, detail = Kind.NONFINITE, _classes(given)
+                kind, detail = Kind.NONFINITE, classes_of(given.entries())
             elif not explanation.found:
                 kind = Kind.UNDECIDED
             verdict = replace(
@@ -346,9 +350,9 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
 def ratio_of(error: Array, bound: Array) -> Array:
     """error / bound, with 0 / 0 = 0 and anything / ∞ = 0; NaN errors count as infinite."""
     with np.errstate(all="ignore"):
-        ratio = np.where(bound == 0, np.where(error == 0, 0.0, np.inf), error / bound)
-    ratio = np.where(np.isnan(error), np.inf, ratio)
-    return np.where(np.isinf(bound), 0.0, ratio)
+        ratio = error / bound
+    instead = np.where(np.isnan(error) & ~np.isinf(bound), np.inf, 0.0)
+    return np.where(np.isnan(ratio), instead, ratio)
 
 
 def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entry]:
@@ -419,11 +423,15 @@ def kind_of(readings: tuple[GateReading, ...]) -> Kind:
     return Kind.UNDECIDED if readings else Kind.AGREES
 
 
-def _classes(given: Gradients) -> str:
-    """How many entries are NaN, +inf and -inf, array by array."""
+def classes_of(entries: Iterable[tuple[str, Any]]) -> str:
+    """How many entries are NaN, +inf and -inf, array by array.
+
+    Args:
+        entries: Names and arrays, as of `Gradients.entries`.
+    """
     found = []
-    for name, value in given.entries():
-        if isinstance(value, LeftOut):
+    for name, value in entries:
+        if isinstance(value, LeftOut) or np.isfinite(value).all():
             continue
         counts = [
             f"{int(mask.sum())} {word}"
@@ -434,6 +442,5 @@ def _classes(given: Gradients) -> str:
             )
             if mask.any()
         ]
-        if counts:
-            found.append(f"{name}: {', '.join(counts)}")
+        found.append(f"{name}: {', '.join(counts)}")
     return "; ".join(found) or "all entries finite"

@@ -239,14 +239,16 @@ class Case:
         """Case ``index`` of a stack."""
         if self.count is None:
             raise TypeError("a single case cannot be indexed; only a stack of cases can")
-        return Case(
-            self.network,
-            tuple(weight[index] for weight in self.weights),
-            tuple(None if bias is None else bias[index] for bias in self.biases),
-            self.x[index],
-            self.y[index],
-            self.dtype,
+        found = object.__new__(Case)  # whose numbers have been looked at with the stack's
+        vars(found).update(
+            network=self.network,
+            weights=tuple(weight[index] for weight in self.weights),
+            biases=tuple(None if bias is None else bias[index] for bias in self.biases),
+            x=self.x[index],
+            y=self.y[index],
+            dtype=self.dtype,
         )
+        return found
 
     def _repr_html_(self) -> str:
         """The case for a notebook."""

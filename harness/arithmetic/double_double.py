@@ -22,6 +22,7 @@ neither the splitting of large numbers overflows nor that of small ones loses bi
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ UNIT = 2.0**-102
 PRODUCT_UNDERFLOW = 2.0**-1073
 
 _SPLITTER = 2.0**27 + 1.0
+
+_AT_ONCE = 2**14
+"""So many products are formed together, since each call of NumPy costs more than some of them."""
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -118,12 +122,14 @@ class DoubleDouble:
         return DoubleDouble(*_fast_two_sum(quotient, remainder / divisor))
 
     def __matmul__(self, other: DoubleDouble) -> DoubleDouble:
-        total: DoubleDouble | None = None
-        for k in range(self.shape[-1]):
-            term = self[..., :, k, None] * other[..., None, k, :]
-            total = term if total is None else total + term
-        assert total is not None
-        return total
+        depth = self.shape[-1]
+        size = self.high.size // depth * other.shape[-1]  # of the result, or about that
+        if size * depth > _AT_ONCE:
+            terms = (self[..., :, k, None] * other[..., None, k, :] for k in range(depth))
+        else:
+            products = self.swapaxes(-1, -2)[..., None] * other[..., None, :]
+            terms = (products[..., k, :, :] for k in range(depth))
+        return reduce(DoubleDouble.__add__, terms)
 
     def sum(self, axis: int | tuple[int, ...]) -> DoubleDouble:
         """Sum over one axis, or over the last two."""

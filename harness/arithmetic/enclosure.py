@@ -60,8 +60,9 @@ product of non-zero bounds was formed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -70,13 +71,19 @@ from harness.arithmetic.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDoub
 from harness.formats import Format
 from harness.network import Array
 
-__all__ = ["Center", "Enclosure", "Model", "OpenSum"]
+__all__ = ["Center", "Enclosure", "Model", "OpenSum", "distance"]
 
 Center: TypeAlias = "Array | DoubleDouble"
 """The reference's value: float64, or double-double where float64 is what is being checked."""
 
 _TINY = 2.0**-1074
 _NO_GRAIN = np.int32(1 << 20)
+
+_WITHOUT_OVERFLOW = 2.0**1000
+"""A few numbers below this have a sum in float64."""
+
+_OF_ENTRIES = ("size", "reach", "exact", "grain", "lost_by_reading", "margin")
+"""What an `Enclosure` finds out about each of its numbers by itself."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,21 @@ class Model:
         """An enclosure of data: numbers of the format, known exactly to everyone."""
         center: Center = DoubleDouble(values) if self.wide else values
         zero = np.zeros_like(values)
-        return Enclosure(self, center, zero, zero)
+        found = Enclosure(self, center, zero, zero)
+        found.is_data = True
+        return found
 
 
 def _high(center: Center) -> Array:
     return center.high if isinstance(center, DoubleDouble) else center
+
+
+def distance(values: Array, center: Center) -> Array:
+    """|values - center| in float64."""
+    gap = values - _high(center)
+    if isinstance(center, DoubleDouble):
+        gap = gap - center.low
+    return np.abs(gap)
 
 
 def _up(bound: Array, depth: int) -> Array:
@@ -139,12 +156,20 @@ def _up(bound: Array, depth: int) -> Array:
 
 
 def _or_infinity(bound: Array) -> Array:
-    return np.where(np.isnan(bound), np.inf, bound)
+    return np.fmin(bound, np.inf)  # which NaN is not
 
 
 def _growth(unit: float, factors: Array | float) -> Array:
     """(1 + unit)^factors - 1, rounded up."""
     return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**-50)
+
+
+def _tiny(count: Array) -> Array:
+    """2^-1074 times whole numbers below 2^52: the float64 with these bits.
+
+    Products that come out subnormal take processors forty times as long as others.
+    """
+    return np.asarray(count, dtype=np.int64).view(np.float64)
 
 
 def _grain(values: Array) -> Any:
@@ -155,6 +180,16 @@ def _grain(values: Array) -> Any:
     return np.where(integer == 0, _NO_GRAIN, exponent - 53 + lowest)
 
 
+def _least_sums(left: Any, right: Any) -> Any:
+    """min_j (left_ij + right_jk), whole numbers of shape (..., n, K) and (..., K, m)."""
+    rows, depth = left.shape[-2:]
+    if depth <= rows:
+        terms = (left[..., :, j, None] + right[..., None, j, :] for j in range(depth))
+        return reduce(np.minimum, terms)
+    sums = [(left[..., i, :, None] + right).min(axis=-2) for i in range(rows)]
+    return np.stack(sums, axis=-2)
+
+
 class Enclosure:
     """An array of (c, r, e); see the module's text for their meaning.
 
@@ -163,9 +198,12 @@ class Enclosure:
         c: The reference's values.
         r: Bound on the reference's own error, float64, same shape.
         e: Bound on any framework's error, float64, same shape; ∞ where it may overflow.
+        is_data: Whether r and e are 0 throughout, because these are numbers that were given.
     """
 
     __array_ufunc__ = None  # so that `gate * enclosure` comes to __rmul__
+
+    is_data = False
 
     c: Center
     r: Array
@@ -182,6 +220,8 @@ class Enclosure:
     @cached_property
     def size(self) -> Array:
         """Upper bound on |q|."""
+        if self.is_data:
+            return np.abs(_high(self.c))
         size = np.abs(_high(self.c)) + self.r
         if isinstance(self.c, DoubleDouble):
             size = size + np.abs(self.c.low)
@@ -193,6 +233,8 @@ class Enclosure:
     @cached_property
     def reach(self) -> Array:
         """Upper bound on |q̂|."""
+        if self.is_data:
+            return self.size
         return np.where(self.e != 0, _or_infinity(_up(self.size + self.e, 1)), self.size)
 
     @cached_property
@@ -234,24 +276,26 @@ class Enclosure:
 
     def distance(self, values: Array) -> Array:
         """|values - c| in float64; compare it with `bound`."""
-        gap = values - _high(self.c)
-        if isinstance(self.c, DoubleDouble):
-            gap = gap - self.c.low
-        return np.abs(gap)
+        return distance(values, self.c)
 
     # -- the reference's operators ---------------------------------------------------------
 
     def swapaxes(self, first: int, second: int) -> Enclosure:
         """As NumPy's."""
-        return Enclosure(
-            self.model,
-            self.c.swapaxes(first, second),
-            self.r.swapaxes(first, second),
-            self.e.swapaxes(first, second),
-        )
+        return self._rearranged(lambda array: array.swapaxes(first, second))
 
     def __getitem__(self, index: Any) -> Enclosure:
-        return Enclosure(self.model, self.c[index], self.r[index], self.e[index])
+        return self._rearranged(lambda array: array[index])
+
+    def _rearranged(self, function: Callable[[Any], Any]) -> Enclosure:
+        """The same numbers in another arrangement, with what is known of them already."""
+        found = Enclosure(self.model, function(self.c), function(self.r), function(self.e))
+        found.is_data = self.is_data
+        known = vars(self)
+        for name in _OF_ENTRIES:
+            if name in known:
+                vars(found)[name] = function(known[name])
+        return found
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -284,27 +328,55 @@ class Enclosure:
 
     def __matmul__(self, other: Enclosure) -> OpenSum:
         """Σ_j v_ij a_jk as a sum that is still open for addends."""
+        depth = self.shape[-1]
+        # One product of numbers that are not negative is the same by itself and in a sum.
+        product = np.multiply if depth == 1 else np.matmul
+        return self._products(other, self.c @ other.c, product, depth)  # type: ignore[operator]
+
+    def __mul__(self, other: Enclosure) -> OpenSum:
+        """Entry by entry: a sum of one product."""
+        c = self.c[..., None, None] @ other.c[..., None, None]  # type: ignore[operator]
+        return self._products(other, c[..., 0, 0], np.multiply, 1)
+
+    def _products(self, other: Enclosure, c: Center, product: np.ufunc, depth: int) -> OpenSum:
+        """The sum that has ``c`` as its value.
+
+        Args:
+            other: The right operand.
+            c: Of the sum.
+            product: How arrays are multiplied, `np.matmul` or, for ``depth`` 1, `np.multiply`.
+            depth: How many products are added.
+        """
         left, right = self, other
-        depth = left.shape[-1]
         left_counts, right_counts = (left.reach > 0) * 1.0, (right.reach > 0) * 1.0
-        inexact = (~left.exact * 1.0) @ right_counts + left_counts @ (~right.exact * 1.0)
+        products = product(left_counts, right_counts)
+        inexact = np.zeros_like(products)
+        if not left.is_data:
+            inexact = product(~left.exact * 1.0, right_counts)
+        if not right.is_data:
+            inexact = inexact + product(left_counts, ~right.exact * 1.0)
         flushed = np.zeros_like(inexact)
         if left.model.flush:
-            flushed = left.lost_by_reading @ right.reach + left.reach @ right.lost_by_reading
+            flushed = product(left.lost_by_reading, right.reach)
+            flushed = flushed + product(left.reach, right.lost_by_reading)
         exact = inexact == 0
         grain = np.full(inexact.shape, _NO_GRAIN)
-        if exact.any():
-            for j in range(depth):
-                term = left.grain[..., :, j, None] + right.grain[..., None, j, :]
-                np.minimum(grain, term, out=grain)
+        if (exact & (products > 0)).any():
+            grain = (np.add if product is np.multiply else _least_sums)(left.grain, right.grain)
+        own = carried = np.zeros_like(products)
+        if not (left.is_data and np.isfinite(right.reach).all()):
+            own, carried = product(left.r, right.size), product(left.e, right.reach)
+        if not (right.is_data and np.isfinite(left.size).all()):
+            own = own + product(left.size, right.r)
+            carried = carried + product(left.size, right.e)
         return OpenSum(
             left.model,
-            left.c @ right.c,  # type: ignore[operator]
-            own=left.r @ right.size + left.size @ right.r,
-            carried=left.e @ right.reach + left.size @ right.e,
-            total=(total := left.reach @ right.reach),
+            c,
+            own=own,
+            carried=carried,
+            total=(total := product(left.reach, right.reach)),
             rounded=total,
-            products=left_counts @ right_counts,
+            products=products,
             addends=np.zeros_like(inexact),
             flushed=flushed,
             all_exact=exact,
@@ -312,27 +384,26 @@ class Enclosure:
             depth=depth,
         )
 
-    def __mul__(self, other: Enclosure) -> OpenSum:
-        """Entry by entry: a sum of one product."""
-        product = self[..., None, None] @ other[..., None, None]
-        return OpenSum.map(product, lambda array: array[..., 0, 0])
-
     def sum(self, axis: int | tuple[int, ...]) -> OpenSum:
         """Any-order sum over one axis or several."""
         axes = axis if isinstance(axis, tuple) else (axis,)
         depth = int(np.prod([self.shape[one] for one in axes]))
+        own = self.r.sum(axis)
+        nothing = np.zeros_like(own)
+        addends, exact = ((self.reach > 0) * 1.0).sum(axis), self.exact.all(axis)
+        is_needed = (exact & (addends > 0)).any()
         return OpenSum(
             self.model,
             self.c.sum(axis),
-            own=self.r.sum(axis),
+            own=own,
             carried=self.e.sum(axis),
             total=self.reach.sum(axis),
-            rounded=np.zeros_like(self.r.sum(axis)),
-            products=np.zeros_like(self.r.sum(axis)),
-            addends=((self.reach > 0) * 1.0).sum(axis),
-            flushed=self.lost_by_reading.sum(axis),
-            all_exact=self.exact.all(axis),
-            least_grain=self.grain.min(axis),
+            rounded=nothing,
+            products=nothing,
+            addends=addends,
+            flushed=self.lost_by_reading.sum(axis) if self.model.flush else nothing,
+            all_exact=exact,
+            least_grain=self.grain.min(axis) if is_needed else np.full(own.shape, _NO_GRAIN),
             depth=depth,
         )
 
@@ -359,26 +430,28 @@ class Enclosure:
         carried = self.e + other.e
         size = np.abs(_high(c)) + r
         one_is_zero = (self.reach == 0) | (other.reach == 0)
+        nothing = (self.reach == 0) & (other.reach == 0)
         u = np.where(one_is_zero, 0.0, model.roundoff)
         e = carried + u * (size + carried)
         if model.flush:
-            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 3.0 * model.least)
+            e = e + np.where(nothing, 0.0, 3.0 * model.least)
             e = e + self.lost_by_reading + other.lost_by_reading
         else:
-            e = e + np.where((self.reach == 0) & (other.reach == 0), 0.0, 2.0 * model.underflow)
-        grain = np.minimum(self.grain, other.grain)
-        exact = (
-            self.exact
-            & other.exact
-            & (self.lost_by_reading == 0)
-            & (other.lost_by_reading == 0)
-            & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
-            & (
-                _up(np.abs(_high(c)), 2)
-                <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+            e = e + np.where(nothing, 0.0, 2.0 * model.underflow)
+        exact = self.exact & other.exact
+        if exact.any():
+            grain = np.minimum(self.grain, other.grain)
+            exact = (
+                exact
+                & (self.lost_by_reading == 0)
+                & (other.lost_by_reading == 0)
+                & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
+                & (
+                    _up(np.abs(_high(c)), 2)
+                    <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+                )
             )
-        )
-        exact |= (self.reach == 0) & (other.reach == 0)
+        exact = exact | nothing
         r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
         e = np.where(exact, 0.0, _up(e, 8) + 2 * _TINY)
         peak = 2.0 * (size + e) * (1.0 + model.roundoff)
@@ -400,11 +473,9 @@ class Enclosure:
         e = gate * self.e + model.roundoff * gate * self.reach
         e = e + model.underflow + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
-        halved = (
-            (gate == 0.5)
-            & self.exact
-            & (np.ldexp(1.0, np.minimum(self.grain, 1023)) >= 2.0 * model.least)
-        )
+        halved = (gate == 0.5) & self.exact
+        if halved.any():
+            halved &= np.ldexp(1.0, np.minimum(self.grain, 1023)) >= 2.0 * model.least
         unchanged, shut = gate == 1.0, (gate == 0.0) | (self.reach == 0)
         if isinstance(c, DoubleDouble):
             c = DoubleDouble(np.where(shut, 0.0, c.high), np.where(shut, 0.0, c.low))
@@ -444,7 +515,7 @@ class Enclosure:
         e = e + self.lost_by_reading
         e = _up(e, 8) + 2 * _TINY
         exact = self.reach == 0
-        if power_of_two:
+        if power_of_two and self.exact.any():
             shifted = np.minimum(self.grain, 1023) - divisor.bit_length()  # q / 2k
             exact = exact | (
                 self.exact
@@ -472,7 +543,7 @@ class OpenSum(Enclosure):
         addends: m, how many further addends can differ from zero.
         flushed: Σ of what reading operands as zero can lose.
         all_exact: Where every operand that counts is exact.
-        least_grain: Smallest exponent of a lowest set bit over all terms.
+        least_grain: Smallest exponent of a lowest set bit over all terms, where it matters.
         depth: Length of the longest sum formed in computing these numbers.
     """
 
@@ -527,6 +598,8 @@ class OpenSum(Enclosure):
 
     def __add__(self, other: Enclosure) -> OpenSum:
         """One more addend in the same sum; ``other`` is broadcast."""
+        exact = self.all_exact & (other.exact | (other.reach == 0))
+        grain = self.least_grain
         return OpenSum(
             self.model,
             self.c + other.c,  # type: ignore[operator]
@@ -536,20 +609,29 @@ class OpenSum(Enclosure):
             rounded=self.rounded,
             products=self.products,
             addends=self.addends + (other.reach > 0),
-            flushed=self.flushed + other.lost_by_reading,
-            all_exact=self.all_exact & (other.exact | (other.reach == 0)),
-            least_grain=np.minimum(self.least_grain, other.grain),
+            flushed=self.flushed + other.lost_by_reading if self.model.flush else self.flushed,
+            all_exact=exact,
+            least_grain=np.minimum(grain, other.grain) if exact.any() else grain,
             depth=self.depth + 1,
         )
 
     @cached_property
+    def _additions(self) -> Array:
+        """N - 1, how many additions make the sum."""
+        return np.maximum(self.products + self.addends - 1, 0)
+
+    @cached_property
     def _factors(self) -> Array:
         """K, the most roundings that any term can pass."""
-        return np.maximum(self.products + self.addends - 1, 0) + (self.products > 0)
+        return self._additions + (self.products > 0)
 
     @cached_property
     def _certain(self) -> Any:
         """The exactness certificate."""
+        nothing = (self.products + self.addends) == 0
+        exact = self.all_exact & (self.flushed == 0) if self.model.flush else self.all_exact
+        if not (exact & ~nothing).any():
+            return nothing
         # Exponents beyond float64's are clipped towards the side that certifies less.
         grain = np.clip(self.least_grain, -1100, 900)
         precision = int(np.floor(self.model.precision))
@@ -558,8 +640,7 @@ class OpenSum(Enclosure):
             magnitude = _up(self.total, self.depth + 2)
             fits = magnitude <= np.ldexp(1.0, np.minimum(grain + precision, 1023))
             fine = np.ldexp(1.0, grain) >= self.model.least
-        nothing = (self.products + self.addends) == 0
-        return (self.all_exact & (self.flushed == 0) & fits & fine) | nothing
+        return (exact & fits & fine) | nothing
 
     @cached_property
     def r(self) -> Array:  # type: ignore[override]
@@ -567,7 +648,7 @@ class OpenSum(Enclosure):
         wide = isinstance(self.c, DoubleDouble)
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
         theta = _growth(unit, self._factors + 2)
-        r = self.own + theta * self.total + 2.0 * self.products * (lost + 2 * _TINY)
+        r = self.own + theta * self.total + _tiny((2.0 * (lost / _TINY + 2.0)) * self.products)
         r = np.where(self._factors > 0, _up(r, self.depth + 8) + 2 * _TINY, self.own)
         return np.where(self._certain, 0.0, _or_infinity(r))
 
@@ -577,19 +658,19 @@ class OpenSum(Enclosure):
         model = self.model
         theta = _growth(model.roundoff, self._factors)
         if model.flush:
-            operations = self.products + np.maximum(self.products + self.addends - 1, 0)
-            absolute = operations * model.least + self.flushed
+            absolute = (self.products + self._additions) * model.least + self.flushed
         else:
             absolute = self.products * model.underflow
         in_any_order = theta * self.total + (1.0 + theta) * absolute
-        leaves = model.roundoff * self.rounded + absolute
-        exact_sum = np.abs(_high(self.c)) + self.r + self.carried
-        partial = 0.5 * (self.total + exact_sum) + leaves
-        additions = np.maximum(self.products + self.addends - 1, 0)
-        node_by_node = leaves + model.roundoff * additions * (partial + in_any_order)
+        node_by_node = leaves = model.roundoff * self.rounded + absolute
+        if self._additions.any() or not self.total.max() < _WITHOUT_OVERFLOW:
+            exact_sum = np.abs(_high(self.c)) + self.r + self.carried
+            partial = 0.5 * (self.total + exact_sum) + leaves
+            added = model.roundoff * self._additions * (partial + in_any_order)
+            node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
-        e = _up(self.carried + rounding, self.depth + 12) + 2 * (self.products + 1) * _TINY
-        e = np.where((self._factors > 0) | (self.flushed > 0), e, self.carried)
-        peak = _up(self.total + in_any_order, self.depth + 8)
-        e = np.where(peak < model.format.largest, e, np.inf)
-        return np.where(self._certain & (peak < model.format.largest), 0.0, _or_infinity(e))
+        e = _up(self.carried + rounding, self.depth + 12) + _tiny(2 * (self.products + 1))
+        some = self._factors > 0
+        e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
+        fits = _up(self.total + in_any_order, self.depth + 8) < model.format.largest
+        return np.where(fits, np.where(self._certain, 0.0, _or_infinity(e)), np.inf)

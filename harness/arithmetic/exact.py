@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arithmetic.dyadic import Dyadics
 from harness.network import Array, Case, Gradients, Network
 from harness.reference import Trace, backward, forward
 
@@ -25,6 +26,8 @@ with contextlib.suppress(ImportError):
     _rational = fmpq
 
 __all__ = [
+    "exact_at",
+    "exact_first_layer",
     "exact_forward",
     "exact_gradients",
     "exact_where_open",
@@ -111,28 +114,93 @@ def exact_where_open(
     opened = [np.empty((0, 2), int) if sign is None else np.argwhere(sign == 0) for sign in signs]
     last = max((layer for layer, found in enumerate(opened, start=1) if len(found)), default=0)
     rows = np.unique(np.concatenate(opened)[:, 0])
-    units = [np.arange(x.shape[1])]
+    units = []
     for layer in range(1, last + 1):
         sign = signs[layer - 1][rows]
         matters = sign == 0 if layer == last else sign >= 0
         units.append(np.flatnonzero(matters.any(axis=0)))
+    found = _pre_activations(network, weights, biases, x[rows], units)
+    values = {}
+    for layer, places in enumerate(opened, start=1):
+        for row, unit in places.tolist():
+            at = np.searchsorted(rows, row), np.searchsorted(units[layer - 1], unit)
+            values[layer, row, unit] = _one_rational(found[layer - 1][at])
+    return values
+
+
+def exact_at(
+    network: Network,
+    weights: Sequence[Array],
+    biases: Sequence[Array | None],
+    x: Array,
+    active: Sequence[Any],
+    unit: int,
+) -> Any:
+    """The exact pre-activation of one unit in one row, above layers without open gates.
+
+    Args:
+        network: The shape.
+        weights: ``W_1 … W_l`` of a finite single case, up to the unit's layer.
+        biases: ``b_1 … b_l``.
+        x: The inputs of the row, (n_0,).
+        active: Which units of the layers 1 … l - 1 are active, each (n,).
+        unit: Index within layer l.
+    """
+    units = [*map(np.flatnonzero, active), np.array([unit])]
+    found = _pre_activations(network, weights, biases, x[None], units)
+    return _one_rational(found[-1][0, 0])
+
+
+def _pre_activations(
+    network: Network,
+    weights: Sequence[Array],
+    biases: Sequence[Array | None],
+    x: Array,
+    units: Sequence[Any],
+) -> tuple[Dyadics, ...]:
+    """The exact pre-activations of some units of each layer, up to some layer.
+
+    Args:
+        network: The shape.
+        weights: ``W_1 …`` of a finite single case.
+        biases: ``b_1 …``
+        x: Its inputs, or some rows of them.
+        units: The units; those left out pass on exactly zero.
+    """
+    last = len(units)
+    floats = [weights[0][units[0]]]
+    floats += [weights[at][units[at]][:, units[at - 1]] for at in range(1, last)]
+    floats += [b[here] for b, here in zip(biases, units, strict=False) if b is not None]
+    numbers = iter(Dyadics.of(*floats, x))
     trace = forward(
         network,
-        [rationals(weights[at][np.ix_(units[at + 1], units[at])]) for at in range(last)],
-        [
-            None if bias is None else rationals(bias[here])
-            for bias, here in zip(biases[:last], units[1:], strict=True)
-        ],
-        rationals(x[rows]),
-        _relu,
+        [next(numbers) for _ in range(last)],
+        [None if bias is None else next(numbers) for bias in biases[:last]],
+        next(numbers),
+        Dyadics.relu,
     )
-    return {
-        (layer, row, unit): trace.pre_activations[layer - 1][
-            np.searchsorted(rows, row), np.searchsorted(units[layer], unit)
-        ]
-        for layer, found in enumerate(opened, start=1)
-        for row, unit in found.tolist()
-    }
+    return trace.pre_activations
+
+
+def _one_rational(value: Dyadics) -> Any:
+    number, exponent = value.numbers, value.exponent
+    return _rational(number << max(exponent, 0), 1 << max(-exponent, 0))
+
+
+def exact_first_layer(weights: Array, biases: Array | None, x: Array) -> list[Any]:
+    """The exact pre-activations of units of first layers, each of a finite case of its own.
+
+    Args:
+        weights: Of each unit its row of ``W_1``, (C, n_0).
+        biases: Of each unit its entry of ``b_1``, (C,), or ``None``.
+        x: Of each unit the row of its inputs, (C, n_0).
+    """
+    shape = len(x), 1, x.shape[1]
+    floats = [weights.reshape(shape), x.reshape(shape)]
+    weight, row, *bias = Dyadics.of(*floats, *([] if biases is None else [biases[:, None]]))
+    network = Network((x.shape[1], 1), output="identity")
+    trace = forward(network, [weight], bias or [None], row, Dyadics.relu)
+    return [_one_rational(trace.pre_activations[0][at, 0, 0]) for at in range(len(x))]
 
 
 def exact_gradients(

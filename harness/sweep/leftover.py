@@ -7,13 +7,13 @@ is done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from harness.batch import chosen_gradients, has_all_cases
+from harness.batch import Batch, has_all_cases
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
 from harness.frameworks.base import Framework
@@ -22,7 +22,7 @@ from harness.sweep.answers import Answer
 from harness.sweep.generate import Block
 from harness.sweep.record import Record
 from harness.sweep.settings import Settings
-from harness.together import judged_together
+from harness.together import Judged, judged_together
 from harness.verdict import Kind, Verdict
 
 __all__ = ["LeftOver"]
@@ -40,14 +40,14 @@ class _Waiting:
     Attributes:
         record: Where their verdicts go.
         positions: Of the cases, in order.
-        stack: The cases.
-        answers: Of the frameworks, on the batch.
-        given: The gradients in them at these cases.
+        cases: The cases.
+        answers: Of the frameworks, on the batch, without its gradients, which need memory.
+        given: The gradients at these cases.
     """
 
     record: Record
     positions: list[int]
-    stack: Case
+    cases: Batch
     answers: Sequence[Answer]
     given: list[Gradients | None]
 
@@ -55,9 +55,26 @@ class _Waiting:
     def kind(self) -> tuple[object, ...]:
         """What cases that are judged together have in common."""
         return self.record.part.shape, *(
-            None if each is None else tuple(np.shape(array)[1:] for _, array in each.entries())
+            None if each is None else tuple(array.shape[1:] for _, array in each.entries())
             for each in self.given
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Cases of several batches that are judged together.
+
+    Attributes:
+        stack: The cases.
+        given: Of each framework, its gradients, or ``None``.
+        known: What can be said of each case at once.
+        places: By number of a framework its place there, if it is asked there.
+    """
+
+    stack: Case
+    given: list[Gradients | None]
+    known: Sequence[Judged | None]
+    places: dict[int, int]
 
 
 class LeftOver:
@@ -79,15 +96,19 @@ class LeftOver:
         """Hand in cases of one batch, which need not be kept; they may be judged at once."""
         if not positions:
             return
-        chosen = np.array(positions) - made.first
+        batch, chosen = made.batch, np.array(positions) - made.first
+
+        def take(array: Any) -> Any:
+            return array.take(chosen, axis=0)
+
         given = [
-            chosen_gradients(each.given, chosen)
-            if each.given is not None and has_all_cases(each.given, made.batch.count)
+            _gradients(take, each.given)
+            if each.given is not None and has_all_cases(each.given, batch.count)
             else None
             for each in answers
         ]
-        stack = made.batch.case(chosen)
-        self._waiting.append(_Waiting(record, positions, stack, answers, given))
+        bare = [Answer(None, each.verdict, each.by_case, each.upto, each.mode) for each in answers]
+        self._waiting.append(_Waiting(record, positions, _cases(take, batch), bare, given))
         self._numbers += len(positions) * record.part.shape.numbers
         count = sum(len(each.positions) for each in self._waiting)
         if self._numbers > _NUMBERS and count >= _LEAST:
@@ -100,47 +121,56 @@ class LeftOver:
     def settle(self) -> None:
         """Judge all that wait, in order, until a record is cut."""
         waiting, self._waiting, self._numbers = self._waiting, [], 0
-        together = self._together(waiting)
+        places = self._together(waiting)
         for each in waiting:
-            for at, position in enumerate(each.positions):
+            group, first = places[id(each)]
+            for at, position in enumerate(each.positions, start=first):
                 if each.record.cut and position >= each.record.last:
                     return
-                self._look_at(each, at, position, together.get((id(each), at)))
+                self._look_at(each, position, group, at)
 
-    def _together(self, waiting: Sequence[_Waiting]) -> dict[tuple[int, int], _Known]:
-        """What can be said of several cases at once, by batch and number within it."""
-        groups: dict[tuple[object, ...], list[_Waiting]] = {}
+    def _together(self, waiting: Sequence[_Waiting]) -> dict[int, tuple[_Group, int]]:
+        """What can be said of several cases at once: by batch its group and its place there."""
+        kinds: dict[tuple[object, ...], list[_Waiting]] = {}
         for each in waiting:
-            groups.setdefault(each.kind, []).append(each)
+            kinds.setdefault(each.kind, []).append(each)
         found = {}
-        for group in groups.values():
-            rows = [
-                row
-                for row, framework in enumerate(self._frameworks)
-                if framework.derivation == "reverse" and group[0].given[row] is not None
-            ]
-            if not rows:
-                continue
-            given = [_joined_gradients([each.given[row] for each in group]) for row in rows]
-            places = [(id(each), at) for each in group for at in range(len(each.positions))]
-            answers = judged_together(_joined_cases([each.stack for each in group]), given)
-            for place, judged in zip(places, answers, strict=True):
-                if judged is not None:
-                    verdicts = dict(zip(rows, judged.verdicts, strict=True))
-                    found[place] = _Known(verdicts, judged.reference)
+        for members in kinds.values():
+            group = self._group(members)
+            first = 0
+            for each in members:
+                found[id(each)] = group, first
+                first += len(each.positions)
         return found
 
-    def _look_at(self, waiting: _Waiting, at: int, position: int, known: _Known | None) -> None:
-        case = waiting.stack[at]
+    def _group(self, members: Sequence[_Waiting]) -> _Group:
+        stack = _cases(_joined, *(each.cases for each in members)).case()
+        given = [
+            None if each[0] is None else _gradients(_joined, *each)
+            for each in zip(*(each.given for each in members), strict=True)
+        ]
+        places: dict[int, int] = {}
+        asked: list[Gradients] = []
+        for row, (framework, each) in enumerate(zip(self._frameworks, given, strict=True)):
+            if framework.derivation == "reverse" and each is not None:
+                places[row] = len(asked)
+                asked.append(each)
+        known = judged_together(stack, asked) if asked else [None] * len(stack.x)
+        return _Group(stack, given, known, places)
+
+    def _look_at(self, waiting: _Waiting, position: int, group: _Group, at: int) -> None:
+        case, known = group.stack[at], group.known[at]
         judge = Judge(case)
         verdicts = []
         for row, (framework, answer) in enumerate(
             zip(self._frameworks, waiting.answers, strict=True)
         ):
             names = (framework.name, framework.formulation, answer.mode or framework.mode)
-            given = waiting.given[row]
+            given = group.given[row]
             told = answer.by_case.get(position, answer.verdict)
-            verdict = known.verdicts.get(row) if known is not None else None
+            verdict, refuted = None, False
+            if known is not None and row in group.places:
+                verdict, refuted = known.verdicts[group.places[row]], known.smooth
             if waiting.record.agrees(row, position):
                 verdict = Verdict(*names, Kind.AGREES)
             elif told is not None:
@@ -156,47 +186,43 @@ class LeftOver:
                     formulation=names[1],
                     mode=names[2],
                     derivation=framework.derivation,
+                    refuted=refuted,
                 )
             verdicts.append(verdict)
         reference = judge.reference if known is None else known.reference
         waiting.record.settle(position, verdicts, case, reference)
 
 
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """What `judged_together` says of a case.
-
-    Attributes:
-        verdicts: By number of the framework; ``None`` where it says nothing.
-        reference: The reference's gradient.
-    """
-
-    verdicts: dict[int, Verdict | None]
-    reference: Gradients
-
-
-def _joined_cases(stacks: Sequence[Case]) -> Case:
-    """Stacks of one shape, one after the other."""
-    first = stacks[0]
-    return Case(
+def _cases(function: Callable[..., Any], *batches: Batch) -> Batch:
+    """What ``function`` makes of each array of batches of one shape."""
+    first = batches[0]
+    return Batch(
         first.network,
-        tuple(map(np.concatenate, zip(*(each.weights for each in stacks), strict=True))),
-        tuple(map(_joined, zip(*(each.biases for each in stacks), strict=True))),
-        np.concatenate([each.x for each in stacks]),
-        np.concatenate([each.y for each in stacks]),
+        _of_each(function, *(each.weights for each in batches)),
+        _of_each(function, *(each.biases for each in batches)),
+        function(*(each.x for each in batches)),
+        function(*(each.y for each in batches)),
         first.dtype,
     )
 
 
-def _joined_gradients(stacks: Sequence[Any]) -> Gradients:
-    """Gradients of stacks of one shape, one after the other."""
+def _gradients(function: Callable[..., Any], *several: Gradients) -> Gradients:
+    """What ``function`` makes of each array of gradients of one shape."""
     return Gradients(
-        np.concatenate([each.loss for each in stacks]),
-        tuple(map(np.concatenate, zip(*(each.weights for each in stacks), strict=True))),
-        tuple(map(_joined, zip(*(each.biases for each in stacks), strict=True))),
-        np.concatenate([each.x for each in stacks]),
+        function(*(each.loss for each in several)),
+        _of_each(function, *(each.weights for each in several)),
+        _of_each(function, *(each.biases for each in several)),
+        function(*(each.x for each in several)),
     )
 
 
-def _joined(arrays: Sequence[Any]) -> Any:
-    return None if arrays[0] is None else np.concatenate(arrays)
+def _of_each(function: Callable[..., Any], *several: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        None if arrays[0] is None else function(*arrays) for arrays in zip(*several, strict=True)
+    )
+
+
+def _joined(*arrays: Any) -> Any:
+    """Arrays one after the other, as float64, without loss."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        return np.concatenate(arrays, dtype=np.float64)
