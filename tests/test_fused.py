@@ -79,6 +79,19 @@ SHAPES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
 }
 
 
+ONE_ROW = [name for name, (_, options) in SHAPES.items() if options.get("rows", 1) == 1]
+
+
+def judge_by_units(monkeypatch: pytest.MonkeyPatch, by_units: bool) -> None:
+    """Have cases of one row judged one by one, or eight together, however wide they are."""
+    monkeypatch.setattr(judge, "is_wide", lambda batch: by_units and batch.rows == 1)
+
+
+@pytest.fixture(params=["eight cases", "eight units"])
+def _side_by_side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge_by_units(monkeypatch, request.param == "eight units")
+
+
 def draw_stack(
     draw: Draw,
     widths: tuple[int, ...],
@@ -199,8 +212,14 @@ def everything_given(case: Case) -> list[Gradients]:
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_what_is_certified_agrees_in_the_readable_form(shape: str, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "by_units"),
+    [*((shape, False) for shape in SHAPES), *((shape, True) for shape in ONE_ROW)],
+)
+def test_what_is_certified_agrees_in_the_readable_form(
+    shape: str, by_units: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_by_units(monkeypatch, by_units)
     widths, options = SHAPES[shape]
     certified = 0
     for seed, draw in enumerate(DRAWS.values()):
@@ -213,6 +232,7 @@ def test_what_is_certified_agrees_in_the_readable_form(shape: str, dtype: str) -
     assert certified > 100
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype: str) -> None:
     case = draw_stack(DRAWS["gaussian"], (4, 3, 1), dtype=dtype, count=1500, seed=3)
@@ -222,6 +242,7 @@ def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype
     assert 0 < total <= accepted < case.count  # type: ignore[operator]
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("shape", [((4, 8, 1), 1), ((2, 3, 2), 3)], ids=["one row", "three rows"])
 def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
@@ -268,6 +289,7 @@ def test_sums_of_exact_numbers_are_not_taken_for_rounded_ones(
     assert total > 0
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("name", ["_KEEP", "_WIDEN", "_underflow", "exactness"])
 def test_a_pass_that_is_too_generous_is_found_out(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -295,6 +317,7 @@ def test_a_pass_that_is_too_generous_is_found_out(
     assert wrong > 0
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("widths", [(1, 1, 1), (4, 8, 1), (16, 32, 32, 4)], ids=str)
 def test_nearly_every_correct_gaussian_gradient_is_certified_directly(
@@ -307,6 +330,7 @@ def test_nearly_every_correct_gaussian_gradient_is_certified_directly(
     assert total > 0.98 * accepted > 0.9 * 400
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) -> None:
     case = gaussian_stack((4, 8, 1), rows=1, count=300, dtype=dtype, seed=6)
@@ -335,6 +359,7 @@ def entries_changed(given: Gradients, share: float, by: float, seed: int) -> Gra
     return Gradients(given.loss, tuple(weights), given.biases, given.x)
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("widths", [(9, 18, 2), (20, 33, 8, 1), (70, 16, 1)], ids=str)
 def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
@@ -360,10 +385,12 @@ def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
 
 def test_forms_for_different_types_are_kept_under_different_names() -> None:
     """Two processes that compile them at the same time must not write each other's file."""
-    names = {judge._compiled(dtype).__qualname__ for dtype in ("float64", "float64_in_two")}
-    assert len(names) == 2
+    forms = judge._compiled, judge._compiled_wide
+    names = {form(dtype).__qualname__ for form in forms for dtype in ("float64", "float64_in_two")}
+    assert len(names) == 4
 
 
+@pytest.mark.usefixtures("_side_by_side")
 def test_gradients_of_the_wrong_shape_never_agree() -> None:
     case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
     right = gradients(case)
@@ -375,6 +402,7 @@ def test_gradients_of_the_wrong_shape_never_agree() -> None:
     assert not bad.any()
 
 
+@pytest.mark.usefixtures("_side_by_side")
 def test_nan_in_a_gradient_never_agrees() -> None:
     case = gaussian_stack((9, 10, 1), rows=1, count=16, dtype="float64", seed=0)
     right = gradients(case)
@@ -398,6 +426,43 @@ def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
     monkeypatch.setattr(judge, "is_compiled", lambda: False)
     assert not FusedJudge(case).certified([gradients(case)])[0].any()
     assert FusedJudge(case).agreements(gradients(case))[0].all()
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows", "wide"),
+    [
+        ((16, 32, 32, 4), 1, True),
+        ((64, 64, 8), 1, True),
+        ((16, 32, 32, 4), 2, False),
+        ((4, 8, 1), 1, False),
+        ((8, 16, 8, 2), 1, False),
+    ],
+    ids=str,
+)
+def test_wide_networks_of_one_row_are_judged_case_by_case(
+    widths: tuple[int, ...], rows: int, wide: bool
+) -> None:
+    case = gaussian_stack(widths, rows=rows, count=8, dtype="float32", seed=0)
+    assert judge.is_wide(Batch.of(case)) == wide
+
+
+@pytest.mark.parametrize("widths", [(9, 3, 2), (16, 20, 5), (33, 24, 8, 4)], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_both_ways_certify_nearly_the_same(
+    widths: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, draw in enumerate(DRAWS.values()):
+        case = draw_stack(draw, widths, dtype=dtype, count=128, seed=seed)
+        given = everything_given(case)
+        found = []
+        for by_units in (False, True):
+            judge_by_units(monkeypatch, by_units)
+            found.append(FusedJudge(case).certified(given))
+        (cases, case_ratios), (units, unit_ratios) = found
+        # Which term of a sum tells that it is not exact depends on the order they are looked at.
+        assert (cases != units).mean() <= 0.05
+        both = cases & units
+        assert np.allclose(case_ratios[both], unit_ratios[both], rtol=1e-5, atol=1e-6)
 
 
 def test_a_batch_gives_its_cases_back() -> None:
@@ -436,6 +501,7 @@ def test_the_compiler_neither_fuses_nor_reorders() -> None:
         assert separate == Fraction(float(product) + 1.0)  # rounded twice, so not fused
 
 
+@pytest.mark.usefixtures("_side_by_side")
 @pytest.mark.parametrize(
     ("widths", "dtype"), [((4, 8, 1), "float64"), ((16, 32, 32, 4), "float32")]
 )

@@ -1,8 +1,9 @@
 """Verdicts at framework speed: one compiled pass says which gradients certainly AGREE.
 
 `harness.compare.StackJudge` is the readable form, in NumPy: enclosures, gates, comparison. The
-pass in `harness.fused.kernel` does the same work once for all frameworks, in registers, eight
-cases side by side. Its only answer is "AGREES for certain"; whatever it does not certify is put
+pass does the same work once for all frameworks, in registers: in `harness.fused.kernel` for eight
+cases side by side, in `harness.fused.wide` for eight units of one case, where there are many of
+them. What follows holds for both: no bound depends on the order of a sum. Its only answer is "AGREES for certain"; whatever it does not certify is put
 to `StackJudge`, and what that does not certify to `Judge`. So what has to be shown is
 
     the pass says AGREES for a gradient  ⟹  StackJudge says AGREES.
@@ -43,7 +44,9 @@ own, so it is of p bits if and only if the certificate is given, η aside; e' = 
 
 By induction an operand that is exact to `StackJudge` has error 0 and an exact reference here, so
 that no certificate is overlooked: an operand with an error here has one there. In the forward pass
-errors are the same in both, up to roundings, as gates need. In float64 the reference is a number of
+errors are the same in both, up to roundings, as gates need. Where all bounds of a layer's sums are
+0 by the certificate, how many of their terms are not zero is not counted, which only the formula
+asks for. In float64 the reference is a number of
 p bits if its low part is 0.
 
 The residual d = a - y is such a sum of two terms, for which multiples of 2η are wanted. It may be
@@ -60,7 +63,7 @@ has a factor u, or (1 + u)^K - 1, which divided by u does not decrease with u. S
 which is 2^-29 e' for float32.
 
 *For float64* sums are compensated: with n products w a, TwoProd and TwoSum give the running sum
-and what was rounded off it, the latter at most v |w a| for a product and v M (1 + n v) for an
+(or the sums of eight lanes, and then of these) and what was rounded off, the latter at most v |w a| for a product and v M (1 + n v) for an
 addition, M = Σ |w| (|a| + e'), and the low parts of the operands add v |w a| more. These are added
 up in float64, 2 n + 2 numbers of at most (n + 3) v M in total, which loses at most
 2 (n + 3)² v² M (Ogita, Rump, Oishi, SIAM J. Sci. Comput. 26, 2005, proposition 5.5, has the same

@@ -399,17 +399,19 @@ def grids_of_columns(
     live: int,
     unknown: Any,
     enough: Any,
+    eta: float,
     big: Any,
 ) -> Any:
     """`harness.fused.rows.grids_of_rows` for eight columns; see `add_columns`."""
     zero, step = splat(0.0), bytes_of(tag)
-    here, fine = first_lanes(fan_in - first), big
+    here, fine, left = first_lanes(fan_in - first), big, unknown
     for turn in range(live):
         i = order[turn]
         w = read_some(tag, weights + step * (i * fan_in + first), here)
         v = broadcast(d_high, i)
         counts = ~((w == zero) | (v == zero))
-        fine = lesser(where(counts, grid(w) * grid(v), big), fine)
-        if not any_lane(unknown & ~(fine < enough)):
+        fine = where(left, lesser(where(counts, grid(w) * grid(v), big), fine), fine)
+        left = left & ~((fine < enough) & (fine >= splat(eta)))
+        if not any_lane(left):
             break
     return fine

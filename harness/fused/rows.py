@@ -244,6 +244,7 @@ def grids_of_rows(
     fan_in: int,
     unknown: Any,
     enough: Any,
+    eta: float,
     a_high: int,
     at: int,
     big: Any,
@@ -259,7 +260,8 @@ def grids_of_rows(
         weights: See `add_rows`.
         fan_in: See `add_rows`.
         unknown: Where it is to be found out; elsewhere it is ``big``.
-        enough: Below this it is too small.
+        enough: Below this it is too small,
+        eta: unless it is below this: then no certificate tells.
         a_high: Address of the activations.
         at: See `add_rows`.
         big: See `add_rows`.
@@ -276,7 +278,9 @@ def grids_of_rows(
                 v = load(a_high, at + j // WIDTH)
                 counts = ~((w == zero) | (v == zero))
                 fine = lesser(where(counts, grid(w) * grid(v), big), fine)
-                if any_lane(fine < least):
+                tells = (fine < least) & (fine >= splat(eta))
+                if any_lane(tells):
+                    fine = where(tells, fine, big)
                     break
         store(table, k, fine)
     return least_of_eight(table, 0)

@@ -261,6 +261,7 @@ def judge_case(
                         fan_in,
                         unknown,
                         enough,
+                        eta,
                         a_high,
                         before,
                         big,
@@ -466,6 +467,7 @@ def judge_case(
                             live,
                             unknown,
                             enough,
+                            eta,
                             big,
                         )
                         error = certified(
