@@ -142,7 +142,7 @@ class Judge:
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
-            if not np.isfinite([entry.bound for entry in entries if entry.name != "J"]).all():
+            if not _is_bounded(explanation.gradients, given):
                 kind, detail = Kind.NONFINITE, classes_of(given.entries())
             elif not explanation.found:
                 kind = Kind.UNDECIDED
@@ -376,6 +376,16 @@ def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entr
                 bounds=float(ratio[index]),
                 ulps=float(error[index] / form.ulp(min(abs(reference), form.largest))),
             )
+
+
+def _is_bounded(bounds: Gradients, given: Gradients) -> bool:
+    """Whether every entry of a gradient has a bound; that of the loss may be infinite."""
+    pairs = zip(bounds.entries(), given.entries(), strict=True)
+    return all(
+        np.isfinite(bound.bound).all()
+        for (name, bound), (_, value) in pairs
+        if name != "J" and not isinstance(value, LeftOut)
+    )
 
 
 def _worst(entries: list[Entry]) -> Entry:

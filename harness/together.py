@@ -90,7 +90,7 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
     explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
     which = np.flatnonzero(contained)[which]
     if len(which) < len(answer):  # seldom
-        branch, endless = branch[which], endless[which]
+        branch = branch[which]
         values, errors, rooms = values[which], errors[which], rooms[which]
     ratios, every = ratio_of(errors, rooms), np.arange(len(which))
     worst = ratios.argmax(axis=1)
@@ -104,17 +104,14 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
         ratios[every, worst],
         error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
-    bounded = [
-        not is_endless or _is_bounded(stack, *row)
-        for is_endless, *row in zip(endless.tolist(), ratios, rooms, strict=True)
-    ]
+    bounded = np.isfinite(rooms[:, stack.places[1][1] :]).all(axis=1)
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
     for at, slope, (place, *entry), is_bounded in zip(
-        explained.tolist(), slopes, entries, bounded, strict=True
+        explained.tolist(), slopes, entries, bounded.tolist(), strict=True
     ):
         index = int(answers.case[at])
         key = index, slope if answers.told[at] else None
@@ -132,19 +129,6 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
             detail="" if is_bounded else _classes(stack, answers.values[at]),
         )
     return found
-
-
-def _is_bounded(stack: Stack, ratios: Array, rooms: Array) -> bool:
-    """Whether the worst entry of each array but the loss has a bound, as `Judge` asks.
-
-    Args:
-        stack: For its places.
-        ratios: error / bound of one gradient, (entries,).
-        rooms: Its bounds, (entries,).
-    """
-    starts = [start for _, start, _ in stack.places[1:]]
-    worst = [each.argmax() for each in np.split(ratios, starts)[1:]]
-    return bool(np.isfinite(rooms[np.add(starts, worst)]).all())
 
 
 def _not_finite(stack: Stack, answers: Answers) -> dict[int, Verdict]:

@@ -237,6 +237,37 @@ def test_zero_times_an_overflow_is_not_finite_and_not_wrong() -> None:
     assert judge(case, selected).kind is Kind.NONFINITE
 
 
+def test_one_entry_that_may_overflow_is_not_hidden_by_another_that_may_not() -> None:
+    # dJ/dW has the entries d max/2, with d next to 2, and 0.7 d. The second one is rounded, and so
+    # further from its reference, counted in bounds, than the first one, whose bound is infinite.
+    form, count = format_of("float32"), 17
+    steps = np.arange(count)[:, None, None] - count // 2
+
+    def repeated(numbers: Any) -> Any:
+        return np.broadcast_to(form.round(np.array(numbers)), (count, *np.shape(numbers)))
+
+    stack = Case.of(
+        [repeated([[0.0, 0.3]])],
+        [repeated([0.0])],
+        repeated([[form.largest / 2.0, 0.7]]),
+        form.round(repeated([[-1.79]]) + steps * 2.0**-22),
+        dtype="float32",
+        output="identity",
+    )
+    right = gradients(stack)
+    given = Gradients(
+        form.round(right.loss),
+        tuple(map(form.round, right.weights)),
+        tuple(map(form.round, right.biases)),
+        form.round(right.x),
+    )
+    kinds = [judge(stack[k], given[k]).kind for k in range(count)]
+    assert set(kinds) == {Kind.AGREES, Kind.NONFINITE}
+    agrees, _ = StackJudge(stack).agreements(given)
+    assert agrees.tolist() == [kind is Kind.AGREES for kind in kinds]
+    assert np.isfinite(given.weights[0][agrees]).all()
+
+
 def test_a_case_with_nan_is_not_finite() -> None:
     case = worked_example(x=float("nan"))
     assert judge(case, gradients(case)).kind is Kind.NONFINITE

@@ -2,9 +2,10 @@
 
 `harness.compare.StackJudge` is the readable form, in NumPy: enclosures, gates, comparison. The
 pass does the same work once for all frameworks, in registers: in `harness.fused.kernel` for eight
-cases side by side, in `harness.fused.wide` for eight units of one case, where there are many of
-them. What follows holds for both: no bound depends on the order of a sum. Its only answer is "AGREES for certain"; whatever it does not certify is put
-to `StackJudge`, and what that does not certify to `Judge`. So what has to be shown is
+cases side by side; in `harness.fused.wide`, where a network has many units, for eight units of one
+case. What follows holds for both, since no bound depends on the order of a sum. Its only answer is
+"AGREES for certain"; whatever it does not certify is put to `StackJudge`, and what that does not
+certify to `Judge`. So what has to be shown is
 
     the pass says AGREES for a gradient  ⟹  StackJudge says AGREES.
 
@@ -63,9 +64,10 @@ has a factor u, or (1 + u)^K - 1, which divided by u does not decrease with u. S
 which is 2^-29 e' for float32.
 
 *For float64* sums are compensated: with n products w a, TwoProd and TwoSum give the running sum
-(or the sums of eight lanes, and then of these) and what was rounded off, the latter at most v |w a| for a product and v M (1 + n v) for an
-addition, M = Σ |w| (|a| + e'), and the low parts of the operands add v |w a| more. These are added
-up in float64, 2 n + 2 numbers of at most (n + 3) v M in total, which loses at most
+(or those of eight lanes, and then the sum of these) and what was rounded off, the latter at most
+v |w a| for a product and v M (1 + n v) for an addition, M = Σ |w| (|a| + e'), and the low parts of
+the operands add v |w a| more. Additions of zero round nothing off. These are added up in float64,
+2 n + 2 numbers of at most (n + 3) v M in total, which loses at most
 2 (n + 3)² v² M (Ogita, Rump, Oishi, SIAM J. Sci. Comput. 26, 2005, proposition 5.5, has the same
 to first order). Where anything is rounded, e' >= ½ v M + carried. So r <= ρ e' by induction, with
 ρ = 4 (n + 3)² v (1 + small): less than 2^-30 for n <= 1024, which is the most the pass takes. The
