@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
         ratios[every, worst],
         error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
-    bounded = np.isfinite(rooms[:, stack.places[1][1] :]).all(axis=1)
+    bounded: Any = np.isfinite(rooms[:, stack.places[1][1] :]).all(axis=1)
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
