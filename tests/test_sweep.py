@@ -467,3 +467,27 @@ def test_a_terminal_shows_speed_shares_and_the_time_left() -> None:
     assert done.returncode == 0, done.stderr
     assert "cases/s; AGREES" in done.stdout
     assert " left" in done.stdout
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [(None, 1), ("2", 2)])
+def test_frameworks_of_a_sweep_have_one_thread_unless_the_user_says_otherwise(
+    asked: str | None, wanted: int, tmp_path: Path
+) -> None:
+    program = (
+        "import importlib, os\n"
+        "command = importlib.import_module('harness.cli.sweep')\n"
+        "def told(*_):\n"
+        "    import torch\n"
+        "    print(torch.get_num_threads(), 'OMP_NUM_THREADS' in os.environ)\n"
+        "    return 0\n"
+        "command._run = told\n"
+        "from harness.cli import main\n"
+        f"main(['sweep', '--frameworks', 'torch', '--report', {str(tmp_path / 'report')!r}])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if asked is not None:
+        environment["OMP_NUM_THREADS"] = asked
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(wanted), str(asked is not None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,6 +99,7 @@ def sweep(
     from harness.sweep.checkpoint import load
     from harness.sweep.families import DEFAULT_MIX, Mix
     from harness.sweep.settings import Settings
+    from harness.sweep.work import one_thread
 
     if jobs is not None and scheduler is not None:
         raise UsageError("--jobs and --scheduler: both given, wanted one of them")
@@ -114,13 +116,14 @@ def sweep(
         max_failures=max_failures,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
-    session = Session(
-        settings.frameworks or None,
-        dict(settings.formulations),
-        dict(settings.modes),
-        report,
-        settings.full_precision,
-    )
+    with one_thread(os.environ):  # frameworks look at it when they are opened here
+        session = Session(
+            settings.frameworks or None,
+            dict(settings.formulations),
+            dict(settings.modes),
+            report,
+            settings.full_precision,
+        )
     return _run(session, settings, resumed, until, jobs, scheduler, deadline)
 
 
