@@ -484,9 +484,10 @@ def test_frameworks_of_a_sweep_have_one_thread_unless_the_user_says_otherwise(
         "from harness.cli import main\n"
         f"main(['sweep', '--frameworks', 'torch', '--report', {str(tmp_path / 'report')!r}])\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    names = "OMP_NUM_THREADS", "MKL_NUM_THREADS"
+    environment = {name: value for name, value in os.environ.items() if name not in names}
     if asked is not None:
-        environment["OMP_NUM_THREADS"] = asked
+        environment |= dict.fromkeys(names, asked)
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
