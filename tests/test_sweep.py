@@ -489,6 +489,11 @@ def test_frameworks_of_a_sweep_have_one_thread_unless_the_user_says_otherwise(
     if asked is not None:
         environment |= dict.fromkeys(names, asked)
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert done.stdout.split() == [str(wanted), str(asked is not None)]
