@@ -53,6 +53,7 @@ from harness.fused.sums import (
     growth_of_sum,
     multiply_add,
     settled,
+    squared,
     two_sum,
 )
 
@@ -363,13 +364,8 @@ def judge_group(
         least = lesser(where(error > zero, error, where(live & (size > zero), size, big)), least)
         most = greater(two * reach, most)
         # Its square, in the loss.
-        product, product_low = high * high, zero
-        if splitter is None:
-            product_low = fused(two * high, low, fused(high, high, -product))
+        product, product_low, square_error = squared(high, low, error, unit, lost, splitter)
         counts = reach > zero
-        square_error = error * reach + size * error + (unit * (reach * reach) + lost)
-        exact = (error == zero) & fits(product, product_low, splitter)
-        square_error = where(counts & ~exact, square_error, zero)
         loss, loss_low = add(loss, loss_low, product, product_low, splitter)
         total = total + (product + square_error)
         carried = carried + square_error

@@ -11,6 +11,7 @@ from typing import Any
 from numba import njit
 
 from harness.fused.lanes import (
+    absolute,
     any_lane,
     fused,
     greater,
@@ -35,6 +36,7 @@ __all__ = [
     "growth_of_sum",
     "multiply_add",
     "settled",
+    "squared",
     "two_sum",
 ]
 
@@ -71,6 +73,19 @@ def add(high: Any, low: Any, more: Any, more_low: Any, splitter: Any) -> Any:
         high, lost = two_sum(high, more)
         return high, low + (lost + more_low)
     return high + more, low
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def squared(high: Any, low: Any, error: Any, u: Any, tau: Any, splitter: Any) -> Any:
+    """The square of (high, low) with its bound: 0 of what is exact, or zero itself."""
+    zero, size = splat(0.0), absolute(high)
+    product, product_low = high * high, zero
+    if splitter is None:
+        product_low = fused(splat(2.0) * high, low, fused(high, high, -product))
+    reach = size + error
+    bound = error * reach + size * error + (u * (reach * reach) + tau)
+    exact = (error == zero) & fits(product, product_low, splitter)
+    return product, product_low, where((reach > zero) & ~exact, bound, zero)
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]

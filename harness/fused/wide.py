@@ -26,7 +26,6 @@ from harness.fused.lanes import (
     absolute,
     any_lane,
     first_lanes,
-    fused,
     greater,
     grid,
     lane,
@@ -63,6 +62,7 @@ from harness.fused.sums import (
     fits,
     growth_of_sum,
     settled,
+    squared,
     two_sum,
 )
 
@@ -318,7 +318,7 @@ def judge_case(
         error = where(valid, error, zero)
         # Exact by the certificate; or perhaps, which is good enough where nothing hangs on it.
         exact = live & (a_e == zero)
-        certain = exact & (size * splat(1.0 + 2.0**-40) <= exactly)
+        certain = exact & (size * more <= exactly)
         perhaps = exact & ~certain & (rest == zero) & fits(high, low, splitter)
         if hidden_live:
             open_ = open_ | perhaps
@@ -330,13 +330,8 @@ def judge_case(
         least = lesser(where(error > zero, error, where(live & (size > zero), size, big)), least)
         most = greater(two * reach, most)
         # Its square, in the loss.
-        product, product_low = high * high, zero
-        if splitter is None:
-            product_low = fused(two * high, low, fused(high, high, -product))
+        product, product_low, square_error = squared(high, low, error, unit, lost, splitter)
         counts = reach > zero
-        square_error = error * reach + size * error + (unit * (reach * reach) + lost)
-        exact = (error == zero) & fits(product, product_low, splitter)
-        square_error = where(counts & ~exact, square_error, zero)
         loss, loss_low = add(loss, loss_low, product, product_low, splitter)
         total = total + (product + square_error)
         carried = carried + square_error
