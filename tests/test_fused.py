@@ -84,7 +84,7 @@ ONE_ROW = [name for name, (_, options) in SHAPES.items() if options.get("rows", 
 
 def judge_by_units(monkeypatch: pytest.MonkeyPatch, by_units: bool) -> None:
     """Have cases of one row judged one by one, or eight together, however wide they are."""
-    monkeypatch.setattr(judge, "is_wide", lambda batch: by_units and batch.rows == 1)
+    monkeypatch.setattr(judge, "is_wide", lambda network, rows: by_units and rows == 1)
 
 
 @pytest.fixture(params=["eight cases", "eight units"])
@@ -443,7 +443,7 @@ def test_wide_networks_of_one_row_are_judged_case_by_case(
     widths: tuple[int, ...], rows: int, wide: bool
 ) -> None:
     case = gaussian_stack(widths, rows=rows, count=8, dtype="float32", seed=0)
-    assert judge.is_wide(Batch.of(case)) == wide
+    assert judge.is_wide(case.network, case.rows) == wide
 
 
 @pytest.mark.parametrize("widths", [(9, 3, 2), (16, 20, 5), (33, 24, 8, 4)], ids=str)

@@ -27,9 +27,10 @@ from harness.fused.memory import (
     prefetch,
     store,
     transpose,
+    write,
 )
 
-__all__ = ["answers", "compare", "enter", "spread"]
+__all__ = ["answer", "answers", "compare", "enter", "spread"]
 
 _BYTES = 8 * WIDTH
 
@@ -183,11 +184,18 @@ def compare(
 
 
 @njit  # type: ignore[untyped-decorator]
-def answers(worst: int, case: int, apart: int, frameworks: int, sound: Any, largest: Any) -> None:
+def answers(
+    worst: int, case: int, apart: int, frameworks: int, sound: int, largest: int, pitch: int
+) -> None:
     """Write what was found on eight cases where the caller looks for it."""
     for f in range(frameworks):
         ratios = load(worst, f)
         for k in range(WIDTH):
-            ratio = lane(ratios, k)
-            sound[f, case + k * apart] = ratio <= 1.0
-            largest[f, case + k * apart] = ratio
+            answer(lane(ratios, k), f * pitch + case + k * apart, sound, largest)
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def answer(ratio: float, at: int, sound: int, largest: int) -> None:
+    """Write what was found on one case, at the ``at``-th place of both arrays."""
+    write(ratio <= 1.0, sound + at)
+    write(ratio, largest + 8 * at)

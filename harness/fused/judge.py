@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from harness.batch import Batch, address, aligned, arrays_of, chosen_gradients
 from harness.compare import Judge, StackJudge
 from harness.compiling import digest, is_compiled
 from harness.formats import Format, format_of
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
 
@@ -108,7 +109,11 @@ class FusedJudge:
         """
         sound, largest = self.certified(given, out)
         open_ = np.flatnonzero(~sound.all(axis=0))
-        fitting = [each for each, one in enumerate(given) if self._fits(one)] if len(open_) else []
+        fitting = (
+            [each for each, one in enumerate(given) if self._fits(arrays_of(one))]
+            if len(open_)
+            else []
+        )
         for left in pieces(self.batch, open_) if len(open_) > few else ():
             judge = StackJudge(self.batch.case(left))
             for framework in fitting:
@@ -136,32 +141,40 @@ class FusedJudge:
         """
         shape = len(given), self.batch.count
         sound, largest = out or (np.empty(shape, dtype=bool), np.empty(shape))
-        fast = is_compiled() and is_suitable(self.batch)
-        whole = [f for f, gradients in enumerate(given) if fast and self._fits(gradients)]
-        if (
-            given
-            and len(whole) == len(given)
-            and sound.flags.c_contiguous
-            and largest.flags.c_contiguous
-        ):
-            _certify(self.batch, given, sound, largest)
+        rows = [arrays_of(gradients) for gradients in given]
+        whole = [f for f, row in enumerate(rows) if self._pass.is_suitable and self._fits(row)]
+        if whole and len(whole) == len(given) and _can_be_written(sound, largest):
+            self._pass.certify(rows, sound, largest)
             return sound, largest
         sound[:], largest[:] = False, 0.0
         if whole:
             found = np.empty((len(whole), shape[1]), dtype=bool), np.empty((len(whole), shape[1]))
-            _certify(self.batch, [given[f] for f in whole], *found)
+            self._pass.certify([rows[f] for f in whole], *found)
             sound[whole], largest[whole] = found
         return sound, largest
 
-    def _fits(self, given: Gradients) -> bool:
-        """Whether the gradients have the shapes they should have."""
-        return [None if one is None else np.shape(one) for one in arrays_of(given)] == self._shapes
+    def _fits(self, row: Sequence[Any]) -> bool:
+        """Whether gradients have the shapes they should have."""
+        return list(map(_shape, row)) == self._pass.shapes
 
     @cached_property
-    def _shapes(self) -> list[tuple[int, ...] | None]:
-        batch = self.batch
-        parts = [*batch.weights, *batch.biases, batch.x]
-        return [*(None if part is None else part.shape for part in parts), (batch.count,)]
+    def _pass(self) -> _Pass:
+        found = _passes.get(self.batch)
+        if found is None:
+            found = _passes[self.batch] = _Pass(self.batch)
+        return found
+
+
+def _shape(array: Any) -> Any:
+    if array is None:
+        return None
+    return array.shape if isinstance(array, np.ndarray) else np.shape(array)
+
+
+def _can_be_written(sound: Any, largest: Array) -> bool:
+    """Whether the pass can: rows may be apart, numbers of a row may not."""
+    step, size = sound.strides
+    return size == 1 and largest.strides == (8 * step, 8)
 
 
 def pieces(batch: Batch, chosen: Any) -> Iterator[Any]:
@@ -183,90 +196,143 @@ def is_suitable(batch: Batch) -> bool:
     )
 
 
-def is_wide(batch: Batch) -> bool:
+def is_wide(network: Network, rows: int) -> bool:
     """Whether cases are judged one by one, with units side by side, and not eight together."""
-    pairs = list(pairwise(batch.network.widths))
+    pairs = list(pairwise(network.widths))
     total = sum(fan_in * fan_out for fan_in, fan_out in pairs)
     wide = sum(fan_in * fan_out for fan_in, fan_out in pairs if fan_in >= _LONG)
-    return batch.rows == 1 and wide > _FEW and wide >= _NEARLY_ALL * total
+    return rows == 1 and wide > _FEW and wide >= _NEARLY_ALL * total
 
 
-def _certify(batch: Batch, given: Sequence[Gradients], sound: Any, largest: Array) -> None:
-    """Run the pass; C-contiguous (F, C) bool and float64 take what it finds."""
-    from harness.fused.kernel import scratch_size
-    from harness.fused.wide import wide_scratch_size
+class _Pass:
+    """The compiled pass over a batch, with all that stays the same as long as its arrays do.
 
-    table: list[Sequence[Any]] = [
-        [*batch.weights, *batch.biases, batch.x, batch.y],
-        *(arrays_of(gradients) for gradients in given),
-    ]
-    kinds = {array.dtype for row in table for array in row if array is not None}
-    held = np.dtype(np.float32 if kinds == {_SINGLE} else np.float64)
-    kept = [
-        [None if array is None else np.ascontiguousarray(array, dtype=held) for array in row]
-        for row in table
-    ]
-    network, count, frameworks = batch.network, batch.count, len(given)
-    form = format_of(batch.dtype)
-    units = max(*network.widths, batch.rows) + 2
-    dtype = held.name if form.precision < 53 else "float64_in_two"
-    addresses = np.array([[_address(array) for array in row] for row in kept], dtype=np.int64)
-    numbers = (
-        form.unit_roundoff,
-        _underflow(form),
-        form.smallest_subnormal,
-        1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
-        _KEEP,
-        min(0.5 * form.largest, 2.0**900),
-    )
-    shape = (
-        np.array([0 if array is None else array.size // count for array in kept[0]]),
-        np.array(network.widths),
-        np.array([bias is not None for bias in batch.biases]),
-    )
-    relu_output = network.output == "relu"
-    if is_wide(batch):
-        _compiled_wide(dtype)(
-            count,
-            held.type(0),
-            _splitter(form),
-            addresses,
-            *shape,
-            relu_output,
-            *numbers,
-            _address(_scratch(wide_scratch_size(network.widths, frameworks))),
-            frameworks,
-            sound.view(np.uint8),
-            largest,
+    What is in them may change: in a sweep one batch after the other is written to the same memory.
+
+    Attributes:
+        is_suitable: Whether there is such a pass.
+        shapes: Those that the arrays of gradients should have.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.is_suitable = is_compiled() and is_suitable(batch)
+        parts = [*batch.weights, *batch.biases, batch.x]
+        self.shapes = [*map(_shape, parts), (batch.count,)]
+        self._arrays = [*parts, batch.y]
+        self._kinds = {array.dtype for array in batch.arrays}
+        self._prepared: _Prepared | None = None
+        # Not the batch itself, for the sake of whose end this is kept.
+        self._about = batch.network, batch.rows, batch.count, batch.dtype
+
+    def certify(self, rows: Sequence[Sequence[Any]], sound: Any, largest: Array) -> None:
+        """Run the pass.
+
+        Args:
+            rows: Of each framework the arrays of its gradients, in the order of `arrays_of`.
+            sound: (F, C) bool, for what it finds; see `FusedJudge.certified`.
+            largest: (F, C) float64, likewise.
+        """
+        kinds = self._kinds.union(array.dtype for row in rows for array in row if array is not None)
+        held = np.dtype(np.float32 if kinds == {_SINGLE} else np.float64)
+        prepared = self._prepared
+        if prepared is None or prepared.key != (held, len(rows)):
+            prepared = _Prepared(*self._about, _contiguous(self._arrays, held), held, len(rows))
+            if all(a is b for a, b in zip(prepared.arrays, self._arrays, strict=True)):
+                self._prepared = prepared  # else these are copies of what is in them now
+        kept = [_contiguous(row, held) for row in rows]
+        prepared.run(
+            *prepared.first,
+            np.array([prepared.addresses, *(list(map(_address, row)) for row in kept)]),
+            *prepared.then,
+            _scratch(prepared.scratch),
+            len(rows),
+            address(sound),
+            address(largest),
+            sound.strides[0],
         )
-        return
-    _compiled(dtype)(
-        count,
-        _APART if count % (8 * _APART) == 0 else 1,
-        held.type(0),
-        _splitter(form),
-        addresses,
-        *shape,
-        batch.rows,
-        relu_output,
-        batch.rows if network.reduction == "mean" else 1,
-        *numbers,
-        _address(_scratch(scratch_size(network.widths, batch.rows, frameworks))),
-        frameworks,
-        sound.view(np.uint8),
-        largest,
-    )
+
+
+_passes: WeakKeyDictionary[Batch, _Pass] = WeakKeyDictionary()
+
+
+def _contiguous(arrays: Sequence[Any], held: Any) -> list[Any]:
+    return [None if array is None else np.ascontiguousarray(array, dtype=held) for array in arrays]
+
+
+class _Prepared:
+    """The arguments of the pass, but for gradients.
+
+    Attributes:
+        key: What it is for: the dtype in which arrays are held, and how many frameworks.
+        arrays: ``W_1 … W_L, b_1 … b_L, x, y``.
+        run: The pass.
+        first: Its arguments before the addresses,
+        addresses: those of ``arrays``,
+        then: and the arguments behind them.
+        scratch: How many float64 numbers of memory it works in.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rows: int,
+        count: int,
+        dtype: str,
+        arrays: list[Any],
+        held: Any,
+        frameworks: int,
+    ) -> None:
+        from harness.fused.kernel import scratch_size
+        from harness.fused.wide import wide_scratch_size
+
+        self.key, self.arrays = (held, frameworks), arrays
+        self.addresses = list(map(_address, arrays))
+        form, widths = format_of(dtype), network.widths
+        name = held.name if form.precision < 53 else "float64_in_two"
+        units = max(*widths, rows) + 2
+        numbers = (
+            form.unit_roundoff,
+            _underflow(form),
+            form.smallest_subnormal,
+            1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
+            _KEEP,
+            min(0.5 * form.largest, 2.0**900),
+        )
+        biases = arrays[network.depth : 2 * network.depth]
+        shape = (
+            np.array([0 if array is None else array.size // count for array in arrays]),
+            np.array(widths),
+            np.array([bias is not None for bias in biases]),
+        )
+        relu_output = network.output == "relu"
+        tag = held.type(0), _splitter(form)
+        self.first: tuple[Any, ...]
+        self.then: tuple[Any, ...]
+        if is_wide(network, rows):
+            self.run, self.first = _compiled_wide(name), (count, *tag)
+            self.then = *shape, relu_output, *numbers
+            self.scratch = wide_scratch_size(widths, frameworks)
+            return
+        divisor = rows if network.reduction == "mean" else 1
+        self.run, self.first = _compiled(name), (count, _apart(count), *tag)
+        self.then = *shape, rows, relu_output, divisor, *numbers
+        self.scratch = scratch_size(widths, rows, frameworks)
+
+
+def _apart(count: int) -> int:
+    return _APART if count % (8 * _APART) == 0 else 1
 
 
 _kept = threading.local()
 
 
-def _scratch(size: int) -> Any:
-    """Memory to work in, kept from call to call: fresh memory costs more than the work."""
-    memory = getattr(_kept, "memory", None)
-    if memory is None or len(memory) < size:
-        memory = _kept.memory = aligned((size,), np.float64)
-    return memory
+def _scratch(size: int) -> int:
+    """Where memory to work in begins, kept from call to call: fresh memory costs more than work."""
+    if getattr(_kept, "size", 0) < size:
+        _kept.memory, _kept.size = aligned((size,), np.float64), size
+        _kept.begin = address(_kept.memory)
+    begin: int = _kept.begin
+    return begin
 
 
 def _address(array: Any) -> int:

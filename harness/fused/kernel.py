@@ -123,8 +123,9 @@ def judge_group(
     order: Any,
     places: Any,
     frameworks: int,
-    sound: Any,
-    largest: Any,
+    sound: int,
+    largest: int,
+    pitch: int,
 ) -> None:
     """Judge eight cases, ``apart`` cases apart from one another.
 
@@ -152,13 +153,13 @@ def judge_group(
         order: Room for twice as many whole numbers as a layer has units.
         places: Room for as many as there are frameworks.
         frameworks: F.
-        sound: (F, C) uint8, where the answers go: certainly AGREES.
-        largest: (F, C) float64, where the largest error / bound goes.
+        sound: Where the answers go, one byte each: certainly AGREES.
+        largest: Where the largest error / bound goes, float64.
+        pitch: From a case's answer for one framework to that for the next, counted in answers.
     """
     aligned_stack()
     addresses, sizes, widths = borrowed(addresses), borrowed(sizes), borrowed(widths)
     has_bias, order, places = borrowed(has_bias), borrowed(order), borrowed(places)
-    sound, largest = borrowed(sound), borrowed(largest)
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
     unit, lost, big = splat(u), splat(tau), splat(NOT_FINITE)
@@ -622,7 +623,7 @@ def judge_group(
     for f in range(frameworks):
         ratio = load(worst, f)
         store(worst, f, where(open_ | ~(ratio <= one), splat(float("inf")), ratio))
-    answers(worst, case, apart, frameworks, sound, largest)
+    answers(worst, case, apart, frameworks, sound, largest, pitch)
 
 
 def pass_over_groups(digest: str, dtype: str) -> Callable[..., None]:
@@ -655,8 +656,9 @@ def pass_over_groups(digest: str, dtype: str) -> Callable[..., None]:
         limit: float,
         scratch: int,
         frameworks: int,
-        sound: Any,
-        largest: Any,
+        sound: int,
+        largest: int,
+        pitch: int,
     ) -> None:
         if len(digest) == 0:
             return
@@ -693,6 +695,7 @@ def pass_over_groups(digest: str, dtype: str) -> Callable[..., None]:
                 frameworks,
                 sound,
                 largest,
+                pitch,
             )
 
     return judge_all

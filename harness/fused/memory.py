@@ -44,6 +44,7 @@ __all__ = [
     "store",
     "transpose",
     "united",
+    "write",
 ]
 
 LINE = 64
@@ -293,6 +294,23 @@ def differs(typing: Any, tag: Any, address: Any, other: Any) -> Any:
         return builder.icmp_unsigned("!=", first, second)
 
     return MASK(tag, types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def write(typing: Any, value: Any, address: Any) -> Any:
+    """Write one float64 number, or one truth value as a byte, at ``address``."""
+    if value not in (types.float64, types.boolean):
+        return None
+    kind = DOUBLE if value == types.float64 else ir.IntType(8)
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        what, address = values
+        if value == types.boolean:
+            what = builder.zext(what, kind)
+        builder.store(what, _place(builder, address, kind), align=1)
+        return context.get_dummy_value()
+
+    return types.void(value, types.int64), build
 
 
 _WHOLE = ir.VectorType(ir.IntType(64), WIDTH)

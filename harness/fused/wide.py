@@ -21,6 +21,7 @@ from harness.fused.columns import (
     count_columns,
     grids_of_columns,
 )
+from harness.fused.compare import answer
 from harness.fused.lanes import (
     WIDTH,
     absolute,
@@ -139,14 +140,14 @@ def judge_case(
     order: Any,
     places: Any,
     frameworks: int,
-    sound: Any,
-    largest: Any,
+    sound: int,
+    largest: int,
+    pitch: int,
 ) -> None:
     """Judge one case of one row; the arguments are those of `harness.fused.kernel.judge_group`."""
     aligned_stack()
     addresses, sizes, widths = borrowed(addresses), borrowed(sizes), borrowed(widths)
     has_bias, order, places = borrowed(has_bias), borrowed(order), borrowed(places)
-    sound, largest = borrowed(sound), borrowed(largest)
     depth = len(widths) - 1
     zero, one, two, half = splat(0.0), splat(1.0), splat(2.0), splat(0.5)
     unit, lost, big = splat(u), splat(tau), splat(NOT_FINITE)
@@ -493,8 +494,7 @@ def judge_case(
         ratio = lane(load(best, f), 0)
         if left_open or not ratio <= 1.0:
             ratio = np.inf
-        sound[f, case] = ratio <= 1.0
-        largest[f, case] = ratio
+        answer(ratio, f * pitch + case, sound, largest)
 
 
 def pass_over_cases(digest: str, dtype: str) -> Callable[..., None]:
@@ -523,8 +523,9 @@ def pass_over_cases(digest: str, dtype: str) -> Callable[..., None]:
         limit: float,
         scratch: int,
         frameworks: int,
-        sound: Any,
-        largest: Any,
+        sound: int,
+        largest: int,
+        pitch: int,
     ) -> None:
         if len(digest) == 0:
             return
@@ -553,6 +554,7 @@ def pass_over_cases(digest: str, dtype: str) -> Callable[..., None]:
                 frameworks,
                 sound,
                 largest,
+                pitch,
             )
 
     return judge_each
