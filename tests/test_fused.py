@@ -383,6 +383,47 @@ def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
     assert counts[0] == counts[1] == counts[4] == counts[10]
 
 
+@pytest.mark.usefixtures("_side_by_side")
+@pytest.mark.parametrize("in_one_piece", [True, False])
+def test_memory_that_is_used_again_is_judged_by_what_is_in_it_now(in_one_piece: bool) -> None:
+    cases = [gaussian_stack((9, 10, 1), rows=1, count=16, dtype="float64", seed=k) for k in (0, 1)]
+    made = [Batch.of(case) for case in cases]
+    step = 1 if in_one_piece else 2
+
+    def room(array: Any) -> Any:
+        return np.zeros((step * len(array), *array.shape[1:]))[::step]
+
+    memory = Batch(
+        made[0].network,
+        tuple(map(room, made[0].weights)),
+        tuple(map(room, made[0].biases)),
+        room(made[0].x),
+        room(made[0].y),
+    )
+    for case, batch in zip(cases, made, strict=True):
+        for target, source in zip(memory.arrays, batch.arrays, strict=True):
+            target[...] = source
+        expected = FusedJudge(batch).certified([gradients(case)])
+        assert expected[0].mean() > 0.9
+        found = FusedJudge(memory).certified([gradients(case)])
+        assert all(np.array_equal(one, other) for one, other in zip(expected, found, strict=True))
+
+
+@pytest.mark.usefixtures("_side_by_side")
+def test_answers_are_written_to_a_part_of_larger_arrays() -> None:
+    case = gaussian_stack((9, 10, 1), rows=1, count=16, dtype="float32", seed=0)
+    given = [gradients(case)] * 3
+    expected = FusedJudge(case).certified(given)
+    agrees, largest = np.full((3, 48), 7, dtype=np.int8).view(bool), np.full((3, 48), -7.0)
+    here = slice(16, 32)
+    FusedJudge(case).certified(given, (agrees[:, here], largest[:, here]))
+    assert np.array_equal(agrees[:, here], expected[0])
+    assert np.array_equal(largest[:, here], expected[1])
+    around = np.r_[0:16, 32:48]
+    assert (agrees.view(np.int8)[:, around] == 7).all()
+    assert (largest[:, around] == -7.0).all()
+
+
 def test_forms_for_different_types_are_kept_under_different_names() -> None:
     """Two processes that compile them at the same time must not write each other's file."""
     forms = judge._compiled, judge._compiled_wide
