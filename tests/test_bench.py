@@ -11,9 +11,9 @@ from typing import Any
 import processes
 import pytest
 
-from harness.bench.batches import Plan, Rate
+from harness.bench.batches import Plan, Rate, measure_batches
 from harness.bench.cases import batches
-from harness.bench.others import StartUp
+from harness.bench.commands import Growth, StartUp, measure_growth
 from harness.bench.table import as_json, as_markdown
 from harness.cli import main
 from harness.network import Network
@@ -27,7 +27,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
     options = "--widths 1,1,1 --dtype float64 --batches 8192 --jobs 1,2 --framework jax"
-    numbers = "--seconds 0.02 --repeats 2 --no-start-up --quiet"
+    numbers = "--seconds 0.02 --repeats 2 --no-growth --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
     return place
@@ -41,7 +41,6 @@ def test_the_floor_and_the_sweep_are_both_there_for_each_number_of_workers(repor
             rate = found[what, workers]
             assert len(rate["rates"]) == 2
             assert 0 < rate["least"] <= rate["median"] <= rate["largest"]
-            assert rate["memory"] > 2**24
     assert found["loop", 1]["size"] == 1
     assert found["jax.test_util.check_grads", 1]["median"] < found["sweep", 1]["median"]
 
@@ -63,14 +62,44 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     rates = [rate(what, (100.0, 10.0, 1.0)) for what in ("floor", "floor, cached")]
     rates.append(rate("sweep", (50.0, 5.0, 0.5)))
     rates.append(rate("loop", (0.5, 0.5, 0.5), size=1))
+    growths = [Growth("crosscheck sweep --cases 7", 7, 1.25, 2**30)]
     starts = [StartUp("crosscheck --help", (0.25, 0.5, 0.125))]
-    table = as_markdown(plan, rates, starts, {"processors": "2"})
+    table = as_markdown(plan, rates, growths, starts, {"processors": "2"})
     assert "0.50 (0.50 – 0.50)" in table
     assert "10 times as many" in table
+    assert "| `crosscheck sweep --cases 7` | 7 | 1.2 | 1,024 MiB |" in table
     assert "| `crosscheck --help` | 0.25 | 0.12 – 0.50 |" in table
-    content = as_json(plan, rates, starts, {})
+    content = as_json(plan, rates, growths, starts, {})
     assert [each["median"] for each in content["rates"]] == [10.0, 10.0, 5.0, 0.5]
     assert content["start_up"][0]["median"] == 0.25
+    assert content["growth"][0]["memory"] == 2**30
+
+
+def test_the_best_floor_may_be_one_of_other_batches() -> None:
+    plan = Plan(((4, 8, 1),), ("float64",), (64, 128), (1,), ("jax",), 0.1, 3)
+    rates = [rate("floor", (100.0, 10.0, 1.0)), rate("sweep", (50.0, 5.0, 0.5))]
+    rates += [rate("floor, cached", (100.0, 10.0, 1.0), size=size) for size in (64, 128)]
+    rates.append(rate("floor", (200.0, 20.0, 2.0), size=128))
+    table = as_markdown(plan, rates, [], [], {})
+    assert "| 0.50 (0.50 – 0.50) | 0.25 (0.25 – 0.25) at 128 |" in table
+
+
+def test_what_a_long_sweep_takes_is_that_of_the_whole_command() -> None:
+    plan = Plan(((1, 1, 1), (1, 2, 1)), ("float32",), (64,), (1,), ("jax",), 0.1, 3)
+    lines: list[str] = []
+    (few,) = measure_growth(plan, [100], lines.append)
+    assert few.command == (
+        "crosscheck sweep --widths 1,2,1 --dtype float32 --frameworks jax --cases 100"
+    )
+    assert few.seconds > 0.5  # JAX is imported
+    assert few.memory > 2**26
+    assert len(lines) == 2  # the first fills caches
+
+
+def test_a_worker_that_ends_early_ends_the_benchmark() -> None:
+    plan = Plan(((1, 1, 1),), ("float64",), (64,), (1, 2), ("nonsense",), 0.1, 3)
+    with pytest.raises(RuntimeError, match="a worker ended early; exit codes: 1"):
+        measure_batches(plan)
 
 
 @pytest.mark.parametrize("size", [512, 2048, 20_000])

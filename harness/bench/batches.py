@@ -5,14 +5,20 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any
 
+from harness.batch import Batch
+from harness.bench.cases import batches
 from harness.network import Network
+
+if TYPE_CHECKING:
+    from harness.frameworks.base import Framework
+    from harness.sweep.settings import Part, Shape
 
 __all__ = ["ONE_THREAD", "Plan", "Rate", "measure_batches"]
 
@@ -42,7 +48,8 @@ class Plan:
         sizes: Cases in a batch of a floor. Those of a sweep have a size of their own.
         workers: Numbers of processes that work at the same time.
         frameworks: Names.
-        seconds: How long each rate is measured for, each time.
+        seconds: How long each rate is measured for, each time; a third of that for parts of a sweep
+            and of a floor.
         repeats: How often each rate is measured, in turns with the others.
         seed: Of the cases.
     """
@@ -69,7 +76,6 @@ class Rate:
         size: Cases in a batch; 1 for what is done case by case.
         workers: Processes at the same time; the rates of all are added.
         rates: Cases per second, one for each repeat.
-        memory: Bytes of the largest process so far; 0 where it was not looked at.
         open: Share of cases, of those swept, that do not AGREE by all frameworks.
     """
 
@@ -79,41 +85,57 @@ class Rate:
     size: int
     workers: int
     rates: tuple[float, ...]
-    memory: int = 0
     open: float = 0.0
 
 
 def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> list[Rate]:
-    """All rates of batches. Processes are started anew for each number of workers."""
+    """All rates of batches.
+
+    Raises:
+        RuntimeError: A process ended early.
+    """
     for variable, value in ONE_THREAD.items():
         os.environ.setdefault(variable, value)
-    found = []
     context = multiprocessing.get_context("spawn")
-    for workers in plan.workers:
-        barrier = context.Barrier(workers)
-        pipes, processes = [], []
-        try:
-            for number in range(workers):
-                here, there = context.Pipe(duplex=False)
-                arguments = (plan, number, workers, barrier, there)
-                processes.append(context.Process(target=_work, args=arguments))
-                processes[-1].start()
-                there.close()
-                pipes.append(here)
-            while parts := [part for pipe in pipes if (part := pipe.recv()) is not None]:
-                found.append(_added(parts, workers))
-                tell(_line(found[-1]))
-        except EOFError:
-            for process in processes:
-                process.join(timeout=_PATIENCE)
-            codes = ", ".join(str(process.exitcode) for process in processes)
-            raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
-        finally:
-            for process in processes:
-                if process.pid is not None:  # an interrupt may come before it was started
-                    process.kill()  # libraries may take their time to end; all is known by now
-                    process.join()
+    barrier = context.Barrier(max(plan.workers))
+    pipes: list[Any] = []
+    processes: list[Any] = []
+    found = []
+    try:
+        for number in range(max(plan.workers)):
+            here, there = context.Pipe(duplex=False)
+            processes.append(context.Process(target=_work, args=(plan, number, barrier, there)))
+            processes[-1].start()
+            there.close()
+            pipes.append(here)
+        for _ in range(len(plan.shapes) * len(plan.dtypes)):
+            for rate in _added(_received(pipes)):
+                found.append(rate)
+                tell(_line(rate))
+    except EOFError:
+        for process in processes:
+            process.join(timeout=_PATIENCE)
+        codes = ", ".join(str(process.exitcode) for process in processes)
+        raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
+    finally:
+        for process in processes:
+            if process.pid is not None:  # an interrupt may come before it was started
+                process.kill()  # libraries may take their time to end; all is known by now
+                process.join()
     return found
+
+
+def _received(pipes: Sequence[Any]) -> list[list[Rate]]:
+    """The next message of each worker.
+
+    Raises:
+        EOFError: One of them has ended, which the others may be waiting for.
+    """
+    found: dict[Any, list[Rate]] = {}
+    while left := [pipe for pipe in pipes if pipe not in found]:
+        ready: list[Any] = connection.wait(left)
+        found |= {pipe: pipe.recv() for pipe in ready}
+    return [found[pipe] for pipe in pipes]
 
 
 def _line(rate: Rate) -> str:
@@ -123,26 +145,24 @@ def _line(rate: Rate) -> str:
     return f"{where}: {rate.what} {median:,.0f} cases/s"
 
 
-def _added(parts: Sequence[Rate], workers: int) -> Rate:
-    first = parts[0]
-    return Rate(
-        first.what,
-        first.widths,
-        first.dtype,
-        first.size,
-        workers,
-        tuple(sum(rates) for rates in zip(*(part.rates for part in parts), strict=True)),
-        max(part.memory for part in parts),
-        max(part.open for part in parts),
-    )
+def _added(messages: Sequence[Sequence[Rate]]) -> Iterator[Rate]:
+    """The rates of all workers together; the first takes part in everything."""
+    for first in messages[0]:
+        parts = [
+            rate
+            for message in messages
+            for rate in message
+            if (rate.what, rate.size, rate.workers) == (first.what, first.size, first.workers)
+        ]
+        rates = zip(*(part.rates for part in parts), strict=True)
+        yield replace(first, rates=tuple(map(sum, rates)), open=max(part.open for part in parts))
 
 
-def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> None:
+def _work(plan: Plan, number: int, barrier: Any, pipe: Any) -> None:
     """One worker: everything of the plan, in step with the others."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
-    from harness.frameworks.batched import batched
     from harness.frameworks.registry import open_frameworks
     from harness.sweep.memory import keep_freed_memory
     from harness.sweep.settings import Shape
@@ -151,106 +171,152 @@ def _work(plan: Plan, number: int, workers: int, barrier: Any, pipe: Any) -> Non
     frameworks, _ = open_frameworks(plan.frameworks)
     for widths in plan.shapes:
         for dtype in plan.dtypes:
-            for size in sorted({*plan.sizes, Shape(Network(widths), 1, dtype).batch}):
-                gradients = [batched(framework) for framework in frameworks]
-                for rate in _rates(plan, gradients, widths, dtype, size, number, workers, barrier):
-                    pipe.send(rate)
-    pipe.send(None)
+            shape = Shape(Network(widths), 1, dtype)
+            blocks = range(number, 1 << 51, max(plan.workers))
+            steps = _Steps(plan, shape, frameworks, blocks)
+            pipe.send(_rates(plan, steps, number, barrier))
     pipe.close()
 
 
-def _rates(
-    plan: Plan,
-    frameworks: Sequence[Any],
-    widths: tuple[int, ...],
-    dtype: str,
-    size: int,
-    number: int,
-    workers: int,
-    barrier: Any,
-) -> list[Rate]:
-    from harness.bench.cases import batches
-    from harness.fused import FusedJudge
-    from harness.sweep.check import batches_of, check_parts
-    from harness.sweep.engine import step_size
-    from harness.sweep.settings import BLOCK, Part, Settings, Shape
+class _Steps:
+    """What is measured for one shape, each as a function that says how many cases it was about.
 
-    shape = Shape(Network(widths), 1, dtype)
-    settings = Settings((shape,), 1 << 62, plan.seed)
-    places = iter(range(number, 1 << 51, workers))
-    produced = batches(shape, size, plan.seed, iter(range(number, 1 << 51, workers)))
-    first = next(produced)
-    bytes_each = sum(array.nbytes for array in first.arrays)
-    several = [first, *(next(produced) for _ in range(_NOT_CACHED // bytes_each))]
-    coming = itertools.cycle(several)
-    given = [gradients(first) for gradients in frameworks]  # compiles
-    swept = left = 0
+    Attributes:
+        floors: By the size of the batches.
+        sweep: A step of a sweep.
+        others: By what they are, and the size of the batches.
+        open: Share of cases, of those swept, that do not AGREE by all frameworks.
 
-    # Each step returns how many cases it was about.
+    Args:
+        plan: The sizes.
+        shape: Of the cases.
+        frameworks: Opened.
+        numbers: Of the blocks of cases that are this worker's.
+    """
 
-    def floor() -> int:
-        batch = next(coming)
-        for gradients in frameworks:
-            gradients(batch)
-        return size
+    def __init__(
+        self, plan: Plan, shape: Shape, frameworks: Sequence[Framework], numbers: Sequence[int]
+    ) -> None:
+        from harness.sweep.settings import Settings
 
-    def cached() -> int:
-        for gradients in frameworks:
-            gradients(first)
-        return size
+        self.shape, self._frameworks = shape, frameworks
+        self._settings = Settings((shape,), 1 << 62, plan.seed)
+        self._numbers = iter(numbers)
+        self._swept = self._left = 0
+        self.floors: dict[int, Callable[[], int]] = {}
+        self.others: dict[tuple[str, int], Callable[[], int]] = {}
+        for size in sorted({*plan.sizes, shape.batch}):
+            self._add(size, batches(shape, size, plan.seed, iter(numbers)))
 
-    def alone(gradients: Any) -> int:
-        gradients(next(coming))
-        return size
+    def _add(self, size: int, produced: Iterator[Batch]) -> None:
+        from harness.frameworks.batched import batched
+        from harness.fused import FusedJudge
 
-    def verdicts() -> int:
-        FusedJudge(first).certified(given)
-        return size
+        first = next(produced)
+        bytes_each = sum(array.nbytes for array in first.arrays)
+        several = [first, *(next(produced) for _ in range(_NOT_CACHED // bytes_each))]
+        coming = itertools.cycle(several)
+        gradients = [batched(framework) for framework in self._frameworks]
+        given = [each(first) for each in gradients]  # compiles
 
-    def new() -> Part:
-        start = next(places) * BLOCK
-        return Part(shape, start, start + BLOCK)
+        def asked(which: Sequence[Callable[[Batch], Any]], batch: Callable[[], Batch]) -> int:
+            what = batch()
+            for each in which:
+                each(what)
+            return size
 
-    def cases() -> int:
-        return sum(made.batch.count for made in batches_of(new(), settings))
+        def verdicts() -> int:
+            FusedJudge(first).certified(given)
+            return size
 
-    def sweep() -> int:
-        """A step of a sweep."""
-        nonlocal swept, left
-        parts = [new() for _ in range(step_size(settings) // BLOCK)]
-        done = check_parts(parts, settings, [each.framework for each in frameworks])
+        new = partial(next, coming)
+        self.floors[size] = partial(asked, gradients, new)
+        self.others["floor, cached", size] = partial(asked, gradients, lambda: first)
+        for each in gradients:
+            self.others[each.framework.name, size] = partial(asked, [each], new)
+        if size == self.shape.batch:
+            self.others["cases", size] = self._cases
+            self.others["verdicts", size] = verdicts
+
+    def _new(self) -> Part:
+        from harness.sweep.settings import BLOCK, Part
+
+        start = next(self._numbers) * BLOCK
+        return Part(self.shape, start, start + BLOCK)
+
+    def _cases(self) -> int:
+        from harness.sweep.check import batches_of
+
+        return sum(made.batch.count for made in batches_of(self._new(), self._settings))
+
+    def sweep(self) -> int:
+        from harness.sweep.check import check_parts
+        from harness.sweep.engine import step_size
+        from harness.sweep.settings import BLOCK
+
+        parts = [self._new() for _ in range(step_size(self._settings) // BLOCK)]
+        done = check_parts(parts, self._settings, self._frameworks)
         count = sum(part.summary.count for part in done)
-        swept += count
-        left += sum(len(part.cases) for part in done)
+        self._swept += count
+        self._left += sum(len(part.cases) for part in done)
         return count
 
-    steps: dict[str, Callable[[], int]] = {"floor": floor, "floor, cached": cached}
-    for gradients in frameworks:
-        steps[gradients.framework.name] = partial(alone, gradients)
-    if size == shape.batch:
-        steps |= {"sweep": sweep, "cases": cases, "verdicts": verdicts}
-    rates: dict[str, list[float]] = {what: [] for what in steps}
-    for step in steps.values():
+    @property
+    def open(self) -> float:
+        return self._left / self._swept
+
+
+def _rates(plan: Plan, steps: _Steps, number: int, barrier: Any) -> list[Rate]:
+    """Everything in turns, with one worker and with several.
+
+    The speed of a machine that others use as well changes from one second to the next. So each
+    floor is measured before a sweep and after it, one half each, at the same distance from it.
+
+    Args:
+        plan: How long and how often.
+        steps: What is measured.
+        number: Of this worker. It looks on where fewer are wanted.
+        barrier: Where all workers meet before each turn.
+    """
+    batch = steps.shape.batch
+    keys = [*(("floor", size) for size in steps.floors), ("sweep", batch), *steps.others]
+    rates: dict[tuple[str, int, int], list[float]] = {
+        (*key, workers): [] for workers in plan.workers for key in keys
+    }
+
+    def turn(step: Callable[[], int], seconds: float, workers: int) -> tuple[int, float]:
+        barrier.wait()
+        done, start = 0, time.perf_counter()
+        if number >= workers:
+            return 0, 1.0
+        while (elapsed := time.perf_counter() - start) < seconds or not done:
+            done += step()
+        return done, elapsed
+
+    for step in (*steps.floors.values(), steps.sweep, *steps.others.values()):
         step()
-    for _ in range(plan.repeats):
-        for what, step in steps.items():
-            barrier.wait()
-            done, start = 0, time.perf_counter()
-            while (elapsed := time.perf_counter() - start) < plan.seconds or not done:
-                done += step()
-            rates[what].append(done / elapsed)
-    memory = _largest_so_far()
+    floors = sorted(steps.floors.items(), key=lambda floor: floor[0] == batch)  # this one last
+    for workers in plan.workers * plan.repeats:
+        before = [turn(step, plan.seconds / 2, workers) for _, step in floors]
+        done, elapsed = turn(steps.sweep, plan.seconds, workers)
+        rates["sweep", batch, workers].append(done / elapsed)
+        after = [turn(step, plan.seconds / 2, workers) for _, step in reversed(floors)]
+        for (size, _), one, two in zip(floors, before, reversed(after), strict=True):
+            rates["floor", size, workers].append((one[0] + two[0]) / (one[1] + two[1]))
+        for key, step in steps.others.items():
+            done, elapsed = turn(step, plan.seconds / 3, workers)
+            rates[*key, workers].append(done / elapsed)
+    shape = steps.shape
     return [
-        Rate(what, widths, dtype, size, 1, tuple(found), memory, left / swept if swept else 0.0)
-        for what, found in rates.items()
+        Rate(
+            what,
+            shape.network.widths,
+            shape.dtype,
+            size,
+            workers,
+            tuple(found),
+            steps.open if what == "sweep" else 0.0,
+        )
+        for (what, size, workers), found in rates.items()
+        if number < workers
     ]
-
-
-def _largest_so_far() -> int:
-    """Bytes of memory this process has held at the most; 0 where the system does not say."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

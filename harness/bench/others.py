@@ -1,14 +1,11 @@
-"""What users do today, case by case, and how long commands take to start."""
+"""What users do today, case by case."""
 
 from __future__ import annotations
 
 import operator
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,25 +19,7 @@ from harness.frameworks.base import Framework
 from harness.network import Case, Gradients, Network
 from harness.sweep.settings import Shape
 
-__all__ = ["StartUp", "measure_loops", "measure_start_up"]
-
-
-@dataclass(frozen=True)
-class StartUp:
-    """How long a command takes to start and end.
-
-    Attributes:
-        command: What is typed.
-        seconds: Wall-clock, one for each repeat.
-    """
-
-    command: str
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """In seconds."""
-        return statistics.median(self.seconds)
+__all__ = ["measure_loops"]
 
 
 def measure_loops(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> list[Rate]:
@@ -107,34 +86,3 @@ def _rate(step: Callable[[Case], Any], cases: Sequence[Case], seconds: float) ->
         step(cases[count % len(cases)])
         count += 1
     return count / elapsed
-
-
-def measure_start_up(
-    repeats: int,
-    tell: Callable[[str], None] = lambda line: None,
-    commands: Sequence[str] | None = None,
-) -> list[StartUp]:
-    """How long each command takes to show its help, and the package to be imported.
-
-    Args:
-        repeats: How often each is started.
-        tell: Takes a line about each.
-        commands: Which; all by default.
-    """
-    from harness.cli import cli
-
-    names = list(commands) if commands is not None else ["", *sorted(cli.commands)]
-    programs = {"import harness": [sys.executable, "-c", "import harness"]}
-    for name in names:
-        words = ["crosscheck", *([name] if name else []), "--help"]
-        programs[" ".join(words)] = [sys.executable, "-m", "harness", *words[1:]]
-    found = []
-    for typed, program in programs.items():
-        seconds = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
-            seconds.append(time.perf_counter() - start)
-        found.append(StartUp(typed, tuple(seconds)))
-        tell(f"{typed}: {found[-1].median:.2f} s")
-    return found

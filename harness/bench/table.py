@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.bench.batches import Plan, Rate
-from harness.bench.others import StartUp
+from harness.bench.commands import Growth, StartUp
 
 __all__ = ["as_json", "as_markdown"]
 
@@ -16,7 +16,11 @@ _SCHEMA = 1
 
 
 def as_json(
-    plan: Plan, rates: Sequence[Rate], starts: Sequence[StartUp], environment: dict[str, str]
+    plan: Plan,
+    rates: Sequence[Rate],
+    growths: Sequence[Growth],
+    starts: Sequence[StartUp],
+    environment: dict[str, str],
 ) -> dict[str, Any]:
     """Everything, for programs. Rates are in cases per second, memory in bytes."""
     return {
@@ -24,6 +28,7 @@ def as_json(
         "environment": environment,
         "plan": asdict(plan),
         "rates": [asdict(rate) | _spread(rate.rates) for rate in rates],
+        "growth": [asdict(growth) for growth in growths],
         "start_up": [asdict(start) | {"median": start.median} for start in starts],
     }
 
@@ -33,7 +38,11 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def as_markdown(
-    plan: Plan, rates: Sequence[Rate], starts: Sequence[StartUp], environment: dict[str, str]
+    plan: Plan,
+    rates: Sequence[Rate],
+    growths: Sequence[Growth],
+    starts: Sequence[StartUp],
+    environment: dict[str, str],
 ) -> str:
     """The tables: rates are medians in cases per second, with the least and the largest."""
     names = ", ".join(plan.frameworks)
@@ -44,12 +53,13 @@ def as_markdown(
         "",
         "The sweep, verdicts and the making of cases included, beside the floor: the frameworks' "
         "gradients of such batches, one framework after the other, without any check. `verdicts` "
-        "and `cases` are parts of the sweep by themselves.",
+        "and `cases` are parts of the sweep by themselves. The best floor is that of the batches "
+        "that suit the frameworks best, larger or smaller than those of the sweep.",
         "",
         *_table(
             [
                 *("network", "dtype", "workers", "batch", "cases", "verdicts", "sweep"),
-                *("sweep / floor", "not AGREES", "memory"),
+                *("sweep / floor", "sweep / best floor", "not AGREES"),
             ],
             _sweeps(rates),
         ),
@@ -67,15 +77,17 @@ def as_markdown(
             _floors(plan, rates),
         ),
         "",
-        *_table(
-            ["network", "dtype", "case by case", "cases per second", "the sweep does"],
-            _loops(rates),
-        ),
-        "",
     ]
+    loops = list(_loops(rates))
+    if loops:
+        head = ["network", "dtype", "case by case", "cases per second", "the sweep does"]
+        lines += [*_table(head, loops), ""]
     scaling = list(_scaling(plan, rates))
     if scaling:
         lines += [*_table(["network", "dtype", "workers", "sweep, times one worker"], scaling), ""]
+    if growths:
+        head = ["command", "cases", "seconds", "memory"]
+        lines += [*_table(head, list(map(_growth, growths))), ""]
     if starts:
         rows = [
             [f"`{start.command}`", f"{start.median:.2f}", _range(start.seconds, 2)]
@@ -83,6 +95,11 @@ def as_markdown(
         ]
         lines += [*_table(["command", "start-up in seconds", "least – largest"], rows), ""]
     return "\n".join(lines)
+
+
+def _growth(growth: Growth) -> list[str]:
+    memory = f"{growth.memory / 2**20:,.0f} MiB" if growth.memory else ""
+    return [f"`{growth.command}`", f"{growth.cases:,}", f"{growth.seconds:.1f}", memory]
 
 
 def _table(head: Sequence[str], rows: Iterator[list[str]] | Sequence[list[str]]) -> list[str]:
@@ -135,27 +152,30 @@ def _floors(plan: Plan, rates: Sequence[Rate]) -> Iterator[list[str]]:
 
 
 def _sweeps(rates: Sequence[Rate]) -> Iterator[list[str]]:
-    for (_, dtype, workers, size), of in _together(rates):
+    together = _together(rates)
+    for key, of in together:
         sweep = of.get("sweep")
         if sweep is None:
             continue
+        floors = [of["floor"] for other, of in together if other[:3] == key[:3]]
+        best = max(floors, key=lambda floor: statistics.median(floor.rates))
         yield [
             _name(sweep),
-            dtype,
-            str(workers),
-            f"{size:,}",
+            sweep.dtype,
+            str(sweep.workers),
+            f"{sweep.size:,}",
             _cell(of.get("cases")),
             _cell(of.get("verdicts")),
             _cell(sweep),
             _ratio(sweep, of["floor"]),
+            f"{_ratio(sweep, best)} at {best.size:,}",
             f"{sweep.open:.3%}",
-            f"{sweep.memory / 2**20:,.0f} MiB",
         ]
 
 
-def _ratio(sweep: Rate, floor: Rate) -> str:
-    """Sweep / floor. Each repeat took both in turns, so that of each is a measurement."""
-    ratios = [a / b for a, b in zip(sweep.rates, floor.rates, strict=True)]
+def _ratio(one: Rate, other: Rate) -> str:
+    """Repeat by repeat, which takes both in turns: the ratio of each is a measurement."""
+    ratios = [a / b for a, b in zip(one.rates, other.rates, strict=True)]
     return f"{statistics.median(ratios):.2f} ({_range(ratios, 2)})"
 
 
@@ -192,5 +212,4 @@ def _scaling(plan: Plan, rates: Sequence[Rate]) -> Iterator[list[str]]:
     for (widths, dtype, workers), sweep in sorted(best.items()):
         one = best.get((widths, dtype, 1))
         if workers > 1 and one is not None:
-            gain = statistics.median(sweep.rates) / statistics.median(one.rates)
-            yield [_name(sweep), dtype, str(workers), f"{gain:.2f}"]
+            yield [_name(sweep), dtype, str(workers), _ratio(sweep, one)]

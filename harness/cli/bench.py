@@ -8,6 +8,8 @@ from harness.events import ExitCode
 
 __all__ = ["bench"]
 
+_LENGTHS = (100_000, 1_000_000, 10_000_000)
+
 
 def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
     from harness.errors import UsageError
@@ -38,7 +40,7 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
     show_default=True,
     help="May be repeated.",
 )
-@click.option("--batches", default="256,2048,4096,16384,65536", show_default=True, metavar="N,…")
+@click.option("--batches", default="256,2048,16384,65536", show_default=True, metavar="N,…")
 @click.option("--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once.")
 @click.option(
     "--framework",
@@ -49,8 +51,9 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
     help="May be repeated.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0.0), default=0.3, show_default=True)
-@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
 @click.option("--loops/--no-loops", default=True, help="Also what is done case by case.")
+@click.option("--growth/--no-growth", default=True, help="Also what long sweeps take.")
 @click.option("--start-up/--no-start-up", default=True, help="Also how long commands start.")
 @click.option("--report", default="reports/bench", show_default=True, help="Without .json or .md.")
 @click.option("-q", "--quiet", is_flag=True, help="No lines on the way.")
@@ -63,6 +66,7 @@ def bench(
     seconds: float,
     repeats: int,
     loops: bool,
+    growth: bool,
     start_up: bool,
     report: str,
     quiet: bool,
@@ -76,7 +80,8 @@ def bench(
 
     from harness.atomic import write_text_atomically
     from harness.bench.batches import Plan, measure_batches
-    from harness.bench.others import measure_loops, measure_start_up
+    from harness.bench.commands import measure_growth, measure_start_up
+    from harness.bench.others import measure_loops
     from harness.bench.table import as_json, as_markdown
     from harness.crosscheck import environment
     from harness.fused import WITHOUT_NUMBA, is_compiled
@@ -100,10 +105,11 @@ def bench(
     rates = measure_batches(plan, tell)
     if loops:
         rates += measure_loops(plan, tell)
+    growths = measure_growth(plan, _LENGTHS, tell) if growth else []
     starts = measure_start_up(repeats, tell) if start_up else []
     about = environment()
-    table = as_markdown(plan, rates, starts, about)
-    content = json.dumps(as_json(plan, rates, starts, about), indent=1, allow_nan=False)
+    table = as_markdown(plan, rates, growths, starts, about)
+    content = json.dumps(as_json(plan, rates, growths, starts, about), indent=1, allow_nan=False)
     write_text_atomically(f"{report}.json", content + "\n")
     write_text_atomically(f"{report}.md", table)
     click.echo(table, nl=False)
