@@ -26,7 +26,7 @@ from harness.sweep.settings import BLOCK, Shape
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
-    options = "--widths 1,1,1 --dtype float64 --batches 8192 --jobs 1,2 --framework jax"
+    options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --framework jax"
     numbers = "--seconds 0.02 --repeats 2 --no-growth --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)

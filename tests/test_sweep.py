@@ -416,7 +416,7 @@ def test_a_replay_shows_the_case_and_every_verdict(capsys: pytest.CaptureFixture
     assert f"key {line['key']}" in out
     assert "plain relu: KINK" in out
     assert json.dumps(line["case"]) in out
-    assert "in its batch of 8,192, as in the sweep: plain KINK" in out
+    assert "in its batch of 16,384, as in the sweep: plain KINK" in out
 
 
 @pytest.mark.parametrize(

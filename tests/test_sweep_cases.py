@@ -254,7 +254,7 @@ def test_a_mix_that_makes_no_sense_is_refused(text: str, complaint: str) -> None
         Mix.parse(text)
 
 
-@pytest.mark.parametrize("cases", [1, 2048, 5000, 8192])
+@pytest.mark.parametrize("cases", [1, 2048, 5000, BLOCK])
 def test_parts_cover_every_case_once_wherever_they_are_cut(cases: int) -> None:
     settings = Settings(tuple(SHAPES[:3]), cases, seed=1)
     rng = np.random.default_rng(0)

@@ -75,7 +75,7 @@ def step_size(settings: Settings) -> int:
     seconds = (50 + numbers) / 200_000_000
     seconds += settings.mix.share(HARD) * deep / 1000
     known = not settings.modes and set(settings.frameworks) <= _KNOWN
-    most = (64 if known else 8) * BLOCK
+    most = (32 if known else 4) * BLOCK
     size = 16
     while size < most and 2 * size * seconds <= _STEP_SECONDS:
         size *= 2

@@ -15,10 +15,12 @@ from harness.sweep.families import DEFAULT_MIX, Mix
 
 __all__ = ["BLOCK", "Part", "Settings", "Shape"]
 
-BLOCK = 8192
+BLOCK = 16384
 """Cases that are made together; each block is drawn by itself, in one or several batches."""
 
-_BATCH_BYTES = 2**22
+_BATCH_BYTES = 2**23
+"""Of cases in a batch, at the most. Measured against half and twice as many, and `BLOCK` likewise:
+of the networks of `nox -s bench`, all gain from these."""
 _LEAST_BATCH = 16
 
 
