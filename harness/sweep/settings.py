@@ -18,8 +18,8 @@ __all__ = ["BLOCK", "Part", "Settings", "Shape"]
 BLOCK = 16384
 """Cases that are made together; each block is drawn by itself, in one or several batches."""
 
-_BATCH_BYTES = 2**23
-"""Of cases in a batch, at the most. Measured against half and twice as many, and `BLOCK` likewise:
+_BATCH_BYTES = 2**24
+"""Of cases in a batch, at the most. Measured against a half and a quarter, and `BLOCK` as well:
 of the networks of `nox -s bench`, all gain from these."""
 _LEAST_BATCH = 16
 
