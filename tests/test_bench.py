@@ -87,13 +87,15 @@ def test_the_best_floor_may_be_one_of_other_batches() -> None:
 def test_what_a_long_sweep_takes_is_that_of_the_whole_command() -> None:
     plan = Plan(((1, 1, 1), (1, 2, 1)), ("float32",), (64,), (1,), ("jax",), 0.1, 3)
     lines: list[str] = []
-    (few,) = measure_growth(plan, [100], lines.append)
-    assert few.command == (
-        "crosscheck sweep --widths 1,2,1 --dtype float32 --frameworks jax --cases 100"
-    )
-    assert few.seconds > 0.5  # JAX is imported
-    assert few.memory > 2**26
-    assert len(lines) == 2  # the first fills caches
+    other, few, more = measure_growth(plan, [100, 200], lines.append)
+    start, end = "crosscheck sweep --widths", "--dtype float32 --frameworks jax --cases"
+    assert other.command == f"{start} 1,1,1 {end} 100"
+    assert few.command == f"{start} 1,2,1 {end} 100"
+    assert more.command == f"{start} 1,2,1 {end} 200"
+    for each in (other, few, more):
+        assert each.seconds > 0.5  # JAX is imported
+        assert each.memory > 2**26
+    assert len(lines) == 3
 
 
 def test_a_worker_that_ends_early_ends_the_benchmark() -> None:

@@ -56,25 +56,31 @@ class Growth:
 def measure_growth(
     plan: Plan, lengths: Sequence[int], tell: Callable[[str], None] = lambda line: None
 ) -> list[Growth]:
-    """How time and memory grow with the number of cases, for the shape in the middle of the plan.
+    """How time and memory grow with the number of cases.
 
     Args:
-        plan: Of whose networks and dtypes one is taken.
+        plan: Whose networks, dtypes and frameworks are swept. Of the network in the middle, in the
+            first dtype, there are sweeps of all lengths; of the others, of the shortest.
         lengths: Numbers of cases.
         tell: Takes a line about each.
     """
-    widths = plan.shapes[len(plan.shapes) // 2]
-    words = ["sweep", *Shape(Network(widths), 1, plan.dtypes[0]).words()]
-    words += ["--frameworks", ",".join(plan.frameworks)]
+    shapes = [Shape(Network(each), 1, dtype) for each in plan.shapes for dtype in plan.dtypes]
+    middle = Shape(Network(plan.shapes[len(plan.shapes) // 2]), 1, plan.dtypes[0])
     found = []
-    # The first one fills the caches on disk: of what is compiled, and of files.
-    for cases in (1, *lengths):
-        typed = [*words, "--cases", str(cases)]
-        with tempfile.TemporaryDirectory() as place:
-            seconds, memory = _run([*typed, "--seed", str(plan.seed), "--report", place])
-        found.append(Growth(" ".join(["crosscheck", *typed]), cases, seconds, memory))
-        tell(f"{cases:,} cases: {seconds:.1f} s, {memory / 2**20:,.0f} MiB")
-    return found[1:]
+    for shape in shapes:
+        words = ["sweep", *shape.words(), "--frameworks", ",".join(plan.frameworks), "--cases"]
+        # The first one fills the caches on disk: of what is compiled, and of files.
+        for cases in (None, *(lengths if shape == middle else lengths[:1])):
+            with tempfile.TemporaryDirectory() as place:
+                options = [str(cases or 1), "--seed", str(plan.seed), "--report", place]
+                seconds, memory = _run([*words, *options])
+            if cases is None:
+                continue
+            found.append(
+                Growth(" ".join(["crosscheck", *words, str(cases)]), cases, seconds, memory)
+            )
+            tell(f"{found[-1].command}: {seconds:.1f} s, {memory / 2**20:,.0f} MiB")
+    return found
 
 
 def _run(words: Sequence[str]) -> tuple[float, int]:
