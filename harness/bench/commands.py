@@ -86,6 +86,9 @@ def measure_growth(
 def _run(words: Sequence[str]) -> tuple[float, int]:
     """Seconds that a command takes, and bytes of its largest process.
 
+    Linux counts what the calling process holds when it starts another as that one's. So this is to
+    be called before frameworks are imported here.
+
     Raises:
         RuntimeError: It ends with an exit code that is not a sweep's.
     """

@@ -103,9 +103,9 @@ def bench(
             click.echo(line, err=True)
 
     rates = measure_batches(plan, tell)
+    growths = measure_growth(plan, _LENGTHS, tell) if growth else []
     if loops:
         rates += measure_loops(plan, tell)
-    growths = measure_growth(plan, _LENGTHS, tell) if growth else []
     starts = measure_start_up(repeats, tell) if start_up else []
     about = environment()
     table = as_markdown(plan, rates, growths, starts, about)
