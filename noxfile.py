@@ -114,7 +114,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Measure speed: checking beside the frameworks' gradients alone, about half an hour."""
+    """Measure speed: checking beside the frameworks' gradients alone, about twenty minutes."""
     run(session, "crosscheck", "bench", *session.posargs, env=ONE_THREAD)
 
 

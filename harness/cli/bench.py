@@ -74,7 +74,7 @@ def bench(
     """Measure the speed of checking beside that of the frameworks' gradients alone.
 
     Writes REPORT.json and REPORT.md, and prints the latter. With the defaults it takes about
-    a quarter of an hour. Leave the machine alone while it runs.
+    twenty minutes. Leave the machine alone while it runs.
     """
     import json
 
