@@ -19,6 +19,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from harness.arithmetic.enclosure import Model
+from harness.arithmetic.named import known_names
 from harness.compare import Judge
 from harness.crosscheck import Checker, Disagreement
 from harness.drawing import SHAPES, Shape
@@ -83,7 +84,7 @@ class Arguments(TypedDict, total=False):
     reduction: Reduction | None
     profile: str
     seed: int
-    full_precision: bool
+    allow: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +211,7 @@ def compare_implementations(
     reduction: Reduction | None = None,
     profile: str = "default",
     seed: int = 0,
-    full_precision: bool = False,
+    allow: Sequence[str] = (),
 ) -> Comparison:
     """Compare functions of one's own with the harness's reference, case by case.
 
@@ -241,7 +242,9 @@ def compare_implementations(
         profile: ``"quick"``, ``"default"`` or ``"nightly"``: how many cases, see `EXAMPLES`.
         seed: The same seed generates the same cases, failures of earlier runs aside, which are
             tried first.
-        full_precision: Whether arithmetic of fewer bits than the dtype's is a failure too.
+        allow: Names of coarser arithmetics that may stand in for a dtype's own, such as ``"tf32"``:
+            a gradient that is REDUCED by them is no failure. All of them are in
+            `harness.arithmetic.named.ARITHMETICS`.
 
     Raises:
         UsageError: The arguments, or what a function returned, cannot be used; or an
@@ -262,7 +265,7 @@ def compare_implementations(
     for dtype in dtypes:
         format_of(dtype)
     fit = _Fit(output, reduction, arrays=any(not each.takes_case for each in implementations))
-    comparing = _Comparing(implementations, full_precision)
+    comparing = _Comparing(implementations, known_names(allow, "allow"))
     for given in _given(cases, fit, None if shapes is None else [widths for widths, _ in shapes]):
         if comparing.check_given(*given):
             return comparing.result()
@@ -382,15 +385,13 @@ class _Comparing:
     """One comparison under way."""
 
     implementations: Sequence[Implementation]
-    full_precision: bool
+    allow: tuple[str, ...]
     events: list[Event] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        self._checker = Checker(
-            self.implementations, self.events.append, full_precision=self.full_precision
-        )
+        self._checker = Checker(self.implementations, self.events.append, allow=self.allow)
         self._failing: set[tuple[str, Kind, str]] = set()
         self._is_smooth = False
 

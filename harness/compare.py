@@ -36,7 +36,8 @@ __all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of", "reading_
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
-_COARSER_BITS = {"float32": (11.0, 8.0), "bfloat16": (), "float16": (8.0,), "float64": ()}
+_COARSER_BITS = {"float32": (11.0, 8.0), "bfloat16": (), "float16": (), "float64": ()}
+_NAMES: dict[float | None, str] = {11.0: "tf32", 8.0: "bfloat16-multiplicands"}
 """Significant bits of the multipliers that libraries offer in place of a dtype's own: TF32 and
 bfloat16 for float32, bfloat16 for float16. None exists for float64, so that a float32 step
 hidden in a float64 gradient is a defect."""
@@ -138,7 +139,8 @@ class Judge:
                 precision, explanation = self._effective_precision(
                     given, model, explanation, derivation
                 )
-                named = replace(named, precision=precision)
+                name = "truncated" if model.truncates else _NAMES.get(model.bits, "truncated")
+                named = replace(named, precision=precision, arithmetics=(name,))
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = _readings(enclosed, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +33,7 @@ from harness.script import script
 from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
-from harness.verdict import FAILING, Kind, Verdict
+from harness.verdict import Kind, Verdict, fails
 
 __all__ = [
     "Checker",
@@ -64,7 +64,7 @@ class Checker:
     Attributes:
         frameworks: The adapters to check.
         emit: Takes each event.
-        full_precision: Whether REDUCED counts as a failure.
+        allow: Names of coarser arithmetics whose REDUCED is no failure.
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
         held: Makes a block in which the results of a case are counted and told whole: an
@@ -73,7 +73,7 @@ class Checker:
 
     frameworks: Sequence[Framework]
     emit: Emit
-    full_precision: bool = False
+    allow: tuple[str, ...] = ()
     held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     failed: bool = False
     smooth: int = 0
@@ -86,7 +86,7 @@ class Checker:
 
     def is_failing(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` makes the run fail."""
-        return verdict.kind in FAILING or (self.full_precision and verdict.kind is Kind.REDUCED)
+        return fails(verdict, self.allow)
 
     def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
@@ -102,9 +102,7 @@ class Checker:
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
             self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
             if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                self.emit(
-                    CaseChecked(part, label, case, judge.reference, verdicts, scripts=scripts)
-                )
+                self.emit(self._checked(part, label, case, judge, verdicts, scripts))
         return verdicts
 
     def check_shrunk(self, case: Case, part: Part, label: str) -> None:
@@ -112,9 +110,8 @@ class Checker:
         judge = Judge(case)
         verdicts = self.verdicts(case, judge)
         scripts = self._scripts(case, verdicts)
-        self.emit(
-            CaseChecked(part, label, case, judge.reference, verdicts, shrunk=True, scripts=scripts)
-        )
+        checked = self._checked(part, label, case, judge, verdicts, scripts)
+        self.emit(replace(checked, shrunk=True))
 
     def check_stack(self, stack: Case, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
@@ -155,10 +152,22 @@ class Checker:
                     continue
                 case = stack[index]
                 where = f"{label}, case {index}"
-                reference, scripts = judge.judge(index).reference, self._scripts(case, row)
-                self.emit(CaseChecked(part, where, case, reference, tuple(row), scripts=scripts))
+                scripts = self._scripts(case, row)
+                self.emit(self._checked(part, where, case, judge.judge(index), row, scripts))
         if failing and self.fails(stack[failing[0]]):
             self.check_shrunk(shrink(stack[failing[0]], self.fails), part, label)
+
+    def _checked(
+        self,
+        part: Part,
+        label: str,
+        case: Case,
+        judge: Judge,
+        verdicts: Sequence[Verdict],
+        scripts: Mapping[str, str],
+    ) -> CaseChecked:
+        reference, found = judge.reference, tuple(verdicts)
+        return CaseChecked(part, label, case, reference, found, scripts=scripts, allow=self.allow)
 
     def _scripts(self, case: Case, verdicts: Sequence[Verdict]) -> dict[str, str]:
         """For each framework that fails on ``case``, a program that shows it, if there is one."""

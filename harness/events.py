@@ -97,6 +97,7 @@ class CaseChecked:
         verdicts: One per framework.
         shrunk: Whether this is the smallest form of a failing case.
         scripts: Framework name to a program that shows the failure with that framework alone.
+        allow: Names of the coarser arithmetics that were allowed; see `harness.verdict.fails`.
     """
 
     part: Part
@@ -106,6 +107,7 @@ class CaseChecked:
     verdicts: tuple[Verdict, ...]
     shrunk: bool = False
     scripts: Mapping[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

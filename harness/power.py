@@ -18,7 +18,7 @@ from harness.compare import StackJudge
 from harness.formats import Format, format_of
 from harness.frameworks.base import Framework
 from harness.network import Array, Case, Gradients
-from harness.verdict import FAILING
+from harness.verdict import fails
 
 __all__ = ["FAULTS", "SHAPES", "Power", "gaussian_stack", "measure", "measure_peer", "plant"]
 
@@ -133,8 +133,7 @@ def measure(
     certain, _ = judge.agreements(given, derivation)
     common = (tuple(widths), rows, dtype)
     rejected = sum(
-        judge.judge(index).verdict(given[index], framework="", derivation=derivation).kind
-        in FAILING
+        fails(judge.judge(index).verdict(given[index], framework="", derivation=derivation))
         for index in np.flatnonzero(~certain).tolist()
     )
     results = [Power("crosscheck", *common, None, rejected, count)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,6 +17,8 @@ __all__ = [
     "Kind",
     "Validity",
     "Verdict",
+    "fails",
+    "how_to_allow",
 ]
 
 
@@ -35,8 +37,8 @@ class Kind(StrEnum):
     TIMED_OUT = "TIMED_OUT"
 
 
-FAILING = frozenset({Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
-"""The verdicts that make a run fail."""
+FAILING = frozenset({Kind.REDUCED, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
+"""The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, see `fails`."""
 
 MEANING: Mapping[Kind, str] = MappingProxyType(
     {
@@ -59,8 +61,9 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
             "for no arithmetic that keeps them."
         ),
         Kind.REDUCED: (
-            "The gradient is right only for arithmetic with fewer bits than its dtype promises; "
-            "the number of bits it does have is reported."
+            "The gradient is right only for an arithmetic that is coarser than its dtype promises; "
+            "its name and about how many bits it has are reported. The run fails unless that "
+            "arithmetic is allowed by name."
         ),
         Kind.NONFINITE: (
             "The case holds NaN or infinity, or an intermediate result may overflow. Values are "
@@ -171,7 +174,9 @@ class Verdict:
             of backpropagation (L down to 1; 0 is the input's); ``None`` when none does, or
             when only the loss does.
         gates: The gates that are not certain, with the slope the framework used.
-        precision: Effective precision in bits, for ``REDUCED`` only.
+        arithmetics: The names of the coarser arithmetics that explain the gradient, of
+            `harness.arithmetic.named.ARITHMETICS`; the nearest first. For ``REDUCED`` only.
+        precision: Effective precision in bits, for ``REDUCED`` only; it decides nothing.
         validity: At a kink, whether the gradient with respect to the parameters and to the
             inputs is a generalised derivative; empty where that is no question.
         detail: One line for a person; empty when there is nothing to add.
@@ -184,12 +189,49 @@ class Verdict:
     worst: Entry | None = None
     first_layer: int | None = None
     gates: tuple[GateReading, ...] = ()
+    arithmetics: tuple[str, ...] = ()
     precision: float | None = None
     validity: tuple[Validity, ...] = ()
     detail: str = ""
+
+    @property
+    def arithmetic(self) -> str | None:
+        """The coarser arithmetic that explains the gradient best; ``None`` if it is not REDUCED."""
+        return self.arithmetics[0] if self.arithmetics else None
+
+    @property
+    def reduction(self) -> str:
+        """The coarser arithmetic and about how many bits it has; empty if it is not REDUCED."""
+        if not self.arithmetics:
+            return ""
+        bits = "" if self.precision is None else f", about {self.precision:.1f} bits"
+        return f"{self.arithmetic}{bits}"
 
     def _repr_html_(self) -> str:
         """The verdict for a notebook."""
         from harness.report.notebook import verdict_html
 
         return verdict_html(self)
+
+
+def fails(verdict: Verdict, allowed: Collection[str] = ()) -> bool:
+    """Whether ``verdict`` makes a run fail.
+
+    A gradient that an allowed arithmetic explains passes, also where another one is nearer to it:
+    what is allowed is what lies within its bounds.
+
+    Args:
+        verdict: The verdict.
+        allowed: Names of the coarser arithmetics that may stand in for a dtype's own.
+    """
+    if verdict.kind is Kind.REDUCED:
+        return not any(name in allowed for name in verdict.arithmetics)
+    return verdict.kind in FAILING
+
+
+def how_to_allow(verdict: Verdict) -> str:
+    """What to type for ``verdict`` to pass; empty where nothing helps."""
+    name = verdict.arithmetic
+    if name is None:
+        return ""
+    return f'if that is meant to be: --allow {name}, or allow=("{name}",) in a test'

@@ -304,6 +304,11 @@ MISUSES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "returns nothing that this case has",
     ),
+    "allow": (
+        {"numpy": by_hand, "allow": ("tf32", "half")},
+        "allow: 'half' is no arithmetic that can be allowed; wanted some of tf32",
+    ),
+    "a string to allow": ({"numpy": by_hand, "allow": "half"}, "allow: 'half' is no arithmetic"),
     "absent": ({"numpy": by_hand, "absent": "ignore"}, "absent='ignore': wanted 'fail' or 'skip'"),
 }  # fmt: skip
 

@@ -117,6 +117,12 @@ BAD_USAGE = [
     (("run", "--seed", "-1"), "--seed"),
     (("run", "--max-examples", "many"), "--max-examples"),
     (("run", "--formulation", "torch"), "wanted FRAMEWORK=NAME"),
+    (
+        ("run", "--allow", "tf33"),
+        "'tf33' is no arithmetic that can be allowed; wanted some of tf32",
+    ),
+    (("sweep", "--allow", "tf32,half"), "--allow: 'half' is no arithmetic that can be allowed"),
+    (("digits", "--full-precision"), "No such option"),
     (("run", "--formulation", "torch=gelu"), "gelu"),
     (("run", "--mode", "jax=quantum"), "quantum"),
     (("run", "--frameworks", "jax", "--formulation", "torch=clamp"), "torch"),

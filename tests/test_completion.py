@@ -53,6 +53,7 @@ def complete(*words: str) -> list[str]:
         (("run", "--mode", "jax", "="), ["jit", "eager"]),
         (("run", "--frameworks", "=", "te"), ["tensorflow"]),
         (("explain", "--format", "l"), ["latex"]),
+        (("run", "--allow", "tf32,t"), ["tf32,truncated"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

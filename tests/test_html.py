@@ -17,7 +17,7 @@ import pytest
 from harness.conventions.table import Cell, Key, Row, Table, write_table
 from harness.report import listening, open_sinks
 from harness.report.html import HtmlReport, excerpt, page
-from harness.report.html.cases import failing_lines, numbered
+from harness.report.html.cases import card, failing_lines, numbered
 from harness.report.html.figures import histogram, tangents
 from harness.report.html.grid import find_table
 from harness.report.html.numbers import hexadecimal, shortest
@@ -301,15 +301,16 @@ def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> N
     assert "✓ none" in section.text
 
 
-def test_reduced_precision_is_the_failure_of_a_shrunk_case_without_another() -> None:
+def test_what_failed_is_what_the_report_says() -> None:
     case = copy.deepcopy(PASSED["cases"][0])
     assert failing_lines(case) == []
-    case["verdicts"][1]["verdict"] = "REDUCED"
+    case["verdicts"][1] |= {"verdict": "REDUCED", "arithmetics": ["tf32"], "precision": 10.96}
     assert failing_lines(case) == []
-    case["shrunk"] = True
+    case["verdicts"][1]["fails"] = True
     assert failing_lines(case) == [case["verdicts"][1]]
-    case["verdicts"][0]["verdict"] = "CRASHED"
-    assert failing_lines(case) == [case["verdicts"][0]]
+    lines = card(case, "here").lines
+    assert [line.fails for line in lines] == [False, True, False][: len(lines)]
+    assert lines[1].detail == "tf32, about 11.0 bits"
 
 
 def test_a_script_of_a_verdict_is_shown_where_it_fails() -> None:

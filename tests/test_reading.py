@@ -75,7 +75,7 @@ BAD = {
     "deep": ("[" * 100_000, "no report: not JSON"),
     "a list": ("[1, 2]", "no field schema_version"),
     "foreign": ('{"version": 3}', "no field schema_version"),
-    "newer": (damaged(newer), "version 99, and this crosscheck reads version 1"),
+    "newer": (damaged(newer), "version 99, and this crosscheck reads version 2"),
     "a field is gone": (damaged(drop_cases), "run: 'cases' is a required property"),
     "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not of type"),
 }

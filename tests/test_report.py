@@ -355,10 +355,19 @@ def test_failures_beyond_the_cap_are_counted_though_not_kept() -> None:
     assert 0 < len(tally.kept) < 100
 
 
-def checked(kinds: dict[str, Kind], *, number: int = 1, shrunk: bool = False) -> CaseChecked:
+def checked(
+    kinds: dict[str, Kind],
+    *,
+    number: int = 1,
+    shrunk: bool = False,
+    allow: tuple[str, ...] = (),
+) -> CaseChecked:
     case = worked_example(x=float(number))
-    verdicts = tuple(Verdict(name, "relu", "eager", kind) for name, kind in kinds.items())
-    return CaseChecked("smooth", "by hand", case, gradients(case), verdicts, shrunk)
+    verdicts = tuple(
+        Verdict(name, "relu", "eager", kind, arithmetics=("tf32",) * (kind is Kind.REDUCED))
+        for name, kind in kinds.items()
+    )
+    return CaseChecked("smooth", "by hand", case, gradients(case), verdicts, shrunk, allow=allow)
 
 
 def test_a_framework_that_always_fails_does_not_hide_another(tmp_path: Path) -> None:
@@ -386,15 +395,29 @@ def test_slopes_of_every_size_stay_one_line_and_a_few_examples() -> None:
     assert len(tally.kept) < 10
 
 
-def test_reduced_precision_that_fails_the_run_is_shown_as_its_failure(tmp_path: Path) -> None:
-    events: list[Event] = [started(), checked({"faulty": Kind.REDUCED}, shrunk=True)]
+@pytest.mark.parametrize("allow", [(), ("tf32",), ("truncated",)], ids=["none", "it", "another"])
+def test_coarser_arithmetic_is_shown_as_a_failure_unless_allowed(
+    allow: tuple[str, ...], tmp_path: Path
+) -> None:
+    failing = allow != ("tf32",)
+    events: list[Event] = [started(), checked({"faulty": Kind.REDUCED}, allow=allow)]
     events.append(RunFinished(ExitCode.DISAGREEMENT, "as asked", 0.5, 1))
-    assert "faulty relu, eager: REDUCED" in shown(events)
+    assert ("faulty relu, eager: REDUCED" in shown(events)) is failing
     sink = MarkdownSummary(tmp_path)
     for event in events:
         sink.handle(event)
     sink.close()
-    assert "faulty relu: REDUCED" in (tmp_path / "summary.md").read_text()
+    assert ("faulty relu: REDUCED" in (tmp_path / "summary.md").read_text()) is failing
+    document = written(tmp_path, events)
+    validate(document)
+    assert document["run"]["failing_cases"] == failing
+    (verdict,) = document["cases"][0]["verdicts"]
+    assert (verdict["fails"], verdict["arithmetics"]) == (failing, ["tf32"])
+    tally = Tally()
+    for event in events:
+        tally.add(event)
+    assert tally.arithmetics == {("faulty", "smooth"): {"tf32": 1}}
+    assert tally.allowed == {("faulty", "smooth"): 1 - failing}
 
 
 def test_brackets_in_a_reason_or_a_folder_are_not_read_as_markup() -> None:

@@ -13,7 +13,7 @@ from harness.compare import Judge, StackJudge
 from harness.formats import FORMATS, format_of
 from harness.network import Case, Gradients, worked_example
 from harness.reference import gradients
-from harness.verdict import FAILING, MEANING, GateClass, Kind, Verdict
+from harness.verdict import FAILING, MEANING, GateClass, Kind, Verdict, fails, how_to_allow
 
 
 def gaussian(
@@ -56,7 +56,20 @@ def alive(dtype: str) -> Case:
 
 def test_every_verdict_has_its_paragraph() -> None:
     assert set(MEANING) == set(Kind)
-    assert {Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT} == FAILING
+    assert {Kind.REDUCED, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT} == FAILING
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_verdict_fails_a_run_unless_its_arithmetic_is_allowed(kind: Kind) -> None:
+    arithmetics = ("tf32", "bfloat16-multiplicands") if kind is Kind.REDUCED else ()
+    verdict = Verdict("torch", "relu", "eager", kind, arithmetics=arithmetics)
+    assert fails(verdict) is (kind in FAILING)
+    assert fails(verdict, ("truncated",)) is (kind in FAILING)
+    # What is allowed is what lies within the bounds of an allowed arithmetic, nearest or not.
+    for allowed in ("tf32", "bfloat16-multiplicands"):
+        assert fails(verdict, (allowed,)) is (kind in FAILING and kind is not Kind.REDUCED)
+    assert ("--allow tf32" in how_to_allow(verdict)) is (kind is Kind.REDUCED)
+    assert ('allow=("tf32",)' in how_to_allow(verdict)) is (kind is Kind.REDUCED)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

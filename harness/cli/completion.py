@@ -13,7 +13,7 @@ from click.shell_completion import (
     get_completion_class,
 )
 
-__all__ = ["choices", "completion", "framework_names"]
+__all__ = ["arithmetic_names", "choices", "completion", "framework_names"]
 
 VARIABLE = "_CROSSCHECK_COMPLETE"
 """What click looks for in the environment; the name follows from that of the command."""
@@ -57,10 +57,24 @@ def framework_names(
     """Names of frameworks, separated by commas; no framework is imported."""
     from harness.frameworks.registry import names
 
+    return _one_more(names(), incomplete)
+
+
+def arithmetic_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Names of coarser arithmetics, separated by commas."""
+    from harness.arithmetic.named import ARITHMETICS
+
+    return _one_more(ARITHMETICS, incomplete)
+
+
+def _one_more(names: Iterable[str], incomplete: str) -> list[str]:
+    """What a list of names, separated by commas, can become by the next name."""
     before, comma, last = incomplete.rpartition(",")
     taken = set(before.split(","))
     return [
-        f"{before}{comma}{name}" for name in names() if name.startswith(last) and name not in taken
+        f"{before}{comma}{name}" for name in names if name.startswith(last) and name not in taken
     ]
 
 

@@ -25,7 +25,7 @@ def digits(
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
-    full_precision: bool,
+    allow: tuple[str, ...],
     report: Path,
 ) -> int:
     """Cross-check a trained network on real data.
@@ -37,7 +37,7 @@ def digits(
     from harness.digits import train_digits
 
     format_of(dtype)
-    session = Session(frameworks, formulations, modes, report, full_precision)
+    session = Session(frameworks, formulations, modes, report, allow)
     trained = train_digits(dtype=dtype, seed=seed)
     case = trained.case
     label = f"digits: {trained.accuracy:.1%} right after {trained.steps} steps"

@@ -9,9 +9,16 @@ from typing import Any
 
 import click
 
-from harness.cli.completion import choices, framework_names
+from harness.cli.completion import arithmetic_names, choices, framework_names
 
-__all__ = ["DEFAULT_REPORT", "checking_options", "framework_options", "names", "pairs"]
+__all__ = [
+    "DEFAULT_REPORT",
+    "arithmetics",
+    "checking_options",
+    "framework_options",
+    "names",
+    "pairs",
+]
 
 DEFAULT_REPORT = Path("reports/latest")
 
@@ -39,6 +46,15 @@ def names(
     if not all(found):
         raise click.BadParameter(f"{value!r}: wanted names separated by commas", context, parameter)
     return tuple(dict.fromkeys(found))
+
+
+def arithmetics(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    """Names of coarser arithmetics, separated by commas."""
+    from harness.arithmetic.named import known_names
+
+    return known_names(names(context, parameter, value) or (), "--allow")
 
 
 _Command = Callable[..., Any]
@@ -85,9 +101,12 @@ def checking_options(command: _Command) -> _Command:
     options = [
         framework_options,
         click.option(
-            "--full-precision",
-            is_flag=True,
-            help="Fail on arithmetic coarser than the dtype (REDUCED) as well.",
+            "--allow",
+            callback=arithmetics,
+            metavar="A,B",
+            shell_complete=arithmetic_names,
+            help="Coarser arithmetics that may stand in for a dtype's own, such as tf32: do not "
+            "fail on REDUCED by them.",
         ),
         click.option(
             "--report",

@@ -33,7 +33,7 @@ def replay(
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
-    full_precision: bool,
+    allow: tuple[str, ...],
     report: Path,
 ) -> int:
     """Show one case of a sweep, and every verdict on it.
@@ -63,8 +63,8 @@ def replay(
     chosen = DEFAULT_MIX if mix is None else Mix.parse(mix)
     (shape,) = shapes
     case, family = case_of(shape, seed, index, chosen)
-    session = Session(frameworks, formulations, modes, report, full_precision)
-    settings = Settings(shapes, index + 1, seed, chosen, full_precision=full_precision)
+    session = Session(frameworks, formulations, modes, report, allow)
+    settings = Settings(shapes, index + 1, seed, chosen, allow=allow)
     started = RunStarted(
         command=session.command(settings.address(shape, index).split()),
         profile="",

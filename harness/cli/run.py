@@ -54,7 +54,7 @@ def run(
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
-    full_precision: bool,
+    allow: tuple[str, ...],
     report: Path,
 ) -> int:
     """Cross-check generated networks, or your own.
@@ -83,7 +83,7 @@ def run(
     if seed is None:
         seed = secrets.randbits(32)
 
-    session = Session(frameworks, formulations, modes, report, full_precision)
+    session = Session(frameworks, formulations, modes, report, allow)
     words = ["crosscheck", "run"]
     if given:
         words += [word for source in sources for word in ("--case", source)]

@@ -21,13 +21,13 @@ class Session:
         formulations: Mapping[str, str],
         modes: Mapping[str, str],
         report: Path,
-        full_precision: bool,
+        allow: tuple[str, ...],
     ) -> None:
         from harness.frameworks.registry import open_frameworks
 
         self.names, self.formulations, self.modes = names, formulations, modes
         self.report = report
-        self.full_precision = full_precision
+        self.allow = allow
         self.frameworks, states = open_frameworks(names, formulations, modes)
         self.states: tuple[FrameworkState, ...] = tuple(states)
 
@@ -39,7 +39,8 @@ class Session:
         for option, pairs in (("--formulation", self.formulations), ("--mode", self.modes)):
             for name, choice in pairs.items():
                 parts += [option, f"{name}={choice}"]
-        parts += ["--full-precision"] * self.full_precision
+        if self.allow:
+            parts += ["--allow", ",".join(self.allow)]
         return shlex.join(parts)
 
     def run(self, started: RunStarted, work: Callable[[Any], None]) -> int:
@@ -50,9 +51,7 @@ class Session:
         with open_sinks(self.report) as emit:
             return int(
                 crosscheck.run(
-                    lambda emit: crosscheck.Checker(
-                        self.frameworks, emit, full_precision=self.full_precision
-                    ),
+                    lambda emit: crosscheck.Checker(self.frameworks, emit, allow=self.allow),
                     work,
                     started,
                     self.states,

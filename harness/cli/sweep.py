@@ -85,7 +85,7 @@ def sweep(
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
-    full_precision: bool,
+    allow: tuple[str, ...],
     report: Path,
 ) -> int:
     """Cross-check many generated cases, in batches.
@@ -112,7 +112,7 @@ def sweep(
         frameworks=frameworks or (),
         formulations=tuple(sorted(formulations.items())),
         modes=tuple(sorted(modes.items())),
-        full_precision=full_precision,
+        allow=allow,
         max_failures=max_failures,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
@@ -122,7 +122,7 @@ def sweep(
             dict(settings.formulations),
             dict(settings.modes),
             report,
-            settings.full_precision,
+            settings.allow,
         )
     return _run(session, settings, resumed, until, jobs, scheduler, deadline)
 
@@ -135,7 +135,7 @@ _GIVEN = {
     "frameworks": ("frameworks",),
     "formulations": ("formulations",),
     "modes": ("modes",),
-    "full_precision": ("full_precision",),
+    "allow": ("allow",),
     "max_failures": ("max_failures",),
 }
 """Each field of the settings, and the options it is made of."""

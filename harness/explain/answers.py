@@ -9,7 +9,7 @@ from harness.compare import Judge
 from harness.crosscheck import answer
 from harness.frameworks.base import Framework
 from harness.network import Case, Gradients
-from harness.verdict import FAILING, GateReading, Verdict
+from harness.verdict import GateReading, Verdict, fails
 
 __all__ = ["Answer", "ask"]
 
@@ -31,7 +31,7 @@ class Answer:
     @property
     def failed(self) -> bool:
         """Whether the verdict is one that fails a run."""
-        return self.verdict.kind in FAILING
+        return fails(self.verdict)
 
     @property
     def readings(self) -> dict[tuple[int, int, int], GateReading]:

@@ -179,8 +179,8 @@ def _remarks(answers: Sequence[Answer]) -> Iterator[str]:
             text += "; bit for bit the reference"
         elif worst is not None:
             text += f"; largest error {worst.bounds:.3g} of its bound, in {worst.name}"
-        if verdict.precision is not None:
-            text += f"; {verdict.precision:.1f} bits"
+        if verdict.reduction:
+            text += f"; {verdict.reduction}"
         if verdict.detail:
             text += f"; {verdict.detail}"
         yield f"{text}."

@@ -11,7 +11,7 @@ from harness.compare import Judge
 from harness.events import CaseChecked
 from harness.formats import format_of
 from harness.network import Case
-from harness.verdict import FAILING, GateClass, Kind, Verdict
+from harness.verdict import GateClass, Kind, Verdict, fails, how_to_allow
 
 __all__ = ["case_as_python", "failure_text"]
 
@@ -60,7 +60,7 @@ def _lines(event: CaseChecked, note: str) -> Iterator[str]:
     yield "the gradients do not agree"
     yield ""
     for verdict in event.verdicts:
-        yield from _verdict_lines(verdict)
+        yield from _verdict_lines(verdict, fails(verdict, event.allow))
     yield ""
     yield from _gate_lines(event)
     yield ""
@@ -76,24 +76,25 @@ def _lines(event: CaseChecked, note: str) -> Iterator[str]:
         yield source
 
 
-def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     how = f" ({verdict.mode})" if verdict.mode else ""
     line = f"{verdict.framework}{how}: {verdict.kind}"
     worst = verdict.worst
-    fails = verdict.kind in FAILING or verdict.kind is Kind.REDUCED
-    if worst is not None and not fails:
+    if worst is not None and not failing:
         line += (
             f"; largest error {worst.bounds:.3g} of its bound, {worst.ulps:.3g} ulp, "
             f"in {worst.name}"
             if worst.error > 0
             else "; bit for bit the reference"
         )
-    if verdict.precision is not None:
-        line += f"; {verdict.precision:.1f} bits"
+    if verdict.kind is Kind.REDUCED:
+        line += f"; {verdict.reduction}"
     if verdict.detail:
         line += f". {verdict.detail}"
     yield line
-    if worst is not None and fails:
+    if failing and (advice := how_to_allow(verdict)):
+        yield f"    {advice}"
+    if worst is not None and failing:
         yield (
             f"    worst entry {worst.name}: given {worst.given!r}, reference {worst.reference!r}; "
             f"off by {worst.bounds:.3g} bounds, {worst.ulps:.3g} ulp"

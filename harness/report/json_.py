@@ -11,14 +11,14 @@ import numpy as np
 
 from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
-from harness.events import CaseChecked, Event
+from harness.events import CaseChecked, Event, Part
 from harness.network import Case, Gradients
 from harness.report.tally import Boundary, BoundaryKey, Tally
-from harness.verdict import Entry, GateReading, Verdict
+from harness.verdict import Entry, GateReading, Verdict, fails
 
 __all__ = ["SCHEMA_VERSION", "JsonReport", "boundary_line", "document", "number"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _LARGEST_CASE = 20_000
 """Numbers in a case that is written out; a larger one is named by its key only."""
@@ -89,6 +89,7 @@ def document(tally: Tally) -> dict[str, Any]:
                 "framework": framework,
                 "part": part,
                 "counts": {str(kind): count for kind, count in sorted(kinds.items())},
+                **_reductions(tally, framework, part),
             }
             for (framework, part), kinds in sorted(tally.kinds.items())
         ],
@@ -122,6 +123,17 @@ def document(tally: Tally) -> dict[str, Any]:
         ],
         "cases": [_case(event) for event in tally.kept],
         **({"sweep": _sweep(tally)} if tally.families or tally.sweep else {}),
+    }
+
+
+def _reductions(tally: Tally, framework: str, part: Part) -> dict[str, Any]:
+    """Arithmetic to number of REDUCED, and how many of these were allowed; if there are any."""
+    key = framework, part
+    if key not in tally.arithmetics:
+        return {}
+    return {
+        "arithmetics": dict(sorted(tally.arithmetics[key].items())),
+        "allowed": tally.allowed[key],
     }
 
 
@@ -167,7 +179,7 @@ def _case(event: CaseChecked) -> dict[str, Any]:
         "shrunk": event.shrunk,
         "case": case_to_json(event.case) if small else None,
         "reference": _gradients(event.reference) if small else None,
-        "verdicts": [_verdict(verdict) for verdict in event.verdicts],
+        "verdicts": [_verdict(verdict, fails(verdict, event.allow)) for verdict in event.verdicts],
         **({"scripts": dict(sorted(event.scripts.items()))} if event.scripts else {}),
     }
 
@@ -185,15 +197,17 @@ def _gradients(gradients: Gradients) -> dict[str, Any]:
     return {name: convert(np.asarray(value).tolist()) for name, value in gradients.entries()}
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Verdict, failing: bool) -> dict[str, Any]:
     return {
         "framework": verdict.framework,
         "formulation": verdict.formulation,
         "mode": verdict.mode,
         "verdict": str(verdict.kind),
+        "fails": failing,
         "worst": None if verdict.worst is None else _entry(verdict.worst),
         "first_layer": verdict.first_layer,
         "gates": [_reading(reading) for reading in verdict.gates],
+        "arithmetics": list(verdict.arithmetics),
         "precision": verdict.precision,
         "validity": [
             {"block": each.block, "status": each.status, "reason": each.reason}

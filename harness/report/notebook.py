@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.network import Array, Case
-from harness.verdict import FAILING, MEANING, Entry, GateReading, Kind, Verdict
+from harness.verdict import FAILING, MEANING, Entry, GateReading, Kind, Verdict, how_to_allow
 
 __all__ = ["case_html", "verdict_html"]
 
@@ -59,8 +59,8 @@ def verdict_html(verdict: Verdict) -> str:
     remarks = [verdict.detail] if verdict.detail else []
     if verdict.first_layer is not None:
         remarks.append(f"first layer out of its bounds: {verdict.first_layer}")
-    if verdict.precision is not None:
-        remarks.append(f"effective precision: {verdict.precision:.1f} bits")
+    if verdict.reduction:
+        remarks.append(f"coarser arithmetic: {verdict.reduction}; {how_to_allow(verdict)}")
     remarks += [
         f"as a generalised derivative with respect to the {each.block}: {each.status}; "
         f"{each.reason}"

@@ -38,6 +38,8 @@ def tally_to_json(tally: Tally) -> Json:
             }
             for key, line in sorted(tally.boundary.items())
         ],
+        "arithmetics": [[*key, dict(n)] for key, n in sorted(tally.arithmetics.items())],
+        "allowed": [[*key, count] for key, count in sorted(tally.allowed.items())],
         "validity": [[*key, dict(counts)] for key, counts in sorted(tally.validity.items())],
         "kept": [_event_to_json(event) for event in tally.kept],
         "failures": tally.failures,
@@ -80,6 +82,10 @@ def tally_from_json(data: Mapping[str, Any]) -> Tally:
             line.example = (name, _reading_from_json(reading))
     for framework, formulation, block, counts in data["validity"]:
         tally.validity[framework, formulation, block].update(counts)
+    for framework, part, counts in data["arithmetics"]:
+        tally.arithmetics[framework, part].update(counts)
+    for framework, part, count in data["allowed"]:
+        tally.allowed[framework, part] = count
     for each in data["kept"]:
         tally.keep(_event_from_json(each))  # the counts of what is kept come back with it
     tally.failures, tally.dropped = data["failures"], data["dropped"]
@@ -108,6 +114,7 @@ def _event_to_json(event: CaseChecked) -> Json:
         "verdicts": [_verdict_to_json(verdict) for verdict in event.verdicts],
         "shrunk": event.shrunk,
         "scripts": dict(event.scripts),
+        "allow": list(event.allow),
     }
 
 
@@ -133,6 +140,7 @@ def _event_from_json(data: Mapping[str, Any]) -> CaseChecked:
         verdicts,
         data["shrunk"],
         data["scripts"],
+        tuple(data["allow"]),
     )
 
 
@@ -158,6 +166,7 @@ def _verdict_to_json(verdict: Verdict) -> Json:
         },
         "first_layer": verdict.first_layer,
         "gates": [_reading_to_json(reading) for reading in verdict.gates],
+        "arithmetics": list(verdict.arithmetics),
         "precision": None if verdict.precision is None else float(verdict.precision).hex(),
         "validity": [[each.block, each.status, each.reason] for each in verdict.validity],
         "detail": verdict.detail,
@@ -175,6 +184,7 @@ def _verdict_from_json(data: Mapping[str, Any]) -> Verdict:
         worst=worst and Entry(worst["name"], *map(float.fromhex, worst["numbers"])),
         first_layer=data["first_layer"],
         gates=tuple(_reading_from_json(each) for each in data["gates"]),
+        arithmetics=tuple(data["arithmetics"]),
         precision=None if precision is None else float.fromhex(precision),
         validity=tuple(Validity(*each) for each in data["validity"]),
         detail=data["detail"],

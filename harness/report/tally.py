@@ -20,7 +20,7 @@ from harness.events import (
     SweepChecked,
     WorkerLost,
 )
-from harness.verdict import FAILING, GateClass, GateReading, Kind, Verdict
+from harness.verdict import GateClass, GateReading, Kind, Verdict, fails
 
 __all__ = [
     "Boundary",
@@ -52,15 +52,8 @@ def slope_name(reading: GateReading) -> str:
 
 
 def failing_verdicts(event: CaseChecked) -> tuple[Verdict, ...]:
-    """The verdicts of ``event`` for which the run fails.
-
-    A shrunk case fails by definition. Where nothing else in it does, full precision was asked
-    for and REDUCED is the failure.
-    """
-    failing = tuple(verdict for verdict in event.verdicts if verdict.kind in FAILING)
-    if event.shrunk and not failing:
-        return tuple(verdict for verdict in event.verdicts if verdict.kind is Kind.REDUCED)
-    return failing
+    """The verdicts of ``event`` for which the run fails."""
+    return tuple(verdict for verdict in event.verdicts if fails(verdict, event.allow))
 
 
 class Spread:
@@ -171,6 +164,9 @@ class Tally:
         losses: How many of them there were.
         kept: Cases worth showing: the user's own, failures, and a few examples of each line
             of the boundary table and of each other verdict.
+        arithmetics: (framework, part) to the name of a coarser arithmetic to number of cases that
+            are REDUCED to it.
+        allowed: (framework, part) to how many of these were allowed.
         failures: How many failing cases there were, shrunk ones not counted.
         dropped: How many checked cases were handed in one by one and are not in ``kept``.
         cases: How many cases were checked.
@@ -189,6 +185,10 @@ class Tally:
     families: dict[tuple[str, str], dict[Kind, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
+    arithmetics: dict[tuple[str, Part], dict[str, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    allowed: dict[tuple[str, Part], int] = field(default_factory=lambda: defaultdict(int))
     sweep: dict[str, Any] = field(default_factory=dict)
     lost: list[WorkerLost] = field(default_factory=list)
     losses: int = 0
@@ -235,10 +235,10 @@ class Tally:
             self.spreads[framework, event.dtype, len(event.widths) - 1].merge(spread)
 
     def _add_case(self, event: CaseChecked) -> None:
-        failing = any(verdict.kind in FAILING for verdict in event.verdicts)
         if not event.shrunk:
-            self.failures += failing
+            self.failures += bool(failing_verdicts(event))
             for verdict in event.verdicts:
+                self._add_reduction(event, verdict)
                 self._add_gates(event, verdict)
                 for each in verdict.validity:
                     path = (verdict.framework, verdict.formulation, each.block)
@@ -248,11 +248,16 @@ class Tally:
 
     def keep(self, event: CaseChecked) -> bool:
         """Keep ``event`` if it is worth it, without counting it; whether it was."""
-        failing = any(verdict.kind in FAILING for verdict in event.verdicts)
-        if self._is_worth_keeping(event, failing):
+        if self._is_worth_keeping(event):
             self.kept.append(event)
             return True
         return False
+
+    def _add_reduction(self, event: CaseChecked, verdict: Verdict) -> None:
+        if verdict.arithmetic is not None:
+            key = verdict.framework, event.part
+            self.arithmetics[key][verdict.arithmetic] += 1
+            self.allowed[key] += not fails(verdict, event.allow)
 
     def _add_gates(self, event: CaseChecked, verdict: Verdict) -> None:
         seen = set()
@@ -272,11 +277,11 @@ class Tally:
             if line.example is None:
                 line.example = (event.case.key, reading)
 
-    def _is_worth_keeping(self, event: CaseChecked, failing: bool) -> bool:
+    def _is_worth_keeping(self, event: CaseChecked) -> bool:
         if event.part == "given" or event.shrunk:
             return True
-        if failing:
-            names = {v.framework for v in event.verdicts if v.kind in FAILING}
+        names = {verdict.framework for verdict in failing_verdicts(event)}
+        if names:
             taken = [self._take(("failing", name), _KEPT_FAILURES) for name in sorted(names)]
             return any(taken)
         classes: set[tuple[object, ...]] = {

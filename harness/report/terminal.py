@@ -148,8 +148,8 @@ class TerminalReport:
                 )
             elif verdict.worst is not None:
                 line += "; bit for bit the reference"
-            if verdict.precision is not None:
-                line += f"; {verdict.precision:.1f} bits"
+            if verdict.reduction:
+                line += f"; {verdict.reduction}"
             if verdict.detail:
                 line += f"; {escape(verdict.detail)}"
             out.print(line)

@@ -23,7 +23,7 @@ from harness.sweep.settings import Settings
 __all__ = ["NAME", "Checkpoint", "changed", "load", "made_with", "save"]
 
 NAME = "sweep.json"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from harness.report.tally import Tally
 from harness.script import script
 from harness.shrink import shrink
 from harness.sweep.quarantine import ENDED
-from harness.sweep.record import is_failing
 from harness.sweep.settings import Settings
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Verdict, fails
 
 __all__ = ["smallest"]
 
@@ -35,7 +34,7 @@ def smallest(
             (event, verdict)
             for event in tally.kept
             for verdict in event.verdicts
-            if verdict.framework == framework.name and is_failing(verdict, settings)
+            if verdict.framework == framework.name and fails(verdict, settings.allow)
         ]
         if not failing or any(mark in event.label for event in tally.kept):
             continue
@@ -51,15 +50,15 @@ def _made_small(
     verdict: Verdict,
     mark: str,
 ) -> CaseChecked:
-    def fails(case: Case) -> bool:
-        return is_failing(verdict_of(framework, case, Judge(case)), settings)
+    def still_fails(case: Case) -> bool:
+        return fails(verdict_of(framework, case, Judge(case)), settings.allow)
 
     family, _, address = event.label.partition("; ")
     label = f"{family}; {mark}, from {address}"
     as_it_is = ""
     if verdict.kind is Kind.TIMED_OUT or verdict.detail.startswith(ENDED):
         as_it_is = "as it is, since it ends the process"
-    elif not fails(event.case):
+    elif not still_fails(event.case):
         as_it_is = "as it is, since it fails only in its batch"
     if as_it_is:
         text = script(event.case, framework, verdict)
@@ -69,7 +68,7 @@ def _made_small(
             shrunk=True,
             scripts={framework.name: text} if text else {},
         )
-    case = shrink(event.case, fails)
+    case = shrink(event.case, still_fails)
     judge = Judge(case)
     verdicts = tuple(verdict_of(each, case, judge) for each in frameworks)
     (own,) = (each for each in verdicts if each.framework == framework.name)
@@ -82,4 +81,5 @@ def _made_small(
         verdicts,
         shrunk=True,
         scripts={framework.name: text} if text else {},
+        allow=settings.allow,
     )

@@ -17,9 +17,9 @@ from harness.sweep.counts import AGREES, KINDS, NAMES, counted
 from harness.sweep.generate import Block
 from harness.sweep.memory import idle
 from harness.sweep.settings import BLOCK, Part, Settings
-from harness.verdict import FAILING, Kind, Verdict
+from harness.verdict import Kind, Verdict, fails
 
-__all__ = ["Checked", "Record", "is_failing"]
+__all__ = ["Checked", "Record"]
 
 _OPEN = -1
 
@@ -40,11 +40,6 @@ class Checked:
     cases: tuple[CaseChecked, ...]
     failing: int
     cut: bool = False
-
-
-def is_failing(verdict: Verdict, settings: Settings) -> bool:
-    """Whether ``verdict`` makes the sweep fail."""
-    return verdict.kind in FAILING or (settings.full_precision and verdict.kind is Kind.REDUCED)
 
 
 class Record:
@@ -135,9 +130,11 @@ class Record:
             return
         family = NAMES[self._families[position]]
         address = self._settings.address(self.part.shape, self._offset + position)
-        checked = CaseChecked("sweep", f"{family}; {address}", case, reference, tuple(verdicts))
+        allow = self._settings.allow
+        label = f"{family}; {address}"
+        checked = CaseChecked("sweep", label, case, reference, tuple(verdicts), allow=allow)
         self._cases.append(checked)
-        self._failing += any(is_failing(verdict, self._settings) for verdict in verdicts)
+        self._failing += any(fails(verdict, allow) for verdict in verdicts)
         if self._failing >= self._settings.max_failures:
             self.last, self.cut = position + 1, True
 

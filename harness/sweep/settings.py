@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.arithmetic.named import known_names
 from harness.batch import held_dtype
 from harness.errors import UsageError
 from harness.formats import format_of
@@ -118,7 +119,7 @@ class Settings:
         frameworks: Names of the frameworks.
         formulations: Framework name to formulation, where it is not the default.
         modes: Framework name to mode, likewise.
-        full_precision: Whether REDUCED counts as a failure.
+        allow: Names of coarser arithmetics whose REDUCED is no failure.
         max_failures: The sweep ends with so many failing cases.
 
     Raises:
@@ -132,7 +133,7 @@ class Settings:
     frameworks: tuple[str, ...] = ()
     formulations: tuple[tuple[str, str], ...] = ()
     modes: tuple[tuple[str, str], ...] = ()
-    full_precision: bool = False
+    allow: tuple[str, ...] = ()
     max_failures: int = 100
 
     def __post_init__(self) -> None:
@@ -147,6 +148,7 @@ class Settings:
                 raise UsageError(f"{name}={value!r}: wanted a whole number, {least} or more")
         if self.seed >= 2**64:
             raise UsageError(f"seed={self.seed}: wanted a whole number below 2**64")
+        known_names(self.allow, "allow")
 
     def count(self, stream: int) -> int:
         """How many cases stream number ``stream`` has."""
@@ -207,7 +209,7 @@ class Settings:
             "frameworks": list(self.frameworks),
             "formulations": dict(self.formulations),
             "modes": dict(self.modes),
-            "full_precision": self.full_precision,
+            "allow": list(self.allow),
             "max_failures": self.max_failures,
         }
 
@@ -233,7 +235,7 @@ class Settings:
             frameworks=tuple(data["frameworks"]),
             formulations=_pairs(data["formulations"]),
             modes=_pairs(data["modes"]),
-            full_precision=data["full_precision"],
+            allow=known_names(data["allow"], "allow"),
             max_failures=data["max_failures"],
         )
 

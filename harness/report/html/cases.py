@@ -18,7 +18,7 @@ from harness.report.html.numbers import (
     slope,
     value,
 )
-from harness.verdict import FAILING, MEANING, Kind
+from harness.verdict import MEANING, Kind
 
 __all__ = ["Card", "Gate", "Line", "Matrix", "card", "failing_lines", "numbered"]
 
@@ -145,16 +145,8 @@ def numbered(cases: Iterable[Mapping[str, Any]]) -> list[Card]:
 
 
 def failing_lines(case: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The verdicts of a case for which the run fails.
-
-    A shrunk case fails by definition. Where nothing else in it does, full precision was asked
-    for and REDUCED is the failure.
-    """
-    lines = case["verdicts"]
-    failing = [line for line in lines if line["verdict"] in FAILING]
-    if case["shrunk"] and not failing:
-        return [line for line in lines if line["verdict"] == Kind.REDUCED]
-    return failing
+    """The verdicts of a case for which the run fails."""
+    return [line for line in case["verdicts"] if line["fails"]]
 
 
 def card(case: Mapping[str, Any], anchor: str) -> Card:
@@ -211,8 +203,9 @@ def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
     used = [slope(gate["slope"]) for gate in line["gates"]]
     layer = line["first_layer"]
     detail = line["detail"]
-    if line["precision"] is not None:
-        detail = "; ".join(filter(None, (f"{line['precision']:.1f} bits", detail)))
+    if line["arithmetics"]:
+        bits = "" if line["precision"] is None else f", about {line['precision']:.1f} bits"
+        detail = "; ".join(filter(None, (f"{line['arithmetics'][0]}{bits}", detail)))
     if fails and not detail:
         detail = _complaint(line)
     return Line(

@@ -115,6 +115,7 @@ def framework_lines(document: Mapping[str, Any], kinks: Boundary) -> list[Framew
                 if line["part"] == part and _is_of(line, state):
                     for kind, number in line["counts"].items():
                         counts[kind] += number
+                    failing -= line.get("allowed", 0)
             counts = {kind: number for kind, number in counts.items() if number}
             if counts:
                 parts.append((part, counts, bar(counts)))
