@@ -97,6 +97,15 @@ class Batch:
         return [*self.weights, *(bias for bias in self.biases if bias is not None), self.x, self.y]
 
     @property
+    def names(self) -> list[str]:
+        """Of `arrays`, as `Case.arrays` has them."""
+        layers = range(1, len(self.weights) + 1)
+        biases = [
+            f"b{at}" for at, bias in zip(layers, self.biases, strict=True) if bias is not None
+        ]
+        return [*(f"W{layer}" for layer in layers), *biases, "x", "y"]
+
+    @property
     def rows(self) -> int:
         """B."""
         return int(self.x.shape[1])

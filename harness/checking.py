@@ -26,6 +26,7 @@ from harness.drawing import SHAPES, Shape
 from harness.errors import UsageError
 from harness.events import CaseChecked, Event, FrameworkState, Part, StackChecked
 from harness.formats import format_of
+from harness.gatekeeper import ask
 from harness.implementations import AbsentError, Implementation, implement
 from harness.network import Case, Network, Output, Reduction, worked_example
 from harness.profiles import profile as profile_of
@@ -100,7 +101,7 @@ class Failure:
 
     event: CaseChecked
     note: str
-    error: Exception | None = None
+    error: BaseException | None = None
     traceback: TracebackType | None = None
 
 
@@ -511,10 +512,7 @@ class _Comparing:
     def _introduce(self, case: Case) -> None:
         """Let each function show what it returns, so that its verdicts say how it was used."""
         for each in self.implementations:
-            try:
-                each.gradients(case)
-            except Exception:  # it will come again, and be a verdict
-                continue
+            ask(each, case)  # what is refused will come again, and be a verdict
         self._raise_misuse()
 
     def _raise_misuse(self) -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from harness.compare import Judge, StackJudge
 from harness.environment import environment
-from harness.errors import UnsupportedError
 from harness.events import (
     CaseChecked,
     Event,
@@ -26,6 +25,7 @@ from harness.events import (
     StackChecked,
 )
 from harness.frameworks.base import Framework
+from harness.gatekeeper import Refused, ask
 from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients
 from harness.profiles import Profile, settings
@@ -43,6 +43,7 @@ __all__ = [
     "check_generated",
     "check_given",
     "environment",
+    "of_the_whole",
     "outcome",
     "verdict_of",
 ]
@@ -121,12 +122,13 @@ class Checker:
         verdicts: list[list[Verdict]] = [[] for _ in range(count)]
         bounds = np.zeros((count, len(self.frameworks)))
         for column, framework in enumerate(self.frameworks):
-            try:
-                given = framework.gradients(stack)
-            except Exception:  # whatever a library raises is its verdict, found case by case
-                for index in range(count):
-                    case = stack[index]
-                    verdicts[index].append(verdict_of(framework, case, judge.judge(index)))
+            given = ask(framework, stack)
+            if isinstance(given, Refused):
+                alone = [verdict_of(framework, stack[i], judge.judge(i)) for i in range(count)]
+                if not given.raised and not any(map(self.is_failing, alone)):
+                    alone[0] = of_the_whole(alone[0], given, f"the stack of {count} cases")
+                for row, verdict in zip(verdicts, alone, strict=True):
+                    row.append(verdict)
                 continue
             agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
             for index in range(count):
@@ -302,15 +304,9 @@ def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
 def answer(framework: Framework, case: Case, judge: Judge) -> tuple[Gradients | None, Verdict]:
     """What a framework returns for a single case, if anything, and the verdict on it."""
     names = (framework.name, framework.formulation, framework.mode)
-    if case.dtype not in framework.dtypes:
-        detail = f"{case.dtype} is not among its dtypes"
-        return None, Verdict(*names, Kind.UNSUPPORTED, detail=detail)
-    try:
-        given = framework.gradients(case)
-    except UnsupportedError as error:
-        return None, Verdict(*names, Kind.UNSUPPORTED, detail=_one_line(error))
-    except Exception as error:  # whatever a library raises is its verdict
-        return None, Verdict(*names, Kind.CRASHED, detail=_one_line(error))
+    given = ask(framework, case)
+    if isinstance(given, Refused):
+        return None, Verdict(*names, given.kind, detail=given.reason)
     verdict = judge.verdict(
         given,
         framework=names[0],
@@ -321,9 +317,16 @@ def answer(framework: Framework, case: Case, judge: Judge) -> tuple[Gradients | 
     return given, verdict
 
 
-def _one_line(error: Exception) -> str:
-    first = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {first[0] if first else ''}".strip()
+def of_the_whole(alone: Verdict, refused: Refused, whole: str) -> Verdict:
+    """The verdict that one case bears for several which fail only when they are asked together.
+
+    Args:
+        alone: The verdict on the case by itself.
+        refused: Why there are no gradients of all of them.
+        whole: What all of them are, for people.
+    """
+    detail = f"{refused.reason}; asked for {whole}, for none of them alone"
+    return Verdict(alone.framework, alone.formulation, alone.mode, refused.kind, detail=detail)
 
 
 def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:

@@ -8,7 +8,9 @@ then differentiates; or gradients, in one of these forms, whose parts may be ``N
     {"weights": [...], "biases": [...], "x": ..., "loss": ...}      any of them
     (weights, biases[, x[, loss]])
 
-A part that is not there is compared with nothing.
+A part that is not there is compared with nothing. Arrays are the library's own, of the case's
+dtype, or NumPy's of real numbers, which may have more bits than the case's; see
+`harness.gatekeeper` for what becomes of others.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from harness.events import FrameworkState
 from harness.frameworks.base import Framework
 from harness.frameworks.leaves import assembled
 from harness.frameworks.registry import state_of
+from harness.gatekeeper import RefusedError
 from harness.network import LEFT_OUT, Array, Case, Gradients, LeftOut
 
 __all__ = ["ROLES", "AbsentError", "Implementation", "implement"]
@@ -232,6 +235,7 @@ class Implementation(Framework):
 
     name: ClassVar[str] = "function"
     module: ClassVar[str] = "numpy"
+    is_function: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, role: str, function: Callable[..., Any]) -> None:
@@ -247,7 +251,7 @@ class Implementation(Framework):
             dtypes=self._library.dtypes,
         )
         self.formulation, self.mode = "", ""
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
 
     def gradients(self, case: Case) -> Gradients:
@@ -255,14 +259,15 @@ class Implementation(Framework):
 
         Raises:
             UsageError: The function returned nothing of the forms that it may return.
+            RefusedError: An array that it returned is none of real numbers.
             UnsupportedError: All that it returns belongs to arrays that the case does not have.
-            Exception: Whatever the function raises.
+            BaseException: Whatever the function raises.
         """
         __tracebackhide__ = True
         self.error = self.traceback = None
         try:
             return self._gradients(case)
-        except Exception as error:
+        except BaseException as error:  # it may be sys.exit, and is looked at by whoever called
             self.error = error
             self.traceback = _from_the_function_on(error.__traceback__)
             raise
@@ -307,7 +312,7 @@ class Implementation(Framework):
         if tensor is None:
             return LEFT_OUT
         if isinstance(tensor, np.ndarray | np.generic | float | int):
-            tensor, fetch = np.asarray(tensor), _NumPy().fetch
+            fetch = _NumPy().fetch
         else:
             fetch = self._library.fetch
         try:
@@ -409,11 +414,28 @@ def _kind(value: Any) -> str:
 
 
 def _numbers(value: Any) -> Array:
-    array = np.asarray(value)
+    """What NumPy code returned, as float64 without loss.
+
+    Raises:
+        UsageError: It is nothing that holds numbers.
+        RefusedError: It is an array of something else than real numbers, of a kind that computes
+            by rules of its own, or of numbers that float64 does not hold.
+    """
+    if not isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
+        raise UsageError(f"{_kind(value)} returned, wanted real numbers")
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        raise RefusedError(f"{_kind(value)} returned, wanted a plain numpy.ndarray")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of several lengths
+        raise RefusedError(f"{_kind(value)} returned that is no array: {error}") from error
     if array.dtype.kind not in "fiu":
-        raise UsageError(f"{array.dtype} returned, wanted real numbers")
-    with np.errstate(invalid="ignore"):
-        return np.array(array, dtype=np.float64)
+        raise RefusedError(f"{array.dtype} returned, wanted real numbers")
+    with np.errstate(all="ignore"):
+        found = np.array(array, dtype=np.float64)
+        if not np.array_equal(found.astype(array.dtype), array, equal_nan=array.dtype.kind == "f"):
+            raise RefusedError(f"{array.dtype} numbers returned that are none of float64")
+    return found
 
 
 def _count_arguments(role: str, function: Any) -> int:

@@ -8,7 +8,36 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["interrupts"]
+__all__ = ["interrupts", "may_be_the_users"]
+
+
+class _Handler:
+    """What `interrupts` has for the signal.
+
+    Attributes:
+        pending: Whether one has come.
+        holding: Whether it is to wait.
+    """
+
+    def __init__(self) -> None:
+        self.pending = self.holding = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.pending = True
+        if not self.holding:
+            raise KeyboardInterrupt
+
+
+def may_be_the_users() -> bool:
+    """Whether a `KeyboardInterrupt` that is under way may come from the user's Ctrl-C.
+
+    It does not if none can come: in a thread that is not the main one, in a process that ignores
+    them, or within `interrupts` when none has come. Then a library has raised it by itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handler = signal.getsignal(signal.SIGINT)
+    return handler.pending if isinstance(handler, _Handler) else handler is not signal.SIG_IGN
 
 
 @contextlib.contextmanager
@@ -24,23 +53,16 @@ def interrupts() -> Iterator[Callable[[], contextlib.AbstractContextManager[None
     A process that ignores Ctrl-C goes on ignoring it: a shell script starts its background jobs
     so, since what is typed at the terminal is not meant for them.
     """
-    pending, holding = False, False
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal pending
-        pending = True
-        if not holding:
-            raise KeyboardInterrupt
+    handler = _Handler()
 
     @contextlib.contextmanager
     def held() -> Iterator[None]:
-        nonlocal holding
-        holding = True
+        handler.holding = True
         try:
             yield
         finally:
-            holding = False
-        if pending:
+            handler.holding = False
+        if handler.pending:
             raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
@@ -51,11 +73,11 @@ def interrupts() -> Iterator[Callable[[], contextlib.AbstractContextManager[None
     signal.signal(signal.SIGINT, handler)
     try:
         yield held
-    except Exception as error:
-        if pending:
+    except BaseException as error:
+        if handler.pending and not isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
     finally:
         signal.signal(signal.SIGINT, before)
-    if pending:
+    if handler.pending:
         raise KeyboardInterrupt

@@ -17,6 +17,7 @@ from harness import peers
 from harness.compare import StackJudge
 from harness.formats import Format, format_of
 from harness.frameworks.base import Framework
+from harness.gatekeeper import required
 from harness.network import Array, Case, Gradients
 from harness.verdict import fails
 
@@ -128,7 +129,7 @@ def measure(
 ) -> list[Power]:
     """The share of planted faults that the verdicts catch, for each k of ``exponents``."""
     stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
-    judge, given, form = StackJudge(stack), framework.gradients(stack), format_of(dtype)
+    judge, given, form = StackJudge(stack), required(framework, stack), format_of(dtype)
     derivation = framework.derivation
     certain, _ = judge.agreements(given, derivation)
     common = (tuple(widths), rows, dtype)
@@ -160,7 +161,7 @@ def measure_peer(
 ) -> list[Power]:
     """The same for one of `harness.peers.CHECKERS`, on the first cases of the same stack."""
     stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
-    given, form = framework.gradients(stack), format_of(dtype)
+    given, form = required(framework, stack), format_of(dtype)
     common = (tuple(widths), rows, dtype)
 
     def rejects(gradients: Gradients, index: int) -> bool:

@@ -39,6 +39,7 @@ from harness.enclosed import Enclosed
 from harness.errors import UnsupportedError, UsageError
 from harness.formats import format_of
 from harness.frameworks.base import Framework
+from harness.gatekeeper import required
 from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients, Network
 
@@ -306,6 +307,7 @@ def influence(zero: Framework, one: Framework, case: Case) -> Influence:
 
     Raises:
         UnsupportedError: The framework cannot do the dtype of the case.
+        CrashedError: It failed.
     """
     for framework in (zero, one):
         if case.dtype not in framework.dtypes:
@@ -313,7 +315,7 @@ def influence(zero: Framework, one: Framework, case: Case) -> Influence:
                 f"{framework.name}: {case.dtype} is none of its dtypes, "
                 f"{', '.join(framework.dtypes)}"
             )
-    before, after = _flat(zero.gradients(case)), _flat(one.gradients(case))
+    before, after = _flat(required(zero, case)), _flat(required(one, case))
     if np.array_equal(before, after, equal_nan=True):
         return Influence(matters=False, change=0.0)
     with np.errstate(all="ignore"):

@@ -74,7 +74,7 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
             "Nothing above explains the gradient: a defect in the framework, in its adapter, or "
             "in the model under test."
         ),
-        Kind.CRASHED: "The framework raised an error or died on this case.",
+        Kind.CRASHED: "The framework raised an error, died, or returned no gradient.",
         Kind.TIMED_OUT: "The framework did not answer in time on this case.",
     }
 )

@@ -16,6 +16,7 @@ from harness.bench.cases import batches
 from harness.bench.commands import Growth, StartUp, measure_growth
 from harness.bench.table import as_json, as_markdown
 from harness.cli import main
+from harness.gatekeeper import CrashedError
 from harness.network import Network
 from harness.sweep.families import DEFAULT_MIX
 from harness.sweep.generate import case
@@ -100,7 +101,7 @@ def test_what_a_long_sweep_takes_is_that_of_the_whole_command() -> None:
 
 def test_a_worker_that_ends_early_ends_the_benchmark() -> None:
     plan = Plan(((1, 1, 1),), ("float64",), (64,), (1, 2), ("nonsense",), 0.1, 3)
-    with pytest.raises(RuntimeError, match="a worker ended early; exit codes: 1"):
+    with pytest.raises(CrashedError, match="a worker ended early; exit codes: 1"):
         measure_batches(plan)
 
 

@@ -220,7 +220,7 @@ def test_a_wrong_shape_is_named_with_the_shape_that_was_wanted() -> None:
 
     case = Case.of([np.ones((3, 2)), np.ones((1, 3))], [[1, 2, 3], [4]], [[1, 2]], [[3]])
     comparison = compare_implementations(numpy=transposed, cases=case)
-    assert "DISAGREES. W1: shape" in comparison.message
+    assert "CRASHED. W1: float64 array of shape" in comparison.message
     assert "wanted" in comparison.message
 
 

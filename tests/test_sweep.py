@@ -68,6 +68,7 @@ def test_verdicts_are_those_of_the_judge_gate_for_gate(name: str, shape: Shape) 
 
     made = block(shape, 5, 1, EVERYTHING)
     given = batched_gradients(frameworks[0], made.batch)
+    assert isinstance(given, Gradients)
     names: dict[str, Any] = {
         "framework": name,
         "formulation": frameworks[0].formulation,

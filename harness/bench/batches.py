@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.batch import Batch
 from harness.bench.cases import batches
+from harness.gatekeeper import CrashedError
 from harness.network import Network
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
     """All rates of batches.
 
     Raises:
-        RuntimeError: A process ended early.
+        CrashedError: A process ended early.
     """
     for variable, value in ONE_THREAD.items():
         os.environ.setdefault(variable, value)
@@ -116,7 +117,7 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
         for process in processes:
             process.join(timeout=_PATIENCE)
         codes = ", ".join(str(process.exitcode) for process in processes)
-        raise RuntimeError(f"a worker ended early; exit codes: {codes}") from None
+        raise CrashedError(f"a worker ended early; exit codes: {codes}") from None
     finally:
         for process in processes:
             if process.pid is not None:  # an interrupt may come before it was started

@@ -16,6 +16,7 @@ from harness.batch import Batch
 from harness.bench.batches import Plan, Rate
 from harness.bench.cases import batches
 from harness.frameworks.base import Framework
+from harness.gatekeeper import required
 from harness.network import Case, Gradients, Network
 from harness.sweep.settings import Shape
 
@@ -69,7 +70,7 @@ def _check(checker: str, right: Mapping[str, Gradients], case: Case) -> None:
 def _loop(frameworks: Sequence[Framework], case: Case) -> None:
     """As a user would write it: gradients one after the other, all close to the first."""
     compare = operator.attrgetter("testing.assert_allclose")(np)
-    first, *others = (framework.gradients(case) for framework in frameworks)
+    first, *others = (required(framework, case) for framework in frameworks)
     for other in others or [first]:
         for (_, one), (_, value) in zip(first.entries(), other.entries(), strict=True):
             try:

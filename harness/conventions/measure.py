@@ -21,8 +21,9 @@ from harness.frameworks.base import Framework
 from harness.frameworks.own_lines import NUMPY, SYMPY
 from harness.frameworks.pointwise import Pointwise
 from harness.frameworks.registry import known, open_frameworks
-from harness.interrupts import interrupts
-from harness.sweep.pool import ProcessExecutor
+from harness.gatekeeper import CrashedError, reason_of
+from harness.interrupts import interrupts, may_be_the_users
+from harness.sweep.pool import ProcessExecutor, WorkerLostError
 from harness.units import UNITS
 
 __all__ = ["OWN", "Source", "measure", "sources", "written"]
@@ -69,8 +70,9 @@ def sources(names: Sequence[str] | None) -> tuple[list[Source], list[FrameworkSt
     states: list[FrameworkState] = []
     if wanted is None or wanted:
         frameworks, states = open_frameworks(wanted)
+    versions = {state.name: state.versions for state in states}
     found = [
-        Source(each.name, _versions(each.versions()), each.lines, each.session)
+        Source(each.name, _versions(versions[each.name]), each.lines, each.session)
         for each in frameworks
         if each.lines is not None
     ]
@@ -90,7 +92,7 @@ def written() -> dict[str, Pointwise]:
     return {**found, **dict(zip(OWN, (NUMPY, SYMPY), strict=True))}
 
 
-def _versions(packages: dict[str, str]) -> str:
+def _versions(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{package} {version}" for package, version in packages.items())
 
 
@@ -137,7 +139,11 @@ def measure(
 def _measured(
     chosen: Mapping[Source, Sequence[Key]], jobs: int
 ) -> Generator[Mapping[Key, Row], None, None]:
-    """The rows, some at a time, as they are measured."""
+    """The rows, some at a time, as they are measured.
+
+    Raises:
+        CrashedError: A library ended the process that measured.
+    """
     if jobs == 1:
         for source, each in chosen.items():
             for key in each:
@@ -148,9 +154,14 @@ def _measured(
     for key in reversed([key for each in chosen.values() for key in each]):
         parts[key.framework, key.mode, key.unit].append(key)
     pool = ProcessExecutor(jobs, deadline=None)
+    futures = {pool.submit(_part, part): key for key, part in parts.items()}
     try:
-        for future in as_completed([pool.submit(_part, part) for part in parts.values()]):
-            yield future.result()
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except WorkerLostError as error:
+                where = ", ".join(futures[future])
+                raise CrashedError(f"{where}: CRASHED: the process {error.what}") from error
     finally:
         pool.shutdown(cancel_futures=True)  # after an interrupt nobody waits for the rest
 
@@ -175,6 +186,23 @@ def _part(wanted: Sequence[Key]) -> dict[Key, Row]:
 
 
 def _rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
+    """Rows of one source.
+
+    Raises:
+        CrashedError: A library did not just say that it cannot do something, but tried to end the
+            program.
+    """
+    try:
+        return _measured_rows(source, wanted)
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
+        raise CrashedError(f"{source.name}: CRASHED: {reason_of(error)}") from error
+
+
+def _measured_rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
     with source.session(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what libraries say of NaN is not asked
         return {key: _row(source.lines, key) for key in wanted}

@@ -132,12 +132,13 @@ class _Subject:
 
         def check() -> Mapping[str, Any]:
             from harness.compare import Judge
+            from harness.gatekeeper import required
             from harness.network import worked_example
             from harness.verdict import Kind
 
             case = worked_example(dtype="float32")
             framework = self.adapter(mode=mode)
-            found = framework.gradients(case)
+            found = required(framework, case)
             verdict = Judge(case).verdict(
                 found, framework=self.name, derivation=framework.derivation
             )
@@ -172,6 +173,7 @@ class _Subject:
         z = 2 λ₀ is normal, and dJ/dw is 0 just where such operands are read as 0.
         """
         from harness.formats import format_of
+        from harness.gatekeeper import required
         from harness.network import Case
 
         found = {}
@@ -182,7 +184,7 @@ class _Subject:
             kept = {}
             for kind, weight, x in (("results", least, 0.5), ("operands", least / 2, 4.0)):
                 case = Case.of([[[weight]]], None, [[x]], [[0.0]], dtype=dtype, output="identity")
-                kept[kind] = bool(self.framework.gradients(case).weights[0].item() != 0)
+                kept[kind] = bool(required(self.framework, case).weights[0].item() != 0)
             found[dtype] = kept
         return found
 

@@ -36,6 +36,8 @@ class Framework(abc.ABC):
         dtypes: The dtypes it can do.
         lines: Its units with kinks as source, for the table of conventions; ``None`` for a
             framework that is in no such table.
+        is_function: Whether it stands for a function of the user's (`harness.implementations`),
+            which may leave arrays out. Not for adapters.
 
     Args:
         formulation: A key of ``formulations``; the default is the first.
@@ -53,6 +55,7 @@ class Framework(abc.ABC):
     forward_modes: ClassVar[frozenset[str]] = frozenset()
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     lines: ClassVar[Pointwise | None] = None
+    is_function: ClassVar[bool] = False
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         for field, value, known in (
@@ -92,12 +95,16 @@ class Framework(abc.ABC):
 
         Args:
             case: A single case or a stack. Its float64 arrays hold numbers of ``case.dtype``:
-                convert them to that dtype, which loses nothing.
+                convert them to that dtype, which loses nothing. They are a copy for this call;
+                whoever changes them computes for another case, and that is told.
 
         Returns:
             Float64 arrays of the shapes in `Gradients`, converted without loss from what the
-            library returned in ``case.dtype``.
+            library returned in ``case.dtype``; ``None`` where the case has no bias. The loss of a
+            single case may be a float. Anything else is a CRASHED verdict with the reason, see
+            `harness.gatekeeper`, and so is whatever is raised.
 
         Raises:
-            UnsupportedError: The library cannot do this dtype, formulation or mode.
+            UnsupportedError: The library cannot do this dtype, formulation or mode; or no stack,
+                and then it is asked for each case by itself.
         """

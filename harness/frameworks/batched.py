@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from harness.batch import ALIGNMENT, Batch, address, aligned, held_dtype
-from harness.errors import HarnessError
 from harness.frameworks.base import Framework
+from harness.gatekeeper import required
 from harness.network import Gradients, Network
 
 __all__ = ["Batched", "ThroughAdapter", "aligned_like", "batched", "losses"]
@@ -55,11 +55,10 @@ class Batched(abc.ABC):
         self._compiled: dict[object, tuple[int, Any]] = {}
 
     def __call__(self, batch: Batch) -> Gradients:
-        """Loss and gradients of a batch, in arrays of `held_dtype`.
+        """Loss and gradients of a batch, in arrays of `held_dtype`, as the framework returned them.
 
         Raises:
             UnsupportedError: The framework cannot do this dtype.
-            HarnessError: The framework returned another dtype than the case's.
         """
         key = (batch.network, tuple(b is None for b in batch.biases), batch.rows, batch.dtype)
         count = batch.count
@@ -70,12 +69,6 @@ class Batched(abc.ABC):
             self._compiled[key] = (size, function)
         arrays = [filled_up(array, size) for array in batch.arrays]
         found = [array[:count] for array in self.compute(function, arrays)]
-        for array in found:
-            if array.dtype != arrays[0].dtype:
-                name = self.framework.name
-                raise HarnessError(
-                    f"{name} returned {array.dtype} where {batch.dtype} was asked for"
-                )
         remaining = iter(found)
         loss = next(remaining)
         weights = tuple(next(remaining) for _ in batch.weights)
@@ -113,7 +106,7 @@ class ThroughAdapter(Batched):
 
     def __call__(self, batch: Batch) -> Gradients:
         """Loss and gradients of a batch, in arrays of `held_dtype`."""
-        found, held = self.framework.gradients(batch.case()), held_dtype(batch.dtype)
+        found, held = required(self.framework, batch.case()), held_dtype(batch.dtype)
 
         def hold(array: Any) -> Any:
             with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one

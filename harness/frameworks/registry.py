@@ -17,7 +17,7 @@ from types import MappingProxyType
 from harness.errors import UsageError
 from harness.events import FrameworkState
 from harness.frameworks.base import Framework
-from harness.interrupts import interrupts
+from harness.interrupts import interrupts, may_be_the_users
 
 __all__ = ["GROUP", "adapter_of", "known", "names", "open_frameworks", "state_of"]
 
@@ -81,9 +81,9 @@ def _load(name: str, values: Sequence[str]) -> type[Framework] | BaseException:
             raise TypeError(f"{values[0]} is not a subclass of {Framework.__qualname__}")
         if adapter.name != name:
             raise ValueError(f"{values[0]} is registered as {name!r} and named {adapter.name!r}")
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a module may even call sys.exit when it is imported
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
         return error
     return adapter
 
@@ -188,9 +188,11 @@ def _open(
             formulation=framework.formulation,
             mode=framework.mode,
         )
-    except (KeyboardInterrupt, UsageError):
+    except UsageError:
         raise
     except BaseException as error:  # whatever importing or starting a library raises
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
         return None, _broken(name, error, formulation, mode)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
-from harness.errors import UnsupportedError
 from harness.frameworks.base import Framework
+from harness.gatekeeper import Refused
 from harness.network import Gradients
 from harness.sweep.fast import batched_gradients, mode_of
 from harness.sweep.generate import Block
 from harness.sweep.settings import BLOCK
-from harness.verdict import Verdict
+from harness.verdict import Kind, Verdict
 
 __all__ = ["Answer", "answer"]
 
@@ -29,6 +29,7 @@ class Answer:
         by_case: Verdicts on cases that were found out otherwise, by position in the block.
         upto: The position in the block up to which it was asked, where it was given up on.
         mode: How ``given`` was asked for; empty where there is none.
+        refused: Why the batch failed, where that is to be told even if no case by itself fails.
     """
 
     given: Gradients | None
@@ -36,22 +37,26 @@ class Answer:
     by_case: Mapping[int, Verdict] = field(default_factory=dict)
     upto: int = BLOCK
     mode: str = ""
+    refused: Refused | None = None
 
 
-def answer(framework: Framework, made: Block) -> Answer:
-    """The gradients of a batch, or why there are none."""
+def answer(framework: Framework, made: Block, anew: Callable[[Block], None]) -> Answer:
+    """The gradients of a batch, or why there are none.
+
+    Args:
+        framework: An adapter.
+        made: The batch.
+        anew: Makes the batch once more, in the same memory: for when something wrote into it.
+    """
     batch = made.batch
-    if batch.dtype not in framework.dtypes:
-        return Answer(None, _of_every_case(framework, made))
-    try:
-        given = batched_gradients(framework, batch)
-    except UnsupportedError:
-        return Answer(None, _of_every_case(framework, made))
-    except Exception:  # whatever a library raises is its verdict, found case by case
-        return Answer(None)
-    return Answer(given, mode=mode_of(framework, batch.dtype))
-
-
-def _of_every_case(framework: Framework, made: Block) -> Verdict:
-    case = made.case(0)
-    return verdict_of(framework, case, Judge(case))
+    found = batched_gradients(framework, batch)
+    if isinstance(found, Gradients):
+        return Answer(found, mode=mode_of(framework, batch.dtype))
+    if found.changed:
+        anew(made)
+    if found.kind is Kind.UNSUPPORTED:
+        case = made.case(0)
+        verdict = verdict_of(framework, case, Judge(case))
+        if verdict.kind is Kind.UNSUPPORTED:
+            return Answer(None, verdict)
+    return Answer(None, refused=None if found.raised else found)

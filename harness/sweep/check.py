@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 from harness.frameworks.base import Framework
 from harness.sweep.answers import Answer, answer
@@ -17,7 +18,7 @@ from harness.sweep.leftover import LeftOver
 from harness.sweep.record import Checked, Record
 from harness.sweep.settings import BLOCK, Part, Settings
 
-__all__ = ["batches_of", "check_part", "check_parts", "judged"]
+__all__ = ["batches_of", "check_part", "check_parts", "judged", "made_anew"]
 
 
 def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) -> Checked:
@@ -49,8 +50,10 @@ def check_parts(
     for part in parts:
         record = Record(part, settings, frameworks)
         with closing(batches_of(part, settings)) as batches:
+            anew = partial(made_anew, part=part, settings=settings)
             asked = (
-                (made, [answer(framework, made) for framework in frameworks]) for made in batches
+                (made, [answer(framework, made, anew) for framework in frameworks])
+                for made in batches
             )
             _take(record, asked, frameworks, left)
         if any(each.cut for each in found):
@@ -91,6 +94,15 @@ def batches_of(part: Part, settings: Settings) -> Generator[Block, None, None]:
                 break  # the rest of the block is not made
             if first < made.first + made.batch.count:
                 yield made
+
+
+def made_anew(made: Block, part: Part, settings: Settings) -> None:
+    """Write the cases of a batch into its memory once more, where something has changed them."""
+    with closing(batches_of(part, settings)) as batches:
+        for again in batches:
+            if again.first == made.first:
+                for array, right in zip(made.batch.arrays, again.batch.arrays, strict=True):
+                    array[...] = right
 
 
 def _take(

@@ -20,6 +20,7 @@ from harness.frameworks.base import Framework
 from harness.frameworks.batched import Batched, batched
 from harness.fused import FusedJudge
 from harness.fused.judge import pieces
+from harness.gatekeeper import Refused, ask, ask_batch
 from harness.network import Array, Gradients
 
 __all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
@@ -56,20 +57,16 @@ def modes_of(framework: Framework, dtypes: Sequence[str]) -> str:
     return "; ".join(f"{mode} for {', '.join(which)}" for mode, which in modes.items())
 
 
-def batched_gradients(framework: Framework, batch: Batch) -> Gradients:
-    """The gradients of a batch, by the framework's fastest correct path.
+def batched_gradients(framework: Framework, batch: Batch) -> Gradients | Refused:
+    """The gradients of a batch, by the framework's fastest correct path, or why there are none.
 
     Returns:
-        Arrays in `harness.batch.held_dtype`; in float64, untouched, where they come from the
-        adapter.
-
-    Raises:
-        Exception: Whatever the framework raises.
+        Arrays in `harness.batch.held_dtype`; in float64 where they come from the adapter.
     """
     path = _path(framework)
     if path.is_through_adapter(batch.dtype):
-        return framework.gradients(batch.case())
-    return path(batch)
+        return ask(framework, batch.case())
+    return ask_batch(path, batch)
 
 
 def agreements(

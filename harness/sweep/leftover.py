@@ -15,15 +15,16 @@ import numpy as np
 
 from harness.batch import Batch, has_all_cases
 from harness.compare import Judge
-from harness.crosscheck import verdict_of
+from harness.crosscheck import of_the_whole, verdict_of
 from harness.frameworks.base import Framework
+from harness.gatekeeper import Refused
 from harness.network import Case, Gradients
 from harness.sweep.answers import Answer
 from harness.sweep.generate import Block
 from harness.sweep.record import Record
 from harness.sweep.settings import Settings
 from harness.together import Judged, judged_together
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Verdict, fails
 
 __all__ = ["LeftOver"]
 
@@ -43,6 +44,7 @@ class _Waiting:
         cases: The cases.
         answers: Of the frameworks, on the batch, without its gradients, which need memory.
         given: The gradients at these cases.
+        silent: By number of a framework why it failed on the batch, until it fails on a case.
     """
 
     record: Record
@@ -50,6 +52,7 @@ class _Waiting:
     cases: Batch
     answers: Sequence[Answer]
     given: list[Gradients | None]
+    silent: dict[int, Refused]
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -107,8 +110,9 @@ class LeftOver:
             else None
             for each in answers
         ]
-        bare = [Answer(None, each.verdict, each.by_case, each.upto, each.mode) for each in answers]
-        self._waiting.append(_Waiting(record, positions, _cases(take, batch), bare, given))
+        bare = [replace(each, given=None) for each in answers]
+        silent = {row: each.refused for row, each in enumerate(answers) if each.refused}
+        self._waiting.append(_Waiting(record, positions, _cases(take, batch), bare, given, silent))
         self._numbers += len(positions) * record.part.shape.numbers
         count = sum(len(each.positions) for each in self._waiting)
         if self._numbers > _NUMBERS and count >= _LEAST:
@@ -189,8 +193,18 @@ class LeftOver:
                     refuted=refuted,
                 )
             verdicts.append(verdict)
+        self._tell_of_batch(waiting, position, verdicts)
         reference = judge.reference if known is None else known.reference
         waiting.record.settle(position, verdicts, case, reference)
+
+    def _tell_of_batch(self, waiting: _Waiting, position: int, verdicts: list[Verdict]) -> None:
+        """Have the last case say that a framework failed on the batch, where no case has."""
+        for row, refused in list(waiting.silent.items()):
+            if fails(verdicts[row], self._settings.allow):
+                del waiting.silent[row]
+            elif position == waiting.positions[-1]:
+                whole = f"its batch of {waiting.record.part.shape.batch:,} cases"
+                verdicts[row] = of_the_whole(verdicts[row], refused, whole)
 
 
 def _cases(function: Callable[..., Any], *batches: Batch) -> Batch:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from harness.compare import Judge
 from harness.crosscheck import environment, verdict_of
@@ -16,7 +17,7 @@ from harness.errors import HarnessError
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks
 from harness.sweep.answers import Answer, answer
-from harness.sweep.check import batches_of, check_parts
+from harness.sweep.check import batches_of, check_parts, made_anew
 from harness.sweep.checkpoint import made_with
 from harness.sweep.generate import block
 from harness.sweep.memory import keep_freed_memory
@@ -91,7 +92,8 @@ def do(settings: Settings, first: int, last: int, deadline: float | None = None)
 def ask_batches(settings: Settings, part: Part, name: str) -> list[Answer]:
     """What one framework makes of the batches of a part."""
     framework = _named(settings, name)
-    return [answer(framework, made) for made in batches_of(part, settings)]
+    anew = partial(made_anew, part=part, settings=settings)
+    return [answer(framework, made, anew) for made in batches_of(part, settings)]
 
 
 def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdict:
