@@ -20,6 +20,7 @@ SOURCE = '''
 
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,7 @@ class Touchy(Plain):
 
     def gradients(self, case):
         if case.count and any(np.isnan(array).any() for _, array in case.arrays()):
-            os._exit(3)
+            os._exit(0)
         return super().gradients(case)
 
 
@@ -130,6 +131,24 @@ class Unlucky(Plain):
         return super().gradients(case)
 
 
+class Quits(Plain):
+    """Ends the process, with success, whatever it is asked."""
+
+    name = "quits"
+
+    def gradients(self, case):
+        os._exit(0)
+
+
+class Exits(Plain):
+    """The same in the way of Python."""
+
+    name = "exits"
+
+    def gradients(self, case):
+        sys.exit(0)
+
+
 class Slow(Plain):
     """Takes a twelfth of a second for each batch."""
 
@@ -140,7 +159,10 @@ class Slow(Plain):
         return super().gradients(case)
 '''
 
-NAMES = ("plain", "forward", "wrong", "fragile", "sleepy", "touchy", "unlucky", "slow")
+NAMES = (
+    *("plain", "forward", "wrong", "fragile", "sleepy"),
+    *("touchy", "unlucky", "quits", "exits", "slow"),
+)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

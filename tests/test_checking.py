@@ -408,7 +408,7 @@ def test_inside_somebody_elses_search_nothing_is_shrunk() -> None:
     case = worked_example(x=0.5, dtype="float32")
     found: list[str] = []
 
-    @settings(max_examples=1, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(boundary_cases(shapes=SHAPES))
     def search(_: Case) -> None:
         comparison = compare_implementations(

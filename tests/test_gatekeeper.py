@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,13 +15,18 @@ import faulty
 import numpy as np
 import pytest
 
+from harness import power
 from harness.batch import Batch
 from harness.checking import compare_implementations
 from harness.cli import main
 from harness.compare import Judge
+from harness.conventions import measure as measuring
+from harness.conventions.table import Key, Row
 from harness.crosscheck import Checker, verdict_of
+from harness.environment import keeps_subnormals
 from harness.errors import UnsupportedError
 from harness.events import CaseChecked
+from harness.explain.answers import ask as explained
 from harness.formats import format_of
 from harness.frameworks import registry
 from harness.frameworks.base import Framework
@@ -29,6 +35,7 @@ from harness.gatekeeper import SHARE, CrashedError, Refused, ask, ask_batch, req
 from harness.interrupts import interrupts
 from harness.network import LEFT_OUT, Case, Gradients, Network, worked_example
 from harness.power import gaussian_stack
+from harness.precision import influence
 from harness.reference import gradients
 from harness.sweep.check import check_part
 from harness.sweep.families import Mix
@@ -411,6 +418,38 @@ def test_a_function_in_numpy_may_return_more_bits_lists_and_whole_numbers(change
 def test_a_test_may_be_skipped_from_within_a_function() -> None:
     with pytest.raises(pytest.skip.Exception):
         compare_implementations(numpy=lambda case: pytest.skip("not today"), cases=1)
+
+
+# Studies, which have no verdicts
+
+
+def quits(part: Sequence[Key]) -> dict[Key, Row]:
+    """In a process of its own, which imports this module."""
+    os._exit(0)
+
+
+def test_a_library_that_exits_while_conventions_are_measured_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (source,), _ = measuring.sources(["numpy"])
+    exiting = replace(source, session=lambda: sys.exit(0))
+    with pytest.raises(CrashedError, match=r"^numpy: CRASHED: SystemExit: 0$"):
+        measuring.measure([exiting], formulations=["relu"])
+    monkeypatch.setattr(measuring, "_part", quits)
+    with pytest.raises(CrashedError, match=r"^numpy, by hand, relu: CRASHED: the process ended"):
+        measuring.measure([source], formulations=["relu"], jobs=2)
+
+
+def test_a_study_that_needs_gradients_says_that_there_are_none() -> None:
+    framework, case = Planted(exits), worked_example()
+    with pytest.raises(CrashedError, match="planted: CRASHED: SystemExit: 0"):
+        influence(framework, framework, case)
+    with pytest.raises(CrashedError, match="planted: CRASHED: SystemExit: 0"):
+        power.measure(framework, (1, 1), dtype="float64", exponents=(5,), count=3)
+    assert keeps_subnormals(framework) is None
+    (answer,) = explained(case, [framework], Judge(case))
+    assert answer.gradients is None
+    assert answer.verdict.kind is Kind.CRASHED
 
 
 # The command

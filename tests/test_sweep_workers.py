@@ -133,7 +133,7 @@ def test_a_batch_that_kills_though_no_case_does_is_told_so() -> None:
         if verdict["verdict"] == "CRASHED"
     }
     assert detail == (
-        f"the process ended with 3, on the block of cases 0 to {BLOCK - 1}; on none of them alone"
+        f"the process ended with 0, on the block of cases 0 to {BLOCK - 1}; on none of them alone"
     )
     assert report["run"]["cases"] == 100
 

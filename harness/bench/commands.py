@@ -120,7 +120,7 @@ def measure_start_up(
         tell: Takes a line about each.
         commands: Which; all by default.
     """
-    from harness.cli import cli
+    from harness.cli.commands import cli
 
     names = list(commands) if commands is not None else ["", *sorted(cli.commands)]
     programs = {"import harness": [sys.executable, "-c", "import harness"]}

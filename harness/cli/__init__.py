@@ -1,27 +1,20 @@
-"""The command ``crosscheck``: its subcommands, its exit codes, and how it complains."""
+"""The command ``crosscheck``; what it does is in `harness.cli.commands`.
+
+Nothing else is imported here, so that the process which watches (`harness.cli.supervisor`) stays
+small and has no threads when it starts the one that works.
+"""
 
 from __future__ import annotations
 
-import traceback
+import importlib
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import click
+from harness.cli.supervisor import is_program, needs_none, supervised
 
-from harness.cli.bench import bench
-from harness.cli.completion import completion
-from harness.cli.conventions import conventions
-from harness.cli.digits import digits
-from harness.cli.doctor import doctor
-from harness.cli.explain import explain
-from harness.cli.power import power
-from harness.cli.precision import precision
-from harness.cli.replay import replay
-from harness.cli.report import report
-from harness.cli.run import run
-from harness.cli.sweep import sweep
-from harness.errors import HarnessError
-from harness.events import ExitCode
-from harness.interrupts import interrupts
+if TYPE_CHECKING:
+    from harness.cli.commands import cli
 
 __all__ = ["cli", "main"]
 
@@ -29,58 +22,27 @@ __all__ = ["cli", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
+    Started as a program, it is run in a process of its own, under the eyes of this one; the
+    arguments of a caller in Python are run here.
+
     Args:
         argv: Arguments; those of the process by default.
 
     Returns:
         0 fine, 1 disagreement, 2 interrupted, 3 internal error, 4 usage, 5 nothing checked.
     """
-    try:
-        with interrupts():  # one that a library swallowed is not taken for success
-            result = cli.main(args=argv, prog_name="crosscheck", standalone_mode=False)
-    except click.exceptions.Abort:
-        return int(ExitCode.INTERRUPTED)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f" (see '{context.command_path} --help')" if context else ""
-        _complain(f"{error.format_message()}{hint}")
-        return int(ExitCode.USAGE)
-    except HarnessError as error:
-        _complain(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return int(ExitCode.INTERRUPTED)
-    except Exception:
-        traceback.print_exc()
-        return int(ExitCode.INTERNAL_ERROR)
-    return int(result or 0)
+
+    def work() -> int:
+        code: int = importlib.import_module("harness.cli.commands").run_command(argv)
+        return code
+
+    if argv is None and is_program(sys.argv) and not needs_none(sys.argv):
+        return supervised(work)
+    return work()
 
 
-def _complain(message: str) -> None:
-    click.echo(f"crosscheck: {' '.join(message.split())}", err=True)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gradient-crosscheck", prog_name="crosscheck")
-def cli() -> None:
-    """Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
-
-    \b
-    crosscheck run                          generated networks, all frameworks found
-    crosscheck run --case worked-example    one network, every value beside the reference
-    crosscheck run --case my_network.json   your own network
-    crosscheck explain                      the derivation of one gradient, step by step
-    crosscheck digits                       a trained network on real data
-    crosscheck sweep --cases 1e6            a million networks, in batches
-    crosscheck conventions                  what each framework does at the kink
-    crosscheck report                       the page of the latest report
-    crosscheck doctor                       what is installed, and whether it works
-    """  # noqa: D301  (click wants the control character)
-
-
-_CHECKS = (run, sweep, replay, digits)
-_EXPLANATIONS = (explain, conventions, precision, power, bench, report)
-_HELP = (doctor, completion)
-
-for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):
-    cli.add_command(_command)
+def __getattr__(name: str) -> Any:
+    """The group of all commands, for whoever wants to look into it."""
+    if name == "cli":
+        return importlib.import_module("harness.cli.commands").cli
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
