@@ -36,6 +36,7 @@ from harness.report.tally import slope_name
 from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, smooth_cases
+from harness.vacuity import Coverage
 from harness.verdict import Kind, Verdict
 
 __all__ = [
@@ -135,6 +136,28 @@ class Comparison:
                 for name, kinds in event.kinds.items():
                     found[name].update(kinds)
         return found
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which arrays were checked, shape by shape; see `harness.vacuity`."""
+        found = Coverage()
+        for event in self.events:
+            if isinstance(event, StackChecked):
+                for name, seen in event.seen.items():
+                    found.add(name, event.dtype, event.widths, event.rows, seen)
+        return found
+
+    @property
+    def unchecked(self) -> Mapping[tuple[str, str, tuple[int, ...], int], tuple[str, ...]]:
+        """(implementation, dtype, widths, rows) to the arrays that were never checked there.
+
+        Every number from zero to the right one is within the bounds of such an array.
+        """
+        return {
+            (line.framework, line.dtype, line.widths, line.rows): line.never
+            for line in self.coverage.lines()
+            if line.never
+        }
 
     @property
     def boundary(self) -> Mapping[tuple[str, str, str], int]:
@@ -249,8 +272,8 @@ def compare_implementations(
 
     Raises:
         UsageError: The arguments, or what a function returned, cannot be used; or an
-            implementation could not be compared on any case. Its subclass `AbsentError`: a
-            library is not installed.
+            implementation could not be compared on any case, or none of its arrays was checked.
+            Its subclass `AbsentError`: a library is not installed.
         HarnessError: A library is installed and cannot be imported.
     """
     profile_of(profile)
@@ -276,6 +299,7 @@ def compare_implementations(
         if count and comparing.search(part, label, strategy, seed + number, count, seed):
             return comparing.result()
     comparing.require_compared()
+    comparing.require_checked()
     return comparing.result()
 
 
@@ -452,6 +476,19 @@ class _Comparing:
             note = f"a case that fails at times and passes at others ({label}, seed {stated_seed})"
         self._fail(smallest, part, label, note)
         return True
+
+    def require_checked(self) -> None:
+        """Raise a `UsageError` if nothing that an implementation returned was ever checked."""
+        lines = list(self.result().coverage.lines())
+        for each in self.implementations:
+            own = [line for line in lines if line.framework == each.name]
+            if own and all(line.unchecked == line.compared for line in own):
+                dtypes = ", ".join(dict.fromkeys(line.dtype for line in own))
+                raise UsageError(
+                    f"{each.name}: none of the arrays it returned was checked, since the bounds "
+                    f"of {dtypes} in these cases cannot tell them from zero; use a dtype with "
+                    "more digits, or smaller networks"
+                )
 
     def require_compared(self) -> None:
         """Raise a `UsageError` if an implementation was not compared on any case."""

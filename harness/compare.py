@@ -30,6 +30,7 @@ from harness.gates import OpenGate
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import gradients
+from harness.vacuity import arrays_checked, unchecked
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
 __all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of", "reading_of"]
@@ -148,9 +149,12 @@ class Judge:
                 kind, detail = Kind.NONFINITE, classes_of(given.entries())
             elif not explanation.found:
                 kind = Kind.UNDECIDED
+            checked, not_checked = arrays_checked(explanation.gradients, given)
             verdict = replace(
                 named,
                 kind=kind or kind_of(readings),
+                checked=checked,
+                unchecked=not_checked,
                 worst=_worst(entries),
                 gates=readings,
                 validity=tuple(
@@ -228,7 +232,15 @@ class Judge:
         detail = ""
         if enclosed.open_gates:
             detail = "no slopes in [0, 1] at its open gates explain the gradient"
-        return replace(named, worst=_worst(entries), first_layer=first, detail=detail)
+        checked, not_checked = arrays_checked(bounds, given)
+        return replace(
+            named,
+            worst=_worst(entries),
+            first_layer=first,
+            detail=detail,
+            checked=checked,
+            unchecked=not_checked,
+        )
 
     def _looks_coarse(self, given: Gradients, derivation: Derivation) -> bool:
         """Whether most entries that could show coarser arithmetic do.
@@ -282,6 +294,7 @@ class StackJudge:
         self.finite: Any = case.are_finite
         self._enclosed: dict[Derivation, Enclosed] = {}
         self._judges: dict[int, Judge] = {}
+        self._unchecked: dict[Derivation, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
 
     def judge(self, index: int) -> Judge:
         """The judge of case ``index``."""
@@ -296,6 +309,22 @@ class StackJudge:
                 self.case, Model(format_of(self.case.dtype)), derivation
             )
         return self._enclosed[derivation]
+
+    def arrays_checked(
+        self, derivation: Derivation = "reverse"
+    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Of each case with certain gates: the arrays that are checked, and those that are not."""
+        if derivation not in self._unchecked:
+            found = unchecked(self.enclosed(derivation).certain_gradients, stacked=True)
+            names = tuple(found)
+            self._unchecked[derivation] = [
+                (
+                    tuple(name for name, empty in zip(names, row, strict=True) if not empty),
+                    tuple(name for name, empty in zip(names, row, strict=True) if empty),
+                )
+                for row in np.stack(list(found.values()), axis=1).tolist()
+            ]
+        return self._unchecked[derivation]
 
     def agreements(self, given: Gradients, derivation: Derivation = "reverse") -> tuple[Any, Array]:
         """Which cases AGREE, and the largest error / bound of each case.

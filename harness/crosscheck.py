@@ -27,12 +27,13 @@ from harness.events import (
 from harness.frameworks.base import Framework
 from harness.gatekeeper import Refused, ask
 from harness.interrupts import interrupts
-from harness.network import Array, Case, Gradients
+from harness.network import Array, Case, Gradients, Network
 from harness.profiles import Profile, settings
 from harness.script import script
 from harness.search import search
 from harness.shrink import shrink
-from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
+from harness.strategies import boundary_cases, gaussian_stack, seeded_stacks, smooth_cases
+from harness.vacuity import Coverage, Seen, seen_by
 from harness.verdict import Kind, Verdict, fails
 
 __all__ = [
@@ -50,6 +51,9 @@ __all__ = [
 
 Emit = Callable[[Event], None]
 
+_ALSO_ZERO = "the bounds there cannot tell the gradient from zero"
+_MORE = 16
+"""Cases of a shape of which an array was never checked."""
 _LARGEST_SCRIPT = 2_000
 """Numbers in a case that is still written out as a program to paste."""
 
@@ -68,6 +72,7 @@ class Checker:
         allow: Names of coarser arithmetics whose REDUCED is no failure.
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
+        coverage: Which arrays were checked, shape by shape.
         held: Makes a block in which the results of a case are counted and told whole: an
             interrupt waits for its end.
     """
@@ -78,6 +83,7 @@ class Checker:
     held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     failed: bool = False
     smooth: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
     _seen: set[int] = field(default_factory=set)
 
     @property
@@ -131,10 +137,13 @@ class Checker:
                     row.append(verdict)
                 continue
             agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
+            arrays = judge.arrays_checked(framework.derivation)
             for index in range(count):
                 names = (framework.name, framework.formulation, framework.mode)
                 if agrees[index]:
-                    verdicts[index].append(Verdict(*names, Kind.AGREES))
+                    checked, unchecked = arrays[index]
+                    verdict = Verdict(*names, Kind.AGREES, checked=checked, unchecked=unchecked)
+                    verdicts[index].append(verdict)
                     continue
                 verdict = judge.judge(index).verdict(
                     given[index],
@@ -193,11 +202,16 @@ class Checker:
         self._seen.update(_fingerprints(case))
         kinds: dict[str, dict[Kind, int]] = {}
         compared: dict[str, Array] = {}
+        seen: dict[str, Seen] = {}
         for column, framework in enumerate(self.frameworks):
             of_framework = [row[column].kind for row in verdicts]
             kinds[framework.name] = dict(Counter(of_framework))
             agrees = np.array([kind is Kind.AGREES for kind in of_framework])
             compared[framework.name] = bounds[agrees, column]
+            seen[framework.name] = seen_by(row[column] for row in verdicts)
+            self.coverage.add(
+                framework.name, case.dtype, case.network.widths, case.rows, seen[framework.name]
+            )
         self.smooth += sum(
             any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
             for row in verdicts
@@ -212,6 +226,7 @@ class Checker:
                 distinct=self.distinct - before,
                 kinds=kinds,
                 bounds=compared,
+                seen=seen,
             )
         )
 
@@ -257,6 +272,21 @@ def check_generated(
         if examples:
             share = -(-examples // len(dtypes))
             _search(checker, part, label, strategy, seed=seed + number, examples=share)
+    _look_again(checker, seed)
+
+
+def _look_again(checker: Checker, seed: int) -> None:
+    """Put one more stack of each shape of which an array was never checked.
+
+    Of a shape that was drawn once or twice, all cases may have been such as cancel or underflow.
+    With ordinary numbers an array is checked, unless its bounds are too wide for that in general.
+    """
+    for line in list(checker.coverage.lines()):
+        if line.never:
+            rng = np.random.Generator(np.random.Philox(seed))
+            network = Network(line.widths, "identity")
+            stack = gaussian_stack(rng, network, line.rows, _MORE, line.dtype)
+            checker.check_stack(stack, "smooth", f"once more {line.dtype}")
 
 
 def _search(
@@ -391,6 +421,10 @@ class Outcome(Protocol):
     def smooth(self) -> int:
         """How many cases with certain gates at least one framework was compared on."""
 
+    @property
+    def coverage(self) -> Coverage:
+        """Which arrays were checked, shape by shape."""
+
 
 def outcome(
     checked: Outcome,
@@ -411,4 +445,7 @@ def outcome(
         return ExitCode.NOTHING_CHECKED, "nothing checked: no framework is available"
     if started.seed is not None and checked.smooth == 0:
         return ExitCode.NOTHING_CHECKED, "nothing checked: no case away from kinks was compared"
+    never = checked.coverage.never()
+    if never:
+        return ExitCode.NOTHING_CHECKED, f"nothing checked: {never}; {_ALSO_ZERO}"
     return ExitCode.OK, "every gradient is explained"

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
 from harness.network import Array, Case, Gradients
+from harness.vacuity import Seen
 from harness.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class StackChecked:
         distinct: How many of them had not been seen before in this run.
         kinds: Framework name to verdict to number of cases.
         bounds: Framework name to the largest error / bound of each case that was compared.
+        seen: Framework name to what was checked of each array; see `harness.vacuity`.
     """
 
     part: Part
@@ -136,6 +138,7 @@ class StackChecked:
     distinct: int
     kinds: Mapping[str, Mapping[Kind, int]]
     bounds: Mapping[str, Array]
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +157,8 @@ class SweepChecked:
         kinds: Framework name to family of cases to verdict to number of cases.
         spreads: Framework name to the distribution of the largest error / bound of each case
             that AGREES.
+        seen: Framework name to what would be checked of each array, in the share of the cases
+            that this is asked of; see `harness.sweep.sampled`.
     """
 
     widths: tuple[int, ...]
@@ -163,6 +168,7 @@ class SweepChecked:
     smooth: int
     kinds: Mapping[str, Mapping[str, Mapping[Kind, int]]]
     spreads: Mapping[str, Spread]
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

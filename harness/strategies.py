@@ -24,6 +24,7 @@ __all__ = [
     "BOUNDARY_KINDS",
     "SHAPES",
     "boundary_cases",
+    "gaussian_stack",
     "networks",
     "seeded_stacks",
     "smooth_cases",
@@ -90,14 +91,15 @@ def seeded_stacks(
     def build(drawn: tuple[Network, int], seed: int) -> Case:
         network, rows = drawn
         rng = np.random.Generator(np.random.Philox(seed))
-        return _gaussian_stack(rng, network, rows, count, dtype)
+        return gaussian_stack(rng, network, rows, count, dtype)
 
     return st.builds(build, networks(shapes), st.integers(0, 2**63 - 1))
 
 
-def _gaussian_stack(
+def gaussian_stack(
     rng: np.random.Generator, network: Network, rows: int, count: int, dtype: str
 ) -> Case:
+    """A stack of ``count`` smooth cases of one shape; see `seeded_stacks`."""
     form = format_of(dtype)
     spread = 2 if dtype == "float16" else 8
     pairs = layer_pairs(network)

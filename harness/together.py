@@ -27,6 +27,7 @@ from harness.arithmetic.enclosure import distance
 from harness.branches import Answers, Place, Stack
 from harness.compare import classes_of, kind_of, ratio_of, reading_of
 from harness.network import Array, Case, Gradients
+from harness.vacuity import side_by_side
 from harness.verdict import Entry, Kind, Validity, Verdict
 
 __all__ = ["Judged", "judged_together"]
@@ -109,10 +110,11 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
+    arrays = side_by_side(bounds.high, bounds.bound, stack.places)
     validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
     found = {}
-    for at, slope, (place, *entry), is_bounded in zip(
-        explained.tolist(), slopes, entries, bounded.tolist(), strict=True
+    for at, slope, (place, *entry), is_bounded, of in zip(
+        explained.tolist(), slopes, entries, bounded.tolist(), branch.tolist(), strict=True
     ):
         index = int(answers.case[at])
         key = index, slope if answers.told[at] else None
@@ -128,6 +130,8 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
             gates=readings,
             validity=validities[key],
             detail="" if is_bounded else _classes(stack, answers.values[at]),
+            checked=arrays[of][0],
+            unchecked=arrays[of][1],
         )
     return found
 

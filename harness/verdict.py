@@ -44,7 +44,8 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
     {
         Kind.AGREES: (
             "Every pre-activation has the same certain sign in exact arithmetic and in any "
-            "correct evaluation, and every entry of the gradient lies within its proved bound."
+            "correct evaluation, and every entry of the gradient lies within its proved bound. "
+            "Arrays whose bounds could not tell them from zero are listed as not checked."
         ),
         Kind.KINK: (
             "At least one pre-activation is exactly zero, where ReLU has no derivative. The "
@@ -180,6 +181,9 @@ class Verdict:
         validity: At a kink, whether the gradient with respect to the parameters and to the
             inputs is a generalised derivative; empty where that is no question.
         detail: One line for a person; empty when there is nothing to add.
+        checked: The arrays of the gradient that were compared within bounds that tell them
+            from zero; see `harness.vacuity`.
+        unchecked: Those that were compared, and could have been zero as well.
     """
 
     framework: str
@@ -193,6 +197,8 @@ class Verdict:
     precision: float | None = None
     validity: tuple[Validity, ...] = ()
     detail: str = ""
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def arithmetic(self) -> str | None:

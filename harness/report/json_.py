@@ -14,6 +14,7 @@ from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event, Part
 from harness.network import Case, Gradients
 from harness.report.tally import Boundary, BoundaryKey, Tally
+from harness.vacuity import Line
 from harness.verdict import Entry, GateReading, Verdict, fails
 
 __all__ = ["SCHEMA_VERSION", "JsonReport", "boundary_line", "document", "number"]
@@ -121,6 +122,7 @@ def document(tally: Tally) -> dict[str, Any]:
             {"framework": framework, "formulation": formulation, "block": block, "counts": counts}
             for (framework, formulation, block), counts in sorted(tally.validity.items())
         ],
+        "not_checked": [coverage_line(line) for line in tally.coverage.lines()],
         "cases": [_case(event) for event in tally.kept],
         **({"sweep": _sweep(tally)} if tally.families or tally.sweep else {}),
     }
@@ -153,6 +155,20 @@ def _sweep(tally: Tally) -> dict[str, Any]:
         "workers": [
             {"worker": lost.worker, "what": lost.what, "cases": lost.cases} for lost in tally.lost
         ],
+    }
+
+
+def coverage_line(line: Line) -> dict[str, Any]:
+    """A line of the table of what was not checked."""
+    return {
+        "framework": line.framework,
+        "dtype": line.dtype,
+        "widths": list(line.widths),
+        "rows": line.rows,
+        "compared": line.compared,
+        "not_checked": line.unchecked,
+        "arrays": {name: empty for name, (_, empty) in line.seen.items() if empty},
+        "never_checked": list(line.never),
     }
 
 
@@ -214,6 +230,7 @@ def _verdict(verdict: Verdict, failing: bool) -> dict[str, Any]:
             for each in verdict.validity
         ],
         "detail": verdict.detail,
+        "not_checked": list(verdict.unchecked),
     }
 
 

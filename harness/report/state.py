@@ -15,6 +15,7 @@ from harness.events import CaseChecked, WorkerLost
 from harness.network import Gradients
 from harness.report.json_ import boundary_line
 from harness.report.tally import BoundaryKey, Spread, Tally
+from harness.vacuity import Line
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
 __all__ = ["tally_from_json", "tally_to_json"]
@@ -41,6 +42,10 @@ def tally_to_json(tally: Tally) -> Json:
         "arithmetics": [[*key, dict(n)] for key, n in sorted(tally.arithmetics.items())],
         "allowed": [[*key, count] for key, count in sorted(tally.allowed.items())],
         "validity": [[*key, dict(counts)] for key, counts in sorted(tally.validity.items())],
+        "coverage": [
+            [line.framework, line.dtype, list(line.widths), line.rows, _seen(line)]
+            for line in tally.coverage.lines()
+        ],
         "kept": [_event_to_json(event) for event in tally.kept],
         "failures": tally.failures,
         "dropped": tally.dropped,
@@ -86,12 +91,18 @@ def tally_from_json(data: Mapping[str, Any]) -> Tally:
         tally.arithmetics[framework, part].update(counts)
     for framework, part, count in data["allowed"]:
         tally.allowed[framework, part] = count
+    for framework, dtype, widths, rows, seen in data["coverage"]:
+        tally.coverage.add(framework, dtype, tuple(widths), rows, seen)
     for each in data["kept"]:
         tally.keep(_event_from_json(each))  # the counts of what is kept come back with it
     tally.failures, tally.dropped = data["failures"], data["dropped"]
     tally.cases, tally.losses = data["cases"], data["losses"]
     tally.lost = [WorkerLost(*each) for each in data["lost"]]
     return tally
+
+
+def _seen(line: Line) -> dict[str, list[int]]:
+    return {name: list(counts) for name, counts in line.seen.items()}
 
 
 def _counts(kinds: Mapping[Kind, int]) -> dict[str, int]:
@@ -170,6 +181,8 @@ def _verdict_to_json(verdict: Verdict) -> Json:
         "precision": None if verdict.precision is None else float(verdict.precision).hex(),
         "validity": [[each.block, each.status, each.reason] for each in verdict.validity],
         "detail": verdict.detail,
+        "checked": list(verdict.checked),
+        "unchecked": list(verdict.unchecked),
     }
 
 
@@ -188,6 +201,8 @@ def _verdict_from_json(data: Mapping[str, Any]) -> Verdict:
         precision=None if precision is None else float.fromhex(precision),
         validity=tuple(Validity(*each) for each in data["validity"]),
         detail=data["detail"],
+        checked=tuple(data["checked"]),
+        unchecked=tuple(data["unchecked"]),
     )
 
 

@@ -11,6 +11,7 @@ from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event, ExitCode
 from harness.report.tally import Tally, failing_verdicts
+from harness.vacuity import SAMPLED
 from harness.verdict import MEANING, Kind
 
 __all__ = ["MarkdownSummary", "markdown"]
@@ -107,6 +108,16 @@ def _lines(tally: Tally) -> Iterator[str]:
                 ]
                 for (framework, formulation, block), counts in sorted(tally.validity.items())
             ],
+        )
+    if shares := tally.coverage.shares():
+        yield "## Arrays not checked"
+        yield ""
+        sampled = SAMPLED if tally.sweep else ""
+        yield f"Arrays of the gradient whose bounds cannot tell them from zero{sampled}."
+        yield ""
+        yield from _table(
+            ["dtype", "widest layer", "arrays", "not checked", "share"],
+            [[e.dtype, e.width, f"{e.compared:,}", f"{e.unchecked:,}", e.percent] for e in shares],
         )
     failing = [event for event in tally.kept if failing_verdicts(event)]
     # The smallest forms first: they are what a person reads.

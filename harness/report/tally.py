@@ -20,6 +20,7 @@ from harness.events import (
     SweepChecked,
     WorkerLost,
 )
+from harness.vacuity import Coverage
 from harness.verdict import GateClass, GateReading, Kind, Verdict, fails
 
 __all__ = [
@@ -159,6 +160,7 @@ class Tally:
         boundary: The ReLU-boundary table.
         validity: (framework, formulation, block) to status to number of cases at a kink.
         families: (framework, family of cases) to verdict to number of cases, of a sweep.
+        coverage: Which arrays were checked, shape by shape; of a sweep, in a share of its cases.
         sweep: The settings of a sweep, as JSON; empty otherwise.
         lost: Workers that ended or hung, the first hundred.
         losses: How many of them there were.
@@ -189,6 +191,7 @@ class Tally:
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
     allowed: dict[tuple[str, Part], int] = field(default_factory=lambda: defaultdict(int))
+    coverage: Coverage = field(default_factory=Coverage)
     sweep: dict[str, Any] = field(default_factory=dict)
     lost: list[WorkerLost] = field(default_factory=list)
     losses: int = 0
@@ -223,6 +226,7 @@ class Tally:
                 self.kinds[framework, event.part][kind] += count
         for framework, bounds in event.bounds.items():
             self.spreads[framework, event.dtype, len(event.widths) - 1].add(bounds)
+        self._add_seen(event)
 
     def _add_sweep(self, event: SweepChecked) -> None:
         self.cases += event.count
@@ -233,6 +237,11 @@ class Tally:
                     self.families[framework, family][kind] += count
         for framework, spread in event.spreads.items():
             self.spreads[framework, event.dtype, len(event.widths) - 1].merge(spread)
+        self._add_seen(event)
+
+    def _add_seen(self, event: StackChecked | SweepChecked) -> None:
+        for framework, seen in event.seen.items():
+            self.coverage.add(framework, event.dtype, event.widths, event.rows, seen)
 
     def _add_case(self, event: CaseChecked) -> None:
         if not event.shrunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +25,7 @@ from harness.events import (
     StackChecked,
 )
 from harness.report.tally import Spread, Tally, failing_verdicts
+from harness.vacuity import SAMPLED, Share
 from harness.verdict import MEANING, Kind
 
 __all__ = ["TerminalReport"]
@@ -152,6 +154,8 @@ class TerminalReport:
                 line += f"; {verdict.reduction}"
             if verdict.detail:
                 line += f"; {escape(verdict.detail)}"
+            if verdict.unchecked:
+                line += f"; not checked: {', '.join(verdict.unchecked)}"
             out.print(line)
             for each in verdict.validity:
                 out.print(
@@ -171,6 +175,9 @@ class TerminalReport:
         if self._tally.validity:
             out.print()
             out.print(self._validity_table())
+        if shares := self._tally.coverage.shares():
+            out.print()
+            out.print(_coverage_table(shares, sampled=bool(self._tally.sweep)))
         self._failures()
         out.print()
         passed = event.exit_code is ExitCode.OK
@@ -314,3 +321,25 @@ class TerminalReport:
                 out.print(f"  case: {text}", markup=False, soft_wrap=True)
         if len(failing) > _SHOWN_FAILURES:
             out.print(f"  … and {len(failing) - _SHOWN_FAILURES} more in the report")
+
+
+def _coverage_table(shares: Sequence[Share], *, sampled: bool) -> Table:
+    """What was not checked, by dtype and width."""
+    title = "Arrays not checked: their bounds cannot tell them from zero"
+    table = Table(title=f"{title}{SAMPLED if sampled else ''}", title_justify="left")
+    table.add_column("dtype")
+    for heading in ("widest layer", "arrays", "not checked", "share"):
+        table.add_column(heading, justify="right")
+    last = ""
+    for each in shares:
+        counts = f"{each.compared:,}", f"{each.unchecked:,}"
+        style = "yellow" if each.unchecked else ""
+        table.add_row(
+            each.dtype if each.dtype != last else "",
+            each.width,
+            *counts,
+            each.percent,
+            style=style,
+        )
+        last = each.dtype
+    return table

@@ -113,6 +113,7 @@ def _take(
 ) -> None:
     """Note what is known of each batch; what is not decided there is left over."""
     for made, answers in asked:
+        record.ask(made)
         agrees, bounds = record.room(made)
         rows = [row for row, each in enumerate(answers) if each.given is not None]
         given = [each.given for each in answers if each.given is not None]

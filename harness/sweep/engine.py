@@ -29,6 +29,7 @@ from harness.sweep.families import HARD
 from harness.sweep.memory import keep_freed_memory
 from harness.sweep.record import Checked
 from harness.sweep.settings import BLOCK, Settings
+from harness.vacuity import Coverage
 
 __all__ = ["Step", "Sweep", "in_this_process", "step_size", "steps"]
 
@@ -148,6 +149,11 @@ class Sweep:
     def failed(self) -> bool:
         """Whether anything failed."""
         return self.failing > 0
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which arrays were checked, in a share of the cases."""
+        return self.tally.coverage
 
     @property
     def seconds(self) -> float:

@@ -16,12 +16,15 @@ from harness.sweep.answers import Answer
 from harness.sweep.counts import AGREES, KINDS, NAMES, counted
 from harness.sweep.generate import Block
 from harness.sweep.memory import idle
+from harness.sweep.sampled import Sample, sample
 from harness.sweep.settings import BLOCK, Part, Settings
+from harness.vacuity import Seen, seen_by
 from harness.verdict import Kind, Verdict, fails
 
 __all__ = ["Checked", "Record"]
 
 _OPEN = -1
+_UNCOMPARED = (Kind.NONFINITE, Kind.UNSUPPORTED, Kind.CRASHED, Kind.TIMED_OUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,7 @@ class Record:
         self._agrees, self._bounds = free.pop() if free else _fresh(len(frameworks))
         self._families = np.zeros(BLOCK, dtype=np.int8)
         self._cases: list[CaseChecked] = []
+        self._samples: list[Sample] = []
         self._failing = 0
 
     def room(self, made: Block) -> tuple[Any, Array]:
@@ -72,6 +76,11 @@ class Record:
         """
         here = slice(made.first, made.first + made.batch.count)
         return self._agrees[:, here], self._bounds[:, here]
+
+    def ask(self, made: Block) -> None:
+        """Note what the bounds check of the cases of a batch that are asked this."""
+        derivations = [framework.derivation for framework in self._frameworks]
+        self._samples += sample(self.part, self._offset // BLOCK, made, derivations)
 
     def take(self, made: Block, answers: Sequence[Answer]) -> list[int]:
         """Note what is known of a whole batch, after `room` has been filled.
@@ -150,9 +159,21 @@ class Record:
             smooth=counts.smooth,
             kinds=dict(zip(names, map(_by_name, counts.kinds), strict=True)),
             spreads=dict(zip(names, counts.spreads, strict=True)),
+            seen={name: self._seen(row) for row, name in enumerate(names)},
         )
         idle("record", len(self._frameworks)).append((self._agrees, self._bounds))
         return Checked(summary, tuple(self._cases), self._failing, self.cut)
+
+    def _seen(self, row: int) -> Seen:
+        """What is checked of the cases that were asked and that framework ``row`` answered."""
+        derivation = self._frameworks[row].derivation
+        return seen_by(
+            each
+            for each in self._samples
+            if each.derivation == derivation
+            and self._first <= each.position < self.last
+            and KINDS[self._codes[row, each.position]] not in _UNCOMPARED
+        )
 
 
 def _fresh(rows: int) -> tuple[Any, Array]:

@@ -30,11 +30,14 @@ from harness.report.html.overview import (
     classes,
     environment,
     framework_lines,
+    never_checked,
+    not_checked,
     outcome,
     spread,
 )
 from harness.report.json_ import document
 from harness.report.tally import Tally
+from harness.vacuity import SAMPLED
 from harness.verdict import MEANING
 
 __all__ = ["HtmlReport", "excerpt", "page"]
@@ -91,6 +94,9 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         at_kinks=at_kinks,
         others=[card for card in cards if card.anchor not in here],
         spread=spread(report),
+        shares=not_checked(report),
+        never=never_checked(report),
+        sampled=SAMPLED if "sweep" in report else "",
         conventions=conventions(table, report),
         classes=classes(report, cards),
         environment=environment(report),

@@ -208,6 +208,9 @@ def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
         detail = "; ".join(filter(None, (f"{line['arithmetics'][0]}{bits}", detail)))
     if fails and not detail:
         detail = _complaint(line)
+    if line["not_checked"]:
+        empty = f"not checked: {', '.join(line['not_checked'])}"
+        detail = "; ".join(filter(None, (detail, empty)))
     return Line(
         who=path(line),
         mode=line["mode"],

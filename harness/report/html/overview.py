@@ -11,6 +11,7 @@ from harness.report.html.boundary import Boundary
 from harness.report.html.cases import Card
 from harness.report.html.figures import Bar, Histogram, bar, histogram
 from harness.report.html.numbers import count, path, value
+from harness.vacuity import Share, shares
 from harness.verdict import FAILING, MEANING, Kind
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "classes",
     "environment",
     "framework_lines",
+    "never_checked",
+    "not_checked",
     "outcome",
     "spread",
 ]
@@ -200,6 +203,29 @@ def spread(document: Mapping[str, Any]) -> Spread:
 
 def _column(line: Mapping[str, Any]) -> str:
     return " ".join(line[name] for name in ("framework", "formulation", "mode") if line.get(name))
+
+
+def not_checked(document: Mapping[str, Any]) -> list[Share]:
+    """The share of arrays that was not checked, by dtype and width."""
+    lines = document.get("not_checked", [])
+    return shares(
+        (each["dtype"], each["widths"], each["compared"], each["not_checked"]) for each in lines
+    )
+
+
+def never_checked(document: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Framework, dtype, shape and arrays, of each shape with arrays that were never checked."""
+    return [
+        (
+            each["framework"],
+            each["dtype"],
+            f"({', '.join(map(str, each['widths']))}), {each['rows']} row"
+            + ("" if each["rows"] == 1 else "s"),
+            ", ".join(each["never_checked"]),
+        )
+        for each in document.get("not_checked", [])
+        if each["never_checked"]
+    ]
 
 
 @dataclass(frozen=True)
