@@ -23,7 +23,7 @@ from harness.gates import OpenGate, open_gate
 from harness.network import Array, Case, Gradients
 from harness.reference import Trace, backward_layer, gradients
 from harness.slopes import Equations, likely_slopes
-from harness.verdict import GateClass, Validity
+from harness.verdict import Effect, GateClass, Validity
 
 __all__ = ["Answers", "Place", "Stack"]
 
@@ -41,16 +41,17 @@ class Answers:
         case: Whose each is, (A,).
         values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
         number: Of each framework and case the position here; -1 where there is nothing to explain.
-        slopes: The slopes at the case's open gate that each may have, the likeliest first; 0, which
-            has no meaning, where there is no open gate. Of a case that is not finite none.
-        told: Whether any other slope would not do as well, (A,).
+        slopes: The slope at the case's open gate that each may have; 0, which has no meaning,
+            where there is no open gate. None of a case that is not finite, or whose gate needs
+            to be looked at by itself.
+        effect: What is known of that slope, of each.
     """
 
     case: Indices
     values: Array
     number: list[list[int]]
     slopes: list[list[float]]
-    told: Any
+    effect: list[Effect]
 
     @classmethod
     def of(cls, stack: Stack, given: Sequence[Gradients]) -> Answers:
@@ -79,7 +80,7 @@ class Answers:
             np.stack(values) if values else np.empty((0, 0)),
             number,
             [[0.0] if finite[index] else [] for index in cases],
-            np.ones(len(values), dtype=bool),
+            [Effect.READ] * len(values),
         )
 
 
@@ -150,7 +151,9 @@ class Stack:
         """Sets the slopes of the answers ``asked``, whose open gates are in ``layer``.
 
         As `harness.kink` does for one case; that the unit's own entries fit is not tested before
-        all entries are.
+        all entries are. Where the cotangent may be zero, or nearly so, or the layer's own entries
+        do not show what passes the gate, or where they leave several conventions, it is left to
+        `harness.readings` to say what the slope does.
         """
         case, which = np.unique(answers.case[asked], return_inverse=True)
         enclosed, at, every = self.enclosed, layer - 1, np.arange(len(case))
@@ -166,13 +169,26 @@ class Stack:
         observed = answers.values[asked[:, None], self._own_entries(layer, units)[which]]
         lowest, highest = equations[which].with_given(observed).interval()
         silent = (column.reach[every, rows, 0] == 0)[which]
+        heard = np.abs(column.high[every, rows, 0]) > column.margin[every, rows, 0]
+        heard = (heard & self._shows(layer, case))[which]
         ranges = zip(
-            asked.tolist(), silent.tolist(), lowest.tolist(), highest.tolist(), strict=True
+            *(each.tolist() for each in (asked, silent, heard, lowest, highest)), strict=True
         )
-        for answer, is_silent, low, high in ranges:
-            likely = [0.0] if is_silent else [*likely_slopes(low, high)]
-            answers.slopes[answer] = likely[:-1] or likely  # the middle if no convention fits
-        answers.told[asked] = ~(silent | ((lowest == 0.0) & (highest == 1.0)))
+        for answer, is_silent, is_heard, low, high in ranges:
+            likely = [0.0] if is_silent else [*likely_slopes(low, high)] if is_heard else []
+            # The last is the middle, for when no convention fits.
+            answers.slopes[answer] = [] if len(likely) > 2 else likely[:1]
+            answers.effect[answer] = Effect.NONE if is_silent else Effect.READ
+
+    def _shows(self, layer: int, case: Indices) -> Any:
+        """Of which cases the layer's own entries show what passes the open gate, for certain."""
+        if self.enclosed.case.biases[layer - 1] is not None:
+            return np.ones(len(case), dtype=bool)
+        if layer == 1:
+            return self.enclosed.case.x[case, self.rows[case]].any(axis=-1)
+        below = self.enclosed.signs[layer - 2]
+        assert below is not None  # hidden layers end in a ReLU
+        return (below[case, self.rows[case]] > 0).any(axis=-1)
 
     def _own_entries(self, layer: int, units: Indices) -> Indices:
         """Where the entries of units stand, weights before the bias, of shape (units, entries)."""
@@ -253,7 +269,7 @@ class Stack:
             self.units[index],
         )
 
-    def validity(self, gate: OpenGate, index: int, slope: float | None) -> tuple[Validity, ...]:
+    def validity(self, gate: OpenGate, index: int, slope: float) -> tuple[Validity, ...]:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
         if gate.gate is GateClass.UNDECIDED:
             return ()

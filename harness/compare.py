@@ -22,18 +22,19 @@ from typing import Any
 import numpy as np
 
 from harness.arithmetic.enclosure import Model
-from harness.clarke import Site, input_validity, parameter_validity
+from harness.clarke import input_validity, parameter_validity
 from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.errors import UsageError
 from harness.formats import Format, format_of
-from harness.gates import OpenGate
+from harness.influence import Site
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
+from harness.readings import gate_readings
 from harness.reference import gradients
 from harness.vacuity import arrays_checked, unchecked
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
-__all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of", "reading_of"]
+__all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -56,7 +57,7 @@ class Judge:
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
-        self._validities: dict[tuple[tuple[Site, float | None], ...], tuple[Validity, ...]] = {}
+        self._validities: dict[tuple[tuple[Site, float], ...], tuple[Validity, ...]] = {}
 
     def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
         """The case on enclosures of ``model`` in one mode of differentiation, computed once."""
@@ -77,6 +78,10 @@ class Judge:
             tuple(None if bias is None else bias.high for bias in enclosure.biases),
             enclosure.x.high,
         )
+
+    @property
+    def _plain(self) -> Enclosed:
+        return self.enclosed(Model(self.format))
 
     def _models(self) -> Iterator[tuple[Model, Kind | None]]:
         yield Model(self.format), None
@@ -143,7 +148,7 @@ class Judge:
                 name = "truncated" if model.truncates else _NAMES.get(model.bits, "truncated")
                 named = replace(named, precision=precision, arithmetics=(name,))
             entries = list(_entries(explanation.gradients, given, self.format))
-            readings = _readings(enclosed, explanation)
+            readings = gate_readings(enclosed, self._plain, given, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not _is_bounded(explanation.gradients, given):
                 kind, detail = Kind.NONFINITE, classes_of(given.entries())
@@ -177,9 +182,10 @@ class Judge:
     ) -> tuple[Validity, ...]:
         """Whether the gradient is a generalised derivative, if there is an exact kink."""
         slopes = {
-            (gate.layer, gate.row, gate.unit): gate.slope
+            site: explanation.slopes.get(site, 0.0)
             for gate in readings
             if gate.gate is not GateClass.UNDECIDED
+            for site in [(gate.layer, gate.row, gate.unit)]
         }
         if not slopes:
             return ()
@@ -421,27 +427,6 @@ def _is_bounded(bounds: Gradients, given: Gradients) -> bool:
 
 def _worst(entries: list[Entry]) -> Entry:
     return max(entries, key=lambda entry: entry.bounds)
-
-
-def _readings(enclosed: Enclosed, explanation: Explanation) -> tuple[GateReading, ...]:
-    return tuple(
-        reading_of(gate, explanation.slopes.get((gate.layer, gate.row, gate.unit)))
-        for gate in enclosed.open_gates
-    )
-
-
-def reading_of(gate: OpenGate, slope: float | None) -> GateReading:
-    """An open gate with the slope that a framework used there, ``None`` if that has no effect."""
-    side = 1.0 if gate.sign > 0 else 0.0
-    return GateReading(
-        layer=gate.layer,
-        unit=gate.unit,
-        row=gate.row,
-        gate=gate.gate,
-        pre_activation=gate.pre_activation,
-        slope=slope,
-        flipped=gate.gate is GateClass.UNDECIDED and slope is not None and slope != side,
-    )
 
 
 def _mixture(readings: tuple[GateReading, ...]) -> str:

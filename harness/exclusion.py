@@ -99,12 +99,12 @@ class Left:
 
     Attributes:
         gradients: The gradient on enclosures with anything in [0, 1] at the open gates.
-        slopes: Slopes that solve the inequalities, (layer, row, unit) to λ; ``None`` for a gate
-            without effect. Empty where the search for a solution was given up.
+        slopes: Slopes that solve the inequalities, (layer, row, unit) to λ. Empty where the search
+            for a solution was given up.
     """
 
     gradients: Gradients
-    slopes: Mapping[Site, float | None] = field(default_factory=dict)
+    slopes: Mapping[Site, float] = field(default_factory=dict)
 
 
 def hulls(enclosed: Enclosed) -> list[Hull | None]:
@@ -302,7 +302,7 @@ class _System:
         size = max(abs(unknown.low), abs(unknown.high))
         return (unknown.high - unknown.low) / size if size else size
 
-    def solve(self) -> dict[Site, float | None] | None:
+    def solve(self) -> dict[Site, float] | None:
         """Slopes that solve the inequalities; ``None`` if there are none, empty if it gave up."""
         wide = [v for v, unknown in enumerate(self.unknowns) if unknown.low < unknown.high]
         wide = sorted(sorted(wide, key=self._width, reverse=True)[:_MOST_UNKNOWNS])
@@ -321,12 +321,12 @@ class _System:
                 found.get(v, (unknown.low + unknown.high) / 2)
                 for v, unknown in enumerate(self.unknowns)
             ]
-            slopes: dict[Site, float | None] = {}
+            slopes: dict[Site, float] = {}
             outside = None
             for v, unknown in enumerate(self.unknowns):
                 g = sum((c * values[u] for u, c in unknown.form.items()), unknown.constant)
                 if g == 0:
-                    slopes[unknown.site] = None
+                    slopes[unknown.site] = 0.0  # any: δ = λ g is zero
                     continue
                 slope = values[v] / g
                 if v not in signs and not 0 <= slope <= 1 and self.is_mixed(v):

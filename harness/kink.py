@@ -7,8 +7,13 @@ is linear in the number of gates; nothing is enumerated over 2^k or 3^k assignme
 What is read is then tested: with the slopes put in, every entry of the gradient has to lie
 within its bound. A slope is first rounded to the nearest of 0, ½ and 1, the conventions in use,
 and only kept as it was read when that fails. One open row of a unit leaves an interval of slopes.
-Several may leave a system without a unique solution: then one slope for the whole layer is tried,
-then each unit's possibilities, up to `BUDGET` assignments in all.
+Several open gates may leave a system without a unique solution. So where there are several, one
+slope for all kinks, and the exact side of undecided gates, is tried before anything is read; then
+one slope for the kinks of a layer, then each unit's possibilities, up to `BUDGET` assignments.
+
+An explanation holds the slopes that were tested, a number for every open gate, whether the
+gradient shows it or not: what may be said of them is another question (`harness.readings`). At an
+undecided gate the exact side is taken wherever it explains the gradient as well.
 
 What this search does not find is not excluded by it. So where it finds nothing, exact linear
 programs decide whether any slopes are left (`harness.exclusion`), and a solution of theirs is
@@ -26,7 +31,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +40,12 @@ import numpy as np
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exclusion import hulls, possible
-from harness.network import Array, Gradients, LeftOut
+from harness.influence import Site, Slopes, gates_with
+from harness.network import Gradients
 from harness.slopes import CONVENTIONS, UnitReader
 from harness.verdict import GateClass
 
-__all__ = ["BUDGET", "Explanation", "explain"]
+__all__ = ["BUDGET", "Explanation", "explain", "is_explained"]
 
 BUDGET = 256
 """How many layer-wide assignments are tried before slopes are excluded."""
@@ -47,18 +53,13 @@ BUDGET = 256
 _MOST_OPTIONS = 16
 """How many fitting assignments of one unit are tried together with those of the others."""
 
-Slopes = Mapping[tuple[int, int, int], float | None]
-"""(layer, row, unit) of an open gate to its slope; ``None`` where it has no effect."""
-
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """How a gradient comes about.
 
     Attributes:
-        slopes: (layer, row, unit) of each open gate to λ; ``None`` where the gate has no
-            effect because the upstream cotangent is zero, or none beyond rounding. Empty
-            where no slopes were found.
+        slopes: The slopes that were tested, of every open gate; empty where none were found.
         gradients: The gradient on enclosures with these slopes, or with all slopes in [0, 1].
         found: Whether slopes were found that give the gradient. False when none were found
             and none are excluded.
@@ -86,21 +87,40 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
             gradients = enclosed.certain_gradients
             return Explanation({}, gradients) if _contains(gradients, given) else None
         search = _Search(enclosed, given)
-        slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
+        slopes = search.uniform() if len(enclosed.open_gates) > 1 else None
+        if slopes is None:
+            slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
         if slopes is None and enclosed.derivation == "forward":
             slopes = search.uniform()
         if slopes is not None:
-            told = {
-                at: None if search.is_untold(at, slopes) else slope for at, slope in slopes.items()
-            }
-            return Explanation(told, enclosed.gradients(_gates(enclosed, slopes)))
+            slopes = _with_exact_sides(enclosed, given, slopes)
+            return Explanation(slopes, enclosed.gradients(gates_with(enclosed, slopes)))
         left = possible(enclosed, given)
         if left is None:
             return None
-        gradients = enclosed.gradients(_gates(enclosed, left.slopes))
-        if left.slopes and _contains(gradients, given):
-            return Explanation(left.slopes, gradients)
+        if left.slopes and is_explained(enclosed, given, left.slopes):
+            slopes = _with_exact_sides(enclosed, given, left.slopes)
+            return Explanation(slopes, enclosed.gradients(gates_with(enclosed, slopes)))
         return Explanation({}, left.gradients, found=False)
+
+
+def is_explained(enclosed: Enclosed, given: Gradients, slopes: Slopes) -> bool:
+    """Whether every entry lies within its bound for these slopes."""
+    with np.errstate(all="ignore"):
+        return _contains(enclosed.gradients(gates_with(enclosed, slopes)), given)
+
+
+def _with_exact_sides(enclosed: Enclosed, given: Gradients, slopes: Slopes) -> Slopes:
+    """The same slopes with the exact side at each undecided gate where it explains as much."""
+    tries = BUDGET
+    for gate in enclosed.open_gates:
+        site, side = (gate.layer, gate.row, gate.unit), float(gate.sign > 0)
+        if gate.gate is GateClass.UNDECIDED and slopes[site] != side and tries:
+            tries -= 1
+            sided = {**slopes, site: side}
+            if is_explained(enclosed, given, sided):
+                slopes = sided
+    return slopes
 
 
 def _contains(enclosure: Gradients, given: Gradients) -> bool:
@@ -110,15 +130,6 @@ def _contains(enclosure: Gradients, given: Gradients) -> bool:
     )
 
 
-def _gates(enclosed: Enclosed, slopes: Slopes) -> list[Array | None]:
-    gates = [None if gate is None else gate.copy() for gate in enclosed.certain_gates]
-    for (layer, row, unit), slope in slopes.items():
-        gate = gates[layer - 1]
-        assert gate is not None
-        gate[row, unit] = 0.0 if slope is None else slope
-    return gates
-
-
 class _Search:
     """Depth-first over the layers, from the top; almost always without a second branch."""
 
@@ -126,7 +137,6 @@ class _Search:
         self.enclosed = enclosed
         self.given = given
         self.budget = BUDGET
-        self.untold: set[tuple[int, int, int]] = set()  # gates whose slope hardly matters
         self.rows_of: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for gate in enclosed.open_gates:
             self.rows_of[gate.layer][gate.unit].append(gate.row)
@@ -140,39 +150,26 @@ class _Search:
             bound = Enclosure(bound.model, bound.c, bound.r, room.e)
         return bool(leaves_bound(bound, values).any())
 
-    def is_untold(self, at: tuple[int, int, int], slopes: Slopes) -> bool:
-        """Whether a slope could as well be another.
-
-        The unit's own entries say so; where those were left out, it is tested by containment in
-        what is there.
-        """
-        layer = at[0] - 1
-        if not any(
-            isinstance(part, LeftOut)
-            for part in (self.given.weights[layer], self.given.biases[layer])
-        ):
-            return at in self.untold
-        return any(
-            _contains(
-                self.enclosed.gradients(_gates(self.enclosed, {**slopes, at: other})), self.given
-            )
-            for other in CONVENTIONS
-            if other != slopes[at]
-        )
-
     def uniform(self) -> Slopes | None:
         """One slope at all kinks and the exact side at undecided gates, if that explains it."""
-        for slope in CONVENTIONS:
-            slopes = {
-                (gate.layer, gate.row, gate.unit): slope
-                if gate.gate is not GateClass.UNDECIDED
-                else float(gate.sign > 0)
-                for gate in self.enclosed.open_gates
-            }
-            if _contains(self.enclosed.gradients(_gates(self.enclosed, slopes)), self.given):
-                self.untold.clear()
+        for slopes in self._uniform():
+            if is_explained(self.enclosed, self.given, slopes):
                 return slopes
         return None
+
+    def _uniform(self, layer: int | None = None) -> Iterator[Slopes]:
+        """Such slopes, of all open gates or of those of one layer."""
+        gates = [each for each in self.enclosed.open_gates if layer in (None, each.layer)]
+        same: Iterable[float] = CONVENTIONS
+        if all(each.gate is GateClass.UNDECIDED for each in gates):
+            same = CONVENTIONS[:1]
+        for slope in same:
+            yield {
+                (each.layer, each.row, each.unit): slope
+                if each.gate is not GateClass.UNDECIDED
+                else float(each.sign > 0)
+                for each in gates
+            }
 
     def descend(self, layer: int, cotangent: Enclosure, above: Slopes) -> Slopes | None:
         """Slopes for ``layer`` and all below it that explain the gradient, or ``None``."""
@@ -182,7 +179,7 @@ class _Search:
                 return None
             if rooms is None:
                 return above
-            return above if _contains(enclosed.gradients(_gates(enclosed, above)), given) else None
+            return above if is_explained(enclosed, given, above) else None
         certain = enclosed.certain_gates[at]
         for slopes in self._candidates(layer, cotangent):
             if self.budget == 0:
@@ -192,7 +189,7 @@ class _Search:
             if certain is not None and slopes:
                 gate = certain.copy()
                 for (_, row, unit), slope in slopes.items():
-                    gate[row, unit] = slope or 0.0
+                    gate[row, unit] = slope
             for_weight, for_bias, below = enclosed.backward_layer(layer, cotangent, gate)
             room_of_weight = None if rooms is None else rooms.weights[at]
             room_of_bias = None if rooms is None else rooms.biases[at]
@@ -213,21 +210,12 @@ class _Search:
         """
         rows_of = self.rows_of.get(layer, {})
         if any(len(rows) > 1 for rows in rows_of.values()):
-            for slope in CONVENTIONS:
-                yield {
-                    (layer, gate.row, gate.unit): None
-                    if cotangent.reach[gate.row, gate.unit] == 0
-                    else slope
-                    if gate.gate is not GateClass.UNDECIDED
-                    else float(gate.sign > 0)
-                    for gate in self.enclosed.open_gates
-                    if gate.layer == layer
-                }
+            yield from self._uniform(layer)
         per_unit = [
             list(self._unit_options(layer, unit, rows, cotangent)) for unit, rows in rows_of.items()
         ]
         for choice in itertools.product(*per_unit):
-            merged: dict[tuple[int, int, int], float | None] = {}
+            merged: dict[Site, float] = {}
             for options in choice:
                 merged.update(options)
             yield merged
@@ -238,17 +226,11 @@ class _Search:
         """Assignments for one unit that fit its own entries."""
         reader = UnitReader(self.enclosed, self.given, layer, unit, cotangent)
         heard = [row for row in rows if not reader.is_silent(row)]
-        slopes: dict[tuple[int, int, int], float | None] = {
-            (layer, row, unit): None for row in rows
-        }
-        if len(heard) == 1:
-            lowest, highest = reader.system(heard).interval()
-            if lowest == 0.0 and highest == 1.0:
-                self.untold.add((layer, heard[0], unit))
+        slopes = {(layer, row, unit): 0.0 for row in rows}
         fitting: Iterator[tuple[float, ...]] = reader.readings(heard)
         if self.rooms is None:
             fitting = (option for option in fitting if reader.fits(heard, option))
-        for option in itertools.islice(fitting, _MOST_OPTIONS):
+        for option in itertools.islice(dict.fromkeys(fitting), _MOST_OPTIONS):
             yield slopes | {
                 (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)
             }

@@ -117,7 +117,7 @@ def relu_boundary_record(request: pytest.FixtureRequest) -> Callable[[Verdict], 
     def record(verdict: Verdict) -> None:
         path = f"{verdict.framework} {verdict.formulation} ({verdict.mode})"
         for gate in verdict.gates:
-            slope = "no effect" if gate.slope is None else f"{gate.slope:.6g}"
+            slope = str(gate.effect) if gate.slope is None else f"{gate.slope:.6g}"
             _add_property(request, _PROPERTY, [path, str(gate.gate), slope])
 
     return record
@@ -217,11 +217,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                     path, gate, slope, *number = value
                     counts[path, gate][slope] += number[0] if number else 1
     if counts:
+        from harness.verdict import Effect
+
+        unread = set(map(str, Effect))
         terminalreporter.section("ReLU boundary")
         width = max(len(path) for path, _ in counts)
         for (path, gate), slopes in sorted(counts.items()):
             shown = ", ".join(
-                f"{slope if slope == 'no effect' else f'λ = {slope}'}: {count}"
+                f"{slope if slope in unread else f'λ = {slope}'}: {count}"
                 for slope, count in sorted(slopes.items())
             )
             terminalreporter.write_line(f"{path:<{width}}  {gate:<21}  {shown}")

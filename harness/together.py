@@ -11,8 +11,9 @@ the same formulas run on the whole stack:
     is every entry of the gradient contained?   for the first such slope, that is the verdict
 
 What this does not explain is not judged here, but left to `Judge`: there may be another slope, or
-another arithmetic, or it is wrong. What it does explain has the verdict that `Judge` gives. Of
-cases that hold NaN or infinity the gradient's classes of numbers are told, and nothing is compared.
+another arithmetic, or it is wrong. So is a gate whose slope can hardly be seen. What it does
+explain has the verdict that `Judge` gives. Of cases that hold NaN or infinity the gradient's
+classes of numbers are told, and nothing is compared.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ import numpy as np
 
 from harness.arithmetic.enclosure import distance
 from harness.branches import Answers, Place, Stack
-from harness.compare import classes_of, kind_of, ratio_of, reading_of
+from harness.compare import classes_of, kind_of, ratio_of
 from harness.network import Array, Case, Gradients
+from harness.readings import reading_of
 from harness.vacuity import side_by_side
 from harness.verdict import Entry, Kind, Validity, Verdict
 
@@ -111,16 +113,16 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     arrays = side_by_side(bounds.high, bounds.bound, stack.places)
-    validities: dict[tuple[int, float | None], tuple[Validity, ...]] = {}
+    validities: dict[tuple[int, float], tuple[Validity, ...]] = {}
     found = {}
     for at, slope, (place, *entry), is_bounded, of in zip(
         explained.tolist(), slopes, entries, bounded.tolist(), branch.tolist(), strict=True
     ):
         index = int(answers.case[at])
-        key = index, slope if answers.told[at] else None
+        key = index, slope
         if key not in validities:
             validities[key] = stack.validity(gates[index], *key) if index in gates else ()
-        readings = (reading_of(gates[index], key[1]),) if index in gates else ()
+        readings = (reading_of(gates[index], slope, answers.effect[at]),) if index in gates else ()
         found[at] = Verdict(
             "",
             "",

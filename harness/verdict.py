@@ -11,6 +11,7 @@ from typing import Literal
 __all__ = [
     "FAILING",
     "MEANING",
+    "Effect",
     "Entry",
     "GateClass",
     "GateReading",
@@ -97,6 +98,22 @@ class GateClass(StrEnum):
     UNDECIDED = "undecided"
 
 
+class Effect(StrEnum):
+    """What is known of the slope λ that was used at an open gate.
+
+    ``READ``: λ is that of the simplest slopes which give the gradient. ``NONE``: the exact
+    gradient is the same for all slopes at all gates of this kind together, the others as read.
+    ``TOO_SMALL``: the exact gradient depends on λ, but another convention at this gate leaves
+    every entry within its bound too. ``NOT_DECIDED``: no slopes were found, or to tell would take
+    more work than is allowed.
+    """
+
+    READ = "read"
+    NONE = "no effect"
+    TOO_SMALL = "too small to read"
+    NOT_DECIDED = "not decided"
+
+
 @dataclass(frozen=True)
 class GateReading:
     """One gate whose sign is not certain, and what one framework did there.
@@ -108,10 +125,10 @@ class GateReading:
         gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
         pre_activation: The exact pre-activation rounded to float64; 0.0 only at a kink.
         slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
-            where it has no effect on the gradient (the upstream cotangent is zero), or none
-            that rounding could not hide.
+            where it was not read.
         flipped: An undecided gate at which the framework took the side opposite to the
             exact sign.
+        effect: Whether λ was read, and if not why.
     """
 
     layer: int
@@ -121,6 +138,7 @@ class GateReading:
     pre_activation: float
     slope: float | None
     flipped: bool = False
+    effect: Effect = Effect.READ
 
 
 @dataclass(frozen=True)

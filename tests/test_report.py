@@ -35,7 +35,7 @@ from harness.report.json_ import JsonReport
 from harness.report.summary import MarkdownSummary
 from harness.report.tally import Spread, Tally
 from harness.report.terminal import TerminalReport
-from harness.verdict import FAILING, GateClass, GateReading, Kind, Validity, Verdict
+from harness.verdict import FAILING, Effect, GateClass, GateReading, Kind, Validity, Verdict
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
@@ -432,7 +432,9 @@ def test_brackets_in_a_reason_or_a_folder_are_not_read_as_markup() -> None:
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "log"])
 def test_no_pre_activation_and_no_key_is_cut_off_at_80_columns(terminal: bool) -> None:
     case, z = worked_example(x=0.0), -float.fromhex("0x1.199999999999ap-1022")
-    reading = GateReading(4, 15, 15, GateClass.UNDECIDED, z, None, flipped=True)
+    reading = GateReading(
+        4, 15, 15, GateClass.UNDECIDED, z, None, flipped=True, effect=Effect.TOO_SMALL
+    )
     verdict = Verdict("tensorflow", "relu", "eager", Kind.UNDECIDED, gates=(reading,))
     events: list[Event] = [started()]
     events.append(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
@@ -441,7 +443,7 @@ def test_no_pre_activation_and_no_key_is_cut_off_at_80_columns(terminal: bool) -
     assert z.hex() in text
     assert case.key in text
     boundary = text[text.index("ReLU boundary") :]
-    assert all(word in boundary for word in ("tensorflow", "undecided,", "no effect", "gates"))
+    assert all(word in boundary for word in ("tensorflow", "undecided,", "small", "gates"))
     if terminal:
         assert max(map(len, boundary.splitlines())) <= 80
 

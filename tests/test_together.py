@@ -116,7 +116,7 @@ def test_each_case_has_the_verdict_it_gets_by_itself(name: str) -> None:
                 answered += 1
                 classes |= {gate.gate for gate in verdict.gates}
                 kinds.add((verdict.kind, bool(case[index].is_finite)))
-    assert answered >= (0.7 if special else 0.9) * len(chosen) * len(given)
+    assert answered >= (0.7 if special else 0.85) * len(chosen) * len(given)
     if special:
         assert kinds >= {(Kind.NONFINITE, False), (Kind.NONFINITE, True), (Kind.AGREES, True)}
     elif "kinks" not in STACKS[name][3]:

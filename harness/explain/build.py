@@ -26,7 +26,7 @@ from harness.explain.names import EntryName, find_entry
 from harness.explain.steps import Derivation, Step
 from harness.gates import OpenGate
 from harness.network import Array
-from harness.verdict import GateClass
+from harness.verdict import Effect, GateClass
 
 __all__ = ["build", "is_small"]
 
@@ -206,18 +206,26 @@ def _about(derivation: Derivation, gate: OpenGate) -> tuple[Part, ...]:
     )
 
 
+_UNREAD = {
+    Effect.NONE: " has no effect.",
+    Effect.TOO_SMALL: " is too small to read: other slopes are within the bounds too.",
+    Effect.NOT_DECIDED: " was not decided.",
+}
+
+
 def _used(derivation: Derivation, gate: OpenGate, answers: Sequence[Answer]) -> Iterator[Part]:
     """Which slope each framework used there."""
     slope = derivation.names.slope(gate.layer, gate.row, gate.unit)
-    groups: dict[float | None, list[str]] = {}
+    groups: dict[float | Effect, list[str]] = {}
     for answer in answers:
         reading = answer.readings.get((gate.layer, gate.row, gate.unit))
         if reading is not None:
-            groups.setdefault(reading.slope, []).append(f"{answer.name} ({answer.verdict.mode})")
+            used = reading.effect if reading.slope is None else reading.slope
+            groups.setdefault(used, []).append(f"{answer.name} ({answer.verdict.mode})")
     for used, names in groups.items():
         yield f" {', '.join(names)}: "
-        if used is None:
-            yield from (slope, " has no effect.")
+        if isinstance(used, Effect):
+            yield from (slope, _UNREAD[used])
         else:
             yield from (slope, " = ", Number(Fraction(used)), ".")
 

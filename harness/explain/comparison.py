@@ -78,7 +78,7 @@ def _slopes(derivation: Derivation, key: GateKey, answers: Sequence[Answer]) -> 
 
 def _slope(reading: GateReading) -> str:
     if reading.slope is None:
-        return "no effect"
+        return str(reading.effect)
     return f"{reading.slope:g}" + (" (other side)" if reading.flipped else "")
 
 
@@ -94,7 +94,7 @@ def _given(answer: Answer, name: EntryName) -> float | None:
 def expected(derivation: Derivation, name: EntryName, verdict: Verdict) -> float:
     """What was derived for an entry, at a framework's own slopes, rounded to the dtype.
 
-    A slope that was not read, or has no effect, is taken to be the exact one, or 0 at a kink.
+    A slope that was not read is taken to be the exact one, or 0 at a kink.
     """
     slopes: dict[GateKey, Fraction] = {key: Fraction(0) for key in derivation.symbols}
     slopes.update(derivation.exact_sides)

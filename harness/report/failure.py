@@ -103,7 +103,7 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
         which = f"layer {verdict.first_layer}" if verdict.first_layer else "the input's gradient"
         yield f"    first to leave its bound, from the top: {which}"
     for gate in verdict.gates:
-        slope = "no effect" if gate.slope is None else f"λ = {gate.slope:g}"
+        slope = str(gate.effect) if gate.slope is None else f"λ = {gate.slope:g}"
         other = ", the other side" if gate.flipped else ""
         yield f"    layer {gate.layer}, unit {gate.unit}, row {gate.row}: {slope}{other}"
 

@@ -254,5 +254,6 @@ def _reading(reading: GateReading) -> dict[str, Any]:
         "gate": str(reading.gate),
         "pre_activation": number(reading.pre_activation),
         "slope": None if reading.slope is None else number(reading.slope),
+        "effect": str(reading.effect),
         "flipped": reading.flipped,
     }

@@ -131,7 +131,7 @@ def _gates(gates: Sequence[GateReading]) -> str:
 
 def _readings(gates: Sequence[GateReading]) -> Iterator[tuple[str, ...]]:
     for gate in gates:
-        slope = "no effect" if gate.slope is None else f"{gate.slope:g}"
+        slope = str(gate.effect) if gate.slope is None else f"{gate.slope:g}"
         yield (
             str(gate.layer),
             str(gate.unit),

@@ -16,7 +16,7 @@ from harness.network import Gradients
 from harness.report.json_ import boundary_line
 from harness.report.tally import BoundaryKey, Spread, Tally
 from harness.vacuity import Line
-from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
+from harness.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
 
 __all__ = ["tally_from_json", "tally_to_json"]
 
@@ -215,11 +215,12 @@ def _reading_to_json(reading: GateReading) -> list[Any]:
         float(reading.pre_activation).hex(),
         None if reading.slope is None else float(reading.slope).hex(),
         reading.flipped,
+        str(reading.effect),
     ]
 
 
 def _reading_from_json(data: list[Any]) -> GateReading:
-    layer, unit, row, gate, z, slope, flipped = data
+    layer, unit, row, gate, z, slope, flipped, effect = data
     return GateReading(
         layer,
         unit,
@@ -228,4 +229,5 @@ def _reading_from_json(data: list[Any]) -> GateReading:
         float.fromhex(z),
         None if slope is None else float.fromhex(slope),
         flipped,
+        Effect(effect),
     )

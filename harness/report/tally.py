@@ -48,7 +48,7 @@ def slope_name(reading: GateReading) -> str:
     run. The number itself is in the example and in the kept cases.
     """
     if reading.slope is None:
-        return "no effect"
+        return str(reading.effect)
     return {0.0: "0", 0.5: "1/2", 1.0: "1"}.get(reading.slope, "other")
 
 

@@ -26,6 +26,7 @@ from harness.events import Event
 from harness.report.html.boundary import STATUSES, boundary
 from harness.report.html.cases import Card, numbered
 from harness.report.html.grid import conventions, find_table
+from harness.report.html.numbers import UNREAD
 from harness.report.html.overview import (
     classes,
     environment,
@@ -106,7 +107,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
 
 def _by_interest(card: Card) -> tuple[bool, bool, int]:
     """Cases that show λ come first, and of these the ones a person can take in."""
-    shown = any(slope != "no effect" for line in card.lines for slope in line.slopes)
+    shown = any(slope not in UNREAD for line in card.lines for slope in line.slopes)
     return (not shown, not card.text, len(card.text))
 
 
@@ -136,5 +137,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     style = resources.files("harness.report.html").joinpath("templates/style.css")
+    found.globals["unread"] = UNREAD
     found.globals["style"] = Markup(style.read_text("utf-8"))
     return found

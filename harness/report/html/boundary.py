@@ -8,14 +8,15 @@ from typing import Any
 
 from harness.report.html.cases import Card
 from harness.report.html.figures import Tangent, tangents
-from harness.report.html.numbers import path
+from harness.report.html.numbers import UNREAD, path
 
 __all__ = ["STATUSES", "Boundary", "Cell", "Group", "ValidityRow", "boundary"]
 
 STATUSES = ("inside", "outside", "not decided")
 """Whether a gradient is in the Clarke subdifferential."""
 
-_SLOPES = {"0": "0", "1/2": "½", "1": "1", "other": "other", "no effect": "no effect"}
+_SLOPES = {"0": "0", "1/2": "½", "1": "1", "other": "other"}
+_SLOPES |= {name: name for name in UNREAD}
 _GROUPS = {
     ("kink", False): ("kink", "z is exactly zero, in every evaluation"),
     ("kink, may be missed", False): (
@@ -122,7 +123,7 @@ def boundary(document: Mapping[str, Any], cards: Sequence[Card]) -> Boundary:
         anchors.setdefault(each.key, each.anchor)
     present = {line["slope"] for line in lines}
     columns = [name for name in _SLOPES if name in present or name in ("0", "1/2", "1")]
-    at_kinks = [line for line in lines if line["gate"] == "kink" and line["slope"] != "no effect"]
+    at_kinks = [line for line in lines if line["gate"] == "kink" and line["slope"] not in UNREAD]
     answers: dict[str, tuple[str, ...]] = {}
     for line in at_kinks:
         known = answers.get(path(line), ())

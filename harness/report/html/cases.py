@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.html.numbers import (
+    UNREAD,
     digits,
     exact,
     hexadecimal,
@@ -200,7 +201,7 @@ def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
 
 
 def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
-    used = [slope(gate["slope"]) for gate in line["gates"]]
+    used = [slope(gate) for gate in line["gates"]]
     layer = line["first_layer"]
     detail = line["detail"]
     if line["arithmetics"]:
@@ -216,7 +217,7 @@ def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
         mode=line["mode"],
         kind=line["verdict"],
         fails=fails,
-        slopes=tuple(name for name in dict.fromkeys(used) if name != "no effect")
+        slopes=tuple(name for name in dict.fromkeys(used) if name not in UNREAD)
         or tuple(dict.fromkeys(used)),
         worst=None if line["worst"] is None else _worst(line["worst"]),
         first_layer="" if layer is None else "the inputs" if layer == 0 else f"layer {layer}",
@@ -303,13 +304,13 @@ def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
         for reading in line["gates"]:
             place = (reading["layer"], reading["unit"], reading["row"])
             found.setdefault(place, reading)
-            own[place] = (slope(reading["slope"]), reading["flipped"])
+            own[place] = (slope(reading), reading["flipped"])
         readings.append(own)
     # What has an effect comes first: it is what there is to see.
     order = sorted(
         found,
         key=lambda place: (
-            all(own.get(place, ("no effect",))[0] == "no effect" for own in readings),
+            all(own.get(place, UNREAD)[0] in UNREAD for own in readings),
             place,
         ),
     )

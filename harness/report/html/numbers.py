@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.verdict import Effect
+
 __all__ = [
+    "UNREAD",
     "count",
     "digits",
     "exact",
@@ -22,6 +25,9 @@ __all__ = [
 
 Number = Mapping[str, Any]
 """A float of the report: ``{"hex": …, "decimal": …}``."""
+
+UNREAD = (str(Effect.NONE), str(Effect.TOO_SMALL), str(Effect.NOT_DECIDED))
+"""What stands in the place of λ where it was not read."""
 
 _SIMPLE = {0.0: "0", 0.5: "½", 1.0: "1"}
 _TRAILING = re.compile(r"(\.[0-9a-f]*?)0+(?=p)")
@@ -63,10 +69,11 @@ def shortest(number: Any, dtype: str) -> str:
     return repr(exact_value).removesuffix(".0")
 
 
-def slope(number: Number | None) -> str:
-    """λ in a table."""
+def slope(reading: Mapping[str, Any]) -> str:
+    """λ of a gate in a table, or why it was not read."""
+    number = reading["slope"]
     if number is None:
-        return "no effect"
+        return str(reading.get("effect", UNREAD[0]))
     return _SIMPLE.get(value(number), digits(number))
 
 
