@@ -9,6 +9,7 @@ as they stand. The last step is new: `loss_tangent`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -17,6 +18,7 @@ import numpy as np
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.exact import exact_forward, exact_where_open
+from harness.arithmetic.halved_sum import with_constants_anywhere
 from harness.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
 from harness.network import Array, Case, Gradients, LeftOut
 from harness.reference import (
@@ -70,9 +72,14 @@ class Enclosed:
                 certain_signs(z) if case.network.has_relu(layer) else None
                 for layer, z in enumerate(self.trace.pre_activations, start=1)
             )
-            self.loss, self.cotangent = loss_and_cotangent(
-                case.network, self.trace.activations[-1], self.y
-            )
+            output = self.trace.activations[-1]
+            loss, self.cotangent = loss_and_cotangent(case.network, output, self.y)
+            self.loss = with_constants_anywhere(loss, output - self.y, self._divisor)
+
+    @property
+    def _divisor(self) -> int:
+        """B for a mean, else 1."""
+        return self.case.rows if self.case.network.reduction == "mean" else 1
 
     @cached_property
     def has_open_gates(self) -> Any:
@@ -115,8 +122,8 @@ class Enclosed:
                 plain = all(gate is None or isinstance(gate, np.ndarray) for gate in gates)
                 if plain and self.case.count is None:
                     return self._backward(gates)
-                return backward(network, weights, biases, self.trace, self.y, gates)
-            divisor = self.case.rows if network.reduction == "mean" else 1
+                found = backward(network, weights, biases, self.trace, self.y, gates)
+                return replace(found, loss=self.loss)
             found = forward_mode(
                 network,
                 weights,
@@ -125,11 +132,11 @@ class Enclosed:
                 self.y,
                 gates,
                 self.model.enclose,
-                partial(loss_tangent, divisor=divisor),
+                partial(loss_tangent, divisor=self._divisor),
                 _joined,
             )
             return Gradients(
-                found.loss,
+                self.loss,
                 tuple(map(self._unless_the_loss_overflows, found.weights)),
                 tuple(
                     None if bias is None else self._unless_the_loss_overflows(bias)

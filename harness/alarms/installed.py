@@ -1,0 +1,34 @@
+"""The installed frameworks, as implementations that ought to be right."""
+
+from __future__ import annotations
+
+from harness.alarms.catalogue import Right
+from harness.batch import Batch
+from harness.formats import FORMATS
+from harness.frameworks.base import Framework
+from harness.frameworks.registry import open_frameworks
+from harness.network import Gradients
+from harness.sweep.fast import batched_gradients
+from harness.verdict import Kind
+
+__all__ = ["installed"]
+
+
+def installed() -> list[Right]:
+    """PyTorch, TensorFlow and JAX, those that are there, by the way a sweep asks them."""
+    frameworks, _ = open_frameworks()
+    return [_right(framework) for framework in frameworks]
+
+
+def _right(framework: Framework) -> Right:
+    def gradients(batch: Batch) -> Gradients:
+        return batched_gradients(framework, batch)
+
+    return Right(
+        framework.name,
+        "Automatic differentiation, as a sweep asks for it",
+        gradients,
+        [dtype for dtype in FORMATS if dtype in framework.dtypes],
+        framework.derivation,
+        may_be=frozenset({Kind.SUBNORMAL}),
+    )
