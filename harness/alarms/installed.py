@@ -7,6 +7,7 @@ from harness.batch import Batch
 from harness.formats import FORMATS
 from harness.frameworks.base import Framework
 from harness.frameworks.registry import open_frameworks
+from harness.gatekeeper import CrashedError, Refused
 from harness.network import Gradients
 from harness.sweep.fast import batched_gradients
 from harness.verdict import Kind
@@ -22,7 +23,10 @@ def installed() -> list[Right]:
 
 def _right(framework: Framework) -> Right:
     def gradients(batch: Batch) -> Gradients:
-        return batched_gradients(framework, batch)
+        found = batched_gradients(framework, batch)
+        if isinstance(found, Refused):
+            raise CrashedError(found.reason)
+        return found
 
     return Right(
         framework.name,
