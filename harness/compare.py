@@ -3,18 +3,21 @@
 The arithmetics a framework may honestly have used are tried in order, and the first that
 explains the gradient gives the verdict:
 
-    gradual underflow         AGREES, KINK, UNDECIDED   (NONFINITE where a bound is infinite)
+    gradual underflow         AGREES, KINK, UNDECIDED
     flush-to-zero             SUBNORMAL
     truncation                REDUCED
     coarser than the dtype    REDUCED                   (only where such arithmetic exists)
     none                      DISAGREES
+
+Where a case holds NaN or infinity, or a bound is infinite, `harness.nonfinite` compares the
+kinds of number, and says NONFINITE or DISAGREES.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -24,17 +27,20 @@ import numpy as np
 from harness.arithmetic.enclosure import Model
 from harness.clarke import input_validity, parameter_validity
 from harness.enclosed import Derivation, Enclosed, leaves_bound
+from harness.entries import entry_of, ratio_of
 from harness.errors import UsageError
 from harness.formats import Format, format_of
 from harness.influence import Site
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
+from harness.nonfinite import judged
+from harness.outcomes import Outcomes
 from harness.readings import gate_readings
 from harness.reference import gradients
 from harness.vacuity import arrays_checked, unchecked
 from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
 
-__all__ = ["Judge", "StackJudge", "classes_of", "kind_of", "ratio_of"]
+__all__ = ["Judge", "StackJudge", "kind_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -56,6 +62,7 @@ class Judge:
         self.case = case
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
+        self._outcomes: dict[Derivation, Outcomes] = {}
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
         self._validities: dict[tuple[tuple[Site, float], ...], tuple[Validity, ...]] = {}
 
@@ -65,6 +72,14 @@ class Judge:
         if key not in self._enclosed:
             self._enclosed[key] = Enclosed(self.case, model, derivation)
         return self._enclosed[key]
+
+    def _compared_by_kind(
+        self, given: Gradients, derivation: Derivation, named: Verdict, *, sizes: bool = True
+    ) -> Verdict:
+        """NONFINITE or DISAGREES, for a case of which something may be infinite or NaN."""
+        if derivation not in self._outcomes:
+            self._outcomes[derivation] = Outcomes(self.case, derivation)
+        return judged(self._outcomes[derivation], given, named, sizes=sizes)
 
     @cached_property
     def reference(self) -> Gradients:
@@ -131,7 +146,7 @@ class Judge:
         if misshapen:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
-            return replace(named, kind=Kind.NONFINITE, detail=classes_of(given.entries()))
+            return self._compared_by_kind(given, derivation, named)
         for model, kind in itertools.islice(self._models(), int(refuted), None):
             enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
@@ -151,7 +166,15 @@ class Judge:
             readings = gate_readings(enclosed, self._plain, given, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not _is_bounded(explanation.gradients, given):
-                kind, detail = Kind.NONFINITE, classes_of(given.entries())
+                sizes = kind is not Kind.REDUCED
+                beyond = self._compared_by_kind(given, derivation, named, sizes=sizes)
+                if beyond.kind is Kind.DISAGREES:
+                    return beyond
+                if not _is_bounded(explanation.gradients, given, loss=False):
+                    kind, detail = Kind.NONFINITE, beyond.detail
+                    named = replace(named, policies=beyond.policies)
+            if kind is Kind.NONFINITE:
+                pass
             elif not explanation.found:
                 kind = Kind.UNDECIDED
             checked, not_checked = arrays_checked(explanation.gradients, given)
@@ -220,7 +243,16 @@ class Judge:
         return Gradients(np.empty(case.x.shape[:-2]), case.weights, case.biases, case.x)
 
     def _disagreement(self, named: Verdict, given: Gradients, derivation: Derivation) -> Verdict:
-        """Where the gradient leaves the bounds of the most lenient arithmetic of full precision."""
+        """Where the gradient leaves the bounds of the most lenient arithmetic of full precision.
+
+        Unless it is not finite, and a formulation may overflow where the formula does not.
+        """
+        if not all(
+            isinstance(value, LeftOut) or np.isfinite(value).all() for _, value in given.entries()
+        ):
+            beyond = self._compared_by_kind(given, derivation, named)
+            if beyond.kind is Kind.NONFINITE:
+                return beyond
         enclosed = self.enclosed(Model(self.format, flush=True), derivation)
         gates = [
             None if gate is None else np.where(sign == 0, _sided(enclosed, layer), gate)
@@ -353,10 +385,8 @@ class StackJudge:
                     return np.zeros_like(agrees), largest
                 ratio = ratio_of(bound.distance(value), bound.bound)
                 ratio = ratio.reshape(len(agrees), -1).max(axis=1)
-                if name != "J":
-                    finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
-                    agrees &= finite
-                agrees &= ratio <= 1.0
+                finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
+                agrees &= finite & (ratio <= 1.0)
                 largest = np.fmax(largest, ratio)
         return agrees, largest
 
@@ -384,14 +414,6 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
     return side
 
 
-def ratio_of(error: Array, bound: Array) -> Array:
-    """error / bound, with 0 / 0 = 0 and anything / ∞ = 0; NaN errors count as infinite."""
-    with np.errstate(all="ignore"):
-        ratio = error / bound
-    instead = np.where(np.isnan(error) & ~np.isinf(bound), np.inf, 0.0)
-    return np.where(np.isnan(ratio), instead, ratio)
-
-
 def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entry]:
     """The worst entry of each array."""
     with np.errstate(all="ignore"):
@@ -399,29 +421,18 @@ def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entr
             if isinstance(value, LeftOut):
                 continue
             values = np.asarray(value, dtype=np.float64)
-            error = bound.distance(values)
-            ratio = ratio_of(error, bound.bound)
+            ratio = ratio_of(bound.distance(values), bound.bound)
             index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-            label = f"{name}[{','.join(map(str, index))}]" if index else name
-            reference = float(bound.high[index])
-            yield Entry(
-                name=label,
-                given=float(values[index]),
-                reference=reference,
-                error=float(error[index]),
-                bound=float(bound.bound[index]),
-                bounds=float(ratio[index]),
-                ulps=float(error[index] / form.ulp(min(abs(reference), form.largest))),
-            )
+            yield entry_of(name, bound, values, index, form)
 
 
-def _is_bounded(bounds: Gradients, given: Gradients) -> bool:
-    """Whether every entry of a gradient has a bound; that of the loss may be infinite."""
+def _is_bounded(bounds: Gradients, given: Gradients, *, loss: bool = True) -> bool:
+    """Whether every entry of a gradient, and the loss if that is asked for, has a bound."""
     pairs = zip(bounds.entries(), given.entries(), strict=True)
     return all(
         np.isfinite(bound.bound).all()
         for (name, bound), (_, value) in pairs
-        if name != "J" and not isinstance(value, LeftOut)
+        if (loss or name != "J") and not isinstance(value, LeftOut)
     )
 
 
@@ -447,26 +458,3 @@ def kind_of(readings: tuple[GateReading, ...]) -> Kind:
     if any(reading.gate is GateClass.KINK for reading in readings):
         return Kind.KINK
     return Kind.UNDECIDED if readings else Kind.AGREES
-
-
-def classes_of(entries: Iterable[tuple[str, Any]]) -> str:
-    """How many entries are NaN, +inf and -inf, array by array.
-
-    Args:
-        entries: Names and arrays, as of `Gradients.entries`.
-    """
-    found = []
-    for name, value in entries:
-        if isinstance(value, LeftOut) or np.isfinite(value).all():
-            continue
-        counts = [
-            f"{int(mask.sum())} {word}"
-            for word, mask in (
-                ("NaN", np.isnan(value)),
-                ("+inf", np.isposinf(value)),
-                ("-inf", np.isneginf(value)),
-            )
-            if mask.any()
-        ]
-        found.append(f"{name}: {', '.join(counts)}")
-    return "; ".join(found) or "all entries finite"

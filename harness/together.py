@@ -1,4 +1,4 @@
-"""Verdicts on many cases at once, each of which has at most one open gate or is not finite.
+"""Verdicts on many cases at once, each of which is finite and has at most one open gate.
 
 Nearly all that a sweep leaves to be looked at by itself is of this kind. `harness.compare.Judge`
 spends milliseconds on each such case, most of them on calling NumPy for a handful of numbers. Here
@@ -20,17 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from harness.arithmetic.enclosure import distance
 from harness.branches import Answers, Place, Stack
-from harness.compare import classes_of, kind_of, ratio_of
-from harness.network import Array, Case, Gradients
+from harness.compare import kind_of
+from harness.entries import label_of, ratio_of
+from harness.network import Case, Gradients
 from harness.readings import reading_of
 from harness.vacuity import side_by_side
-from harness.verdict import Entry, Kind, Validity, Verdict
+from harness.verdict import Entry, Validity, Verdict
 
 __all__ = ["Judged", "judged_together"]
 
@@ -42,8 +42,8 @@ class Judged:
     Attributes:
         verdicts: Of each framework, without names; ``None`` where it is to be asked of `Judge`.
         reference: The reference's gradient in float64, as `Judge.reference`.
-        smooth: Whether the case is finite and has no open gate, so that where there is no verdict
-            gradual underflow does not explain the gradient.
+        smooth: Whether the case is finite, can not overflow, and has no open gate, so that where
+            there is no verdict gradual underflow does not explain the gradient.
     """
 
     verdicts: tuple[Verdict | None, ...]
@@ -60,37 +60,40 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
             reverse mode, in float64 or what they can be converted to without loss.
 
     Returns:
-        One answer for each case; ``None`` where it is finite and has several open gates.
+        One answer for each case; ``None`` where it is not finite or has several open gates.
     """
     with np.errstate(all="ignore"):
         stack = Stack(case)
         answers = Answers.of(stack, given)
         stack.descend(answers)
         verdicts: list[list[Verdict | None]] = [[] for _ in range(len(case.x))]
-        found = _explained(stack, answers) | _not_finite(stack, answers)
+        found, overflowing = _explained(stack, answers)
         for framework in answers.number:
             for index, number in enumerate(framework):
                 verdicts[index].append(found.get(number))
-        smooth = (stack.ours & (stack.layers == 0)).tolist()
+        smooth = stack.ours & (stack.layers == 0)
+        smooth[sorted(overflowing)] = False
         return [
-            Judged(tuple(verdicts[index]), stack.reference(index), smooth[index])
+            Judged(tuple(verdicts[index]), stack.reference(index), bool(smooth[index]))
             if is_ours
             else None
-            for index, is_ours in enumerate((stack.ours | ~stack.finite).tolist())
+            for index, is_ours in enumerate(stack.ours.tolist())
         ]
 
 
-def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
-    """The verdicts on the answers that lie within all bounds, by position."""
+def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[int]]:
+    """The verdicts on the answers that lie within all bounds, by position.
+
+    And the cases of which something may overflow; there are no verdicts on them.
+    """
     answer, branch = stack.attempts(answers)
     if not len(answer):
-        return {}
+        return {}, set()
     used, branch = np.unique(branch, return_inverse=True)
     bounds, values = stack.bounds(used), answers.values[answer]
     errors, rooms = distance(values, bounds.c[branch]), bounds.bound[branch]
     endless = np.any(np.isinf(bounds.bound), axis=1)[branch]
-    contained = np.all(errors <= rooms, axis=1)
-    contained[endless] = ((errors <= rooms) | np.isinf(rooms))[endless].all(axis=1)
+    contained = np.all(errors <= rooms, axis=1) & ~endless
     explained, which = np.unique(answer[contained], return_index=True)  # by the first attempt
     which = np.flatnonzero(contained)[which]
     if len(which) < len(answer):  # seldom
@@ -108,15 +111,14 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
         ratios[every, worst],
         error / form.ulp(np.minimum(np.abs(reference), form.largest)),
     )
-    bounded: Any = np.isfinite(rooms[:, stack.places[1][1] :]).all(axis=1)
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     arrays = side_by_side(bounds.high, bounds.bound, stack.places)
     validities: dict[tuple[int, float], tuple[Validity, ...]] = {}
     found = {}
-    for at, slope, (place, *entry), is_bounded, of in zip(
-        explained.tolist(), slopes, entries, bounded.tolist(), branch.tolist(), strict=True
+    for at, slope, (place, *entry), of in zip(
+        explained.tolist(), slopes, entries, branch.tolist(), strict=True
     ):
         index = int(answers.case[at])
         key = index, slope
@@ -127,33 +129,18 @@ def _explained(stack: Stack, answers: Answers) -> dict[int, Verdict]:
             "",
             "",
             "",
-            kind_of(readings) if is_bounded else Kind.NONFINITE,
+            kind_of(readings),
             worst=Entry(_label(stack.places, place), *entry),
             gates=readings,
             validity=validities[key],
-            detail="" if is_bounded else _classes(stack, answers.values[at]),
             checked=arrays[of][0],
             unchecked=arrays[of][1],
         )
-    return found
-
-
-def _not_finite(stack: Stack, answers: Answers) -> dict[int, Verdict]:
-    """The verdicts on the answers for cases that hold NaN or infinity, by position."""
-    return {
-        at: Verdict("", "", "", Kind.NONFINITE, detail=_classes(stack, answers.values[at]))
-        for at in np.flatnonzero(~stack.finite[answers.case]).tolist()
-    }
-
-
-def _classes(stack: Stack, values: Array) -> str:
-    """`classes_of` a gradient with its entries side by side."""
-    names, starts, _ = zip(*stack.places, strict=True)
-    return classes_of(zip(names, np.split(values, starts[1:]), strict=True))
+    return found, set(answers.case[answer[endless]].tolist())
 
 
 def _label(places: Sequence[Place], entry: int) -> str:
     """The name of an entry, as in `Entry`."""
     name, start, shape = next(place for place in reversed(places) if place[1] <= entry)
     index = np.unravel_index(entry - start, shape)
-    return f"{name}[{','.join(map(str, index))}]" if index else name
+    return label_of(name, index)

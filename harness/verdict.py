@@ -16,6 +16,7 @@ __all__ = [
     "GateClass",
     "GateReading",
     "Kind",
+    "PolicyReading",
     "Validity",
     "Verdict",
     "fails",
@@ -68,8 +69,9 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
             "arithmetic is allowed by name."
         ),
         Kind.NONFINITE: (
-            "The case holds NaN or infinity, or an intermediate result may overflow. Values are "
-            "compared by class (NaN, +inf, -inf, finite), not by size."
+            "The case holds NaN or infinity, or an intermediate result may overflow. Every entry "
+            "is of a kind (finite, +inf, -inf, NaN) that IEEE 754 allows there, and within its "
+            "proved bound if it is finite, for one choice of what IEEE 754 leaves to a ReLU."
         ),
         Kind.UNSUPPORTED: "The framework says that it cannot do this dtype, formulation or mode.",
         Kind.DISAGREES: (
@@ -180,6 +182,19 @@ class Validity:
 
 
 @dataclass(frozen=True)
+class PolicyReading:
+    """What a gradient that is not finite tells of one of `harness.nonfinite.QUESTIONS`.
+
+    Attributes:
+        question: As there.
+        answers: Those that explain the gradient; not all that there are.
+    """
+
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the comparison of one framework's gradient with the reference says.
 
@@ -202,6 +217,8 @@ class Verdict:
         checked: The arrays of the gradient that were compared within bounds that tell them
             from zero; see `harness.vacuity`.
         unchecked: Those that were compared, and could have been zero as well.
+        policies: For ``NONFINITE``, what the gradient tells of questions that IEEE 754 leaves
+            open.
     """
 
     framework: str
@@ -217,6 +234,7 @@ class Verdict:
     detail: str = ""
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    policies: tuple[PolicyReading, ...] = ()
 
     @property
     def arithmetic(self) -> str | None:

@@ -1,0 +1,389 @@
+"""Gradients with NaN, infinities and overflow: what IEEE 754 allows passes, nothing else does."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from unbounded import Simulated, stack_of_cases
+
+from harness.arithmetic.extended import Extended, model_of
+from harness.compare import Judge, StackJudge
+from harness.formats import format_of
+from harness.network import LEFT_OUT, Case, Gradients, worked_example
+from harness.nonfinite import compared
+from harness.outcomes import QUESTIONS, Outcomes, Policy
+from harness.reference import gradients
+from harness.together import judged_together
+from harness.verdict import Kind, PolicyReading, Verdict
+
+NAN, INF = math.nan, math.inf
+BIG = 65504.0  # the largest float16
+
+FINITE, PLUS, MINUS, NOT = "finite", "+inf", "-inf", "NaN"
+SELECTS = Policy("NaN", "0", "0", "select")
+
+
+def kinds_of(numbers: Extended) -> set[str]:
+    """The kinds that the one number there is can be of."""
+    return {name for name, may in zip((FINITE, PLUS, MINUS, NOT), numbers.may, strict=True) if may}
+
+
+def dot(left: list[float], right: list[float], dtype: str = "float16") -> Extended:
+    form = format_of(dtype)
+    model = model_of(form)
+    row = Extended.of(model, form.round(np.array([left])))
+    column = Extended.of(model, form.round(np.array([right]).T))
+    with np.errstate(all="ignore"):
+        return (row @ column).closed[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kinds"),
+    [
+        ([NAN], [0.0], {NOT}),
+        ([NAN, 1.0], [1.0, 1.0], {NOT}),
+        ([NAN, INF], [1.0, 1.0], {NOT}),
+        ([INF], [0.0], {NOT}),
+        ([-INF], [-0.0], {NOT}),
+        ([INF], [2.0**-24], {PLUS, NOT}),  # subnormal: it may be read as zero
+        ([INF], [2.0**-14], {PLUS}),
+        ([INF], [-2.0], {MINUS}),
+        ([INF], [-INF], {MINUS}),
+        ([-INF], [-INF], {PLUS}),
+        ([INF, -BIG, -BIG], [1.0, BIG, BIG], {PLUS, NOT}),
+        ([INF, -0.5 * BIG], [1.0, 1.0], {PLUS}),
+        ([INF, INF], [1.0, 2.0], {PLUS}),
+        ([INF, INF], [1.0, -2.0], {NOT}),
+        ([BIG, 1.0], [1.0, 1.0], {FINITE, PLUS}),
+        ([BIG, BIG], [1.0, 1.0], {PLUS}),
+        ([-BIG, -BIG], [1.0, 1.0], {MINUS}),
+        ([0.7 * BIG, 0.7 * BIG, -0.7 * BIG], [1.0, 1.0, 1.0], {FINITE, PLUS}),
+        ([0.7 * BIG, -0.7 * BIG, -0.7 * BIG], [1.0, 1.0, 1.0], {FINITE, MINUS}),
+        ([0.5 * BIG, -0.5 * BIG], [1.0, 1.0], {FINITE}),
+        ([BIG, BIG, -BIG, -BIG], [1.0] * 4, {FINITE, PLUS, MINUS, NOT}),
+        ([BIG, -BIG], [BIG, BIG], {FINITE, PLUS, MINUS, NOT}),  # unless it is accumulated wider
+        ([BIG], [BIG], {PLUS}),
+        ([0.5 * BIG, 0.25 * BIG], [1.0, 1.0], {FINITE}),
+    ],
+)
+def test_what_a_sum_of_products_can_be(
+    left: list[float], right: list[float], kinds: set[str]
+) -> None:
+    assert kinds_of(dot(left, right)) == kinds
+
+
+def test_the_largest_float64_is_no_obstacle() -> None:
+    large = 2.0**1023
+    assert kinds_of(dot([large, large], [2.0**900, 1.0], "float64")) == {PLUS}
+    assert kinds_of(dot([large, -large], [2.0**900, 2.0**900], "float64")) == {
+        FINITE,
+        PLUS,
+        MINUS,
+        NOT,
+    }
+    just = dot([2.0**600, 1.0], [2.0**423, 1.0], "float64")  # 2^1023 + 1
+    assert kinds_of(just) == {FINITE}
+    assert abs(just.finite.high - large) <= just.finite.bound <= 2.0**1023 * 2.0**-50
+    assert kinds_of(dot([2.0**600], [2.0**425], "float64")) == {PLUS}
+
+
+POOL = (NAN, INF, -INF, BIG, -BIG, 0.75 * BIG, 200.0, -300.0, 1.0, -1.0, 0.0, 2.0**-24, 0.1)
+
+
+def every_sum(terms: list[Any]) -> set[str]:
+    """All results of a few terms, in all orders and ways to put parentheses."""
+
+    def results(some: tuple[Any, ...]) -> list[Any]:
+        if len(some) == 1:
+            return [some[0]]
+        return [
+            one + other
+            for cut in range(1, len(some))
+            for one in results(some[:cut])
+            for other in results(some[cut:])
+        ]
+
+    return {repr(float(value)) for each in itertools.permutations(terms) for value in results(each)}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_every_order_of_a_few_terms_is_allowed(dtype: str) -> None:
+    rng, kind = np.random.default_rng(3), np.dtype(dtype)
+    scale = 0.99 * format_of(dtype).largest / BIG
+    reached = set()
+    for _ in range(150):
+        size = int(rng.integers(1, 5))
+        left, right = (kind.type(rng.choice(POOL, size)) for _ in range(2))
+        left = np.where(np.abs(left) > 1000, left * kind.type(scale), left)
+        found = dot([float(v) for v in left], [float(v) for v in right], dtype)
+        with np.errstate(all="ignore"):
+            sums = every_sum(list(left * right))
+            wide = np.float64(left) * np.float64(right)
+            sums |= {repr(float(kind.type(float(s)))) for s in every_sum(list(wide))}
+        for text in sums:
+            value = float(text)
+            name = NOT if math.isnan(value) else FINITE
+            name = {INF: PLUS, -INF: MINUS}.get(value, name)
+            reached.add(name)
+            assert name in kinds_of(found), (left, right, value)
+            if name == FINITE:
+                assert found.finite.distance(np.float64(value)) <= found.finite.bound
+    assert reached == {FINITE, PLUS, MINUS, NOT}
+
+
+def policies() -> list[Policy]:
+    return [Policy(*answers) for answers in itertools.product(*QUESTIONS.values())]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("settings", [{"output": "identity", "reduction": "mean"}, {}])
+def test_an_honest_gradient_of_each_policy_is_explained_by_it(
+    dtype: str, settings: dict[str, Any]
+) -> None:
+    count = 64
+    stack = stack_of_cases(5, count, dtype, **settings)
+    rng, told, kinds = np.random.default_rng(6), set(), set()
+    for index in range(count):
+        outcomes = Outcomes(stack[index])
+        for policy in rng.permutation(np.array(policies(), dtype=object))[:6]:
+            given = Simulated(stack[index], policy, rng).gradients()
+            answers = compared(outcomes, given).answers
+            assert answers is not None, (index, policy)
+            for place, name in enumerate(QUESTIONS):
+                if name in answers:
+                    assert policy.answers[place] in answers[name]
+                    told.add((name, policy.answers[place]))
+            for _, value in given.entries():
+                kinds |= {repr(each) for each in value.ravel() if not math.isfinite(each)}
+    assert kinds == {"np.float64(nan)", "np.float64(inf)", "np.float64(-inf)"}
+    assert told >= {
+        *(("value at NaN", each) for each in ("NaN", "0")),
+        *(("value at -inf", each) for each in ("NaN", "0")),
+        *(("slope at NaN", each) for each in ("0", "1", "NaN")),
+        *(("closed gate", each) for each in ("select", "product")),
+    }
+
+
+# -- faults ------------------------------------------------------------------------------------
+
+NAN_IN_X = Case.of(
+    [[[1.0, -2.0], [0.5, 1.0]], [[1.0, 3.0]]],
+    [[0.25, 4.0], [0.5]],
+    [[NAN, 1.0], [2.0, 0.5]],
+    [[1.0], [-1.0]],
+    output="identity",
+)
+INF_IN_W = Case.of(
+    [[[1.0, -2.0], [0.5, 1.0]], [[1.0, -INF], [1.0, 3.0]]],
+    [[0.25, 4.0], [0.5, -1.0]],
+    [[-1.0, 1.0], [2.0, 0.5]],
+    [[1.0, 2.0], [-1.0, 0.25]],
+    output="identity",
+)
+OVERFLOWS = replace(
+    INF_IN_W,
+    weights=(INF_IN_W.weights[0], np.array([[1.0, 2.0**127], [1.0, 3.0]])),
+    dtype="float32",
+)
+CASES = {"NaN in x": NAN_IN_X, "inf in w": INF_IN_W, "overflow": OVERFLOWS}
+
+
+def honest(case: Case, policy: Policy = SELECTS) -> Gradients:
+    if case.dtype == "float64":  # simulated as if it were float32: these numbers are small
+        case = replace(case, dtype="float32")
+    return Simulated(case, policy, np.random.default_rng(0)).gradients()
+
+
+def verdict(case: Case, given: Gradients) -> Verdict:
+    return Judge(case).verdict(given, framework="")
+
+
+def each_array(given: Gradients, change: Callable[[Any], Any]) -> Gradients:
+    return Gradients(
+        change(np.asarray(given.loss)),
+        tuple(change(weight) for weight in given.weights),
+        tuple(None if bias is None else change(bias) for bias in given.biases),
+        change(given.x),
+    )
+
+
+def with_first(given: Gradients, old: Callable[[Any], Any], new: Any) -> tuple[str, Gradients]:
+    """The first entry, from the top, that is as ``old`` says, replaced."""
+    copy = each_array(given, np.array)
+    for name, value in copy.entries():
+        if name != "J" and old(value).any():
+            at = tuple(np.argwhere(old(value))[0])
+            value[at] = new(value[at]) if callable(new) else new
+            return f"{name}[{','.join(map(str, at))}]", copy
+    raise AssertionError("no such entry")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_honest_gradient_passes(name: str) -> None:
+    found = verdict(CASES[name], honest(CASES[name]))
+    assert found.kind is Kind.NONFINITE
+    assert found.worst is not None
+    assert found.worst.bounds <= 1.0
+    assert "NaN" in found.detail or "inf" in found.detail
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda value: np.full_like(value, 42.0),
+        np.zeros_like,
+        np.nan_to_num,
+        lambda value: np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0),
+        lambda value: np.where(np.isnan(value), 0.0, value),
+        lambda value: np.where(np.isinf(value), np.nan, value),
+        lambda value: np.where(np.isnan(value), np.inf, value),
+        lambda value: -value if np.isinf(value).any() else value + 1.0,
+        lambda value: np.full_like(value, np.nan),
+    ],
+    ids=[
+        "42",
+        "0",
+        "nan_to_num",
+        "all to 0",
+        "NaN to 0",
+        "inf to NaN",
+        "NaN to inf",
+        "sign",
+        "all NaN",
+    ],
+)
+def test_a_gradient_that_is_changed_as_a_whole_disagrees(
+    name: str, fault: Callable[[Any], Any]
+) -> None:
+    right = honest(CASES[name])
+    given = each_array(right, fault)
+    same = all(
+        np.array_equal(one, other, equal_nan=True)
+        for (_, one), (_, other) in zip(right.entries(), given.entries(), strict=True)
+    )
+    assert (verdict(CASES[name], given).kind is Kind.DISAGREES) == (not same)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("new", [42.0, NAN, INF, -INF, lambda value: value * (1 + 2.0**-18)])
+def test_one_finite_entry_that_is_wrong_is_named(name: str, new: Any) -> None:
+    def settled(value: Any) -> Any:
+        return np.isfinite(value) & (value != 0)
+
+    entry, given = with_first(honest(CASES[name]), settled, new)
+    found = verdict(CASES[name], given)
+    assert found.kind is Kind.DISAGREES
+    assert found.worst is not None
+    assert found.worst.name == entry
+    assert found.first_layer == (0 if entry[0] == "x" else int(entry[1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("NaN in x", np.isnan, 0.0),
+        ("NaN in x", np.isnan, INF),
+        ("NaN in x", np.isnan, 1.5),
+        ("inf in w", np.isinf, lambda value: -value),
+        ("inf in w", np.isinf, 0.0),
+        ("inf in w", np.isnan, 0.0),
+        ("overflow", np.isinf, lambda value: -value),
+        ("overflow", np.isinf, float(np.finfo(np.float32).max)),
+        ("overflow", np.isinf, 0.0),
+    ],
+)
+def test_one_entry_that_cannot_be_finite_is_named(
+    name: str, old: Callable[[Any], Any], new: Any
+) -> None:
+    entry, given = with_first(honest(CASES[name]), old, new)
+    found = verdict(CASES[name], given)
+    assert found.kind is Kind.DISAGREES
+    assert found.worst is not None
+    assert found.worst.name == entry
+    assert entry in found.detail
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("loss", [42.0, 0.0, -INF])
+def test_the_loss_is_compared(name: str, loss: float) -> None:
+    right = honest(CASES[name])
+    assert not math.isfinite(right.loss)
+    found = verdict(CASES[name], replace(right, loss=np.float64(loss)))
+    assert found.kind is Kind.DISAGREES
+    assert found.worst is not None
+    assert (found.worst.name, found.first_layer) == ("J", None)
+
+
+def test_a_loss_that_overflows_alone_is_compared_by_every_judge() -> None:
+    # d = 2^600: d² overflows, while every entry of the gradient is finite.
+    case = Case.of([[[1.0]]], [[0.0]], [[1.0]], [[-(2.0**600)]])
+    right = replace(gradients(case), loss=np.float64(INF))
+    assert verdict(case, right).kind is Kind.AGREES
+    for wrong in (42.0, -INF, NAN, 2.0**1000):
+        assert verdict(case, replace(right, loss=np.float64(wrong))).kind is Kind.DISAGREES
+    stack = Case.of([[[[1.0]]]], [[[0.0]]], [[[1.0]]], [[[-(2.0**600)]]])
+    given = each_array(right, lambda value: value[None])
+    assert not StackJudge(stack).agreements(given)[0].any()
+    (found,) = judged_together(stack, [given])
+    assert found is not None
+    assert (found.verdicts, found.smooth) == ((None,), False)
+
+
+def test_what_is_left_out_is_not_compared() -> None:
+    right = honest(NAN_IN_X)
+    given = replace(right, weights=(LEFT_OUT, right.weights[1]), loss=LEFT_OUT)
+    assert verdict(NAN_IN_X, given).kind is Kind.NONFINITE
+    given = replace(given, biases=(right.biases[0], np.array([42.0])))
+    assert verdict(NAN_IN_X, given).kind is Kind.DISAGREES
+
+
+# -- policies ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (SELECTS, {"value at NaN": ("NaN",), "slope at NaN": ("0",), "closed gate": ("select",)}),
+        (Policy("0", "0", "0", "select"), {"value at NaN": ("0",), "slope at NaN": ("0",)}),
+        (Policy("NaN", "0", "1", "select"), {"value at NaN": ("NaN",)}),
+    ],
+)
+def test_a_gradient_tells_the_policy(policy: Policy, told: dict[str, tuple[str, ...]]) -> None:
+    found = verdict(worked_example(x=NAN), honest(worked_example(x=NAN), policy))
+    assert found.policies == tuple(PolicyReading(*each) for each in told.items())
+
+
+def test_one_gradient_has_one_policy() -> None:
+    # Two rows are NaN. That each is gated as some policy has it is not enough.
+    x = [[NAN, 1.0], [NAN, 2.0]]
+    case = replace(NAN_IN_X, x=np.array(x))
+    one = honest(case, SELECTS)
+    other = honest(case, Policy("NaN", "0", "1", "select"))
+    assert verdict(case, one).kind is verdict(case, other).kind is Kind.NONFINITE
+    mixed = np.array([one.x[0], other.x[1]])
+    assert verdict(case, replace(one, x=mixed)).kind is Kind.DISAGREES
+
+
+def test_a_slope_beside_those_at_a_finite_number_disagrees() -> None:
+    # Row 1 is finite, its unit 0 on a kink, where 0 … 1 is allowed.
+    case = Case.of(
+        [[[1.0, 1.0]], [[2.0]]],
+        [[0.0], [1.0]],
+        [[NAN, 1.0], [1.0, -1.0]],
+        [[1.0], [-1.0]],
+        output="identity",
+    )
+    right = honest(case)
+    g = 2.0 * 2.0  # d = 1 + 1
+    for slope, kind in ((0.0, Kind.NONFINITE), (1.0, Kind.NONFINITE), (2.0, Kind.DISAGREES)):
+        x = right.x.copy()
+        x[1] = slope * g
+        given = replace(right, x=x, biases=(np.array([slope * g]), right.biases[1]))
+        assert verdict(case, given).kind is kind
