@@ -146,12 +146,12 @@ def policies() -> list[Policy]:
 def test_an_honest_gradient_of_each_policy_is_explained_by_it(
     dtype: str, settings: dict[str, Any]
 ) -> None:
-    count = 64
+    count = 32
     stack = stack_of_cases(5, count, dtype, **settings)
     rng, told, kinds = np.random.default_rng(6), set(), set()
     for index in range(count):
         outcomes = Outcomes(stack[index])
-        for policy in rng.permutation(np.array(policies(), dtype=object))[:6]:
+        for policy in rng.permutation(np.array(policies(), dtype=object))[:12]:
             given = Simulated(stack[index], policy, rng).gradients()
             answers = compared(outcomes, given).answers
             assert answers is not None, (index, policy)

@@ -100,7 +100,7 @@ def test_each_case_has_the_verdict_it_gets_by_itself(name: str) -> None:
     given = [with_slope(case, slope) for slope in (0.0, 0.5, 1.0, 0.3)]
     found = judged_together(case, given)
     gates = np.broadcast_to(open_gates(case), len(found))
-    assert [each is not None for each in found] == (~case.are_finite | (gates <= 1)).tolist()
+    assert [each is not None for each in found] == (case.are_finite & (gates <= 1)).tolist()
     chosen = [index for index, each in enumerate(found) if each is not None]
     single = sum(gates[chosen] == 1)
     special = STACKS[name][3] == "special"
@@ -118,7 +118,8 @@ def test_each_case_has_the_verdict_it_gets_by_itself(name: str) -> None:
                 kinds.add((verdict.kind, bool(case[index].is_finite)))
     assert answered >= (0.7 if special else 0.85) * len(chosen) * len(given)
     if special:
-        assert kinds >= {(Kind.NONFINITE, False), (Kind.NONFINITE, True), (Kind.AGREES, True)}
+        assert (Kind.AGREES, True) in kinds
+        assert Kind.NONFINITE not in {kind for kind, _ in kinds}  # what is, is left to `Judge`
     elif "kinks" not in STACKS[name][3]:
         assert GateClass.UNDECIDED in classes
     elif single:
@@ -158,12 +159,12 @@ def test_a_wrong_gradient_is_never_explained(name: str) -> None:
 
 
 def test_what_is_refuted_together_need_not_be_tried_again() -> None:
-    case = stacked([SMOOTH, LAYER_1, NAN, worked_example(w1=2.0**-1060, w2=1.0)])
+    case = stacked([SMOOTH, LAYER_1, worked_example(w1=2.0**-1060, w2=1.0)])
     right = with_slope(case, 0.0)
     flushed = replace(right, loss=right.loss, x=np.where(np.abs(right.x) < 2.0**-1022, 0, right.x))
     given = [right, flushed, replace(right, x=right.x * 1.5), with_slope(case, 2.0)]
     found = [*map(judged, judged_together(case, given))]
-    assert [each.smooth for each in found] == [True, False, False, True]
+    assert [each.smooth for each in found] == [True, False, True]
     kinds = set()
     for index, each in enumerate(found):
         for one, verdict in zip(given, each.verdicts, strict=True):
@@ -230,18 +231,17 @@ NAN = worked_example(x=0.0, y=np.nan)
 def test_cases_with_two_open_gates_are_left_alone() -> None:
     case = stacked([LAYER_1, SMOOTH, BOTH, LAYER_2, NAN, DEAD])
     found = judged_together(case, [with_slope(case, 0.0)])
-    assert [each is not None for each in found] == [True, True, False, True, True, True]
-    gates = [judged(found[at]).verdicts[0] for at in (0, 1, 3, 4, 5)]
+    assert [each is not None for each in found] == [True, True, False, True, False, True]
+    gates = [judged(found[at]).verdicts[0] for at in (0, 1, 3, 5)]
     assert [gate and [(g.layer, g.slope) for g in gate.gates] for gate in gates] == [
         [(1, 0.0)],
         [],
         [(2, 0.0)],
-        [],
         [(1, None)],
     ]
 
 
-def test_where_one_bound_is_infinite_the_others_hold() -> None:
+def test_what_may_overflow_is_left_to_the_judge_of_one_case() -> None:
     # dJ/dw2 = -1e400 overflows, dJ/db2 = -1e200 does not.
     case = stacked([worked_example(w1=1e200, w2=3e-200, y=1e200), SMOOTH])
     right = with_slope(case, 0.0)
@@ -249,31 +249,22 @@ def test_where_one_bound_is_infinite_the_others_hold() -> None:
         replace(right, biases=(right.biases[0], right.biases[1] * (1.0 + 2.0**-40))),
         replace(right, x=right.x + 1e190),
         replace(right, weights=(-right.weights[0], right.weights[1])),
+        replace(right, weights=(right.weights[0], np.full_like(right.weights[1], 42.0))),
     ]
     found = judged_together(case, [right, *wrong])
-    verdict, *refused = judged(found[0]).verdicts
-    assert refused == [None] * len(wrong)
-    assert repr(verdict) == repr(alone(case, right, 0))
-    assert verdict is not None
+    assert judged(found[0]).verdicts == (None,) * (1 + len(wrong))
+    assert not judged(found[0]).smooth
+    assert judged(found[1]).smooth
+    verdict = alone(case, right, 0)
     assert (verdict.kind, verdict.detail) == (Kind.NONFINITE, "J: 1 +inf; W2: 1 -inf")
     for each in wrong:
         assert alone(case, each, 0).kind is Kind.DISAGREES
 
 
-def test_classes_of_numbers_are_told_for_each_gradient_of_a_case_with_nan() -> None:
+def test_a_case_with_nan_is_left_to_the_judge_of_one_case() -> None:
     case = stacked([NAN, SMOOTH])
-    right = with_slope(case, 0.0)
-    given = [
-        right,
-        replace(right, x=np.full_like(right.x, np.inf)),
-        replace(right, loss=right.loss[:1]),
-    ]
-    (found, _) = judged_together(case, given)
-    for one, verdict in zip(given[:2], judged(found).verdicts[:2], strict=True):
-        assert repr(verdict) == repr(alone(case, one, 0))
-    assert judged(found).verdicts[0] != judged(found).verdicts[1]
-    assert judged(found).verdicts[2] is None  # of another shape
-    assert same(judged(found).reference, Judge(NAN).reference)
+    found = judged_together(case, [with_slope(case, 0.0)])
+    assert [each is None for each in found] == [True, False]
 
 
 def test_a_kink_that_rounding_may_miss_is_called_so() -> None:
