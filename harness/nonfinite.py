@@ -18,8 +18,8 @@ from harness.arithmetic.extended import Extended
 from harness.entries import classes_of, entry_of, label_of, ratio_of
 from harness.formats import Format, format_of
 from harness.network import Gradients, LeftOut
-from harness.outcomes import QUESTIONS, Outcomes, Policy
-from harness.verdict import Entry, Kind, PolicyReading, Verdict
+from harness.outcomes import Outcomes, Policy
+from harness.verdict import QUESTIONS, Entry, Kind, PolicyReading, Verdict
 
 __all__ = ["Comparison", "compared", "judged", "leaves"]
 

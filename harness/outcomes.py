@@ -32,10 +32,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,8 +47,9 @@ from harness.enclosed import Derivation, loss_tangent
 from harness.formats import format_of
 from harness.network import Array, Case, Gradients
 from harness.reference import Trace, backward, forward
+from harness.verdict import QUESTIONS
 
-__all__ = ["BUDGET", "QUESTIONS", "Outcomes", "Policy"]
+__all__ = ["BUDGET", "Outcomes", "Policy"]
 
 BUDGET = 2**23
 """Products that the dense passes of forward mode may take; other parameters are not compared."""
@@ -60,20 +60,10 @@ _NUMBERS = 2**18
 _AT_ONCE = 2**18
 """Products that are formed together in forward mode."""
 
-QUESTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "value at NaN": ("NaN", "0"),
-        "value at -inf": ("0", "NaN"),
-        "slope at NaN": ("0", "1", "NaN", "1/2"),
-        "closed gate": ("select", "product"),
-    }
-)
-"""What IEEE 754 leaves open for a ReLU and its gate, with the answers that there are."""
-
 
 @dataclass(frozen=True)
 class Policy:
-    """One answer to each of `QUESTIONS`.
+    """One answer to each of `harness.verdict.QUESTIONS`.
 
     Attributes:
         value_at_nan: What ReLU makes of NaN.
@@ -97,7 +87,8 @@ class Policy:
         place = list(QUESTIONS).index(question)
         for answer in QUESTIONS[question]:
             if answer != self.answers[place]:
-                yield Policy(*self.answers[:place], answer, *self.answers[place + 1 :])
+                answers = *self.answers[:place], answer, *self.answers[place + 1 :]
+                yield Policy(*answers)
 
 
 class _Policies:

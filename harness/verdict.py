@@ -11,6 +11,7 @@ from typing import Literal
 __all__ = [
     "FAILING",
     "MEANING",
+    "QUESTIONS",
     "Effect",
     "Entry",
     "GateClass",
@@ -82,6 +83,17 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
         Kind.TIMED_OUT: "The framework did not answer in time on this case.",
     }
 )
+
+
+QUESTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "value at NaN": ("NaN", "0"),
+        "value at -inf": ("0", "NaN"),
+        "slope at NaN": ("0", "1", "NaN", "1/2"),
+        "closed gate": ("select", "product"),
+    }
+)
+"""What IEEE 754 leaves open for a ReLU and its gate, with the answers that there are."""
 
 
 class GateClass(StrEnum):
@@ -183,7 +195,7 @@ class Validity:
 
 @dataclass(frozen=True)
 class PolicyReading:
-    """What a gradient that is not finite tells of one of `harness.nonfinite.QUESTIONS`.
+    """What a gradient that is not finite tells of one of `QUESTIONS`.
 
     Attributes:
         question: As there.

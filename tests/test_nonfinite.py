@@ -17,10 +17,10 @@ from harness.compare import Judge, StackJudge
 from harness.formats import format_of
 from harness.network import LEFT_OUT, Case, Gradients, worked_example
 from harness.nonfinite import compared
-from harness.outcomes import QUESTIONS, Outcomes, Policy
+from harness.outcomes import Outcomes, Policy
 from harness.reference import gradients
 from harness.together import judged_together
-from harness.verdict import Kind, PolicyReading, Verdict
+from harness.verdict import QUESTIONS, Kind, PolicyReading, Verdict
 
 NAN, INF = math.nan, math.inf
 BIG = 65504.0  # the largest float16
@@ -123,9 +123,9 @@ def test_every_order_of_a_few_terms_is_allowed(dtype: str) -> None:
         left = np.where(np.abs(left) > 1000, left * kind.type(scale), left)
         found = dot([float(v) for v in left], [float(v) for v in right], dtype)
         with np.errstate(all="ignore"):
-            sums = every_sum(list(left * right))
-            wide = np.float64(left) * np.float64(right)
-            sums |= {repr(float(kind.type(float(s)))) for s in every_sum(list(wide))}
+            sums = every_sum([*(left * right)])
+            wide = left.astype(np.float64) * right.astype(np.float64)
+            sums |= {repr(float(kind.type(float(s)))) for s in every_sum([*wide])}
         for text in sums:
             value = float(text)
             name = NOT if math.isnan(value) else FINITE
@@ -133,7 +133,7 @@ def test_every_order_of_a_few_terms_is_allowed(dtype: str) -> None:
             reached.add(name)
             assert name in kinds_of(found), (left, right, value)
             if name == FINITE:
-                assert found.finite.distance(np.float64(value)) <= found.finite.bound
+                assert found.finite.distance(np.array(value)) <= found.finite.bound
     assert reached == {FINITE, PLUS, MINUS, NOT}
 
 

@@ -102,6 +102,8 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     if verdict.first_layer is not None:
         which = f"layer {verdict.first_layer}" if verdict.first_layer else "the input's gradient"
         yield f"    first to leave its bound, from the top: {which}"
+    for policy in verdict.policies:
+        yield f"    {policy.question}: {' or '.join(policy.answers)}"
     for gate in verdict.gates:
         slope = str(gate.effect) if gate.slope is None else f"λ = {gate.slope:g}"
         other = ", the other side" if gate.flipped else ""

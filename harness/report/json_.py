@@ -13,6 +13,7 @@ from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event, Part
 from harness.network import Case, Gradients
+from harness.report.policies import policy_lines
 from harness.report.tally import Boundary, BoundaryKey, Tally
 from harness.vacuity import Line
 from harness.verdict import Entry, GateReading, Verdict, fails
@@ -123,6 +124,7 @@ def document(tally: Tally) -> dict[str, Any]:
             for (framework, formulation, block), counts in sorted(tally.validity.items())
         ],
         "not_checked": [coverage_line(line) for line in tally.coverage.lines()],
+        "policies": policy_lines(tally.policies),
         "cases": [_case(event) for event in tally.kept],
         **({"sweep": _sweep(tally)} if tally.families or tally.sweep else {}),
     }
@@ -231,6 +233,9 @@ def _verdict(verdict: Verdict, failing: bool) -> dict[str, Any]:
         ],
         "detail": verdict.detail,
         "not_checked": list(verdict.unchecked),
+        "policies": [
+            {"question": each.question, "answers": list(each.answers)} for each in verdict.policies
+        ],
     }
 
 

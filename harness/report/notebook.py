@@ -61,6 +61,7 @@ def verdict_html(verdict: Verdict) -> str:
         remarks.append(f"first layer out of its bounds: {verdict.first_layer}")
     if verdict.reduction:
         remarks.append(f"coarser arithmetic: {verdict.reduction}; {how_to_allow(verdict)}")
+    remarks += [f"{each.question}: {' or '.join(each.answers)}" for each in verdict.policies]
     remarks += [
         f"as a generalised derivative with respect to the {each.block}: {each.status}; "
         f"{each.reason}"

@@ -16,7 +16,16 @@ from harness.network import Gradients
 from harness.report.json_ import boundary_line
 from harness.report.tally import BoundaryKey, Spread, Tally
 from harness.vacuity import Line
-from harness.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
+from harness.verdict import (
+    Effect,
+    Entry,
+    GateClass,
+    GateReading,
+    Kind,
+    PolicyReading,
+    Validity,
+    Verdict,
+)
 
 __all__ = ["tally_from_json", "tally_to_json"]
 
@@ -45,6 +54,16 @@ def tally_to_json(tally: Tally) -> Json:
         "coverage": [
             [line.framework, line.dtype, list(line.widths), line.rows, _seen(line)]
             for line in tally.coverage.lines()
+        ],
+        "policies": [
+            [
+                *key,
+                [
+                    [question, [[list(answers), count] for answers, count in counts.items()]]
+                    for question, counts in told.items()
+                ],
+            ]
+            for key, told in sorted(tally.policies.items())
         ],
         "kept": [_event_to_json(event) for event in tally.kept],
         "failures": tally.failures,
@@ -93,6 +112,10 @@ def tally_from_json(data: Mapping[str, Any]) -> Tally:
         tally.allowed[framework, part] = count
     for framework, dtype, widths, rows, seen in data["coverage"]:
         tally.coverage.add(framework, dtype, tuple(widths), rows, seen)
+    for framework, formulation, mode, told in data["policies"]:
+        policies = tally.policies[framework, formulation, mode]
+        for question, counts_of in told:
+            policies[question].update({tuple(answers): count for answers, count in counts_of})
     for each in data["kept"]:
         tally.keep(_event_from_json(each))  # the counts of what is kept come back with it
     tally.failures, tally.dropped = data["failures"], data["dropped"]
@@ -181,6 +204,7 @@ def _verdict_to_json(verdict: Verdict) -> Json:
         "precision": None if verdict.precision is None else float(verdict.precision).hex(),
         "validity": [[each.block, each.status, each.reason] for each in verdict.validity],
         "detail": verdict.detail,
+        "policies": [[each.question, list(each.answers)] for each in verdict.policies],
         "checked": list(verdict.checked),
         "unchecked": list(verdict.unchecked),
     }
@@ -201,6 +225,9 @@ def _verdict_from_json(data: Mapping[str, Any]) -> Verdict:
         precision=None if precision is None else float.fromhex(precision),
         validity=tuple(Validity(*each) for each in data["validity"]),
         detail=data["detail"],
+        policies=tuple(
+            PolicyReading(question, tuple(answers)) for question, answers in data["policies"]
+        ),
         checked=tuple(data["checked"]),
         unchecked=tuple(data["unchecked"]),
     )

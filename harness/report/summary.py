@@ -10,9 +10,10 @@ from pathlib import Path
 from harness.atomic import write_text_atomically
 from harness.casefile import case_to_json
 from harness.events import CaseChecked, Event, ExitCode
+from harness.report.policies import policy_rows
 from harness.report.tally import Tally, failing_verdicts
 from harness.vacuity import SAMPLED
-from harness.verdict import MEANING, Kind
+from harness.verdict import MEANING, QUESTIONS, Kind
 
 __all__ = ["MarkdownSummary", "markdown"]
 
@@ -118,6 +119,15 @@ def _lines(tally: Tally) -> Iterator[str]:
         yield from _table(
             ["dtype", "widest layer", "arrays", "not checked", "share"],
             [[e.dtype, e.width, f"{e.compared:,}", f"{e.unchecked:,}", e.percent] for e in shares],
+        )
+    if tally.policies:
+        yield "## NaN, infinities, overflow"
+        yield ""
+        yield "What each framework does where IEEE 754 leaves it to a ReLU, read off its gradients."
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "mode", *QUESTIONS],
+            [[*key, *cells] for key, cells in policy_rows(tally.policies)],
         )
     failing = [event for event in tally.kept if failing_verdicts(event)]
     # The smallest forms first: they are what a person reads.

@@ -159,6 +159,8 @@ class Tally:
         spreads: (framework, dtype, depth) to the distribution of error / bound.
         boundary: The ReLU-boundary table.
         validity: (framework, formulation, block) to status to number of cases at a kink.
+        policies: (framework, formulation, mode) of a gradient that is NONFINITE, to question, to
+            the answers that it left, to number of cases.
         families: (framework, family of cases) to verdict to number of cases, of a sweep.
         coverage: Which arrays were checked, shape by shape; of a sweep, in a share of its cases.
         sweep: The settings of a sweep, as JSON; empty otherwise.
@@ -183,6 +185,9 @@ class Tally:
     boundary: dict[BoundaryKey, Boundary] = field(default_factory=lambda: defaultdict(Boundary))
     validity: dict[tuple[str, str, str], dict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    policies: dict[tuple[str, str, str], dict[str, dict[tuple[str, ...], int]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     )
     families: dict[tuple[str, str], dict[Kind, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
@@ -249,6 +254,10 @@ class Tally:
             for verdict in event.verdicts:
                 self._add_reduction(event, verdict)
                 self._add_gates(event, verdict)
+                if verdict.kind is Kind.NONFINITE:
+                    told = self.policies[verdict.framework, verdict.formulation, verdict.mode]
+                    for policy in verdict.policies:
+                        told[policy.question][policy.answers] += 1
                 for each in verdict.validity:
                     path = (verdict.framework, verdict.formulation, each.block)
                     self.validity[path][each.status] += 1

@@ -24,9 +24,10 @@ from harness.events import (
     RunStarted,
     StackChecked,
 )
+from harness.report.policies import policy_rows
 from harness.report.tally import Spread, Tally, failing_verdicts
 from harness.vacuity import SAMPLED, Share
-from harness.verdict import MEANING, Kind
+from harness.verdict import MEANING, QUESTIONS, Kind
 
 __all__ = ["TerminalReport"]
 
@@ -157,6 +158,8 @@ class TerminalReport:
             if verdict.unchecked:
                 line += f"; not checked: {', '.join(verdict.unchecked)}"
             out.print(line)
+            for policy in verdict.policies:
+                out.print(f"    {policy.question}: {' or '.join(policy.answers)}")
             for each in verdict.validity:
                 out.print(
                     f"    as a generalised derivative, {each.block}: {each.status}; "
@@ -178,6 +181,9 @@ class TerminalReport:
         if shares := self._tally.coverage.shares():
             out.print()
             out.print(_coverage_table(shares, sampled=bool(self._tally.sweep)))
+        if self._tally.policies:
+            out.print()
+            out.print(self._policy_table())
         self._failures()
         out.print()
         passed = event.exit_code is ExitCode.OK
@@ -286,6 +292,17 @@ class TerminalReport:
             cells = [f"{counts[status]:,}" if counts.get(status) else "" for status in statuses]
             table.add_row(path if path != last else "", block, *cells)
             last = path
+        return table
+
+    def _policy_table(self) -> Table:
+        table = Table(
+            title="NaN, infinities, overflow: what IEEE 754 leaves to a ReLU",
+            title_justify="left",
+        )
+        for heading in ("framework", *QUESTIONS):
+            table.add_column(heading)
+        for (framework, formulation, mode), cells in policy_rows(self._tally.policies):
+            table.add_row(", ".join(filter(None, (f"{framework} {formulation}", mode))), *cells)
         return table
 
     def _failures(self) -> None:

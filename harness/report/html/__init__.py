@@ -100,6 +100,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         sampled=SAMPLED if "sweep" in report else "",
         conventions=conventions(table, report),
         classes=classes(report, cards),
+        policies=report.get("policies", ()),
         environment=environment(report),
         meaning=MEANING,
     )

@@ -1,0 +1,139 @@
+"""The table of what frameworks do where IEEE 754 leaves it to a ReLU."""
+
+from __future__ import annotations
+
+import io
+import json
+from importlib import resources
+from pathlib import Path
+from typing import ClassVar
+
+import jsonschema
+import numpy as np
+import pytest
+from rich.console import Console
+from unbounded import Simulated
+
+from harness.crosscheck import Checker
+from harness.events import Event, ExitCode, FrameworkState, RunFinished, RunStarted
+from harness.frameworks.base import Framework
+from harness.network import Case, Gradients, worked_example
+from harness.outcomes import Policy
+from harness.report.html import page
+from harness.report.json_ import document
+from harness.report.notebook import verdict_html
+from harness.report.policies import NOT_SEEN, choice, policy_rows
+from harness.report.state import tally_from_json, tally_to_json
+from harness.report.summary import markdown
+from harness.report.tally import Tally
+from harness.report.terminal import TerminalReport
+from harness.verdict import QUESTIONS, Kind
+
+SELECTS = Policy("NaN", "0", "0", "select")
+
+
+class OfOnePolicy(Framework):
+    """Honest, in simulated float32; what it does at NaN depends on the sign of y where told."""
+
+    name: ClassVar[str] = "simulated"
+    module: ClassVar[str] = "harness"
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *policies: Policy) -> None:
+        super().__init__()
+        self.policies = policies
+
+    def gradients(self, case: Case) -> Gradients:
+        policy = self.policies[int(case.y.ravel()[0] < 0) % len(self.policies)]
+        return Simulated(case, policy, np.random.default_rng(0)).gradients()
+
+
+def events(*policies: Policy) -> list[Event]:
+    state = FrameworkState("simulated", "available", {}, "relu", "eager")
+    found: list[Event] = [RunStarted("crosscheck run", "", None, ("float32",), (state,), {}, 2)]
+    checker = Checker([OfOnePolicy(*policies)], found.append)
+    for y in (5.0, -5.0):
+        case = worked_example(x=float("nan"), y=y, dtype="float32")
+        (verdict,) = checker.check_case(case, "given", "NaN")
+        assert verdict.kind is Kind.NONFINITE
+    found.append(RunFinished(ExitCode.OK, "every gradient is explained", 1.0, 2))
+    return found
+
+
+def tally(*policies: Policy) -> Tally:
+    found = Tally()
+    for event in events(*policies):
+        found.add(event)
+    return found
+
+
+def test_the_answers_of_all_cases_together() -> None:
+    assert choice("slope at NaN", {}) == NOT_SEEN
+    assert choice("slope at NaN", {("1", "NaN", "1/2"): 3}) == "1 or NaN or 1/2"
+    assert choice("slope at NaN", {("1", "NaN", "1/2"): 3, ("0", "1"): 1}) == "1"
+    assert choice("slope at NaN", {("1", "NaN"): 3, ("0",): 1}) == "several: 0; 1 or NaN"
+
+
+def test_a_framework_that_keeps_to_one_policy() -> None:
+    assert policy_rows(tally(SELECTS).policies) == [
+        (("simulated", "relu", "eager"), ("NaN", NOT_SEEN, "0", "select"))
+    ]
+
+
+def test_a_framework_that_does_not_is_shown_as_such() -> None:
+    other = Policy("0", "0", "0", "select")
+    ((_, cells),) = policy_rows(tally(SELECTS, other).policies)
+    assert cells == ("several: 0; NaN", NOT_SEEN, "0", "select")
+
+
+def test_the_table_is_in_every_report(tmp_path: Path) -> None:
+    found = tally(SELECTS)
+    stored = json.loads(json.dumps(document(found), allow_nan=False))
+    schema = json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(stored)
+    (line,) = stored["policies"]
+    assert [each["question"] for each in line["questions"]] == list(QUESTIONS)
+    assert line["questions"][0] == {
+        "question": "value at NaN",
+        "choice": "NaN",
+        "told": [{"answers": ["NaN"], "cases": 2}],
+    }
+    assert stored["cases"][0]["verdicts"][0]["policies"][0] == {
+        "question": "value at NaN",
+        "answers": ["NaN"],
+    }
+    assert "| simulated | relu | eager | NaN | not seen | 0 | select |" in markdown(found)
+    html = page(stored)
+    assert '<td class="empty">not seen</td><td>0</td><td>select</td>' in html
+    out = io.StringIO()
+    report = TerminalReport(tmp_path, Console(file=out, width=130))
+    for event in events(SELECTS):
+        report.handle(event)
+    report.close()
+    assert "closed gate: select" in out.getvalue()
+    (row,) = (text for text in out.getvalue().splitlines() if "simulated relu, eager" in text)
+    assert row.replace("│", " ").split()[3:] == ["NaN", "not", "seen", "0", "select"]
+
+
+def test_a_run_without_such_cases_has_no_table() -> None:
+    started, *_, finished = events(SELECTS)
+    found = Tally()
+    found.add(started)
+    found.add(finished)
+    assert document(found)["policies"] == []
+    assert "IEEE" not in markdown(found)
+
+
+@pytest.mark.parametrize("policies", [(SELECTS,), (SELECTS, Policy("0", "0", "0", "select"))])
+def test_the_table_outlives_a_checkpoint(policies: tuple[Policy, ...]) -> None:
+    found = tally(*policies)
+    again = tally_from_json(json.loads(json.dumps(tally_to_json(found))))
+    assert policy_rows(again.policies) == policy_rows(found.policies)
+    assert [event.verdicts[0].policies for event in again.kept] == [
+        event.verdicts[0].policies for event in found.kept
+    ]
+
+
+def test_a_notebook_shows_the_answers() -> None:
+    event = tally(SELECTS).kept[0]
+    assert "closed gate: select" in verdict_html(event.verdicts[0])
