@@ -18,13 +18,12 @@ from typing import Any, Literal, TypedDict, Unpack
 import hypothesis
 from hypothesis import strategies as st
 
-from harness.arithmetic.enclosure import Model
 from harness.arithmetic.named import known_names
-from harness.compare import Judge
 from harness.crosscheck import Checker, Disagreement
 from harness.drawing import SHAPES, Shape
 from harness.errors import UsageError
 from harness.events import CaseChecked, Event, FrameworkState, Part, StackChecked
+from harness.failing import SameFailure, failures
 from harness.formats import format_of
 from harness.gatekeeper import ask
 from harness.implementations import AbsentError, Implementation, implement
@@ -37,7 +36,8 @@ from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, smooth_cases
 from harness.vacuity import Coverage
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind
+from harness.wide import WIDE_SHAPES, visits, wide_case
 
 __all__ = [
     "EXAMPLES",
@@ -260,7 +260,8 @@ def compare_implementations(
         cases: A case, several, a Hypothesis strategy for cases, or how many to generate. Left
             out, the worked example, and as many smooth and boundary cases as the profile says.
         dtypes: Of generated cases; each gets an equal share.
-        shapes: (widths, rows) of generated cases; `harness.strategies.SHAPES` if left out.
+        shapes: (widths, rows) of generated cases; `harness.strategies.SHAPES` if left out, and
+            for one case in five, at the most, `harness.wide.WIDE_SHAPES`.
         output: See above. Cases that are given must have it, if it is stated.
         reduction: Likewise.
         profile: ``"quick"``, ``"default"`` or ``"nightly"``: how many cases, see `EXAMPLES`.
@@ -291,12 +292,18 @@ def compare_implementations(
     fit = _Fit(output, reduction, arrays=any(not each.takes_case for each in implementations))
     comparing = _Comparing(implementations, known_names(allow, "allow"))
     for given in _given(cases, fit, None if shapes is None else [widths for widths, _ in shapes]):
-        if comparing.check_given(*given):
+        if comparing.check_single("given", *given):
             return comparing.result()
+    examples = _examples(cases, EXAMPLES[profile])
+    own = shapes is not None or isinstance(cases, st.SearchStrategy)
+    wide = [] if own else _wide(fit, dtypes, seed, _share_of_wide(examples))
     for number, (part, label, strategy, count) in enumerate(
-        _generated(cases, fit, dtypes, shapes or SHAPES, EXAMPLES[profile])
+        _generated(cases, fit, dtypes, shapes or SHAPES, examples - len(wide))
     ):
         if count and comparing.search(part, label, strategy, seed + number, count, seed):
+            return comparing.result()
+    for label, case in wide:
+        if comparing.check_single("smooth", label, case, f"found ({label}, seed {seed})"):
             return comparing.result()
     comparing.require_compared()
     comparing.require_checked()
@@ -370,6 +377,30 @@ def _singles(case: Case, label: str) -> Iterator[tuple[str, Case]]:
         yield from ((f"{label}[{index}]", case[index]) for index in range(case.count))
 
 
+def _examples(cases: Cases | None, usual: int) -> int:
+    """How many cases are to be generated, by a strategy of the user's or of the harness's own."""
+    if cases is None or isinstance(cases, st.SearchStrategy):
+        return usual
+    if not isinstance(cases, int):
+        return 0
+    if isinstance(cases, bool) or cases < 1:
+        raise UsageError(f"cases={cases!r}: wanted at least one")
+    return cases
+
+
+def _share_of_wide(examples: int) -> int:
+    """How many of the generated cases are wide: a fifth, once round the shapes, or a fiftieth."""
+    return min(examples // 5, max(len(WIDE_SHAPES), examples // 50))
+
+
+def _wide(fit: _Fit, dtypes: Sequence[str], seed: int, count: int) -> list[tuple[str, Case]]:
+    """Pairs of a label and a single case of one of `harness.wide.WIDE_SHAPES`."""
+    return [
+        (f"wide {dtype}", fit(wide_case(shape, each, dtype)))
+        for shape, dtype, _, each in visits(count, dtypes, seed)
+    ]
+
+
 def _generated(
     cases: Cases | None,
     fit: _Fit,
@@ -383,10 +414,6 @@ def _generated(
         return
     if cases is not None and not isinstance(cases, int):
         return
-    if cases is not None:
-        if isinstance(cases, bool) or cases < 1:
-            raise UsageError(f"cases={cases!r}: wanted at least one")
-        examples = cases
     searches: list[tuple[Part, str, st.SearchStrategy[Case]]] = []
     for dtype in dtypes:
         smooth, boundary = (
@@ -401,10 +428,6 @@ def _generated(
         yield part, label, strategy, share
 
 
-def _has_open_gates(judge: Judge) -> bool:
-    return judge.case.is_finite and bool(judge.enclosed(Model(judge.format)).has_open_gates)
-
-
 @dataclass(eq=False)
 class _Comparing:
     """One comparison under way."""
@@ -417,24 +440,30 @@ class _Comparing:
 
     def __post_init__(self) -> None:
         self._checker = Checker(self.implementations, self.events.append, allow=self.allow)
-        self._failing: set[tuple[str, Kind, str]] = set()
-        self._is_smooth = False
+        self._same: SameFailure | None = None
 
     def result(self) -> Comparison:
         """What has been found so far."""
         states = tuple(each.state for each in self.implementations)
         return Comparison(states, tuple(self.events), frozenset(self.keys), self.failure)
 
-    def check_given(self, label: str, case: Case) -> bool:
-        """Check a single case; whether it fails. Then the smallest form is looked for."""
-        if not self._check(case, "given", label):
+    def check_single(self, part: Part, label: str, case: Case, found: str = "") -> bool:
+        """Check a single case; whether it fails. Then the smallest form is looked for.
+
+        Args:
+            part: Where it comes from.
+            label: Its name.
+            case: The case.
+            found: For a generated case, what is to be said of it.
+        """
+        if not self._check(case, part, label):
             return False
         smallest = case
         # Inside somebody else's search, that one shrinks.
         if not hypothesis.currently_in_test_context():
             smallest = shrink(case, self._still_fails, attempts=200)
         note = label if smallest is case else f"smallest failing form of {label}"
-        self._fail(smallest, "given", label, note)
+        self._fail(smallest, part, label, f"smallest failing case {found}" if found else note)
         return True
 
     def search(
@@ -511,32 +540,15 @@ class _Comparing:
         self.keys.add(case.key)
         verdicts = self._checker.check_case(case, part, label)
         self._raise_misuse()
-        if not self._failing:
-            self._failing = self._failures(verdicts)
-            self._is_smooth = not _has_open_gates(Judge(case)) if self._failing else False
-        return bool(self._failures(verdicts))
+        failing = failures(verdicts, self._checker.is_failing)
+        if failing and self._same is None:
+            checker = self._checker
+            self._same = SameFailure(case, failing, checker.ask, checker.is_failing)
+        return bool(failing)
 
     def _still_fails(self, case: Case) -> bool:
-        """Whether one of the implementations that failed first fails in the same way.
-
-        A failure away from kinks stays away from them, where it is easier to understand.
-        """
-        judge = Judge(case)
-        if self._is_smooth and _has_open_gates(judge):
-            return False
-        return bool(self._failures(self._checker.verdicts(case, judge)) & self._failing)
-
-    def _failures(self, verdicts: Sequence[Verdict]) -> set[tuple[str, Kind, str]]:
-        """Who fails, with which verdict, and for a crash with which exception."""
-        return {
-            (
-                verdict.framework,
-                verdict.kind,
-                verdict.detail.split(":")[0] if verdict.kind is Kind.CRASHED else "",
-            )
-            for verdict in verdicts
-            if self._checker.is_failing(verdict)
-        }
+        """Whether one of the implementations that failed first fails in the same way."""
+        return self._same is not None and self._same(case)
 
     def _fail(self, smallest: Case, part: Part, label: str, note: str) -> None:
         self._checker.check_shrunk(smallest, part, label)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -24,17 +24,19 @@ from harness.events import (
     RunStarted,
     StackChecked,
 )
+from harness.failing import Failing, SameFailure, failures
 from harness.frameworks.base import Framework
 from harness.gatekeeper import Refused, ask
 from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients, Network
-from harness.profiles import Profile, settings
+from harness.profiles import WIDE_STACK, Profile, settings
 from harness.script import script
 from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, gaussian_stack, seeded_stacks, smooth_cases
 from harness.vacuity import Coverage, Seen, seen_by
 from harness.verdict import Kind, Verdict, fails
+from harness.wide import Visit, visits, wide_case, wide_stack
 
 __all__ = [
     "Checker",
@@ -54,6 +56,10 @@ Emit = Callable[[Event], None]
 _ALSO_ZERO = "the bounds there cannot tell the gradient from zero"
 _MORE = 16
 """Cases of a shape of which an array was never checked."""
+_ATTEMPTS = 200
+"""At shrinking a case: for each a framework may have to compile."""
+_TRIED = 3
+"""Failing cases of a stack that are put to the frameworks by themselves, to be shrunk."""
 _LARGEST_SCRIPT = 2_000
 """Numbers in a case that is still written out as a program to paste."""
 
@@ -85,6 +91,7 @@ class Checker:
     smooth: int = 0
     coverage: Coverage = field(default_factory=Coverage)
     _seen: set[int] = field(default_factory=set)
+    _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
 
     @property
     def distinct(self) -> int:
@@ -99,6 +106,12 @@ class Checker:
         """One verdict per framework on a single case."""
         judge = judge or Judge(case)
         return tuple(verdict_of(framework, case, judge) for framework in self.frameworks)
+
+    def ask(self, case: Case, judge: Judge, names: Collection[str]) -> tuple[Verdict, ...]:
+        """The verdicts of the frameworks with some names on a single case."""
+        return tuple(
+            verdict_of(each, case, judge) for each in self.frameworks if each.name in names
+        )
 
     def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
@@ -119,6 +132,21 @@ class Checker:
         scripts = self._scripts(case, verdicts)
         checked = self._checked(part, label, case, judge, verdicts, scripts)
         self.emit(replace(checked, shrunk=True))
+
+    def check_smallest(
+        self, case: Case, failing: Collection[Failing], part: Part, label: str
+    ) -> None:
+        """Make a failing case as small as it gets and report it; once for a label and a failure.
+
+        A case that fails only as part of its stack, or only at times, is left as it was found.
+        """
+        fresh = {each for each in failing if (label, each) not in self._shrunk}
+        if not fresh:
+            return
+        same = SameFailure(case, fresh, self.ask, self.is_failing)
+        if same(case):
+            self._shrunk |= {(label, each) for each in fresh}
+            self.check_shrunk(shrink(case, same, attempts=_ATTEMPTS), part, label)
 
     def check_stack(self, stack: Case, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
@@ -165,8 +193,10 @@ class Checker:
                 where = f"{label}, case {index}"
                 scripts = self._scripts(case, row)
                 self.emit(self._checked(part, where, case, judge.judge(index), row, scripts))
-        if failing and self.fails(stack[failing[0]]):
-            self.check_shrunk(shrink(stack[failing[0]], self.fails), part, label)
+        for index in failing[:_TRIED]:
+            self.check_smallest(
+                stack[index], failures(verdicts[index], self.is_failing), part, label
+            )
 
     def _checked(
         self,
@@ -272,7 +302,20 @@ def check_generated(
         if examples:
             share = -(-examples // len(dtypes))
             _search(checker, part, label, strategy, seed=seed + number, examples=share)
+    _check_wide(checker, visits(profile.wide, dtypes, seed))
     _look_again(checker, seed)
+
+
+def _check_wide(checker: Checker, wanted: Sequence[Visit]) -> None:
+    """Check networks too wide to be drawn number by number; what fails is shrunk."""
+    for shape, dtype, stacked, seed in wanted:
+        if stacked:
+            stack = wide_stack(shape, seed, WIDE_STACK, dtype)
+            checker.check_stack(stack, "smooth", f"wide stack {dtype}")
+            continue
+        case, label = wide_case(shape, seed, dtype), f"wide {dtype}"
+        verdicts = checker.check_case(case, "smooth", label)
+        checker.check_smallest(case, failures(verdicts, checker.is_failing), "smooth", label)
 
 
 def _look_again(checker: Checker, seed: int) -> None:
@@ -322,8 +365,13 @@ def _search(
         failure=Disagreement,
     )
     if finding is not None:
-        note = f"{label}, comes and goes" if finding.flaky else label
-        checker.check_shrunk(finding.smallest, part, note)
+        smallest, note = finding.smallest, f"{label}, comes and goes"
+        if not finding.flaky:
+            # Hypothesis keeps to what the strategy can draw; rows and units may still go.
+            failing = failures(checker.verdicts(smallest), checker.is_failing)
+            same = SameFailure(smallest, failing, checker.ask, checker.is_failing)
+            smallest, note = shrink(smallest, same, attempts=_ATTEMPTS), label
+        checker.check_shrunk(smallest, part, note)
 
 
 def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from harness.formats import format_of
 from harness.network import Network
 
-__all__ = ["SHAPES", "Shape", "layer_pairs", "networks", "numbers"]
+__all__ = ["SHAPES", "Shape", "fan_in_scale", "layer_pairs", "networks", "numbers"]
 
 Shape = tuple[tuple[int, ...], int]
 
@@ -28,7 +29,8 @@ SHAPES: tuple[Shape, ...] = (
     ((16, 16, 4), 2),
     ((8, 16, 16, 16, 2), 1),
 )
-"""(widths, rows) of the networks that are drawn. Few, because frameworks compile for each shape."""
+"""(widths, rows) of the networks that are drawn number by number, and so are small; others are in
+`harness.wide`. Few, because frameworks compile for each shape."""
 
 
 def networks(shapes: Sequence[Shape] = SHAPES) -> st.SearchStrategy[tuple[Network, int]]:
@@ -52,3 +54,8 @@ def numbers(dtype: str) -> st.SearchStrategy[float]:
     whole = st.integers(-4, 4).map(float)
     floats = st.floats(-4.0, 4.0, width=width, allow_subnormal=False)
     return st.one_of(whole, floats.map(lambda value: float(format_of(dtype).round(value))))
+
+
+def fan_in_scale(pair: tuple[int, int], dtype: str) -> float:
+    """Keeps sums of float16 within its narrow range: a power of two, at least the fan-in."""
+    return float(2.0 ** -np.ceil(np.log2(4 * pair[1]))) if dtype == "float16" else 1.0

@@ -17,8 +17,10 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from harness.errors import UsageError
 
-__all__ = ["Profile", "profile", "settings"]
+__all__ = ["WIDE_STACK", "Profile", "profile", "settings"]
 
+WIDE_STACK = 8
+"""Cases in a stack of wide networks."""
 _DATABASE = Path(".hypothesis/examples")
 
 
@@ -32,6 +34,8 @@ class Profile:
         boundary_examples: Single cases on kinks and beside them.
         stacks: Stacks of cases away from kinks; they cover ground.
         stack_size: Cases in each stack.
+        wide: Visits to the sizes at which kernels change, by turns with a stack of `WIDE_STACK`
+            cases and with a single case; see `harness.wide`.
     """
 
     name: str
@@ -39,25 +43,31 @@ class Profile:
     boundary_examples: int
     stacks: int
     stack_size: int
+    wide: int = 0
 
     @property
     def planned(self) -> int:
         """How many cases that makes, at most."""
-        return self.smooth_examples + self.boundary_examples + self.stacks * self.stack_size
+        stacked = self.stacks * self.stack_size + (self.wide + 1) // 2 * WIDE_STACK
+        return self.smooth_examples + self.boundary_examples + stacked + self.wide // 2
 
     def limited(self, examples: int) -> Profile:
-        """The same profile with ``examples`` single cases: half of them boundary, no stacks."""
+        """The same profile with ``examples`` single cases: half of them boundary, no others."""
         boundary = examples // 2
         return replace(
-            self, smooth_examples=examples - boundary, boundary_examples=boundary, stacks=0
+            self,
+            smooth_examples=examples - boundary,
+            boundary_examples=boundary,
+            stacks=0,
+            wide=0,
         )
 
 
 _PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "quick": Profile("quick", 100, 100, 2, 256),
-        "default": Profile("default", 1_000, 1_000, 20, 512),
-        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024),
+        "quick": Profile("quick", 100, 100, 2, 256, 12),
+        "default": Profile("default", 1_000, 1_000, 20, 512, 48),
+        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920),
     }
 )
 

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from harness.boundary import BOUNDARY_KINDS, boundary_cases
 from harness.construct import clear_case
-from harness.drawing import SHAPES, Shape, layer_pairs, networks, numbers
+from harness.drawing import SHAPES, Shape, fan_in_scale, layer_pairs, networks, numbers
 from harness.formats import format_of
 from harness.network import Array, Case, Network
 
@@ -53,7 +53,9 @@ def smooth_cases(
         values = numbers(dtype)
         pairs = layer_pairs(network)
         weights = [
-            form.round(draw(hnp.arrays(np.float64, pair, elements=values)) * _scale(pair, dtype))
+            form.round(
+                draw(hnp.arrays(np.float64, pair, elements=values)) * fan_in_scale(pair, dtype)
+            )
             for pair in pairs
         ]
         gaps = [
@@ -112,15 +114,10 @@ def gaussian_stack(
 
     return clear_case(
         network,
-        [form.round(draw(*pair) * _scale(pair, dtype)) for pair in pairs],
+        [form.round(draw(*pair) * fan_in_scale(pair, dtype)) for pair in pairs],
         (rng.random(network.depth) < 0.9).tolist(),
         [rng.integers(0, rows, (count, units), endpoint=True) for units, _ in pairs],
         draw(rows, network.widths[0]),
         draw(rows, network.widths[-1]),
         dtype,
     )
-
-
-def _scale(pair: tuple[int, int], dtype: str) -> float:
-    """Keeps sums of float16 within its narrow range: a power of two, at least the fan-in."""
-    return float(2.0 ** -np.ceil(np.log2(4 * pair[1]))) if dtype == "float16" else 1.0

@@ -105,6 +105,82 @@ FAULTS: dict[str, Fault] = {
 """Faults that show on smooth cases."""
 
 
+def rows_from_8(case: Case) -> Gradients:
+    """Rows from index 8 on contribute nothing to the gradients of the parameters."""
+    right = gradients(case)
+    factor = 1.0 if case.network.reduction == "sum" else min(case.rows, 8) / case.rows
+    first = Case(
+        case.network,
+        case.weights,
+        case.biases,
+        case.x[..., :8, :],
+        case.y[..., :8, :],
+        case.dtype,
+    )
+    part = gradients(first)
+    return replace(
+        right,
+        weights=tuple(w * factor for w in part.weights),
+        biases=tuple(None if b is None else b * factor for b in part.biases),
+    )
+
+
+def _tail_of(size: int) -> Fault:
+    def tail(case: Case) -> Gradients:
+        right = gradients(case)
+
+        def cut(array: Array) -> Array:
+            width = array.shape[-1]
+            written = np.arange(width) < (width // size * size if width > size else width)
+            return np.where(written, array, 0.0)
+
+        return replace(right, weights=tuple(map(cut, right.weights)), x=cut(right.x))
+
+    tail.__name__ = f"tail_of_{size}"
+    tail.__doc__ = f"The remainder of a loop over vectors of {size} numbers is not written."
+    return tail
+
+
+def transposed_square(case: Case) -> Gradients:
+    """g W for g Wᵀ … where a layer is square: any other would not fit."""
+    trace = forward(case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0))
+    gates = [
+        (z > 0).astype(np.float64) if case.network.has_relu(layer) else None
+        for layer, z in enumerate(trace.pre_activations, start=1)
+    ]
+    turned = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in case.weights]
+    return backward(case.network, turned, case.biases, trace, case.y, gates)
+
+
+def later_bias(case: Case) -> Gradients:
+    """dJ/db of the last row instead of all rows, from the second layer on."""
+    right, last = gradients(case), missing_batch_sum(case)
+    return replace(right, biases=(right.biases[0], *last.biases[1:]))
+
+
+def layer_without_bias(case: Case) -> Gradients:
+    """dJ/dW of a layer without bias is that of the layer's first unit for all of its units."""
+    right = gradients(case)
+    weights = tuple(
+        w if b is not None else np.broadcast_to(w[..., :1, :], w.shape).copy()
+        for w, b in zip(right.weights, right.biases, strict=True)
+    )
+    return replace(right, weights=weights)
+
+
+WIDE_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        rows_from_8,
+        *map(_tail_of, (4, 8, 16, 32)),
+        transposed_square,
+        later_bias,
+        layer_without_bias,
+    )
+}
+"""Faults that show from some size on, or in some form of network."""
+
+
 class Faulty(Framework):
     """A framework that computes whatever function it is given."""
 
