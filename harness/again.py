@@ -26,10 +26,25 @@ from harness.events import Part
 from harness.network import Case, Gradients, LeftOut
 from harness.verdict import Verdict
 
-__all__ = ["NAME", "Again", "Asked", "differing", "named"]
+__all__ = [
+    "FLAKY",
+    "LATER",
+    "NAME",
+    "Again",
+    "Asked",
+    "came_and_went",
+    "differing",
+    "named",
+    "named_at_once",
+]
 
 NAME = "nondeterministic"
 """How the detail of a verdict begins that depends on when it was asked for."""
+
+LATER = "after other cases, the same call returned another gradient, which is wrong"
+FLAKY = "made again at once, the same call failed again, and later it passed"
+_PASSED = "made again at once, the same call passed"
+_OTHER = "made again at once, the same call returned other bits, wrong as well"
 
 _EVERY = 8
 """Single cases, of which one is asked again."""
@@ -109,3 +124,26 @@ def named(verdict: Verdict, when: str) -> Verdict:
     """``verdict``, with the name of what came out."""
     told = f"{NAME}: {when}"
     return replace(verdict, detail=f"{told}; {verdict.detail}" if verdict.detail else told)
+
+
+def named_at_once(
+    verdict: Verdict, given: Gradients | None, again: Gradients | None, *, passes: bool
+) -> Verdict:
+    """A failing verdict on a single case, with its name if the call gives something else now.
+
+    Args:
+        verdict: The verdict.
+        given: What it is about; ``None`` if nothing was returned.
+        again: What the same call returned when it was made again.
+        passes: Whether that is no failure.
+    """
+    if passes:
+        return named(verdict, _PASSED)
+    if given is not None and again is not None and bool(differing(given, again)):
+        return named(verdict, _OTHER)
+    return verdict
+
+
+def came_and_went(verdict: Verdict) -> bool:
+    """Whether a failure was gone when the same call was made again: it cannot be shrunk."""
+    return verdict.detail.startswith(f"{NAME}: {_PASSED}")

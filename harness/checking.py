@@ -36,7 +36,7 @@ from harness.search import search
 from harness.shrink import shrink
 from harness.strategies import boundary_cases, smooth_cases
 from harness.vacuity import Coverage
-from harness.verdict import Kind
+from harness.verdict import Kind, Verdict
 from harness.wide import WIDE_SHAPES, visits, wide_case
 
 __all__ = [
@@ -305,6 +305,8 @@ def compare_implementations(
     for label, case in wide:
         if comparing.check_single("smooth", label, case, f"found ({label}, seed {seed})"):
             return comparing.result()
+    if comparing.finish():
+        return comparing.result()
     comparing.require_compared()
     comparing.require_checked()
     return comparing.result()
@@ -441,6 +443,7 @@ class _Comparing:
     def __post_init__(self) -> None:
         self._checker = Checker(self.implementations, self.events.append, allow=self.allow)
         self._same: SameFailure | None = None
+        self._first: tuple[Case, Sequence[Verdict]] | None = None
 
     def result(self) -> Comparison:
         """What has been found so far."""
@@ -459,8 +462,8 @@ class _Comparing:
         if not self._check(case, part, label):
             return False
         smallest = case
-        # Inside somebody else's search, that one shrinks.
-        if not hypothesis.currently_in_test_context():
+        # Inside somebody else's search, that one shrinks; what comes and goes, nobody does.
+        if not (hypothesis.currently_in_test_context() or self._checker.nondeterministic):
             smallest = shrink(case, self._still_fails, attempts=200)
         note = label if smallest is case else f"smallest failing form of {label}"
         self._fail(smallest, part, label, f"smallest failing case {found}" if found else note)
@@ -494,17 +497,27 @@ class _Comparing:
         )
         if finding is None:
             return False
+        if finding.flaky:
+            if not self._checker.nondeterministic and self._first is not None:
+                self._checker.tell_flaky(*self._first, part, label)
+            self._fail(finding.smallest, part, label, "")
+            return True
         (smallest, *_) = [
             case for _, case in _singles(finding.smallest, label) if self._still_fails(case)
         ] or [case for _, case in _singles(finding.smallest, label)]
-        if not finding.flaky:
-            # Hypothesis keeps to what the strategy can draw; rows and units may still go.
-            smallest = shrink(smallest, self._still_fails, attempts=200)
-        note = f"smallest failing case found ({label}, seed {stated_seed})"
-        if finding.flaky:
-            note = f"a case that fails at times and passes at others ({label}, seed {stated_seed})"
-        self._fail(smallest, part, label, note)
+        # Hypothesis keeps to what the strategy can draw; rows and units may still go.
+        smallest = shrink(smallest, self._still_fails, attempts=200)
+        self._fail(
+            smallest, part, label, f"smallest failing case found ({label}, seed {stated_seed})"
+        )
         return True
+
+    def finish(self) -> bool:
+        """Ask again what still waits for it; whether an answer depends on when it was asked for."""
+        self._checker.finish()
+        if self.failure is None and self._checker.nondeterministic:
+            self._fail_at_times()
+        return self.failure is not None
 
     def require_checked(self) -> None:
         """Raise a `UsageError` if nothing that an implementation returned was ever checked."""
@@ -544,13 +557,23 @@ class _Comparing:
         if failing and self._same is None:
             checker = self._checker
             self._same = SameFailure(case, failing, checker.ask, checker.is_failing)
+            self._first = case, verdicts
         return bool(failing)
 
     def _still_fails(self, case: Case) -> bool:
         """Whether one of the implementations that failed first fails in the same way."""
         return self._same is not None and self._same(case)
 
+    def _fail_at_times(self) -> None:
+        event = next(iter(self._checker.nondeterministic.values()))
+        self.failure = Failure(
+            event, f"a case that fails at times and passes at others ({event.label})"
+        )
+
     def _fail(self, smallest: Case, part: Part, label: str, note: str) -> None:
+        if self._checker.nondeterministic:
+            self._fail_at_times()
+            return
         self._checker.check_shrunk(smallest, part, label)
         event = self.events[-1]
         assert isinstance(event, CaseChecked)

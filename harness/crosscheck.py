@@ -12,9 +12,21 @@ from typing import Protocol
 import numpy as np
 from hypothesis import strategies as st
 
+from harness.again import (
+    FLAKY,
+    LATER,
+    NAME,
+    Again,
+    Asked,
+    came_and_went,
+    differing,
+    named,
+    named_at_once,
+)
 from harness.compare import Judge, StackJudge
 from harness.environment import environment
 from harness.events import (
+    AskedAgain,
     CaseChecked,
     Event,
     ExitCode,
@@ -79,6 +91,8 @@ class Checker:
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
         coverage: Which arrays were checked, shape by shape.
+        nondeterministic: Names of frameworks whose answer depends on when they are asked, with a
+            case on which that is wrong.
         held: Makes a block in which the results of a case are counted and told whole: an
             interrupt waits for its end.
     """
@@ -91,7 +105,9 @@ class Checker:
     smooth: int = 0
     coverage: Coverage = field(default_factory=Coverage)
     _seen: set[int] = field(default_factory=set)
+    nondeterministic: dict[str, CaseChecked] = field(default_factory=dict)
     _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
+    _again: Again = field(default_factory=Again)
 
     @property
     def distinct(self) -> int:
@@ -101,6 +117,10 @@ class Checker:
     def is_failing(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` makes the run fail."""
         return fails(verdict, self.allow)
+
+    def is_lasting(self, verdict: Verdict) -> bool:
+        """Whether it does so again when the same call is made again."""
+        return self.is_failing(verdict) and not came_and_went(verdict)
 
     def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
@@ -116,14 +136,100 @@ class Checker:
     def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
         judge = Judge(case)
-        verdicts = self.verdicts(case, judge)
+        answers = [answer(framework, case, judge) for framework in self.frameworks]
+        verdicts = tuple(
+            self._asked_at_once(framework, case, judge, given, verdict)
+            for framework, (given, verdict) in zip(self.frameworks, answers, strict=True)
+        )
         scripts = self._scripts(case, verdicts)
         with self.held():
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
             self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
             if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                self.emit(self._checked(part, label, case, judge, verdicts, scripts))
+                checked = self._checked(part, label, case, judge, verdicts, scripts)
+                self.emit(checked)
+                self._tell(checked)
+        self._again.note(Asked(case, [given for given, _ in answers], part, label))
+        for asked in self._again.due():
+            self._ask_again(asked)
         return verdicts
+
+    def finish(self) -> None:
+        """Ask again what still waits for it."""
+        for asked in self._again.rest():
+            self._ask_again(asked)
+
+    def _asked_at_once(
+        self,
+        framework: Framework,
+        case: Case,
+        judge: Judge,
+        given: Gradients | None,
+        verdict: Verdict,
+    ) -> Verdict:
+        """A verdict; a failing one with its name if the same call gives something else now."""
+        if not self.is_failing(verdict):
+            return verdict
+        again, then = answer(framework, case, judge)
+        return named_at_once(verdict, given, again, passes=not self.is_failing(then))
+
+    def tell_flaky(self, case: Case, verdicts: Sequence[Verdict], part: Part, label: str) -> None:
+        """Report a case that failed twice when it was found, and passed while it was shrunk."""
+        told = [
+            named(each, FLAKY)
+            if self.is_failing(each) and not each.detail.startswith(NAME)
+            else each
+            for each in verdicts
+        ]
+        with self.held():
+            scripts = self._scripts(case, verdicts)
+            checked = self._checked(part, label, case, Judge(case), told, scripts)
+            self.emit(replace(checked, shrunk=True))
+            self._tell(checked)
+
+    def _tell(self, checked: CaseChecked) -> None:
+        """Count the verdicts that depend on when they were asked for."""
+        for verdict in checked.verdicts:
+            if verdict.detail.startswith(NAME):
+                self.nondeterministic.setdefault(verdict.framework, checked)
+                self.emit(AskedAgain(verdict.framework, 1, 0, 1))
+
+    def _ask_again(self, asked: Asked) -> None:
+        """Make a call again, and see whether it returns the same bits."""
+        for framework, given in zip(self.frameworks, asked.given, strict=True):
+            if given is None:
+                continue
+            count, case = asked.case.count or 1, asked.case
+            now = ask(framework, case)
+            wrong: list[CaseChecked] = []
+            if isinstance(now, Refused):
+                changed = np.arange(count)
+            else:
+                changed = np.flatnonzero(np.atleast_1d(differing(given, now)))
+            for index in changed.tolist():
+                one = case if case.count is None else case[index]
+                judge = Judge(one)
+                names = (framework.name, framework.formulation, framework.mode)
+                if isinstance(now, Refused):
+                    verdict = Verdict(*names, now.kind, detail=now.reason)
+                else:
+                    verdict = judge.verdict(
+                        now if case.count is None else now[index],
+                        framework=names[0],
+                        formulation=names[1],
+                        mode=names[2],
+                        derivation=framework.derivation,
+                    )
+                if self.is_failing(verdict):
+                    told = (named(verdict, LATER),)
+                    where = f"{asked.label}, asked again"
+                    wrong.append(self._checked(asked.part, where, one, judge, told, {}))
+            with self.held():
+                self.failed |= bool(wrong)
+                self.emit(AskedAgain(framework.name, count, len(changed) - len(wrong), len(wrong)))
+                for each in wrong[:_TRIED]:
+                    self.emit(each)
+                    self.nondeterministic.setdefault(framework.name, each)
 
     def check_shrunk(self, case: Case, part: Part, label: str) -> None:
         """Report the smallest form of a failing case; it is not counted."""
@@ -155,8 +261,10 @@ class Checker:
         judge = StackJudge(stack)
         verdicts: list[list[Verdict]] = [[] for _ in range(count)]
         bounds = np.zeros((count, len(self.frameworks)))
+        answers: list[Gradients | None] = []
         for column, framework in enumerate(self.frameworks):
             given = ask(framework, stack)
+            answers.append(None if isinstance(given, Refused) else given)
             if isinstance(given, Refused):
                 alone = [verdict_of(framework, stack[i], judge.judge(i)) for i in range(count)]
                 if not given.raised and not any(map(self.is_failing, alone)):
@@ -182,6 +290,7 @@ class Checker:
                 )
                 verdicts[index].append(verdict)
                 bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
+            self._asked_stack_at_once(framework, column, stack, judge, given, verdicts)
         failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
         with self.held():
             self.failed |= bool(failing)
@@ -192,11 +301,42 @@ class Checker:
                 case = stack[index]
                 where = f"{label}, case {index}"
                 scripts = self._scripts(case, row)
-                self.emit(self._checked(part, where, case, judge.judge(index), row, scripts))
-        for index in failing[:_TRIED]:
+                checked_ = self._checked(part, where, case, judge.judge(index), row, scripts)
+                self.emit(checked_)
+                self._tell(checked_)
+        lasting = [index for index in failing if any(map(self.is_lasting, verdicts[index]))]
+        for index in lasting[:_TRIED]:
             self.check_smallest(
-                stack[index], failures(verdicts[index], self.is_failing), part, label
+                stack[index], failures(verdicts[index], self.is_lasting), part, label
             )
+        self._again.note(Asked(stack, answers, part, label))
+        for asked in self._again.due():
+            self._ask_again(asked)
+
+    def _asked_stack_at_once(
+        self,
+        framework: Framework,
+        column: int,
+        stack: Case,
+        judge: StackJudge,
+        given: Gradients,
+        verdicts: Sequence[list[Verdict]],
+    ) -> None:
+        """Give failing verdicts of a framework their name if the same call gives other bits now."""
+        failing = [at for at, row in enumerate(verdicts) if self.is_failing(row[column])]
+        again = ask(framework, stack) if failing else None
+        if again is None or isinstance(again, Refused):
+            return
+        for index in failing:
+            before, now = given[index], again[index]
+            if not differing(before, now):
+                continue
+            then = judge.judge(index).verdict(
+                now, framework=framework.name, derivation=framework.derivation
+            )
+            passes = not self.is_failing(then)
+            told = named_at_once(verdicts[index][column], before, now, passes=passes)
+            verdicts[index][column] = told
 
     def _checked(
         self,
@@ -270,6 +410,7 @@ def check_given(checker: Checker, cases: Iterable[tuple[str, Case]]) -> None:
     """
     for label, case in cases:
         checker.check_case(case, "given", label)
+    checker.finish()
 
 
 def check_generated(
@@ -304,6 +445,7 @@ def check_generated(
             _search(checker, part, label, strategy, seed=seed + number, examples=share)
     _check_wide(checker, visits(profile.wide, dtypes, seed))
     _look_again(checker, seed)
+    checker.finish()
 
 
 def _check_wide(checker: Checker, wanted: Sequence[Visit]) -> None:
@@ -315,7 +457,7 @@ def _check_wide(checker: Checker, wanted: Sequence[Visit]) -> None:
             continue
         case, label = wide_case(shape, seed, dtype), f"wide {dtype}"
         verdicts = checker.check_case(case, "smooth", label)
-        checker.check_smallest(case, failures(verdicts, checker.is_failing), "smooth", label)
+        checker.check_smallest(case, failures(verdicts, checker.is_lasting), "smooth", label)
 
 
 def _look_again(checker: Checker, seed: int) -> None:
@@ -342,6 +484,7 @@ def _search(
     examples: int,
 ) -> None:
     """One search; what fails is reported in its smallest form."""
+    found: list[tuple[Case, tuple[Verdict, ...]]] = []
 
     def check(case: Case, new: bool) -> None:
         if case.count is not None:
@@ -349,7 +492,8 @@ def _search(
             return
         if new:
             verdicts = checker.check_case(case, part, label)
-            failing = any(checker.is_failing(verdict) for verdict in verdicts)
+            failing = any(checker.is_lasting(verdict) for verdict in verdicts)
+            found[:] = [(case, verdicts)] if failing else found
         else:
             failing = checker.fails(case)
         if failing:  # at one place: Hypothesis takes failures from two places for two failures
@@ -364,14 +508,15 @@ def _search(
         examples=examples,
         failure=Disagreement,
     )
-    if finding is not None:
-        smallest, note = finding.smallest, f"{label}, comes and goes"
-        if not finding.flaky:
-            # Hypothesis keeps to what the strategy can draw; rows and units may still go.
-            failing = failures(checker.verdicts(smallest), checker.is_failing)
-            same = SameFailure(smallest, failing, checker.ask, checker.is_failing)
-            smallest, note = shrink(smallest, same, attempts=_ATTEMPTS), label
-        checker.check_shrunk(smallest, part, note)
+    if finding is None:
+        return
+    if finding.flaky:
+        checker.tell_flaky(*found[0], part, label)
+        return
+    # Hypothesis keeps to what the strategy can draw; rows and units may still go.
+    failing = failures(checker.verdicts(finding.smallest), checker.is_failing)
+    same = SameFailure(finding.smallest, failing, checker.ask, checker.is_failing)
+    checker.check_shrunk(shrink(finding.smallest, same, attempts=_ATTEMPTS), part, label)
 
 
 def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
@@ -473,6 +618,10 @@ class Outcome(Protocol):
     def coverage(self) -> Coverage:
         """Which arrays were checked, shape by shape."""
 
+    @property
+    def nondeterministic(self) -> Collection[str]:
+        """Names of frameworks whose answer depends on when they are asked."""
+
 
 def outcome(
     checked: Outcome,
@@ -484,7 +633,9 @@ def outcome(
     """The exit code, and one line that says why."""
     broken = [state.name for state in states if state.state == "broken"]
     if checked.failed:
-        return ExitCode.DISAGREEMENT, "at least one framework disagrees or crashed"
+        moody = ", ".join(checked.nondeterministic)
+        named_ = f"; {NAME}: {moody}" if moody else ""
+        return ExitCode.DISAGREEMENT, f"at least one framework disagrees or crashed{named_}"
     if broken:
         return ExitCode.DISAGREEMENT, f"broken: {', '.join(broken)}"
     if interrupted:

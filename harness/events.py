@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.report.tally import Spread
 
 __all__ = [
+    "AskedAgain",
     "CaseChecked",
     "Event",
     "ExitCode",
@@ -187,6 +188,23 @@ class WorkerLost:
 
 
 @dataclass(frozen=True)
+class AskedAgain:
+    """A call was made again, to see whether it returns the same bits; see `harness.again`.
+
+    Attributes:
+        framework: Who was asked.
+        cases: How many cases the call has.
+        not_reproducible: Of how many of them it returned other bits, all within their bounds.
+        nondeterministic: Of how many of them one answer is wrong.
+    """
+
+    framework: str
+    cases: int
+    not_reproducible: int
+    nondeterministic: int
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """The last event.
 
@@ -203,4 +221,6 @@ class RunFinished:
     distinct: int | None
 
 
-Event = RunStarted | StackChecked | CaseChecked | SweepChecked | WorkerLost | RunFinished
+Event = (
+    RunStarted | StackChecked | CaseChecked | SweepChecked | AskedAgain | WorkerLost | RunFinished
+)

@@ -123,6 +123,15 @@ def document(tally: Tally) -> dict[str, Any]:
             {"framework": framework, "formulation": formulation, "block": block, "counts": counts}
             for (framework, formulation, block), counts in sorted(tally.validity.items())
         ],
+        "asked_again": [
+            {
+                "framework": framework,
+                "cases": repeats.cases,
+                "not_reproducible": repeats.not_reproducible,
+                "nondeterministic": repeats.nondeterministic,
+            }
+            for framework, repeats in sorted(tally.again.items())
+        ],
         "not_checked": [coverage_line(line) for line in tally.coverage.lines()],
         "policies": policy_lines(tally.policies),
         "cases": [_case(event) for event in tally.kept],

@@ -75,6 +75,10 @@ def _lines(tally: Tally) -> Iterator[str]:
             for state in started.frameworks
         ],
     )
+    for name, repeats in sorted(tally.again.items()):
+        yield f"- {name}: {repeats.words}"
+    if tally.again:
+        yield ""
     if tally.boundary:
         yield "## ReLU boundary"
         yield ""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.events import (
+    AskedAgain,
     CaseChecked,
     Event,
     FrameworkState,
@@ -26,6 +27,7 @@ from harness.verdict import GateClass, GateReading, Kind, Verdict, fails
 __all__ = [
     "Boundary",
     "BoundaryKey",
+    "Repeats",
     "Spread",
     "Tally",
     "bin_table",
@@ -148,6 +150,33 @@ class Boundary:
     example: tuple[str, GateReading] | None = None
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """What came of asking a framework again, in numbers of cases; see `AskedAgain`."""
+
+    cases: int = 0
+    not_reproducible: int = 0
+    nondeterministic: int = 0
+
+    def __add__(self, event: AskedAgain) -> Repeats:
+        return Repeats(
+            self.cases + event.cases,
+            self.not_reproducible + event.not_reproducible,
+            self.nondeterministic + event.nondeterministic,
+        )
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        plural = "" if self.cases == 1 else "s"
+        told = [f"{self.cases:,} case{plural} asked again"]
+        if self.not_reproducible:
+            told.append(f"{self.not_reproducible:,} not reproducible (other bits, within bounds)")
+        if self.nondeterministic:
+            told.append(f"{self.nondeterministic:,} nondeterministic (wrong at times)")
+        return ", ".join(told if len(told) > 1 else [*told, "all with the same bits"])
+
+
 @dataclass
 class Tally:
     """Everything that a report needs, from events that are handed in one by one.
@@ -162,6 +191,7 @@ class Tally:
         policies: (framework, formulation, mode) of a gradient that is NONFINITE, to question, to
             the answers that it left, to number of cases.
         families: (framework, family of cases) to verdict to number of cases, of a sweep.
+        again: Framework to what came of asking it again; see `harness.again`.
         coverage: Which arrays were checked, shape by shape; of a sweep, in a share of its cases.
         sweep: The settings of a sweep, as JSON; empty otherwise.
         lost: Workers that ended or hung, the first hundred.
@@ -196,6 +226,7 @@ class Tally:
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
     allowed: dict[tuple[str, Part], int] = field(default_factory=lambda: defaultdict(int))
+    again: dict[str, Repeats] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
     sweep: dict[str, Any] = field(default_factory=dict)
     lost: list[WorkerLost] = field(default_factory=list)
@@ -219,6 +250,8 @@ class Tally:
                 self._add_sweep(event)
             case CaseChecked():
                 self._add_case(event)
+            case AskedAgain():
+                self.again[event.framework] = self.again.get(event.framework, Repeats()) + event
             case WorkerLost():
                 self.losses += 1
                 self.lost.append(event)

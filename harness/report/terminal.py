@@ -172,6 +172,9 @@ class TerminalReport:
         out = self._console
         out.print()
         out.print(self._verdict_table())
+        for name, repeats in sorted(self._tally.again.items()):
+            style = "[bold red]" if repeats.nondeterministic else "[default]"
+            out.print(f"{name}: {style}{repeats.words}[/]")
         if self._tally.boundary:
             out.print()
             out.print(self._boundary_table())
@@ -342,7 +345,7 @@ class TerminalReport:
 
 def _coverage_table(shares: Sequence[Share], *, sampled: bool) -> Table:
     """What was not checked, by dtype and width."""
-    title = "Arrays not checked: their bounds cannot tell them from zero"
+    title = "Arrays that their bounds cannot tell from zero"
     table = Table(title=f"{title}{SAMPLED if sampled else ''}", title_justify="left")
     table.add_column("dtype")
     for heading in ("widest layer", "arrays", "not checked", "share"):

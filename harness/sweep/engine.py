@@ -156,6 +156,11 @@ class Sweep:
         return self.tally.coverage
 
     @property
+    def nondeterministic(self) -> tuple[str, ...]:
+        """None: a sweep does not ask twice."""
+        return ()
+
+    @property
     def seconds(self) -> float:
         """How long all of it has taken so far, interruptions aside."""
         return self._seconds_before + time.monotonic() - self._begin

@@ -28,6 +28,7 @@ from harness.report.html.cases import Card, numbered
 from harness.report.html.grid import conventions, find_table
 from harness.report.html.numbers import UNREAD
 from harness.report.html.overview import (
+    asked_again,
     classes,
     environment,
     framework_lines,
@@ -94,6 +95,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         failing=failing,
         at_kinks=at_kinks,
         others=[card for card in cards if card.anchor not in here],
+        again=asked_again(report),
         spread=spread(report),
         shares=not_checked(report),
         never=never_checked(report),

@@ -11,6 +11,7 @@ from harness.report.html.boundary import Boundary
 from harness.report.html.cases import Card
 from harness.report.html.figures import Bar, Histogram, bar, histogram
 from harness.report.html.numbers import count, path, value
+from harness.report.tally import Repeats
 from harness.vacuity import Share, shares
 from harness.verdict import FAILING, MEANING, Kind
 
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "Panel",
     "Spread",
+    "asked_again",
     "classes",
     "environment",
     "framework_lines",
@@ -203,6 +205,18 @@ def spread(document: Mapping[str, Any]) -> Spread:
 
 def _column(line: Mapping[str, Any]) -> str:
     return " ".join(line[name] for name in ("framework", "formulation", "mode") if line.get(name))
+
+
+def asked_again(document: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Framework, what came of asking it again, and whether that is a failure."""
+    return [
+        (
+            each["framework"],
+            Repeats(each["cases"], each["not_reproducible"], each["nondeterministic"]).words,
+            each["nondeterministic"] > 0,
+        )
+        for each in document.get("asked_again", [])
+    ]
 
 
 def not_checked(document: Mapping[str, Any]) -> list[Share]:
