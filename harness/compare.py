@@ -5,8 +5,7 @@ explains the gradient gives the verdict:
 
     gradual underflow         AGREES, KINK, UNDECIDED
     flush-to-zero             SUBNORMAL
-    truncation                REDUCED
-    coarser than the dtype    REDUCED                   (only where such arithmetic exists)
+    a named arithmetic        REDUCED                   (`harness.coarse`)
     none                      DISAGREES
 
 Where a case holds NaN or infinity, or a bound is infinite, `harness.nonfinite` compares the
@@ -26,6 +25,7 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Model
 from harness.clarke import input_validity, parameter_validity
+from harness.coarse import coarse
 from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.entries import entry_of, ratio_of
 from harness.errors import UsageError
@@ -43,12 +43,6 @@ from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdi
 __all__ = ["Judge", "StackJudge", "kind_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
-
-_COARSER_BITS = {"float32": (11.0, 8.0), "bfloat16": (), "float16": (), "float64": ()}
-_NAMES: dict[float | None, str] = {11.0: "tf32", 8.0: "bfloat16-multiplicands"}
-"""Significant bits of the multipliers that libraries offer in place of a dtype's own: TF32 and
-bfloat16 for float32, bfloat16 for float16. None exists for float64, so that a float32 step
-hidden in a float64 gradient is a defect."""
 
 
 class Judge:
@@ -101,9 +95,6 @@ class Judge:
     def _models(self) -> Iterator[tuple[Model, Kind | None]]:
         yield Model(self.format), None
         yield Model(self.format, flush=True), Kind.SUBNORMAL
-        yield Model(self.format, flush=True, truncates=True), Kind.REDUCED
-        for bits in _COARSER_BITS[self.case.dtype]:
-            yield Model(self.format, flush=True, bits=bits), Kind.REDUCED
 
     def verdict(
         self,
@@ -152,22 +143,11 @@ class Judge:
             explanation = explain(enclosed, given)
             if explanation is None:
                 continue
-            if kind is Kind.REDUCED:
-                if left_open is not None:
-                    break
-                if not self._looks_coarse(given, derivation):
-                    continue
-                precision, explanation = self._effective_precision(
-                    given, model, explanation, derivation
-                )
-                name = "truncated" if model.truncates else _NAMES.get(model.bits, "truncated")
-                named = replace(named, precision=precision, arithmetics=(name,))
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = gate_readings(enclosed, self._plain, given, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not _is_bounded(explanation.gradients, given):
-                sizes = kind is not Kind.REDUCED
-                beyond = self._compared_by_kind(given, derivation, named, sizes=sizes)
+                beyond = self._compared_by_kind(given, derivation, named)
                 if beyond.kind is Kind.DISAGREES:
                     return beyond
                 if not _is_bounded(explanation.gradients, given, loss=False):
@@ -195,7 +175,37 @@ class Judge:
             if explanation.found or kind is Kind.NONFINITE:
                 return verdict
             left_open = left_open or verdict  # subnormal numbers may still explain it
-        return left_open or self._disagreement(named, given, derivation)
+        return (
+            left_open
+            or self._reduced(named, given, derivation)
+            or self._disagreement(named, given, derivation)
+        )
+
+    def _reduced(self, named: Verdict, given: Gradients, derivation: Derivation) -> Verdict | None:
+        """The named arithmetics that explain the gradient, if any do."""
+        found = coarse(self.case, given, derivation, self.enclosed)
+        if not found:
+            return None
+        best = found[0]
+        explanation = best.explanation
+        if not _is_bounded(explanation.gradients, given):
+            beyond = self._compared_by_kind(given, derivation, named, sizes=False)
+            if beyond.kind is Kind.DISAGREES:
+                return None
+        checked, not_checked = arrays_checked(explanation.gradients, given)
+        return replace(
+            named,
+            kind=Kind.REDUCED,
+            worst=_worst(list(_entries(explanation.gradients, given, self.format))),
+            gates=gate_readings(best.enclosed, self._plain, given, explanation)
+            if explanation.found
+            else (),
+            checked=checked,
+            unchecked=not_checked,
+            arithmetics=tuple(each.arithmetic.name for each in found),
+            precision=best.precision,
+            detail=best.remark,
+        )
 
     def _validity(
         self,
@@ -279,42 +289,6 @@ class Judge:
             checked=checked,
             unchecked=not_checked,
         )
-
-    def _looks_coarse(self, given: Gradients, derivation: Derivation) -> bool:
-        """Whether most entries that could show coarser arithmetic do.
-
-        Arithmetic of few bits is coarse everywhere; a defect that happens to fit within the
-        wide bounds of few bits is not. An entry can show it if it was rounded at all (its
-        bound is not 0) and depends on no open gate.
-        """
-        enclosed = self.enclosed(Model(self.format, flush=True), derivation)
-        explanation = enclosed.certain_gradients
-        outside = total = 0
-        for (_, bound), (_, value) in zip(explanation.entries(), given.entries(), strict=True):
-            if isinstance(value, LeftOut):
-                continue
-            rounded = bound.bound != 0
-            outside += int((leaves_bound(bound, value) & rounded).sum())
-            total += int(rounded.sum())
-        return 2 * outside > total
-
-    def _effective_precision(
-        self, given: Gradients, model: Model, explanation: Explanation, derivation: Derivation
-    ) -> tuple[float, Explanation]:
-        """The most bits, to an eighth, with which arithmetic still explains the gradient."""
-        low, high = (
-            model.precision - (1.0 if model.truncates else 0.0),
-            float(self.format.precision),
-        )
-        while high - low > 0.125:
-            middle = 0.5 * (low + high)
-            coarse = Model(self.format, flush=True, bits=middle)
-            attempt = explain(self.enclosed(coarse, derivation), given)
-            if attempt is None:
-                high = middle
-            else:
-                low, explanation = middle, attempt
-        return low, explanation
 
 
 class StackJudge:

@@ -75,7 +75,7 @@ def clear_case(
 
 def _clear_biases(a: Enclosure, weight: Array, gap: NDArray[np.int64], form: Format) -> Array:
     """Biases of shape ``(C, n_l)`` that keep a layer's pre-activations clear of zero."""
-    sums = a @ a.model.enclose(weight.swapaxes(-1, -2))
+    sums = a.matrix_product(a.model.enclose(weight.swapaxes(-1, -2)))
     values = np.sort(sums.high, axis=-2)
     rows = values.shape[-2]
     total, error = sums.total.max(axis=-2), sums.margin.max(axis=-2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -32,6 +33,8 @@ from harness.reference import (
 
 __all__ = ["Derivation", "Enclosed", "leaves_bound", "loss_tangent"]
 
+ProductName: TypeAlias = Literal["forward", "weight", "input"]
+
 Derivation: TypeAlias = Literal["reverse", "forward"]
 """The mode of differentiation that a framework used."""
 
@@ -46,6 +49,7 @@ class Enclosed:
 
     Attributes:
         case: The case.
+        model: The arithmetic that frameworks are held to.
         model: The arithmetic that frameworks are held to.
         derivation: The mode of differentiation that frameworks are held to.
         weights: Enclosures of ``W_1 … W_L``.
@@ -65,9 +69,20 @@ class Enclosed:
         self.y = model.enclose(case.y)
         self._known: dict[Any, tuple[Enclosure, Any]] = {}
         with np.errstate(all="ignore"):
-            self.trace: Trace = forward(
-                case.network, self.weights, self.biases, model.enclose(case.x), Enclosure.relu
+            trace: Trace = forward(
+                case.network,
+                [self._operand(each, "forward", at) for at, each in enumerate(self.weights, 1)],
+                self.biases,
+                model.enclose(case.x),
+                Enclosure.relu,
             )
+            activations = [
+                self._operand(each, "weight", at) for at, each in enumerate(trace.activations, 1)
+            ]
+            self.trace = Trace(trace.pre_activations, tuple(activations))
+            self.weights = [
+                self._operand(each, "input", at) for at, each in enumerate(self.weights, 1)
+            ]
             self.signs: tuple[Signs | None, ...] = tuple(
                 certain_signs(z) if case.network.has_relu(layer) else None
                 for layer, z in enumerate(self.trace.pre_activations, start=1)
@@ -80,6 +95,10 @@ class Enclosed:
     def _divisor(self) -> int:
         """B for a mean, else 1."""
         return self.case.rows if self.case.network.reduction == "mean" else 1
+
+    def _operand(self, right: Enclosure, product: ProductName, layer: int) -> Enclosure:
+        """The right operand of a matrix product, which knows whether the product is spared."""
+        return right.spared() if (product, layer) in self.model.spared else right
 
     @cached_property
     def has_open_gates(self) -> Any:
@@ -97,10 +116,24 @@ class Enclosed:
 
     @cached_property
     def open_gates(self) -> tuple[OpenGate, ...]:
-        """The open gates of a single case."""
+        """The open gates of a single case.
+
+        Under a named arithmetic exact arithmetic says nothing about them: there the executed
+        pre-activation decides, which is exactly zero for everyone, or not told from zero.
+        """
         if not self.has_open_gates:
             return ()
         case = self.case
+        if self.model.arithmetic is not None:
+            executed = {
+                (layer, int(row), int(unit)): Fraction(float(np.nan_to_num(z.high[row, unit])))
+                for layer, (z, sign) in enumerate(
+                    zip(self.trace.pre_activations, self.signs, strict=True), start=1
+                )
+                if sign is not None
+                for row, unit in np.argwhere(sign == 0)
+            }
+            return open_gates(self.trace, executed)
         values = exact_where_open(case.network, case.weights, case.biases, case.x, self.signs)
         return open_gates(self.trace, values)
 
@@ -200,15 +233,12 @@ class Enclosed:
     def _tangent_trace(self) -> Trace:
         """The forward pass, with the activations as they come out of a_{l-1} Ẇ_lᵀ.
 
-        A product with 1 is exact in an arithmetic whose results have the dtype's precision; one
-        with fewer significant bits rounds it like any other product.
+        A product with 1 is exact, but a named arithmetic may round the other multiplicand.
         """
-        if self.model.bits is None:
+        if self.model.arithmetic is None:
             return self.trace
-        activations = [
-            activation * self.model.enclose(np.ones(activation.shape))
-            for activation in self.trace.activations[:-1]
-        ]
+        rounded = [activation.multiplicand for activation in self.trace.activations[:-1]]
+        activations = [Enclosure(self.model, each.c, each.r, each.e) for each in rounded]
         return Trace(self.trace.pre_activations, (*activations, self.trace.activations[-1]))
 
     @cached_property

@@ -25,6 +25,9 @@ own backward pass say nothing about rounding. There an entry has to lie within t
 error for the slopes in question plus the largest error of forward mode for any slopes at the open
 gates, which is necessary; the slopes found are then tested by containment in forward mode's own
 bounds.
+
+Under a named arithmetic (`harness.arithmetic.named`) the coefficients of exact arithmetic say
+nothing. There what the search does not find is held to the bounds of all slopes in [0, 1] together.
 """
 
 from __future__ import annotations
@@ -52,6 +55,9 @@ BUDGET = 256
 
 _MOST_OPTIONS = 16
 """How many fitting assignments of one unit are tried together with those of the others."""
+
+_MOST_EXECUTED = 64
+"""At how many open gates slopes are searched for under a named arithmetic, which opens many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,8 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
         if not enclosed.open_gates:
             gradients = enclosed.certain_gradients
             return Explanation({}, gradients) if _contains(gradients, given) else None
+        if enclosed.model.arithmetic is not None:
+            return _explain_executed(enclosed, given)
         search = _Search(enclosed, given)
         slopes = search.uniform() if len(enclosed.open_gates) > 1 else None
         if slopes is None:
@@ -121,6 +129,25 @@ def _with_exact_sides(enclosed: Enclosed, given: Gradients, slopes: Slopes) -> S
             if is_explained(enclosed, given, sided):
                 slopes = sided
     return slopes
+
+
+def _explain_executed(enclosed: Enclosed, given: Gradients) -> Explanation | None:
+    """`explain` under a named arithmetic, whose coefficients are not those of exact arithmetic.
+
+    So the exact linear programs do not apply. ``None`` if the gradient is outside of what slopes in
+    [0, 1] can give, all of them taken together; inside, slopes that give it may not be found.
+    """
+    gradients = enclosed.gradients(hulls(enclosed))
+    if not _contains(gradients, given):
+        return None
+    search, slopes = _Search(enclosed, given), None
+    if enclosed.derivation == "reverse" and len(enclosed.open_gates) <= _MOST_EXECUTED:
+        slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
+    if slopes is None:
+        slopes = search.uniform()
+    if slopes is None:
+        return Explanation({}, gradients, found=False)
+    return Explanation(slopes, enclosed.gradients(gates_with(enclosed, slopes)))
 
 
 def _contains(enclosure: Gradients, given: Gradients) -> bool:

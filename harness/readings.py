@@ -87,6 +87,8 @@ def _effects(
 ) -> dict[Site, Effect]:
     found = {}
     smallness = _Smallness(enclosed, given, slopes)
+    if enclosed.model.arithmetic is not None:  # exact arithmetic says nothing about it
+        return {site: smallness.effect(site) for site in slopes}
     for site, influence in influences(plain, given, slopes).items():
         found[site] = _EFFECTS.get(influence) or smallness.effect(site)
     return found

@@ -197,23 +197,6 @@ def test_a_flushed_subnormal_is_named_and_not_blamed() -> None:
     assert judge(case, gradients(case)).kind is Kind.AGREES
 
 
-@pytest.mark.parametrize("bits", [8, 11])
-def test_coarse_arithmetic_is_measured_and_reported(bits: int) -> None:
-    case = alive("float32")
-    coarse = replace(format_of("float32"), precision=bits)
-    right = gradients(case)
-    given = Gradients(
-        coarse.round(right.loss),
-        tuple(coarse.round(w) for w in right.weights),
-        tuple(coarse.round(b) for b in right.biases),
-        coarse.round(right.x),
-    )
-    verdict = judge(case, given)
-    assert verdict.kind is Kind.REDUCED
-    assert verdict.precision is not None
-    assert bits - 1 <= verdict.precision < bits + 5
-
-
 @pytest.mark.parametrize("power", [2, 4, 6, 8, 10, 12])
 def test_one_wrong_entry_is_not_excused_as_coarse_arithmetic(power: int) -> None:
     case = alive("float32")

@@ -29,13 +29,11 @@ class Toy:
         form: The format that results are rounded to.
         rng: The dice.
         flush: Whether subnormals may be replaced by zero, as results and as operands.
-        truncate: Whether results are rounded towards zero.
     """
 
     form: Format
     rng: random.Random
     flush: bool = False
-    truncate: bool = False
 
     def rounded(self, exact: Fraction) -> Fraction:
         """The result of an operation whose exact result is ``exact``."""
@@ -47,7 +45,7 @@ class Toy:
             exponent -= 1
         grid = Fraction(2) ** (max(exponent, self.form.emin) - self.form.precision + 1)
         steps = exact / grid
-        result = grid * (int(steps) if self.truncate else round(steps))  # round: ties to even
+        result = grid * round(steps)  # round: ties to even
         if abs(result) > Fraction(self.form.largest):
             raise Overflow
         return self.read(result)

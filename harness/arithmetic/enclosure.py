@@ -52,6 +52,11 @@ flush-to-zero 2^g >= λ₀ is needed, and no operand may be subnormal.
 **Overflow.** When the largest partial sum in any order, M (1 + θ) + U, reaches Ω, an evaluation
 may overflow and e = ∞. A NaN in a bound reads as ∞.
 
+**Named arithmetics.** Where `Model.arithmetic` is given, matrix products are formed as
+`harness.arithmetic.named` says, from multiplicands that are executed. If two of them have a product
+that is exact in the accumulator, no product is rounded: K = N - 1, and L = U; what underflow and
+flushing can do to a product is in U as before.
+
 **Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers.
 A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `_up(·, m)` restores;
 products of bounds that underflow lose at most `_TINY` = 2^-1074 each, which is added wherever a
@@ -63,18 +68,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from harness.arithmetic.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
+from harness.arithmetic.named import Arithmetic, executed
 from harness.formats import Format
 from harness.network import Array
 
-__all__ = ["Center", "Enclosure", "Model", "OpenSum", "distance"]
+__all__ = ["Center", "Enclosure", "Model", "OpenSum", "Product", "distance"]
 
 Center: TypeAlias = "Array | DoubleDouble"
 """The reference's value: float64, or double-double where float64 is what is being checked."""
+
+Product: TypeAlias = tuple[Literal["forward", "weight", "input"], int]
+"""A matrix product of backpropagation and its layer: z_l, ∂J/∂W_l or g_{l-1}."""
 
 _TINY = 2.0**-1074
 _NO_GRAIN = np.int32(1 << 20)
@@ -82,7 +91,7 @@ _NO_GRAIN = np.int32(1 << 20)
 _WITHOUT_OVERFLOW = 2.0**1000
 """A few numbers below this have a sum in float64."""
 
-_OF_ENTRIES = ("size", "reach", "exact", "grain", "lost_by_reading", "margin")
+_OF_ENTRIES = ("size", "reach", "exact", "grain", "lost_by_reading", "margin", "multiplicand")
 """What an `Enclosure` finds out about each of its numbers by itself."""
 
 
@@ -93,26 +102,24 @@ class Model:
     Attributes:
         format: The dtype.
         flush: Whether subnormal numbers may be replaced by zero, as results and as operands.
-        bits: Significant bits of each operation; the format's own unless arithmetic coarser
-            than the dtype is being tried.
-        truncates: Whether operations round towards zero rather than to nearest, which
-            doubles u and leaves representable results exact.
+        arithmetic: How matrix products are formed, if not in the dtype's own arithmetic.
+        spared: Matrix products that are formed in the dtype's own arithmetic nevertheless.
     """
 
     format: Format
     flush: bool = False
-    bits: float | None = None
-    truncates: bool = False
+    arithmetic: Arithmetic | None = None
+    spared: frozenset[Product] = frozenset()
 
     @property
-    def precision(self) -> float:
+    def precision(self) -> int:
         """p, the significant bits of each operation."""
-        return self.format.precision if self.bits is None else self.bits
+        return self.format.precision
 
     @property
     def roundoff(self) -> float:
         """u, the largest relative error of one operation."""
-        return float(2.0 ** ((1.0 if self.truncates else 0.0) - self.precision))
+        return self.format.unit_roundoff
 
     @property
     def least(self) -> float:
@@ -121,8 +128,8 @@ class Model:
 
     @property
     def underflow(self) -> float:
-        """The largest absolute error of a product: ½η, η if truncated, λ₀ under flush-to-zero."""
-        return self.least if self.flush or self.truncates else 0.5 * self.least
+        """The largest absolute error of a product: ½η, λ₀ under flush-to-zero."""
+        return self.least if self.flush else 0.5 * self.least
 
     @property
     def wide(self) -> bool:
@@ -199,11 +206,14 @@ class Enclosure:
         r: Bound on the reference's own error, float64, same shape.
         e: Bound on any framework's error, float64, same shape; ∞ where it may overflow.
         is_data: Whether r and e are 0 throughout, because these are numbers that were given.
+        is_spared: Whether a matrix product with this as its right operand is formed in the dtype's
+            own arithmetic, whatever the model's.
     """
 
     __array_ufunc__ = None  # so that `gate * enclosure` comes to __rmul__
 
     is_data = False
+    is_spared = False
 
     c: Center
     r: Array
@@ -290,7 +300,7 @@ class Enclosure:
     def _rearranged(self, function: Callable[[Any], Any]) -> Enclosure:
         """The same numbers in another arrangement, with what is known of them already."""
         found = Enclosure(self.model, function(self.c), function(self.r), function(self.e))
-        found.is_data = self.is_data
+        found.is_data, found.is_spared = self.is_data, self.is_spared
         known = vars(self)
         for name in _OF_ENTRIES:
             if name in known:
@@ -326,19 +336,75 @@ class Enclosure:
             self.model, c, np.where(surely_off, 0.0, self.r), np.where(surely_off, 0.0, e)
         )
 
-    def __matmul__(self, other: Enclosure) -> OpenSum:
-        """Σ_j v_ij a_jk as a sum that is still open for addends."""
+    def spared(self) -> Enclosure:
+        """The same numbers, with `is_spared`."""
+        found = self._rearranged(lambda array: array)
+        found.is_spared = True
+        return found
+
+    def __matmul__(self, other: Enclosure) -> Enclosure:
+        """Σ_j v_ij a_jk, in the dtype's own arithmetic as a sum that is still open for addends."""
+        arithmetic = self.model.arithmetic
+        if arithmetic is None or other.is_spared:
+            return self.matrix_product(other)
+        left, right = self.multiplicand, other.multiplicand
+        found = left.matrix_product(right, rounds=not arithmetic.has_exact_products)
+        if arithmetic.accumulator == self.model.format and not arithmetic.cut:
+            return found
+        c, r, e = found.high, found.r, found.e
+        if arithmetic.cut:
+            may_vanish = found.lost_by_reading > 0
+            c, e = executed(c, found.bound, self.model.format, cut=True, may_vanish=may_vanish)
+            r = np.zeros_like(e)
+        return Enclosure(self.model, c, r, e)
+
+    def matrix_product(self, other: Enclosure, *, rounds: bool = True) -> OpenSum:
+        """`__matmul__` in the arithmetic of the model's format, whatever else the model says.
+
+        Args:
+            other: The right operand.
+            rounds: Whether a product is rounded before it is added.
+        """
         depth = self.shape[-1]
         # One product of numbers that are not negative is the same by itself and in a sum.
         product = np.multiply if depth == 1 else np.matmul
-        return self._products(other, self.c @ other.c, product, depth)  # type: ignore[operator]
+        c = self.c @ other.c  # type: ignore[operator]
+        return self._products(other, c, product, depth, rounds=rounds)
+
+    @cached_property
+    def multiplicand(self) -> Enclosure:
+        """What a named arithmetic multiplies and adds up in place of this; only with such a one."""
+        arithmetic, model = self.model.arithmetic, self.model
+        assert arithmetic is not None
+        if arithmetic.accumulator != model.format:
+            model = Model(arithmetic.accumulator, model.flush)
+        if arithmetic.multiplicand is None:
+            found = Enclosure(model, self.c, self.r, self.e)
+            found.is_data = self.is_data
+            return found
+        form = arithmetic.multiplicand
+        # Zero may be read in place of what is subnormal in either format, before it is rounded.
+        least = np.abs(self.high) - self.bound
+        may_vanish = self.model.flush & (self.reach > 0) & (least < form.smallest_normal)
+        m, e = executed(self.high, self.bound, form, cut=False, may_vanish=may_vanish)
+        found = Enclosure(model, m, np.zeros_like(e), e)
+        found.is_data = not e.any()
+        return found
 
     def __mul__(self, other: Enclosure) -> OpenSum:
         """Entry by entry: a sum of one product."""
         c = self.c[..., None, None] @ other.c[..., None, None]  # type: ignore[operator]
         return self._products(other, c[..., 0, 0], np.multiply, 1)
 
-    def _products(self, other: Enclosure, c: Center, product: np.ufunc, depth: int) -> OpenSum:
+    def _products(
+        self,
+        other: Enclosure,
+        c: Center,
+        product: np.ufunc,
+        depth: int,
+        *,
+        rounds: bool = True,
+    ) -> OpenSum:
         """The sum that has ``c`` as its value.
 
         Args:
@@ -346,6 +412,7 @@ class Enclosure:
             c: Of the sum.
             product: How arrays are multiplied, `np.matmul` or, for ``depth`` 1, `np.multiply`.
             depth: How many products are added.
+            rounds: Whether a product is rounded before it is added.
         """
         left, right = self, other
         left_counts, right_counts = (left.reach > 0) * 1.0, (right.reach > 0) * 1.0
@@ -375,13 +442,14 @@ class Enclosure:
             own=own,
             carried=carried,
             total=(total := product(left.reach, right.reach)),
-            rounded=total,
+            rounded=total if rounds else np.zeros_like(total),
             products=products,
             addends=np.zeros_like(inexact),
             flushed=flushed,
             all_exact=exact,
             least_grain=grain,
             depth=depth,
+            rounds=rounds,
         )
 
     def sum(self, axis: int | tuple[int, ...]) -> OpenSum:
@@ -448,7 +516,7 @@ class Enclosure:
                 & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
                 & (
                     _up(np.abs(_high(c)), 2)
-                    <= np.ldexp(1.0, np.minimum(grain, 900) + int(model.precision))
+                    <= np.ldexp(1.0, np.minimum(grain, 900) + model.precision)
                 )
             )
         exact = exact | nothing
@@ -545,6 +613,7 @@ class OpenSum(Enclosure):
         all_exact: Where every operand that counts is exact.
         least_grain: Smallest exponent of a lowest set bit over all terms, where it matters.
         depth: Length of the longest sum formed in computing these numbers.
+        rounds: Whether products are rounded before they are added.
     """
 
     def __init__(
@@ -562,6 +631,7 @@ class OpenSum(Enclosure):
         all_exact: Any,
         least_grain: Any,
         depth: int,
+        rounds: bool = True,
     ) -> None:
         self.model = model
         self.c = c
@@ -575,6 +645,7 @@ class OpenSum(Enclosure):
         self.all_exact = all_exact
         self.least_grain = least_grain
         self.depth = depth
+        self.rounds = rounds
 
     def map(self, reshape: Any) -> OpenSum:
         """The same sums in another arrangement."""
@@ -591,6 +662,7 @@ class OpenSum(Enclosure):
             all_exact=reshape(self.all_exact),
             least_grain=reshape(self.least_grain),
             depth=self.depth,
+            rounds=self.rounds,
         )
 
     def _as_addend(self) -> OpenSum:
@@ -613,6 +685,7 @@ class OpenSum(Enclosure):
             all_exact=exact,
             least_grain=np.minimum(grain, other.grain) if exact.any() else grain,
             depth=self.depth + 1,
+            rounds=self.rounds,
         )
 
     @cached_property
@@ -623,7 +696,7 @@ class OpenSum(Enclosure):
     @cached_property
     def _factors(self) -> Array:
         """K, the most roundings that any term can pass."""
-        return self._additions + (self.products > 0)
+        return self._additions + (self.products > 0) if self.rounds else self._additions
 
     @cached_property
     def _certain(self) -> Any:
@@ -634,7 +707,7 @@ class OpenSum(Enclosure):
             return nothing
         # Exponents beyond float64's are clipped towards the side that certifies less.
         grain = np.clip(self.least_grain, -1100, 900)
-        precision = int(np.floor(self.model.precision))
+        precision = self.model.precision
         with np.errstate(under="ignore"):
             # M itself is a rounded sum: 4 + 2^-51 must not pass for 4.
             magnitude = _up(self.total, self.depth + 2)
@@ -649,7 +722,8 @@ class OpenSum(Enclosure):
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
         theta = _growth(unit, self._factors + 2)
         r = self.own + theta * self.total + _tiny((2.0 * (lost / _TINY + 2.0)) * self.products)
-        r = np.where(self._factors > 0, _up(r, self.depth + 8) + 2 * _TINY, self.own)
+        some = (self._factors > 0) | (self.products > 0)
+        r = np.where(some, _up(r, self.depth + 8) + 2 * _TINY, self.own)
         return np.where(self._certain, 0.0, _or_infinity(r))
 
     @cached_property
@@ -670,7 +744,7 @@ class OpenSum(Enclosure):
             node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
         e = _up(self.carried + rounding, self.depth + 12) + _tiny(2 * (self.products + 1))
-        some = self._factors > 0
+        some = (self._factors > 0) | (self.products > 0)
         e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
         fits = _up(self.total + in_any_order, self.depth + 8) < model.format.largest
         return np.where(fits, np.where(self._certain, 0.0, _or_infinity(e)), np.inf)
