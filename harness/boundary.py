@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from harness.drawing import SHAPES, Shape, layer_pairs, networks, numbers
 from harness.errors import UsageError
 from harness.formats import format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array, Case, Network
 
 __all__ = ["BOUNDARY_KINDS", "boundary_cases"]
@@ -78,6 +79,7 @@ class _Draft:
 
 
 @st.composite
+@in_ieee_arithmetic
 def _boundary(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) -> Case:
     network, rows = draw(networks(shapes))
     form = format_of(dtype)

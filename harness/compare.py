@@ -30,6 +30,7 @@ from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.entries import entry_of, ratio_of
 from harness.errors import UsageError
 from harness.formats import Format, format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.influence import Site
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
@@ -60,6 +61,7 @@ class Judge:
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
         self._validities: dict[tuple[tuple[Site, float], ...], tuple[Validity, ...]] = {}
 
+    @in_ieee_arithmetic
     def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
         """The case on enclosures of ``model`` in one mode of differentiation, computed once."""
         key = (model, derivation)
@@ -76,6 +78,7 @@ class Judge:
         return judged(self._outcomes[derivation], given, named, sizes=sizes)
 
     @cached_property
+    @in_ieee_arithmetic
     def reference(self) -> Gradients:
         """The reference's gradient in float64, with gate 0 at every gate that is not certain."""
         if not self.case.is_finite:
@@ -96,6 +99,7 @@ class Judge:
         yield Model(self.format), None
         yield Model(self.format, flush=True), Kind.SUBNORMAL
 
+    @in_ieee_arithmetic
     def verdict(
         self,
         given: Gradients,
@@ -314,6 +318,7 @@ class StackJudge:
             self._judges[index] = Judge(self.case[index])
         return self._judges[index]
 
+    @in_ieee_arithmetic
     def enclosed(self, derivation: Derivation = "reverse") -> Enclosed:
         """The stack on enclosures, in one mode of differentiation, computed once."""
         if derivation not in self._enclosed:
@@ -322,6 +327,7 @@ class StackJudge:
             )
         return self._enclosed[derivation]
 
+    @in_ieee_arithmetic
     def arrays_checked(
         self, derivation: Derivation = "reverse"
     ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -338,6 +344,7 @@ class StackJudge:
             ]
         return self._unchecked[derivation]
 
+    @in_ieee_arithmetic
     def agreements(self, given: Gradients, derivation: Derivation = "reverse") -> tuple[Any, Array]:
         """Which cases AGREE, and the largest error / bound of each case.
 

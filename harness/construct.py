@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.formats import Format, format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array, Case, Network
 
 __all__ = ["clear_case"]
 
 
+@in_ieee_arithmetic
 def clear_case(
     network: Network,
     weights: Sequence[Array],

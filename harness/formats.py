@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.errors import UsageError
+from harness.ieee import in_ieee_arithmetic
 
 __all__ = ["FORMATS", "Format", "format_of"]
 
@@ -52,6 +53,7 @@ class Format:
         return 2.0**-self.precision
 
     @property
+    @in_ieee_arithmetic
     def smallest_subnormal(self) -> float:
         """``η``."""
         return 2.0 ** (self.emin - self.precision + 1)
@@ -66,6 +68,7 @@ class Format:
         """``Ω``."""
         return (2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.emax
 
+    @in_ieee_arithmetic
     def ulp(self, values: ArrayLike) -> NDArray[np.float64]:
         """Spacing of the format's numbers at ``values`` (finite), as float64 of the same shape."""
         significand, exponent = np.frexp(np.abs(np.asarray(values, dtype=np.float64)))
@@ -73,6 +76,7 @@ class Format:
         exponent = np.where(significand == 0, low, exponent)  # frexp gives 0 the exponent 0
         return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.precision, low)))
 
+    @in_ieee_arithmetic
     def round(self, values: ArrayLike) -> NDArray[np.float64]:
         """Round float64 ``values`` to this format, to nearest, ties to even.
 
@@ -95,6 +99,7 @@ class Format:
         rounded = np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, safe), rounded)
         return np.where(finite, np.copysign(rounded, safe), array)
 
+    @in_ieee_arithmetic
     def contains(self, values: ArrayLike) -> bool:
         """Whether every entry of ``values`` is a number of this format (NaN and ±inf are)."""
         array = np.asarray(values, dtype=np.float64)

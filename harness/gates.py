@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.arithmetic.exact import nearest_float
+from harness.ieee import TINY
 from harness.reference import Trace
 from harness.verdict import GateClass
 
@@ -61,7 +62,7 @@ def _never_vanishing(value: Any) -> float:
     rounded = nearest_float(value)
     if rounded != 0.0 or value == 0:
         return rounded
-    return float(np.copysign(np.finfo(np.float64).smallest_subnormal, 1 if value > 0 else -1))
+    return float(np.copysign(TINY, 1 if value > 0 else -1))
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,9 @@ from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.extended import Extended, model_of, placed
 from harness.arithmetic.kinds import Kinds
-from harness.enclosed import Derivation, loss_tangent
+from harness.enclosed import Derivation
 from harness.formats import format_of
+from harness.loss import loss_tangent
 from harness.network import Array, Case, Gradients
 from harness.reference import Trace, backward, forward
 from harness.verdict import QUESTIONS

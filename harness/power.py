@@ -18,6 +18,7 @@ from harness.compare import StackJudge
 from harness.formats import Format, format_of
 from harness.frameworks.base import Framework
 from harness.gatekeeper import required
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array, Case, Gradients
 from harness.verdict import fails
 
@@ -62,6 +63,7 @@ class Power:
         return self.caught / self.cases
 
 
+@in_ieee_arithmetic
 def gaussian_stack(widths: Sequence[int], *, rows: int, count: int, dtype: str, seed: int) -> Case:
     """``count`` networks with standard Gaussian parameters, inputs and targets."""
     rng = np.random.Generator(np.random.Philox(seed))
@@ -76,6 +78,7 @@ def gaussian_stack(widths: Sequence[int], *, rows: int, count: int, dtype: str, 
     )
 
 
+@in_ieee_arithmetic
 def plant(
     given: Gradients, exponent: int, form: Format, rng: np.random.Generator
 ) -> tuple[Gradients, Array]:

@@ -40,6 +40,7 @@ from harness.errors import UnsupportedError, UsageError
 from harness.formats import format_of
 from harness.frameworks.base import Framework
 from harness.gatekeeper import required
+from harness.ieee import in_ieee_arithmetic
 from harness.interrupts import interrupts
 from harness.network import Array, Case, Gradients, Network
 
@@ -262,6 +263,7 @@ def _digits() -> tuple[Array, Array]:
     return pixels / 16.0, np.eye(_DIGITS)[labels]
 
 
+@in_ieee_arithmetic
 def draw(setting: Setting, *, seed: int, trial: int) -> Case:
     """The case of one trial.
 
@@ -329,6 +331,7 @@ def _flat(gradients: Gradients) -> Array:
     return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in arrays])
 
 
+@in_ieee_arithmetic
 def count_gates(case: Case, *, exact_products: int = _EXACT_PRODUCTS) -> GateCounts:
     """Put every gate of a single finite case into its class, by proof.
 
@@ -391,6 +394,7 @@ def _some_rows(case: Case, rows: slice | NDArray[np.intp]) -> Case:
     return replace(case, x=case.x[rows], y=case.y[rows])
 
 
+@in_ieee_arithmetic
 def _is_explained(case: Case) -> bool:
     """Whether any gate is open, for arithmetic that may flush subnormal numbers or keep them."""
     model = Model(format_of(case.dtype), flush=True)

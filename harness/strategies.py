@@ -18,6 +18,7 @@ from harness.boundary import BOUNDARY_KINDS, boundary_cases
 from harness.construct import clear_case
 from harness.drawing import SHAPES, Shape, fan_in_scale, layer_pairs, networks, numbers
 from harness.formats import format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array, Case, Network
 
 __all__ = [
@@ -48,6 +49,7 @@ def smooth_cases(
     form = format_of(dtype)
 
     @st.composite
+    @in_ieee_arithmetic
     def draw_case(draw: st.DrawFn) -> Case:
         network, rows = draw(networks(shapes))
         values = numbers(dtype)

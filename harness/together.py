@@ -27,6 +27,7 @@ from harness.arithmetic.enclosure import distance
 from harness.branches import Answers, Place, Stack
 from harness.compare import kind_of
 from harness.entries import label_of, ratio_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Case, Gradients
 from harness.readings import reading_of
 from harness.vacuity import side_by_side
@@ -51,6 +52,7 @@ class Judged:
     smooth: bool
 
 
+@in_ieee_arithmetic
 def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | None]:
     """What `Judge.verdict` says of the cases of a stack, but for those with several open gates.
 

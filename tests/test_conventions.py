@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib
 import json
 import math
+import shutil
 import sys
 from collections.abc import Mapping
 from fractions import Fraction
@@ -344,6 +346,124 @@ def test_damaged_expectations_are_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match="wanted expected divergences"):
         read_expected(path)
+
+
+# Several versions in one table
+
+RELU, CLAMP = ("torch", "relu", "relu"), ("torch", "relu", "clamp")
+
+
+def clamp_at_its_bound(slope: str, versions: str, *modes: str) -> Table:
+    """What one version of a framework does in some modes; formulation relu never changes."""
+    rows = {
+        Key(*formulation, mode, "float64"): Row({"0": Cell("0", given)})
+        for formulation, given in ((RELU, "0"), (CLAMP, slope))
+        for mode in modes
+    }
+    return Table({"torch": versions}, {"machine": "m", "vectors": "v"}, rows)
+
+
+OLD = clamp_at_its_bound("1", "torch 2.13", "eager", "forward", "compile")
+
+
+def test_an_upgrade_with_another_convention_in_every_mode_is_no_contradiction_of_two() -> None:
+    new = clamp_at_its_bound("0", "torch 2.14", "eager", "forward")  # compile is slow: not measured
+    mixed = OLD.updated(new)
+    assert divergences(mixed) == []
+    assert unexpected(mixed, [], new) == []
+    assert [str(change) for change in OLD.changes(new)] == [
+        f"torch clamp ({mode}, float64) at 0: value 0, slope 1 -> value 0, slope 0"
+        for mode in ("eager", "forward")
+    ]
+
+
+def test_a_contradiction_within_the_new_version_is_one() -> None:
+    both_ways = clamp_at_its_bound("0", "torch 2.14", "eager")
+    both_ways = both_ways.updated(clamp_at_its_bound("1", "torch 2.14", "forward"))
+    (line,) = unexpected(OLD.updated(both_ways), [], both_ways)
+    assert line.startswith("not expected: torch clamp: modes (eager, float64 at 0: 0 0; forward")
+    (known,) = accept(OLD.updated(both_ways))
+    assert known.versions == "torch 2.14"
+
+
+def test_a_known_contradiction_with_a_mode_that_was_not_measured_is_not_said_to_be_gone() -> None:
+    before = clamp_at_its_bound("0", "torch 2.13", "eager").updated(
+        clamp_at_its_bound("1", "torch 2.13", "compile")
+    )
+    known = accept(before, date=datetime.date(2026, 1, 31))
+    assert [each.kind for each in known] == ["modes"]
+    eager = clamp_at_its_bound("0", "torch 2.14", "eager")
+    mixed = before.updated(eager)
+    assert unexpected(mixed, known, eager) == []
+    assert accept(mixed, known) == known
+    whole = eager.updated(clamp_at_its_bound("0", "torch 2.14", "compile"))
+    (line,) = unexpected(before.updated(whole), known, whole)
+    assert line.startswith("expected and no longer there: torch clamp: modes")
+    assert accept(before.updated(whole), known) == []
+
+
+def test_rows_that_were_not_measured_keep_the_version_they_were_measured_with(
+    tmp_path: Path,
+) -> None:
+    mixed = OLD.updated(clamp_at_its_bound("0", "torch 2.14", "eager"))
+    wanted = {"eager": "torch 2.14", "forward": "torch 2.13", "compile": "torch 2.13"}
+    path = tmp_path / TABLE
+    write_table(mixed, path)
+    for table in (mixed, read_table(path)):
+        assert {key.mode: row.versions for key, row in table.rows.items()} == wanted
+        assert table.versions_of("torch") == "torch 2.14; torch 2.13"
+    (line,) = mixed.mixtures()
+    assert line.startswith("torch: 4 conventions (forward, compile) were not measured and stay")
+    assert not list(OLD.mixtures())
+    assert not list(OLD.updated(clamp_at_its_bound("0", "torch 2.14", *wanted)).mixtures())
+
+
+def test_a_table_of_two_processors_is_of_neither() -> None:
+    new = clamp_at_its_bound("1", "torch 2.13", "eager")
+    here = dataclasses.replace(new, environment={"machine": "m", "vectors": "other"})
+    assert OLD.updated(here).environment == {"machine": "m", "vectors": "v; other"}
+    whole = dataclasses.replace(OLD, environment={"machine": "m", "vectors": "other"})
+    assert OLD.updated(whole).environment == whole.environment
+
+
+def test_a_table_whose_rows_do_not_tell_their_version_is_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / TABLE
+    stored = (REPORTS / TABLE).read_text("utf-8").replace('"format": 2', '"format": 1')
+    path.write_text(stored, "utf-8")
+    with pytest.raises(UsageError, match="format 1, whose rows do not say with which") as caught:
+        read_table(path)
+    assert "\n" not in str(caught.value)
+    assert "measure again" in str(caught.value)
+
+
+def test_accepting_a_part_under_another_version_says_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (TABLE, DIVERGENCES):
+        shutil.copy(REPORTS / name, tmp_path / name)
+    part = BASELINE.part(["torch"], ["clamp"])
+    eager = {key: row for key, row in part.rows.items() if key.mode == "eager"}
+    cells = {
+        key: Row({point: Cell(cell.value, "0") for point, cell in row.cells.items()})
+        for key, row in eager.items()
+    }
+    measured = Table({"torch": "torch 2.14.0"}, BASELINE.environment, cells, frozenset({"clamp"}))
+    command = importlib.import_module("harness.cli.conventions")
+    monkeypatch.setattr(command, "_measured", lambda *given: measured)
+    arguments = ["conventions", "--framework", "torch", "--formulation", "clamp"]
+    assert main([*arguments, "--check", "--baseline", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "torch: torch 2.14.0; baseline: torch 2.13.0+cpu" in out
+    assert "not expected: torch clamp: modes" not in out
+    assert main([*arguments, "--accept", "--baseline", str(tmp_path)]) == 0
+    assert "were not measured and stay those of torch 2.13.0+cpu" in capsys.readouterr().out
+    accepted = read_table(tmp_path / TABLE)
+    for key, row in accepted.rows.items():
+        if key.framework == "torch":
+            wanted = "torch 2.14.0" if key in eager else "torch 2.13.0+cpu"
+            assert row.versions == wanted, key
 
 
 # Findings

@@ -19,6 +19,7 @@ from typing import Any
 
 import processes
 import pytest
+from flushing import FLUSH, needs_x86
 from processes import is_running
 
 from harness.cli import main
@@ -35,9 +36,16 @@ ROOT = Path(__file__).parents[1]
 
 ADAPTER = """
 import sys
+from harness.formats import format_of
 from harness.frameworks.base import Framework
-from harness.reference import gradients
 from harness.network import Gradients
+from harness.reference import gradients as exact
+
+def gradients(case):
+    hold, found = format_of(case.dtype).round, exact(case)
+    biases = [None if each is None else hold(each) for each in found.biases]
+    weights = tuple(map(hold, found.weights))
+    return Gradients(hold(found.loss), weights, tuple(biases), hold(found.x))
 
 class Planted(Framework):
     name, module, packages = {name!r}, "numpy", ("numpy",)
@@ -181,7 +189,8 @@ def test_a_default_mode_that_is_wrong_makes_a_framework_broken(plant: Callable[.
         "second": True,
         "third": False,
     }
-    assert found(diagnosis, "raises").modes[2].detail == "RuntimeError: no such device"
+    raised = found(diagnosis, "raises").modes[2].detail
+    assert raised == "CrashedError: raises: CRASHED: RuntimeError: no such"
     assert [problem.subject for problem in diagnosis.problems if problem.serious] == [
         "first_wrong, first"
     ]
@@ -197,6 +206,20 @@ def test_flushing_is_measured(plant: Callable[..., None]) -> None:
     assert found(diagnosis, "flushes").subnormals == {
         dtype: {"results": False, "operands": True} for dtype in ("float64", "float32")
     }
+
+
+@needs_x86
+def test_a_framework_that_makes_its_thread_flush_is_usable_and_told_of(
+    plant: Callable[..., None],
+) -> None:
+    flushing = "".join(f"\n        {line}" for line in FLUSH.strip().splitlines())
+    plant(keeps="pass", flushes=f"pass{flushing}")
+    diagnosis = examine(limit=60.0)
+    assert found(diagnosis, "flushes").state == "available"
+    (problem,) = diagnosis.problems
+    assert (problem.subject, problem.serious) == ("flushes", False)
+    assert "replace subnormal numbers by zero" in problem.what
+    assert diagnosis.exit_code == 0
 
 
 def test_an_absent_framework_is_no_problem_and_is_named_with_its_command(
@@ -379,9 +402,10 @@ def test_without_a_compiler_torch_compile_asks_for_one(monkeypatch: pytest.Monke
 def test_a_broken_optional_package_is_a_problem_but_not_a_serious_one() -> None:
     package = LibraryHealth("numba", "broken", "", "speed", "ImportError: odd")
     kept = {"float32": {"results": True, "operands": True}}
-    (problem,) = on_libraries([package], Outcome(), kept)
+    (problem,) = on_libraries([package], Outcome(), kept, judged=True)
     assert isinstance(problem, Problem)
     assert (problem.subject, problem.serious) == ("numba", False)
     kept["float32"]["operands"] = False
-    problems = list(on_libraries([], Outcome(), kept))
-    assert [problem.serious for problem in problems] == [True]
+    for judged, serious in ((True, [False]), (False, [True])):
+        problems = list(on_libraries([], Outcome(), kept, judged=judged))
+        assert [problem.serious for problem in problems] == serious

@@ -22,6 +22,7 @@ neither the splitting of large numbers overflows nor that of small ones loses bi
 
 from __future__ import annotations
 
+import struct
 from functools import reduce
 from typing import Any
 
@@ -32,7 +33,8 @@ from harness.network import Array
 __all__ = ["PRODUCT_UNDERFLOW", "UNIT", "DoubleDouble", "two_prod", "two_sum"]
 
 UNIT = 2.0**-102
-PRODUCT_UNDERFLOW = 2.0**-1073
+PRODUCT_UNDERFLOW: float = struct.unpack("<d", (2).to_bytes(8, "little"))[0]
+"""2^-1073, by its bits; see `harness.ieee.TINY`."""
 
 _SPLITTER = 2.0**27 + 1.0
 

@@ -75,6 +75,7 @@ import numpy as np
 from harness.arithmetic.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
 from harness.arithmetic.named import Arithmetic, executed
 from harness.formats import Format
+from harness.ieee import TINY
 from harness.network import Array
 
 __all__ = ["Center", "Enclosure", "Model", "OpenSum", "Product", "distance"]
@@ -85,7 +86,7 @@ Center: TypeAlias = "Array | DoubleDouble"
 Product: TypeAlias = tuple[Literal["forward", "weight", "input"], int]
 """A matrix product of backpropagation and its layer: z_l, ∂J/∂W_l or g_{l-1}."""
 
-_TINY = 2.0**-1074
+_TINY = TINY
 _NO_GRAIN = np.int32(1 << 20)
 
 _WITHOUT_OVERFLOW = 2.0**1000
@@ -128,8 +129,25 @@ class Model:
 
     @property
     def underflow(self) -> float:
-        """The largest absolute error of a product: ½η, λ₀ under flush-to-zero."""
+        """The largest absolute error of a product: ½η, λ₀ under flush-to-zero.
+
+        In float64 ½η rounds to 0: where it has to be there, see `lost`.
+        """
         return self.least if self.flush else 0.5 * self.least
+
+    def lost(self, products: Array | float) -> Any:
+        """The largest absolute error of so many products together, rounded up.
+
+        `underflow` times their number, but for float64: there ½η is no number and rounds to 0,
+        so that half of an odd number of η is the next whole number of them.
+
+        Args:
+            products: How many, any number that is not negative.
+        """
+        if self.flush:
+            return products * self.least
+        halves = 0.5 * products
+        return (np.ceil(halves) if self.format.emin < -1000 else halves) * self.least
 
     @property
     def wide(self) -> bool:
@@ -157,7 +175,7 @@ def distance(values: Array, center: Center) -> Array:
     return np.abs(gap)
 
 
-def _up(bound: Array, depth: int) -> Array:
+def _up(bound: Any, depth: int) -> Any:
     """``bound`` enlarged by what ``depth`` roundings to nearest can have taken from it."""
     return bound * (1.0 + (depth + 4) * 2.0**-52)
 
@@ -502,10 +520,8 @@ class Enclosure:
         u = np.where(one_is_zero, 0.0, model.roundoff)
         e = carried + u * (size + carried)
         if model.flush:
-            e = e + np.where(nothing, 0.0, 3.0 * model.least)
             e = e + self.lost_by_reading + other.lost_by_reading
-        else:
-            e = e + np.where(nothing, 0.0, 2.0 * model.underflow)
+        lost = 3.0 * model.least if model.flush else model.lost(2)
         exact = self.exact & other.exact
         if exact.any():
             grain = np.minimum(self.grain, other.grain)
@@ -521,7 +537,7 @@ class Enclosure:
             )
         exact = exact | nothing
         r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
-        e = np.where(exact, 0.0, _up(e, 8) + 2 * _TINY)
+        e = np.where(exact, 0.0, _up(e, 8) + (_up(lost, 8) + _TINY))
         peak = 2.0 * (size + e) * (1.0 + model.roundoff)
         e = np.where(_up(peak, 8) < model.format.largest, e, np.inf)
         return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
@@ -537,10 +553,10 @@ class Enclosure:
         model = self.model
         c = gate * self.c
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
-        r = _up(gate * self.r + unit * gate * self.size, 6) + lost + 2 * _TINY
-        e = gate * self.e + model.roundoff * gate * self.reach
-        e = e + model.underflow + self.lost_by_reading
-        e = _up(e, 8) + 2 * _TINY
+        # u s would underflow for a tiny s, and |g| may be huge: so s comes last.
+        r = _up(gate * self.r + gate * (unit * self.size), 6) + lost + 2 * _TINY
+        e = gate * self.e + gate * (model.roundoff * self.reach) + self.lost_by_reading
+        e = _up(e, 8) + (_up(model.lost(1), 8) + 2 * _TINY)
         halved = (gate == 0.5) & self.exact
         if halved.any():
             halved &= np.ldexp(1.0, np.minimum(self.grain, 1023)) >= 2.0 * model.least
@@ -556,14 +572,26 @@ class Enclosure:
         return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
 
     def __truediv__(self, divisor: int) -> Enclosure:
-        """Division by a whole number k, in whatever way a framework does it.
+        """Division of the residual by a whole number k, in whatever way a framework does it.
 
         For k a power of two every way is exact but for underflow. Else there are at most three
         roundings (k or 1/k formed, then a product or quotient, at the loss or at the residual):
-        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + τ, τ = η (2λ₀ and ς under flush-to-zero;
-        the ς also for k = 1). The ½ of the loss may be put to 1/k before the residual and its 2:
-        so q / 2k is what has to be free of underflow, and where the factor 1 / 2k itself is
-        below λ₀, its absolute error makes a relative one of τ · 2k.
+        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + lost, and where a factor that is formed is below
+        λ₀, as 1 / 2k may be, its absolute error makes a relative one (`_growth_of_quotient`).
+
+        *Absolute errors*, at the size of q / k. The ½ of the loss and the 2 of the square may come
+        before or after 1/k or between. Let a product lose τ:
+
+            1/k, then 2 and ½ in any place where 2 comes first    τ, or 1½τ for 2, 1/k, ½
+            ½, 1/k, 2; 1 / 2k, 2                                  2τ, and 2τ / k for ½ q
+            1/k, ½, 2                                             τ + 2τ = 3τ
+            (½ q) q by the product rule, 1/k before or after      1½τ + τ, and 2τ / k for ½ q
+
+        What ½ q loses is in e_q (`__sub__`), unless q is exact and a multiple of 2η. So 3τ are
+        lost. Under flush-to-zero it is 2λ₀, and ς(q), the latter also for k = 1: whichever product
+        is replaced by zero, it is at least half of q / k, which therefore was below 2λ₀, and
+        nothing more can be lost than all of it. Exact are quotients such that q / 2k is free of
+        underflow.
         """
         model = self.model
         if divisor == 1:
@@ -572,16 +600,9 @@ class Enclosure:
         power_of_two = divisor & (divisor - 1) == 0
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
         r = _up((self.r + unit * self.size) / divisor, 6) + lost + 2 * _TINY
-        theta = 0.0 if power_of_two else float(_growth(model.roundoff, 3))
-        smallest = 0.5 / divisor  # the smallest factor that a framework forms: ½ of the loss, / k
-        if smallest < model.format.smallest_normal and (model.flush or not power_of_two):
-            theta = (1.0 + theta) * (1.0 + model.underflow / smallest) - 1.0
-            theta *= 1.0 + 2.0**-48
-        elif smallest < model.format.smallest_subnormal:
-            theta = 1.0
-        e = (self.e + theta * self.reach) / divisor + 2.0 * model.underflow
-        e = e + self.lost_by_reading
-        e = _up(e, 8) + 2 * _TINY
+        theta = _growth_of_quotient(model, divisor, 2 * divisor, 3)
+        e = (self.e + theta * self.reach) / divisor + self.lost_by_reading
+        e = _up(e, 8) + (_up(model.lost(2 if model.flush else 3), 8) + _TINY)
         exact = self.reach == 0
         if power_of_two and self.exact.any():
             shifted = np.minimum(self.grain, 1023) - divisor.bit_length()  # q / 2k
@@ -597,6 +618,27 @@ class Enclosure:
             _or_infinity(np.where(exact, 0.0, r)),
             _or_infinity(np.where(exact, 0.0, e)),
         )
+
+
+def _growth_of_quotient(model: Model, divisor: int, most: int, roundings: int) -> float:
+    """The largest relative error of a division by constants, rounded up.
+
+    Args:
+        model: The arithmetic.
+        divisor: By what is divided: a power of two rounds nothing.
+        most: 1 / ``most`` is the smallest factor that a framework may form. Below λ₀ it has an
+            absolute error τ, and so a relative one of τ · ``most``.
+        roundings: How many there are, if the divisor is no power of two.
+    """
+    power_of_two = divisor & (divisor - 1) == 0
+    theta = 0.0 if power_of_two else float(_growth(model.roundoff, roundings))
+    smallest = 1.0 / most
+    if smallest < model.format.smallest_normal and (model.flush or not power_of_two):
+        theta = (1.0 + theta) * (1.0 + model.underflow / smallest) - 1.0
+        theta *= 1.0 + 2.0**-48
+    elif smallest < model.format.smallest_subnormal:
+        theta = 1.0
+    return theta
 
 
 class OpenSum(Enclosure):
@@ -728,7 +770,12 @@ class OpenSum(Enclosure):
 
     @cached_property
     def e(self) -> Array:  # type: ignore[override]
-        """Bound on any framework's error, of this sum as a whole."""
+        """Bound on any framework's error, of this sum as a whole.
+
+        In float64 a product's ½η rounds to 0 here (`Model.underflow`). n products need n ½η (1 + θ)
+        for it, and lose n η in ``carried`` and 1½η in what is multiplied below: less than the
+        2 (n + 1) η that are added, as θ < ½.
+        """
         model = self.model
         theta = _growth(model.roundoff, self._factors)
         if model.flush:

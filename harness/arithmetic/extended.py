@@ -36,12 +36,13 @@ from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Center, Enclosure, Model
 from harness.arithmetic.kinds import Factor, Flags, Kinds, Sum, multiplied
 from harness.formats import Format
+from harness.ieee import TINY
 from harness.network import Array
 
 __all__ = ["Extended", "model_of", "placed"]
 
 _NEAR_THE_END = 2.0**960
-_TINY = 2.0**-1074
+_TINY = TINY
 _AT_ONCE = 2**20
 """Terms whose kinds are looked at together."""
 

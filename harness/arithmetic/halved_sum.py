@@ -35,13 +35,14 @@ from __future__ import annotations
 import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
+from harness.ieee import TINY
 
 __all__ = ["with_constants_anywhere"]
 
 _ROUNDED = 1.0 + 2.0**-46
 """More than what some dozens of float64 operations on non-negative numbers can lose."""
 
-_TINY = 2.0**-1074
+_TINY = TINY
 
 
 def with_constants_anywhere(loss: Enclosure, residual: Enclosure, divisor: int) -> Enclosure:
@@ -56,7 +57,9 @@ def with_constants_anywhere(loss: Enclosure, residual: Enclosure, divisor: int) 
     squares = (residual * residual).sum(axis=(-2, -1))
     terms, twice = squares.addends, 2.0 * divisor
     is_power_of_two = divisor & (divisor - 1) == 0
-    factors = np.maximum(terms - 1.0, 0.0) + (0.0 if is_power_of_two else 3.0)
+    # A B of p bits is formed exactly; one that is rounded leaves no room for d² of a scaled d.
+    roundings = 3.0 if divisor < 2.0**model.precision else 4.0
+    factors = np.maximum(terms - 1.0, 0.0) + (0.0 if is_power_of_two else roundings)
     theta = np.expm1(factors * np.log1p(model.roundoff))
     smallest = 1.0 / twice  # the smallest constant; below λ₀ it has an absolute error of its own
     if smallest < form.smallest_normal:

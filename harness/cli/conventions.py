@@ -197,7 +197,8 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
     before = read_table(place / TABLE)
     expected = read_expected(place / DIVERGENCES)
     for framework, versions in table.versions.items():
-        was = before.versions.get(framework, "not in the baseline")
+        known = framework in before.frameworks
+        was = before.versions_of(framework) if known else "not in the baseline"
         click.echo(f"{framework}: {versions}; baseline: {was}")
     lines = [f"changed: {change}" for change in before.changes(table)]
     lines += unexpected(before.updated(table), expected, table)
@@ -229,6 +230,8 @@ def _accept(table: Table, baseline: Path | None) -> None:
         for change in before.changes(table):
             click.echo(f"accepted: {change}")
         table = before.updated(table)
+        for line in table.mixtures():
+            click.echo(line)
     known = place / DIVERGENCES
     expected = accept(table, read_expected(known) if known.is_file() else ())
     findings = markdown(table, written())

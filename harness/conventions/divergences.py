@@ -30,6 +30,7 @@ from typing import Literal, get_args
 from harness.conventions.points import points_of
 from harness.conventions.table import Cell, Key, Table, unsigned
 from harness.formats import FORMATS, Format
+from harness.ieee import in_ieee_arithmetic
 from harness.units import UNITS, Unit
 
 __all__ = ["KINDS", "Divergence", "Kind", "Sighting", "divergences", "is_right_value"]
@@ -86,6 +87,7 @@ class Divergence:
         return (self.framework, self.kind, self.unit, self.formulation)
 
 
+@in_ieee_arithmetic
 def divergences(table: Table) -> list[Divergence]:
     """All divergences in ``table``, contradictions within a framework first."""
     found: dict[tuple[str, Kind, str, str], list[Sighting]] = defaultdict(list)
@@ -116,7 +118,11 @@ def divergences(table: Table) -> list[Divergence]:
 
 
 def _contradictions(table: Table) -> Iterator[tuple[Kind, list[Sighting]]]:
-    """Cells of one formulation that differ between modes, or between dtypes."""
+    """Cells of one formulation that differ between modes, or between dtypes, in one version.
+
+    Another version may have another convention in every mode: that is a change, and says nothing
+    about two modes of one version.
+    """
     by_mode: dict[tuple[str, ...], list[tuple[Sighting, Cell]]] = defaultdict(list)
     by_dtype: dict[tuple[str, ...], list[tuple[Sighting, Cell]]] = defaultdict(list)
     for key, row in table.rows.items():
@@ -124,7 +130,7 @@ def _contradictions(table: Table) -> Iterator[tuple[Kind, list[Sighting]]]:
             if cell.unsupported:
                 continue
             place = (Sighting(key, point), cell)
-            formulation = (key.framework, key.unit, key.formulation)
+            formulation = (key.framework, row.versions, key.unit, key.formulation)
             by_mode[(*formulation, key.dtype, point)].append(place)
             if point.lstrip("-") not in {"tiny", "subnormal", "normal"}:
                 by_dtype[(*formulation, key.mode, point)].append(place)
@@ -202,6 +208,7 @@ def _departure(unit: Unit, form: Format, point: float, value: float, slope: floa
     return "wrong"
 
 
+@in_ieee_arithmetic
 def is_right_value(unit: Unit, dtype: str, point: float, value: float) -> bool:
     """Whether ``value`` is the unit's at ``point``, rounded to ``dtype``; NaN at NaN."""
     return (math.isnan(point) and math.isnan(value)) or _is_value(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.atomic import write_text_atomically
-from harness.conventions.divergences import Divergence, divergences
+from harness.conventions.divergences import KINDS, Divergence, divergences
 from harness.conventions.table import Key, Table
 from harness.errors import UsageError
 
@@ -71,7 +71,7 @@ def _described(divergence: Divergence, table: Table, date: str) -> Expected:
         divergence.unit,
         divergence.formulation,
         seen,
-        table.versions[divergence.framework],
+        table.rows[first.key].versions,
         date,
     )
 
@@ -81,6 +81,9 @@ def accept(
 ) -> list[Expected]:
     """The divergences of ``table`` as expected ones; those known before keep version and date.
 
+    Known differences between modes stay where the table cannot tell: where some modes of the
+    formulation were measured with another version than the others.
+
     Args:
         table: A whole table.
         before: What was expected until now.
@@ -88,7 +91,20 @@ def accept(
     """
     day = (date or datetime.datetime.now(datetime.UTC).date()).isoformat()
     known = {each.identity: each for each in before}
-    return [known.get(each.identity) or _described(each, table, day) for each in divergences(table)]
+    found = [
+        known.get(each.identity) or _described(each, table, day) for each in divergences(table)
+    ]
+    seen = {each.identity for each in found}
+    kept = [each for each in before if each.identity not in seen and _is_left_open(each, table)]
+    places = {name: place for place, name in enumerate(table.frameworks)}
+    return sorted(
+        [*found, *kept], key=lambda each: (places[each.framework], KINDS.index(each.kind))
+    )
+
+
+def _is_left_open(each: Expected, table: Table) -> bool:
+    """Whether a known difference between modes can no longer be seen, nor be said to be gone."""
+    return each.kind == "modes" and table.is_mixed(each.framework, each.unit, each.formulation)
 
 
 def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> list[str]:
@@ -107,7 +123,7 @@ def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> l
             f"expected and no longer there: {known[each]}, seen in {known[each].versions} on "
             f"{known[each].date}"
             for each in known
-            if each not in found
+            if each not in found and not _is_left_open(known[each], table)
         ),
     ]
 

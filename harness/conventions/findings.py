@@ -252,7 +252,7 @@ def _document(
         if not mine:
             continue
         yield ""
-        yield f"## {framework} ({table.versions[framework]})"
+        yield f"## {framework} ({table.versions_of(framework)})"
         for finding in mine:
             yield ""
             yield from _section(table, finding, sources[framework])

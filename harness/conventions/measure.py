@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -116,6 +116,7 @@ def measure(
     Raises:
         UsageError: No source has any such formulation.
     """
+    versions = {source.name: source.versions for source in found}
     chosen = {source: list(keys(source, formulations, slow)) for source in found}
     wanted = [key for each in chosen.values() for key in each]
     if formulations is not None:
@@ -129,9 +130,9 @@ def measure(
                 if progress is not None:
                     progress(len(rows), len(wanted))
     return Table(
-        {source.name: source.versions for source in found},
+        versions,
         _environment(),
-        {key: rows[key] for key in wanted},
+        {key: replace(rows[key], versions=versions[key.framework]) for key in wanted},
         None if formulations is None else frozenset(formulations),
     )
 

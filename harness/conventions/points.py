@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 
 from harness.formats import FORMATS
+from harness.ieee import in_ieee_arithmetic
 from harness.units import Unit
 
 __all__ = ["points_of", "spelled"]
 
 
+@in_ieee_arithmetic
 def points_of(unit: Unit, dtype: str) -> Mapping[str, float]:
     """The points for ``unit`` in ``dtype``, by name.
 
@@ -34,6 +36,7 @@ def points_of(unit: Unit, dtype: str) -> Mapping[str, float]:
     return points
 
 
+@in_ieee_arithmetic
 def spelled(number: float, point: float) -> str:
     """A number for the tables, 0, ±inf and NaN apart as `repr` writes it.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +16,7 @@ from harness.errors import UsageError
 
 __all__ = ["Cell", "Change", "Key", "Row", "Table", "read_table", "unsigned", "write_table"]
 
-_FORMAT = 1
+_FORMAT = 2
 _UNSUPPORTED = "UNSUPPORTED: "
 
 
@@ -81,10 +83,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of one convention by the names of their points, or why there are none."""
+    """The cells of one convention by the names of their points, or why there are none.
+
+    Attributes:
+        cells: Name of a point to its cell.
+        unsupported: Why there are none; empty if there are.
+        versions: Of the framework's packages that it was measured with; empty for those of the
+            `Table` that it is put into.
+    """
 
     cells: Mapping[str, Cell] = field(default_factory=dict)
     unsupported: str = ""
+    versions: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,8 @@ class Table:
     """Conventions as measured.
 
     Attributes:
-        versions: Framework to the versions of its packages.
+        versions: Framework to the versions of its packages, as last measured. Each row has its
+            own, which may be others: modes that were not measured again keep theirs.
         environment: What else a result may depend on.
         rows: The conventions.
         formulations: Names of the formulations or units that were to be measured; ``None``
@@ -118,10 +129,51 @@ class Table:
     rows: Mapping[Key, Row]
     formulations: frozenset[str] | None = None
 
+    def __post_init__(self) -> None:
+        rows = {
+            key: row if row.versions else replace(row, versions=self.versions[key.framework])
+            for key, row in self.rows.items()
+        }
+        object.__setattr__(self, "rows", rows)
+
     @property
     def frameworks(self) -> tuple[str, ...]:
         """The frameworks, in their order."""
         return tuple(dict.fromkeys(key.framework for key in self.rows))
+
+    def versions_of(self, framework: str) -> str:
+        """The versions that the rows of a framework were measured with, all of them."""
+        used = dict.fromkeys(
+            row.versions for key, row in self.rows.items() if key.framework == framework
+        )
+        return "; ".join(used)
+
+    def is_mixed(self, framework: str, unit: str, formulation: str) -> bool:
+        """Whether the rows of a formulation were measured with several versions.
+
+        Then it is not known whether its modes differ: those of one version may not be held
+        against those of another.
+        """
+        about = (framework, unit, formulation)
+        rows = self.rows.items()
+        used = {row.versions for key, row in rows if about == dataclasses.astuple(key)[:3]}
+        return len(used) > 1
+
+    def mixtures(self) -> Iterator[str]:
+        """A line for each framework whose rows were measured with several versions."""
+        for framework in self.frameworks:
+            rows: dict[str, list[Key]] = defaultdict(list)
+            for key, row in self.rows.items():
+                if key.framework == framework:
+                    rows[row.versions].append(key)
+            for versions, keys in rows.items():
+                if versions != self.versions[framework]:
+                    modes = ", ".join(dict.fromkeys(key.mode for key in keys))
+                    yield (
+                        f"{framework}: {len(keys):,} conventions ({modes}) were not measured and "
+                        f"stay those of {versions}; measure them with --compiled, or without "
+                        "--formulation"
+                    )
 
     def part(
         self, frameworks: Collection[str] | None, formulations: Collection[str] | None
@@ -198,7 +250,12 @@ class Table:
         rows = {
             key: new.rows.get(key) or self.rows[key] for key in sorted(place, key=place.__getitem__)
         }
-        return Table({**self.versions, **new.versions}, new.environment, rows)
+        environment = dict(new.environment)
+        if any(key not in new.rows for key in rows):
+            for name, was in self.environment.items():
+                if environment.get(name, was) != was:  # neither is that of all rows
+                    environment[name] = f"{was}; {environment[name]}"
+        return Table({**self.versions, **new.versions}, environment, rows)
 
 
 def _alone(cell: Cell | None) -> Cell | None:
@@ -219,24 +276,36 @@ def to_json(table: Table) -> dict[str, Any]:
     """The table as it is stored: nested by framework, unit, formulation, mode, dtype."""
     points: dict[str, list[str]] = {}
     nested: dict[str, Any] = {}
+    usual = {framework: _usual(table, framework) for framework in table.frameworks}
     for key, row in table.rows.items():
         place = nested
         for name in (key.framework, key.unit, key.formulation, key.mode):
             place = place.setdefault(name, {})
-        if row.unsupported:
-            place[key.dtype] = f"{_UNSUPPORTED}{row.unsupported}"
-            continue
-        points.setdefault(key.unit, list(row.cells))
-        place[key.dtype] = [str(row.cells[point]) for point in points[key.unit]]
+        found: Any = f"{_UNSUPPORTED}{row.unsupported}"
+        if not row.unsupported:
+            points.setdefault(key.unit, list(row.cells))
+            found = [str(row.cells[point]) for point in points[key.unit]]
+        if row.versions != usual[key.framework]:
+            found = {"versions": row.versions, "found": found}
+        place[key.dtype] = found
     return {
         "format": _FORMAT,
         "about": "value and derivative at each point; after | what other elements of an array of "
-        "67 give; z is the point itself, if it is no breakpoint",
-        "versions": dict(table.versions),
+        "67 give; z is the point itself, if it is no breakpoint; versions are those that a row was "
+        "measured with, unless it has its own",
+        "versions": {**table.versions, **usual},
         "environment": dict(table.environment),
         "points": points,
         "conventions": nested,
     }
+
+
+def _usual(table: Table, framework: str) -> str:
+    """The versions that most rows of a framework were measured with."""
+    rows = table.rows.items()
+    return Counter(row.versions for key, row in rows if key.framework == framework).most_common(1)[
+        0
+    ][0]
 
 
 def from_json(stored: Any) -> Table:
@@ -245,8 +314,11 @@ def from_json(stored: Any) -> Table:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: It is not such a table.
     """
+    if stored["format"] == 1:
+        raise ValueError("format 1, whose rows do not say with which version they were measured")
     if stored["format"] != _FORMAT:
         raise ValueError(f"format {stored['format']!r}")
+    usual = stored["versions"]
     rows = {}
     for framework, units in stored["conventions"].items():
         for unit, formulations in units.items():
@@ -255,11 +327,15 @@ def from_json(stored: Any) -> Table:
                 for mode, dtypes in modes.items():
                     for dtype, cells in dtypes.items():
                         key = Key(framework, unit, formulation, mode, dtype)
+                        versions = usual[framework]
+                        if isinstance(cells, dict):
+                            versions, cells = cells["versions"], cells["found"]
                         if isinstance(cells, str):
-                            rows[key] = Row(unsupported=cells.removeprefix(_UNSUPPORTED))
+                            rows[key] = Row({}, cells.removeprefix(_UNSUPPORTED), versions)
                         else:
                             parsed = map(Cell.parse, cells)
-                            rows[key] = Row(dict(zip(points, parsed, strict=True)))
+                            cells_ = dict(zip(points, parsed, strict=True))
+                            rows[key] = Row(cells_, versions=versions)
     return Table(dict(stored["versions"]), dict(stored["environment"]), rows)
 
 
@@ -279,7 +355,7 @@ def read_table(path: Path) -> Table:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"{path}: no table of conventions ({type(error).__name__}: {error}); wanted a file "
-            "that 'crosscheck conventions --accept' wrote"
+            "that 'crosscheck conventions --accept' wrote; move it away and measure again"
         ) from error
 
 

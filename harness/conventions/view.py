@@ -99,7 +99,7 @@ def blocks(table: Table, sources: Mapping[tuple[str, str, str], str]) -> Iterato
             lines += _lines(formulation, source, rows, unit, columns, own)
         yield Block(
             framework,
-            table.versions[framework],
+            table.versions_of(framework),
             unit,
             tuple(_spelled(name) for name in columns),
             tuple(lines),

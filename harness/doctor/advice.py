@@ -23,6 +23,14 @@ def on_framework(health: FrameworkHealth, outcome: Outcome) -> Iterator[Problem]
         default = mode.name == outcome.found["import"]["default"]
         remedy = _mode(health.name, mode.name, mode.detail, default)
         yield Problem(f"{health.name}, {mode.name}", mode.detail, remedy, default)
+    if any(found.get("changes_arithmetic") for found in outcome.found.values()):
+        yield Problem(
+            health.name,
+            "it makes the thread that calls it replace subnormal numbers by zero, in NumPy too",
+            "nothing needs to be done for verdicts, which are given without that; to have all "
+            "else in the process keep them, look for torch.set_flush_denormal(True) and for "
+            "libraries linked with -ffast-math",
+        )
     for step in ("devices", "subnormals"):
         if step in outcome.failed:
             what = f"asking for its {step}: {outcome.failed[step]}"
@@ -30,9 +38,19 @@ def on_framework(health: FrameworkHealth, outcome: Outcome) -> Iterator[Problem]
 
 
 def on_libraries(
-    packages: Sequence[LibraryHealth], outcome: Outcome, subnormals: Subnormals | None
+    packages: Sequence[LibraryHealth],
+    outcome: Outcome,
+    subnormals: Subnormals | None,
+    judged: bool,
 ) -> Iterator[Problem]:
-    """Problems of optional packages and of NumPy; that one is absent is none."""
+    """Problems of optional packages and of NumPy; that one is absent is none.
+
+    Args:
+        packages: What was found out about them.
+        outcome: Of the examination of packages and NumPy.
+        subnormals: What NumPy does with subnormal numbers.
+        judged: Whether gradients are judged with subnormal numbers all the same.
+    """
     for package in packages:
         if package.state == "broken":
             remedy = f"reinstall it: pip install --force-reinstall --no-deps {package.name}"
@@ -43,11 +61,15 @@ def on_libraries(
     elif subnormals and not all(kept for each in subnormals.values() for kept in each.values()):
         yield Problem(
             "numpy",
-            "subnormal numbers become zero in a fresh process, so that the reference's own "
-            "numbers are not what its proofs say",
+            "subnormal numbers become zero in a fresh process; "
+            + (
+                "gradients are judged without that, but a gradient from NumPy loses them"
+                if judged
+                else "where that cannot be helped, as here, no bound holds and nothing is judged"
+            ),
             "something that Python loads at its start was linked with -ffast-math: look for "
             "sitecustomize modules and for LD_PRELOAD",
-            True,
+            not judged,
         )
 
 

@@ -97,7 +97,8 @@ def examine(
     problems: list[Problem] = []
     for health, outcome in zip(frameworks, outcomes.values(), strict=True):
         problems += advice.on_framework(health, outcome)
-    problems += advice.on_libraries(packages, libraries, subnormals)
+    judged = bool(numpy.get("judged", True))
+    problems += advice.on_libraries(packages, libraries, subnormals, judged)
     problems.sort(key=lambda problem: not problem.serious)
     return Diagnosis(system(), subnormals, frameworks, packages, tuple(problems))
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from harness.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
+
 __all__ = ["LIBRARIES", "main"]
 
 LIBRARIES = "libraries"
@@ -82,6 +84,7 @@ class _Subject:
         self.seen: set[str] = set()
         self.adapter: Any = None
         self.framework: Any = None
+        self.was_ieee = is_ieee()
 
     def steps(self) -> dict[str, Step]:
         """Name to function; those for the modes only once the adapter is known."""
@@ -146,7 +149,7 @@ class _Subject:
                 (w1, w2), (b1, b2) = found.weights, found.biases
                 given = ", ".join(f"{float(value.sum()):g}" for value in (w2, b2, w1, b1))
                 raise ArithmeticError(f"the worked example gave {given}, wanted 4, 2, 6, 6")
-            return {}
+            return {"changes_arithmetic": self.was_ieee and not is_ieee()}
 
         return check
 
@@ -216,7 +219,7 @@ class _Libraries:
                 "results": bool(results[0] != 0),
                 "operands": bool(operands[0] != 0),
             }
-        return {"subnormals": kept}
+        return {"subnormals": kept, "judged": _can_be_judged()}
 
     def load(self, distribution: str, module: str) -> Step:
         """Import one package."""
@@ -234,6 +237,15 @@ class _Libraries:
                 return {"version": "unknown"}
 
         return check
+
+
+def _can_be_judged() -> bool:
+    """Whether this thread's arithmetic is IEEE 754's, or can be set to it for a judgement."""
+    try:
+        with ieee_arithmetic():
+            return True
+    except ArithmeticModeError:
+        return False
 
 
 def _about_torch() -> tuple[list[str], dict[str, int]]:

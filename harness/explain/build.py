@@ -25,6 +25,7 @@ from harness.explain.large import entry_section, overview, size
 from harness.explain.names import EntryName, find_entry
 from harness.explain.steps import Derivation, Step
 from harness.gates import OpenGate
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array
 from harness.verdict import Effect, GateClass
 
@@ -45,6 +46,7 @@ def is_small(derivation: Derivation) -> bool:
     )
 
 
+@in_ieee_arithmetic
 def build(
     derivation: Derivation,
     answers: Sequence[Answer],

@@ -17,6 +17,7 @@ from harness.arithmetic.multilinear import GateKey, Multilinear, fraction, slope
 from harness.compare import Judge
 from harness.explain.names import EntryName, Names
 from harness.gates import OpenGate
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Case, Gradients
 from harness.reference import Trace, backward_layer, forward, loss_and_cotangent
 from harness.verdict import GateClass
@@ -60,6 +61,7 @@ class Numbers:
         gradients: The gradient.
     """
 
+    @in_ieee_arithmetic
     def __init__(self, case: Case, judge: Judge | None = None) -> None:
         judge = judge or Judge(case)
         self.case = case

@@ -15,6 +15,7 @@ from harness.batch import Batch, address, aligned, arrays_of, chosen_gradients
 from harness.compare import Judge, StackJudge
 from harness.compiling import digest, is_compiled
 from harness.formats import Format, format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array, Case, Gradients, Network
 
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
@@ -126,6 +127,7 @@ class FusedJudge:
                 largest[framework, rest] = ratio[open_]
         return sound, largest
 
+    @in_ieee_arithmetic
     def certified(
         self, given: Sequence[Gradients], out: tuple[Any, Array] | None = None
     ) -> tuple[Any, Array]:

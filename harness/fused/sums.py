@@ -268,10 +268,10 @@ def divide(
     splitter: Any,
 ) -> Any:
     """Division by a whole number, see `Enclosure.__truediv__`."""
-    k, two, zero = splat(float(divisor)), splat(2.0), splat(0.0)
+    k, three, zero = splat(float(divisor)), splat(3.0), splat(0.0)
     if divisor & (divisor - 1) == 0:  # what is exact may stay exact
-        return high / k, low / k, where(error > zero, error / k + two * tau, zero)
-    error = (error + growth(splat(3.0), u) * reach) / k + two * tau
+        return high / k, low / k, where(error > zero, error / k + three * tau, zero)
+    error = (error + growth(three, u) * reach) / k + three * tau
     error = where(reach > zero, error, zero)
     quotient = high / k
     if splitter is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.batch import Batch, address, aligned, held_dtype
 from harness.compiling import digest
 from harness.formats import format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.sweep.draw import SPECIALS, Draw, quantiles
 from harness.sweep.families import Mix
 from harness.sweep.layout import (
@@ -94,6 +95,7 @@ class Maker:
         )
         self._at = 0
 
+    @in_ieee_arithmetic
     def begin(self, seed: int, number: int, mix: Mix) -> NDArray[np.int8]:
         """Start with a block; see `harness.sweep.generate.block`.
 
@@ -127,6 +129,7 @@ class Maker:
             self._words = words.reshape(-1, 4)
         return self._families
 
+    @in_ieee_arithmetic
     def fill(self, batch: Batch, addresses: NDArray[np.int64]) -> None:
         """Make the next cases of the block.
 

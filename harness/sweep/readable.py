@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.batch import Batch, held_dtype, widened
 from harness.formats import Format, format_of
+from harness.ieee import in_ieee_arithmetic
 from harness.network import Array
 from harness.sweep.draw import (
     BYTES,
@@ -40,6 +41,7 @@ __all__ = ["make", "specialise"]
 _CACHED = 8192  # numbers: 64 KiB of them, and as much of offsets
 
 
+@in_ieee_arithmetic
 def make(shape: Shape, seed: int, number: int, mix: Mix) -> tuple[Batch, NDArray[np.int8]]:
     """The cases of a block and their families; see `harness.sweep.generate.block`."""
     draw = Draw(shape, seed, number)
