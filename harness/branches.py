@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model, OpenSum
-from harness.arithmetic.exact import exact_at, exact_first_layer, exact_forward
-from harness.clarke import input_validity, parameter_validity
+from harness.arithmetic.exact import exact_at, exact_first_layer
+from harness.clarke import Around, Subdifferential
 from harness.enclosed import Enclosed
 from harness.formats import format_of
 from harness.gates import OpenGate, open_gate
 from harness.network import Array, Case, Gradients
-from harness.reference import Trace, backward_layer, gradients
+from harness.reference import backward_layer, gradients
 from harness.slopes import Equations, likely_slopes
 from harness.verdict import Effect, GateClass, Validity
 
@@ -116,7 +116,7 @@ class Stack:
                 self.layers[index], self.rows[index], self.units[index] = layer, row, unit
         self.case: Indices = np.arange(len(single))
         self.slopes = np.zeros(len(single))
-        self._exact: dict[int, tuple[Case, Trace]] = {}
+        self._subdifferentials: dict[int, Subdifferential] = {}
         self.found: list[Enclosure] = [self.enclosed.loss]  # each of the branches of its time
 
     def descend(self, answers: Answers) -> None:
@@ -268,16 +268,45 @@ class Stack:
             self.units[index],
         )
 
-    def validity(self, gate: OpenGate, index: int, slope: float) -> tuple[Validity, ...]:
-        """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink."""
+    def validity(
+        self, gate: OpenGate, index: int, slope: float, effect: Effect, values: Array, widths: Array
+    ) -> tuple[Validity, ...]:
+        """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink.
+
+        Args:
+            gate: The open gate of case ``index``.
+            index: Of the case.
+            slope: λ that was tested there.
+            effect: What is known of it.
+            values: What was returned, entries side by side.
+            widths: Their bounds.
+        """
         if gate.gate is GateClass.UNDECIDED:
             return ()
-        if index not in self._exact:
-            case = self.enclosed.case[index]
-            self._exact[index] = case, exact_forward(case)
-        slopes = {(gate.layer, gate.row, gate.unit): slope}
-        at = *self._exact[index], slopes
-        return parameter_validity(*at), input_validity(*at)
+        site = (gate.layer, gate.row, gate.unit)
+        if index not in self._subdifferentials:
+            self._subdifferentials[index] = Subdifferential(self.enclosed.case[index], [site])
+        known, slopes = self._subdifferentials[index], {site: slope}
+
+        def around() -> Around:
+            return Around(self._gradients(values), self._gradients(widths))
+
+        free = [site] if effect is Effect.NONE else []
+        return known.parameters(slopes, around, free), known.inputs(slopes, around)
+
+    def _gradients(self, values: Array) -> Gradients:
+        """Entries side by side as arrays."""
+        found = {
+            name: values[start : start + int(np.prod(shape))].reshape(shape)
+            for name, start, shape in self.places
+        }
+        layers = range(1, self.enclosed.case.network.depth + 1)
+        return Gradients(
+            found["J"],
+            tuple(found[f"W{layer}"] for layer in layers),
+            tuple(found.get(f"b{layer}") for layer in layers),
+            found["x"],
+        )
 
     def bounds(self, branches: Indices) -> Enclosure:
         """The gradients of ``branches``, entries side by side, (branches, entries)."""

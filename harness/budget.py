@@ -20,11 +20,12 @@ class Budget:
         operations: How many there may be.
 
     Attributes:
+        operations: As given.
         left: How many are left.
     """
 
     def __init__(self, operations: int) -> None:
-        self.left = operations
+        self.operations = self.left = operations
 
     def spend(self, operations: int) -> None:
         """Counts work that is about to be done.
@@ -33,5 +34,5 @@ class Budget:
             Exhausted: It is more than is left. Nothing of it is counted then.
         """
         if operations > self.left:
-            raise Exhausted(f"{operations} operations more than the {self.left} that are left")
+            raise Exhausted(f"more than {self.operations:,} operations on rational numbers")
         self.left -= operations

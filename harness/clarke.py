@@ -1,160 +1,235 @@
 """Whether a gradient at a kink is a generalised derivative: membership in Clarke's subdifferential.
 
 Near a point where k pre-activations are zero the loss J is pieced together from smooth functions,
-one for each *cell*: a set of nearby points at which the signs of these pre-activations do not
-change. Clarke's subdifferential is the convex hull of the gradients of the cells that touch the
-point, each taken at the point (Clarke, *Optimization and Nonsmooth Analysis*, theorem 2.5.1). What
-a framework returns is the gradient formula with slopes λ in place of the gates. It is inside if
-it is a convex combination of the cells' gradients, and outside if a vector separates it from
-them. All of this is decided in rationals.
+one for each *cell* (`harness.cells`). Clarke's subdifferential is the convex hull of the gradients
+of the cells that touch the point, each taken at the point (Clarke, *Optimization and Nonsmooth
+Analysis*, theorem 2.5.1). A framework evaluates the gradient formula with slopes λ in place of the
+gates, and rounds. All that follows is decided in rationals.
 
-**When every pattern of signs occurs** (with respect to the parameters). Let the kinks of each unit
-lie in rows whose vectors (a_{l-1}[r], 1), without the 1 where there is no bias, are linearly
-independent: for one row with a bias that always holds. Then the unit's own weights and bias can be
-moved so that its kinks get any signs, at the scale ε_l. Take ε_1 ≪ ε_2 ≪ … ≪ ε_L: what the lower
-layers' moves do to z_l is of the size ε_{l-1} and does not change these signs. So all 2^k cells
-touch the point. And the gradient is affine in each gate alone (a path through the network meets
-a gate once, and rows are added), so that its value at slopes λ in [0, 1] is the mean of the
-cells' gradients over independent gates that are 1 with probability λ: a convex combination.
-(Compare Lee, Park and Aiken, ICML 2023, and Park, Chun and Lee, ICLR 2024, theorems 1 and 4.)
+**What is asked.** Slopes are read off rounded numbers, and what was returned is not the exact
+gradient for them: with λ = (1/3, 2/3) rounded to float64 the sum λ_1 + λ_2 is not 1, but a
+framework's sum is. So the question is about the returned gradient ĝ and its box, the gradients
+that differ from it by no more than its bounds, which holds the exact gradient that it stands for.
 
-**Otherwise the cells are enumerated**, layer by layer. Along a direction v of the variables the
-pre-activation of kink i changes by c_i · v to first order, where c_i depends on the gates
-below, which the cell has fixed. If some v makes all these changes strict, the cell touches the
-point: it is *certain*. If none does, the cell is left out only where that proves that it is not
-there: with respect to the inputs, for which the network is piecewise linear; in the first layer,
-which is linear in its parameters; and where a sum of activations with weights of one sign has
-that sign. Elsewhere terms of higher order might make it; it is kept as *possible*. So inside is
-decided by the certain cells, outside by all, and what lies between is not decided.
+    outside        no point of the hull lies in the box: a vector separates them
+    inside         the exact gradient for the slopes, which is in the box, is a convex combination
+                   of cells' gradients; or ĝ itself is one
+    not decided    otherwise: hull and box meet, and rounding does not tell more
 
-A pre-activation that is zero throughout a cell has no influence in it, whatever its gate.
+Where nothing is rounded the box is a point, and the third does not occur for this reason.
+
+**By own parameters** (with respect to the parameters). Let the kink of unit i of layer l in row r
+have the vector v_r = (a_{l-1}[r], 1), without the 1 where there is no bias. Moving the unit's own
+weights and bias by ε_l θ moves its pre-activation by ε_l θ · v_r, so that every pattern of signs of
+θ · v_r, r over the unit's kinks, can be had wherever no v_r is zero. Take ε_1 ≪ ε_2 ≪ … ≪ ε_L: what
+the lower layers' moves do to z_l is of the size ε_{l-1} and changes no sign there. So all products
+of units' patterns touch. And in each entry of the gradient a product of slopes has one gate of a
+layer at most, in one row (a path meets a layer once, and rows are added). So if, for each unit, the
+slopes of its kinks are a convex combination of its patterns, the gradient for these slopes is the
+same combination of cells' gradients, the layers chosen independently: it is inside. For a unit
+
+    with independent v_r         every pattern can be had, and all slopes in [0, 1] are fine;
+    with one slope at its kinks  it is fine where all signs can be made positive, and so negative:
+                                 with a bias, above the first layer (a >= 0, w = 1), or by Gordan;
+                                 and ½ always is, between a pattern and its opposite;
+    otherwise                    its patterns are enumerated, and a linear program decides.
+
+A kink with v_r = 0 must have no influence on the parameters' gradient, whatever the slopes are
+(`harness.influence`); then it may be left out. (Compare Lee, Park and Aiken, ICML 2023, and Park,
+Chun and Lee, ICLR 2024, theorems 1 and 4, on biases.)
+
+**Otherwise the cells are enumerated.** Inside is decided by those that are certain, outside by all
+that may be there.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from harness.arithmetic.exact import exact_gradients, rationals
-from harness.exact_lp import solve, strictly_feasible
-from harness.network import Case
-from harness.reference import Trace, loss_and_cotangent
+from harness.arithmetic.exact import exact_forward, exact_gradients, rationals
+from harness.budget import Budget, Exhausted
+from harness.cells import Cell, Parameter, Point, TooMany, reduced_forms, some_rows
+from harness.exact_lp import maximum, solve, strictly_feasible
+from harness.influence import Site, Slopes, silent_gates
+from harness.network import Array, Case, Gradients
 from harness.verdict import Validity
 
-__all__ = ["MOST_CELLS", "Site", "input_validity", "parameter_validity"]
+__all__ = ["MOST_OPERATIONS", "Around", "Block", "Subdifferential"]
 
-Site = tuple[int, int, int]
-"""(layer, row, unit) of a gate."""
+Block = Literal["parameters", "inputs"]
+Vector = tuple[Any, ...]
 
-Parameter = tuple[str | int, ...]
-"""A weight, ``("W2", unit, input)``, or a bias, ``("b1", unit)``."""
+MOST_OPERATIONS = 2**22
+"""How many operations on rationals a membership may take before it is not decided."""
 
-Vector = Any
-Pattern = dict[Site, int]
-
-MOST_CELLS = 64
-"""How many cells are enumerated before the answer is "not decided"."""
-
+_MOST_PATTERNS = 64
 _LARGEST_SYSTEM = 6_000
 
 
-@dataclass
-class _Cell:
-    """A pattern of gates, while it is being completed from the bottom layer up."""
+@dataclass(frozen=True, eq=False)
+class Around:
+    """The box of a gradient that was returned.
 
-    pattern: Pattern = field(default_factory=dict)
-    strict: list[Vector] = field(default_factory=list)  # forms that are to be positive
-    certain: bool = True
+    Attributes:
+        given: The gradient, float64.
+        bounds: How far each entry may be from the exact one for its slopes, float64 of the same
+            shapes; ∞ where nothing is known.
+    """
+
+    given: Gradients
+    bounds: Gradients
 
 
-class _TooMany(Exception):
-    """The cells are too many to enumerate."""
-
-
-def parameter_validity(
-    case: Case,
-    trace: Trace,
-    slopes: Mapping[Site, float | None],
-    *,
-    shared: Sequence[Collection[Parameter]] = (),
-) -> Validity:
-    """Membership of the gradient with respect to all weights and biases.
+class Subdifferential:
+    """Clarke's subdifferential of the loss at a kink.
 
     Args:
-        case: A finite single case with at least one kink.
-        trace: Its forward pass on rationals.
-        slopes: λ in [0, 1] of every gate whose pre-activation is exactly zero; ``None`` counts
-            as 0.
-        shared: Groups of parameters that are one variable, such as a bias that two units
-            share: ``[{("b1", 0), ("b1", 1)}]``; a weight is ``("W2", 0, 1)``. The gradient's
-            entries in a group are added.
+        case: A finite single case.
+        kinks: All gates whose pre-activation is exactly zero, at least one.
+        shared: Groups of parameters that are one variable, such as a bias that two units share:
+            ``[{("b1", 0), ("b1", 1)}]``; a weight is ``("W2", 0, 1)``. The gradient's entries in a
+            group are added.
     """
-    if not shared and _every_pattern_occurs(case, trace, slopes):
-        return Validity(
-            "parameters",
-            "inside",
-            "each kink's sign can be chosen by its unit's own parameters, so that all cells touch",
-        )
-    point = _Point(case, trace, slopes, None, shared)
-    return _decide(point, "parameters", [point])
 
+    def __init__(
+        self,
+        case: Case,
+        kinks: Collection[Site],
+        *,
+        shared: Sequence[Collection[Parameter]] = (),
+    ) -> None:
+        self.case, self.kinks, self.shared = case, sorted(kinks), shared
+        self._points: dict[int | None, Point] = {}
+        self._known: dict[tuple[object, ...], Validity] = {}
 
-def input_validity(case: Case, trace: Trace, slopes: Mapping[Site, float | None]) -> Validity:
-    """Membership of the gradient with respect to the inputs; arguments as above.
+    def parameters(
+        self,
+        slopes: Slopes,
+        around: Callable[[], Around] | None = None,
+        free: Collection[Site] = (),
+    ) -> Validity:
+        """Membership of the gradient with respect to all weights and biases.
 
-    The loss is a sum over rows, each a function of its own inputs, so that the subdifferential is
-    the product of the rows' and each row is decided alone.
-    """
-    rows = sorted({row for _, row, _ in slopes})
-    points = [_Point(case, trace, slopes, row) for row in rows]
-    return _decide(points[0], "inputs", points)
+        Args:
+            slopes: λ in [0, 1] of the kinks, as they were tested.
+            around: What was returned, asked for if it matters; by default the exact gradient for
+                these slopes.
+            free: Kinks whose slopes make no difference, together, to that gradient.
+        """
 
+        def by_own_parameters() -> Validity | None:
+            if self.shared:
+                return None
+            point = self._point(None)
+            try:
+                reason = _by_own_parameters(point, slopes, free)
+            except Exhausted:
+                return None
+            return Validity("parameters", "inside", reason) if reason else None
 
-def _decide(
-    first: _Point, block: Literal["parameters", "inputs"], points: Sequence[_Point]
-) -> Validity:
-    """Inside if every point is, outside if one is."""
-    reasons = []
-    undecided = ""
-    for point in points:
-        where = "" if point.row is None else f"row {point.row}: "
+        return self._decided("parameters", [None], slopes, around, by_own_parameters)
+
+    def inputs(self, slopes: Slopes, around: Callable[[], Around] | None = None) -> Validity:
+        """Membership of the gradient with respect to the inputs; arguments as above.
+
+        The loss is a sum over rows, each a function of its own inputs, so that the subdifferential
+        is the product of the rows' and each row is decided alone.
+        """
+        rows = sorted({row for _, row, _ in self.kinks})
+        return self._decided("inputs", rows, slopes, around, lambda: None)
+
+    def _point(self, row: int | None) -> Point:
+        if row not in self._points:
+            self._points[row] = Point(self.case, self.kinks, row, Budget(0), self.shared)
+        self._points[row].budget = Budget(MOST_OPERATIONS)
+        return self._points[row]
+
+    def _decided(
+        self,
+        block: Block,
+        rows: Sequence[int | None],
+        slopes: Slopes,
+        around: Callable[[], Around] | None,
+        theorem: Callable[[], Validity | None],
+    ) -> Validity:
+        """Inside if every point is, outside if one is."""
+        key = (block, *(slopes[site] for site in self.kinks))
+        if key in self._known:  # it does not depend on what was returned
+            return self._known[key]
+        found = theorem()
+        if found is None:
+            answers = []
+            for row in rows:
+                answers.append(self._membership(row, slopes, around))
+                if answers[-1].status == "outside":
+                    break
+            worst = {each.status: each for each in reversed(answers)}
+            answer = worst.get("outside") or worst.get("not decided") or answers[0]
+            where = "" if answer.row is None or answer.status == "inside" else f"row {answer.row}: "
+            found = Validity(block, answer.status, where + answer.reason)
+            if not all(each.of_slopes for each in answers):
+                return found
+        if found.status == "inside" or around is None:
+            self._known[key] = found
+        return found
+
+    def _membership(
+        self, row: int | None, slopes: Slopes, around: Callable[[], Around] | None
+    ) -> _Answer:
+        point = self._point(row)
         try:
-            status, reason = _membership(point)
-        except _TooMany as error:
-            status, reason = "not decided", str(error)
-        if status == "outside":
-            return Validity(block, "outside", where + reason)
-        if status == "not decided":
-            undecided = undecided or where + reason
-        reasons.append(reason)
-    if undecided:
-        return Validity(block, "not decided", undecided)
-    return Validity(block, "inside", reasons[0])
+            return _membership(self.case, point, slopes, around)
+        except Exhausted as error:
+            return _Answer("not decided", str(error), row)
 
 
-def _membership(point: _Point) -> tuple[str, str]:
-    cells = list(_cells(point))
-    target = point.gradient({site: slope or 0.0 for site, slope in point.slopes.items()})
+@dataclass(frozen=True)
+class _Answer:
+    """Of one block of variables; ``of_slopes``: whatever was returned for them."""
+
+    status: Literal["inside", "outside", "not decided"]
+    reason: str
+    row: int | None
+    of_slopes: bool = True
+
+
+def _membership(
+    case: Case, point: Point, slopes: Slopes, around: Callable[[], Around] | None
+) -> _Answer:
+    cells = point.cells
+    target = point.gradient({site: slopes[site] for site in point.kinks})
     certain = _distinct(point, [cell for cell in cells if cell.certain])
-    combination = _combines(certain, target)
-    if combination:
-        return "inside", f"a convex combination of the gradients of {len(certain)} adjacent cells"
+    adjacent = f"a convex combination of the gradients of {len(certain)} adjacent cells"
+    if _combines(certain, target, point.budget):
+        return _Answer("inside", adjacent, point.row)
     everything = _distinct(point, cells)
-    if len(everything) > len(certain) and _combines(everything, target):
-        return "not decided", "it depends on cells whose adjacency first-order terms do not settle"
-    return "outside", f"separated from the gradients of all {len(everything)} adjacent cells"
+    apart = f"separated from the gradients of all {len(everything)} adjacent cells"
+    unsettled = "it depends on cells whose adjacency first-order terms do not settle"
+    box = None if around is None else _Box.of(case, point, around())
+    if box is None or box.is_point:
+        if len(everything) > len(certain) and _combines(everything, target, point.budget):
+            return _Answer("not decided", unsettled, point.row)
+        return _Answer("outside", apart, point.row)
+    if box.given is not None and _combines(certain, box.given, point.budget):
+        return _Answer("inside", f"as it was returned, {adjacent}", point.row, of_slopes=False)
+    if not box.meets(everything, point.budget):
+        return _Answer("outside", f"with its bounds, {apart}", point.row, of_slopes=False)
+    if len(everything) > len(certain) and not box.meets(certain, point.budget):
+        return _Answer("not decided", unsettled, point.row, of_slopes=False)
+    close = "it is not further from the adjacent cells' gradients than rounding may take it"
+    return _Answer("not decided", close, point.row, of_slopes=False)
 
 
-def _distinct(point: _Point, cells: Sequence[_Cell]) -> list[tuple[Any, ...]]:
+def _distinct(point: Point, cells: Sequence[Cell]) -> list[Vector]:
     return list(dict.fromkeys(point.gradient(dict(cell.pattern)) for cell in cells))
 
 
-def _combines(gradients: Sequence[tuple[Any, ...]], target: tuple[Any, ...]) -> bool:
+def _combines(gradients: Sequence[Vector], target: Vector, budget: Budget) -> bool:
     """Whether ``target`` lies in the convex hull of ``gradients``, by an exact certificate."""
     if target in gradients:
         return True
@@ -163,264 +238,169 @@ def _combines(gradients: Sequence[tuple[Any, ...]], target: tuple[Any, ...]) -> 
     # Equal rows of the system say the same thing.
     rows = list(dict.fromkeys(zip(target, *gradients, strict=True)))
     rows = [row for row in rows if any(value != row[0] for value in row[1:])]
-    if len(rows) * len(gradients) > _LARGEST_SYSTEM:
-        raise _TooMany(f"a system of {len(rows)} x {len(gradients)} numbers is too large")
+    _limit(rows, gradients)
     one = target[0] * 0 + 1
     columns = [[*(row[k + 1] for row in rows), one] for k in range(len(gradients))]
-    return solve(columns, [*(row[0] for row in rows), one]).feasible
+    return solve(columns, [*(row[0] for row in rows), one], budget).feasible
 
 
-class _Point:
-    """The point, with one block of variables: all parameters, or the inputs of one row.
+def _limit(rows: Sequence[Any], gradients: Sequence[Vector]) -> None:
+    if len(rows) * len(gradients) > _LARGEST_SYSTEM:
+        raise TooMany(f"a system of {len(rows)} x {len(gradients)} numbers is too large")
+
+
+class _Box:
+    """low <= g <= high, for one block and as the cells' gradients are counted there.
 
     Attributes:
-        slopes: λ of the kinks that matter for this block.
-        row: The row whose inputs are the variables; ``None`` for the parameters.
+        given: What was returned, ``None`` if not all of it is finite.
+        is_point: Whether there is nothing else in the box.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        trace: Trace,
-        slopes: Mapping[Site, float | None],
-        row: int | None,
-        shared: Sequence[Collection[Parameter]] = (),
-    ) -> None:
-        self.case, self.trace, self.row = case, trace, row
-        self._gradients: dict[frozenset[tuple[Site, float]], tuple[Any, ...]] = {}
-        self.slopes = {
-            site: slope for site, slope in slopes.items() if row is None or site[1] == row
-        }
-        self.weights = [rationals(weight) for weight in case.weights]
-        self.zero: Any = rationals(np.zeros(1))[0]
-        if row is None:
-            sizes = [w.size + (0 if b is None else b.size) for w, b in self._layers()]
-            self.offsets: list[int] = [0, *np.cumsum(sizes).tolist()]
-            self.variables = self.offsets[-1]
-            self.groups = [[self._position(each) for each in group] for group in shared]
-        else:
-            self.variables = case.network.widths[0]
+    def __init__(self, given: Array, widths: Array, scale: int, others: Any, point: Point) -> None:
+        """Floats of the block; what other rows of the batch add to it; the sum of losses / J."""
+        finite = np.isfinite(given) & np.isfinite(widths)
+        center = rationals(np.where(finite, given, 0.0)) * scale - others
+        half = rationals(np.where(finite, widths, 0.0)) * scale
+        center, half = point.add_shared(center), point.add_shared(half)
+        known = ~point.add_shared((~finite).astype(object)).astype(bool)
+        self.given = tuple(center) if finite.all() else None
+        self.is_point = bool(finite.all()) and not any(half)
+        self._ends = [
+            (c - h, c + h) if is_known else None
+            for c, h, is_known in zip(center, half, known, strict=True)
+        ]
 
-    def _position(self, parameter: Parameter) -> int:
-        """Where a parameter stands among all: layer by layer, weights before biases."""
-        name, *index = parameter
-        layer = int(str(name)[1:])
-        units, inputs = (int(size) for size in self.case.weights[layer - 1].shape)
-        start = self.offsets[layer - 1]
-        if str(name).startswith("b"):
-            return start + units * inputs + int(index[0])
-        return start + int(index[0]) * inputs + int(index[1])
+    @classmethod
+    def of(cls, case: Case, point: Point, around: Around) -> _Box:
+        """The block's part of a box."""
+        scale = case.rows if case.network.reduction == "mean" else 1
+        given, widths = _of_block(around.given, point), _of_block(around.bounds, point)
+        return cls(given, widths, scale, _other_rows(case, point), point)
 
-    def _shared(self, values: Any) -> Any:
-        """A vector (or rows) over all parameters, with the entries of each group added up."""
-        for group in self.groups:
-            total = sum((values[..., at] for at in group[1:]), values[..., group[0]])
-            for at in group:
-                values[..., at] = self.zero
-            values[..., group[0]] = total
-        return values
-
-    def _layers(self) -> list[tuple[Any, Any]]:
-        return list(zip(self.case.weights, self.case.biases, strict=True))
-
-    def gradient(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
-        """The exact gradient with respect to the block, for these gates at the kinks."""
-        key = frozenset(gates.items())
-        if key not in self._gradients:
-            found = self._of_parameters(gates) if self.row is None else self._of_inputs(gates)
-            self._gradients[key] = found
-        return self._gradients[key]
-
-    def _of_parameters(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
-        arrays: list[Any] = []
-        for layer, z in enumerate(self.trace.pre_activations, start=1):
-            arrays.append((z > 0).astype(np.float64) if self.case.network.has_relu(layer) else None)
-        for (layer, row, unit), gate in gates.items():
-            arrays[layer - 1][row, unit] = gate
-        found = exact_gradients(self.case, self.trace, arrays, self.weights)
-        values: list[Any] = []
-        for weight, bias in zip(found.weights, found.biases, strict=True):
-            values += [*weight.flat, *([] if bias is None else bias.flat)]
-        return tuple(self._shared(np.array(values, dtype=object)))
-
-    def _of_inputs(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
-        """∂J/∂x of the row, without the gradients of parameters on the way down to it."""
-        cotangent = self._cotangent
-        for layer in range(len(self.weights), 0, -1):
-            here = {unit: gate for (at, _, unit), gate in gates.items() if at == layer}
-            if self.case.network.has_relu(layer):
-                active = self.trace.pre_activations[layer - 1][self.row] > 0
-                active[list(here)] = True
-                cotangent = np.where(active, cotangent, self.zero)
-            for unit, gate in here.items():
-                cotangent[unit] = rationals(np.array(float(gate)))[()] * cotangent[unit]
-            cotangent = cotangent @ self.weights[layer - 1]
-        return tuple(cotangent)
-
-    @cached_property
-    def _cotangent(self) -> Any:
-        """∂J/∂a_L of the row."""
-        network, output = self.case.network, self.trace.activations[-1]
-        return loss_and_cotangent(network, output, rationals(self.case.y))[1][self.row]
-
-    def start(self, row: int) -> tuple[Any, Any]:
-        """∂a_0/∂variables of a row, and which a_0 are zero throughout any neighbourhood."""
-        width = self.case.network.widths[0]
-        tangent = np.full((width, self.variables), self.zero, dtype=object)
-        if self.row is None:
-            return tangent, self.trace.activations[0][row] == 0
-        tangent[np.arange(width), np.arange(width)] = self.zero + 1
-        return tangent, np.zeros(width, dtype=bool)
-
-    def forms(self, layer: int, row: int, below: Any) -> Any:
-        """∂z_l/∂variables of a row, given ∂a_{l-1}/∂variables."""
-        weight, bias = self.weights[layer - 1], self.case.biases[layer - 1]
-        result = weight @ below
-        if self.row is None:
-            a = self.trace.activations[layer - 1][row]
-            units, inputs = weight.shape
-            start = self.offsets[layer - 1]
-            for unit in range(units):
-                result[unit, start + unit * inputs : start + (unit + 1) * inputs] += a
-                if bias is not None:
-                    result[unit, start + units * inputs + unit] += 1
-            return self._shared(result)
-        return result
+    def meets(self, gradients: Sequence[Vector], budget: Budget) -> bool:
+        """Whether the convex hull of ``gradients`` and the box have a point in common."""
+        rows, limits = [], []
+        known = dict.fromkeys(zip(self._ends, *gradients, strict=True))
+        for ends, *values in known:
+            if ends is None:
+                continue
+            (low, high), least, most = ends, min(values), max(values)
+            if most < low or least > high:
+                return False
+            if most > high:
+                rows.append(values)
+                limits.append(high)
+            if least < low:
+                rows.append([-value for value in values])
+                limits.append(-low)
+        if not rows:
+            return bool(gradients)
+        _limit(rows, gradients)
+        one = limits[0] * 0 + 1
+        rows += [[one] * len(gradients), [-one] * len(gradients)]
+        limits += [one, -one]
+        upper = [one] * len(gradients)
+        return maximum([one * 0] * len(gradients), rows, limits, upper, budget) is not None
 
 
-def _cells(point: _Point) -> Iterator[_Cell]:
-    """The cells that touch the point: all of them, and perhaps some that only may."""
-    rows = sorted({row for _, row, _ in point.slopes})
-    below = {row: point.start(row) for row in rows}
-    by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for layer, row, unit in sorted(point.slopes):
-        by_layer[layer].append((row, unit))
-    for number, cell in enumerate(_complete(point, 1, _Cell(), below, by_layer)):
-        if number == MOST_CELLS:
-            raise _TooMany(f"more than {MOST_CELLS} cells")
-        yield cell
+def _of_block(found: Gradients, point: Point) -> Array:
+    """The entries of a block side by side, as of `Point.gradient`."""
+    if point.row is not None:
+        return np.asarray(found.x[point.row], dtype=np.float64)
+    parts = [part for pair in zip(found.weights, found.biases, strict=True) for part in pair]
+    return np.concatenate([np.ravel(part) for part in parts if part is not None])
 
 
-def _complete(
-    point: _Point,
-    layer: int,
-    cell: _Cell,
-    below: Mapping[int, tuple[Any, Any]],
-    by_layer: Mapping[int, list[tuple[int, int]]],
-) -> Iterator[_Cell]:
-    """All ways to complete ``cell`` from ``layer`` upwards."""
-    if layer > max(by_layer):
-        yield cell
-        return
-    forms = {row: point.forms(layer, row, tangent) for row, (tangent, _) in below.items()}
-    for extended in _choose(point, layer, cell, below, forms, by_layer.get(layer, [])):
-        above = {}
-        for row, (_, vanishing) in below.items():
-            z = point.trace.pre_activations[layer - 1][row]
-            gate = (z > 0).astype(object)
-            for unit in range(len(z)):
-                if (layer, row, unit) in extended.pattern:
-                    gate[unit] = extended.pattern[layer, row, unit]
-            nothing = _vanishes(point, layer, vanishing)
-            above[row] = (forms[row] * gate[:, None], (gate == 0) | nothing)
-        yield from _complete(point, layer + 1, extended, above, by_layer)
+def _other_rows(case: Case, point: Point) -> Any:
+    """What the rows without kinks add to the block's gradient, with the sum of losses."""
+    rows = sorted({*range(case.rows)} - {*point.rows})
+    if point.row is not None or not rows:
+        return np.full(point.variables, point.zero, dtype=object)
+    point.budget.spend(2 * len(rows) * sum(weight.size for weight in case.weights))
+    part = some_rows(case, rows)
+    trace = exact_forward(part)
+    gates = [
+        (z > 0).astype(np.float64) if case.network.has_relu(layer) else None
+        for layer, z in enumerate(trace.pre_activations, start=1)
+    ]
+    return point.of_parameters(exact_gradients(part, trace, gates, point.weights))
 
 
-def _vanishes(point: _Point, layer: int, vanishing: Any) -> Any:
-    """Which pre-activations of a layer are zero throughout the cell."""
-    weight, bias = point.weights[layer - 1], point.case.biases[layer - 1]
-    if bias is not None:
-        return np.zeros(len(weight), dtype=bool)
-    fixed = np.zeros(weight.shape, dtype=bool) if point.row is None else weight == 0
-    return (fixed | vanishing[None, :]).all(axis=1)
-
-
-def _choose(
-    point: _Point,
-    layer: int,
-    cell: _Cell,
-    below: Mapping[int, tuple[Any, Any]],
-    forms: Mapping[int, Any],
-    sites: Sequence[tuple[int, int]],
-) -> Iterator[_Cell]:
-    """All ways to choose the gates of one layer's kinks."""
-    if not sites:
-        yield cell
-        return
-    (row, unit), rest = sites[0], sites[1:]
-    site, form = (layer, row, unit), forms[row][unit]
-    _, vanishing = below[row]
-    if _vanishes(point, layer, vanishing)[unit] or (point.row is not None and not form.any()):
-        without = _Cell({**cell.pattern, site: 0}, cell.strict, cell.certain)
-        yield from _choose(point, layer, without, below, forms, rest)
-        return
-    forced = _forced_sign(point, layer, row, unit, vanishing)
-    for gate, sign in ((1, 1), (0, -1)):
-        if forced is not None and forced != sign:
+def _by_own_parameters(point: Point, slopes: Slopes, free: Collection[Site]) -> str:
+    """Why the slopes are fine, by the theorem in the module's text; empty if that does not say."""
+    of_unit: dict[tuple[int, int], list[int]] = defaultdict(list)
+    unmoved: dict[int, list[Site]] = defaultdict(list)
+    for site in point.kinks:
+        layer, row, unit = site
+        if point.case.biases[layer - 1] is None and not point.activation(layer - 1, row).any():
+            unmoved[row].append(site)
+        elif site not in free:
+            of_unit[layer, unit].append(row)
+    if any(not _is_silent(point, row, sites) for row, sites in unmoved.items()):
+        return ""
+    reason = "each kink's sign can be chosen by its unit's own parameters, so that all cells touch"
+    for (layer, unit), rows in of_unit.items():
+        used = [slopes[layer, row, unit] for row in rows]
+        if len(rows) == 1:
             continue
-        strict = [*cell.strict, tuple(sign * form)]
-        if form.any() and _has_direction(strict):
-            extended = _Cell({**cell.pattern, site: gate}, strict, cell.certain)
-        elif form.any() and (point.row is not None or layer == 1):
-            continue  # linear in the variables, so that no strict direction means no cell
-        else:
-            extended = _Cell({**cell.pattern, site: gate}, cell.strict, certain=False)
-        yield from _choose(point, layer, extended, below, forms, rest)
-
-
-def _has_direction(forms: Sequence[Vector]) -> bool:
-    """Whether some direction makes all forms positive."""
-    reduced = _reduced(forms)
-    # Independent forms take any values.
-    return len(reduced[0]) == len(reduced) or strictly_feasible(reduced) is not None
-
-
-def _forced_sign(point: _Point, layer: int, row: int, unit: int, vanishing: Any) -> int | None:
-    """The sign of z = Σ w_j a_j where all w_j of activations that live have one sign.
-
-    Only for sums without bias of activations that are zero at the point: those that do not
-    vanish in the cell are positive there, and their weights keep their sign nearby.
-    """
-    if layer == 1 or point.case.biases[layer - 1] is not None:
-        return None
-    a = point.trace.activations[layer - 1][row]
-    alive = ~vanishing
-    if (a[alive] != 0).any():
-        return None
-    signs = {(value > 0) - (value < 0) for value in point.weights[layer - 1][unit][alive]}
-    return signs.pop() if len(signs) == 1 and 0 not in signs else None
-
-
-def _reduced(forms: Sequence[Vector]) -> list[list[Any]]:
-    """The same forms on as few variables as have the same rank: what they can do is the same."""
-    rows = [list(form) for form in forms]
-    used: list[int] = []
-    work = [list(row) for row in rows]
-    for column in range(len(work[0])):
-        pivot = next((i for i in range(len(used), len(work)) if work[i][column] != 0), None)
-        if pivot is None:
+        if len(set(used)) == 1 and _has_one_sign(point, layer, rows, used[0]):
+            reason = "each unit's slopes are a combination of signs that its parameters can choose"
             continue
-        here = len(used)
-        work[here], work[pivot] = work[pivot], work[here]
-        for i in range(here + 1, len(work)):
-            factor = work[i][column] / work[here][column]
-            if factor != 0:
-                work[i] = [a - factor * b for a, b in zip(work[i], work[here], strict=True)]
-        used.append(column)
-        if len(used) == len(work):
-            break
-    return [[row[column] for column in used] for row in rows]
+        vectors = _own_vectors(point, layer, rows)
+        if len(reduced_forms(vectors, point.budget)[0]) == len(vectors):
+            continue
+        patterns = _patterns(vectors, point.budget)
+        if not _combines(patterns, tuple(rationals(np.array(used))), point.budget):
+            return ""
+        reason = "each unit's slopes are a combination of signs that its parameters can choose"
+    return reason
 
 
-def _every_pattern_occurs(case: Case, trace: Trace, slopes: Mapping[Site, float | None]) -> bool:
-    """The condition of the theorem in the module's text."""
-    rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for layer, row, unit in slopes:
-        rows_of[layer, unit].append(row)
-    for (layer, _), rows in rows_of.items():
-        activations = trace.activations[layer - 1]
-        one = [] if case.biases[layer - 1] is None else [*rationals(np.ones(1))]
-        vectors = [[*activations[row], *one] for row in rows]
-        if len(_reduced(vectors)[0]) < len(vectors):
-            return False
-    return True
+def _own_vectors(point: Point, layer: int, rows: Sequence[int]) -> list[list[Any]]:
+    one = [] if point.case.biases[layer - 1] is None else [point.zero + 1]
+    return [[*point.activation(layer - 1, row), *one] for row in rows]
+
+
+def _has_one_sign(point: Point, layer: int, rows: Sequence[int], slope: float) -> bool:
+    """Whether (λ, …, λ) is a combination of a unit's patterns for a reason that is known."""
+    if point.case.biases[layer - 1] is not None or layer > 1 or slope == 0.5:
+        return True
+    reduced = reduced_forms(_own_vectors(point, layer, rows), point.budget)
+    return strictly_feasible(reduced, point.budget) is not None
+
+
+def _patterns(vectors: Sequence[Sequence[Any]], budget: Budget) -> list[Vector]:
+    """The patterns of 0 and 1 of the signs of θ · v, over all θ for which none is zero."""
+    reduced = reduced_forms(vectors, budget)
+    found: list[tuple[list[list[Any]], Vector]] = [([], ())]
+    for vector in reduced:
+        longer = []
+        for strict, pattern in found:
+            for gate, sign in ((1, 1), (0, -1)):
+                more = [*strict, [sign * value for value in vector]]
+                if strictly_feasible(more, budget) is not None:
+                    longer.append((more, (*pattern, vector[0] * 0 + gate)))
+        if len(longer) > _MOST_PATTERNS:
+            raise TooMany(f"more than {_MOST_PATTERNS} patterns of one unit")
+        found = longer
+    return [pattern for _, pattern in found]
+
+
+def _is_silent(point: Point, row: int, sites: Sequence[Site]) -> bool:
+    """Whether these kinks have no influence on the parameters, whatever the slopes in the row."""
+    gates = [
+        (point.pre_activation(layer, row) > 0).astype(np.float64)[None]
+        if point.case.network.has_relu(layer)
+        else None
+        for layer in range(1, point.case.network.depth + 1)
+    ]
+
+    def shows(layer: int) -> bool:
+        bias = point.case.biases[layer - 1]
+        return bias is not None or bool(point.activation(layer - 1, row).any())
+
+    here = [(layer, 0, unit) for layer, at, unit in point.kinks if at == row]
+    wanted = {(layer, 0, unit) for layer, _, unit in sites}
+    part = some_rows(point.case, [point.rows.index(row)])
+    return wanted == silent_gates(part, gates, shows, False, wanted, here, point.budget)

@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from harness.arithmetic.enclosure import Model
-from harness.clarke import input_validity, parameter_validity
+from harness.clarke import Around, Block, Subdifferential
 from harness.coarse import coarse
 from harness.enclosed import Derivation, Enclosed, leaves_bound
 from harness.entries import entry_of, ratio_of
 from harness.errors import UsageError
+from harness.exclusion import Work
 from harness.formats import Format, format_of
 from harness.ieee import in_ieee_arithmetic
-from harness.influence import Site
 from harness.kink import Explanation, explain
 from harness.network import Array, Case, Gradients, LeftOut
 from harness.nonfinite import judged
@@ -39,7 +39,7 @@ from harness.outcomes import Outcomes
 from harness.readings import gate_readings
 from harness.reference import gradients
 from harness.vacuity import arrays_checked, unchecked
-from harness.verdict import Entry, GateClass, GateReading, Kind, Validity, Verdict
+from harness.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
 
 __all__ = ["Judge", "StackJudge", "kind_of"]
 
@@ -59,7 +59,7 @@ class Judge:
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
         self._outcomes: dict[Derivation, Outcomes] = {}
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
-        self._validities: dict[tuple[tuple[Site, float], ...], tuple[Validity, ...]] = {}
+        self._subdifferential: Subdifferential | None = None
 
     @in_ieee_arithmetic
     def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
@@ -142,9 +142,10 @@ class Judge:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
             return self._compared_by_kind(given, derivation, named)
+        work = Work()
         for model, kind in itertools.islice(self._models(), int(refuted), None):
             enclosed = self.enclosed(model, derivation)
-            explanation = explain(enclosed, given)
+            explanation = explain(enclosed, given, work)
             if explanation is None:
                 continue
             entries = list(_entries(explanation.gradients, given, self.format))
@@ -169,11 +170,7 @@ class Judge:
                 unchecked=not_checked,
                 worst=_worst(entries),
                 gates=readings,
-                validity=tuple(
-                    each
-                    for each in self._validity(enclosed, readings, explanation)
-                    if _is_whole(given, each.block)
-                ),
+                validity=self._validity(given, readings, explanation),
                 detail=detail,
             )
             if explanation.found or kind is Kind.NONFINITE:
@@ -212,37 +209,44 @@ class Judge:
         )
 
     def _validity(
-        self,
-        enclosed: Enclosed,
-        readings: tuple[GateReading, ...],
-        explanation: Explanation,
+        self, given: Gradients, readings: tuple[GateReading, ...], explanation: Explanation
     ) -> tuple[Validity, ...]:
         """Whether the gradient is a generalised derivative, if there is an exact kink."""
-        slopes = {
-            site: explanation.slopes.get(site, 0.0)
-            for gate in readings
-            if gate.gate is not GateClass.UNDECIDED
-            for site in [(gate.layer, gate.row, gate.unit)]
-        }
-        if not slopes:
+        at = {(gate.layer, gate.row, gate.unit): gate for gate in readings}
+        kinks = [site for site, gate in at.items() if gate.gate is not GateClass.UNDECIDED]
+        if not kinks:
             return ()
+        blocks: list[Block] = ["parameters", "inputs"]
+        blocks = [block for block in blocks if _is_whole(given, block)]
         reason = ""
         if not explanation.found:
             reason = "it is not known whether any slopes explain the gradient"
         elif any(gate.flipped for gate in readings):
             reason = "rounding took the framework to the other side of a gate that is no kink"
+        elif any(
+            gate.gate is GateClass.UNDECIDED
+            and gate.effect is Effect.NOT_DECIDED
+            and explanation.slopes[site] != float(gate.pre_activation > 0)
+            for site, gate in at.items()
+        ):
+            reason = "it is not known which side of a gate that is no kink the framework took"
         if reason:
-            return (
-                Validity("parameters", "not decided", reason),
-                Validity("inputs", "not decided", reason),
-            )
-        key = tuple(slopes.items())
-        if key not in self._validities:
-            self._validities[key] = (
-                parameter_validity(self.case, enclosed.exact, slopes),
-                input_validity(self.case, enclosed.exact, slopes),
-            )
-        return self._validities[key]
+            return tuple(Validity(block, "not decided", reason) for block in blocks)
+        if self._subdifferential is None:
+            self._subdifferential = Subdifferential(self.case, kinks)
+
+        def around() -> Around:
+            return Around(given, _widths(explanation.gradients))
+
+        slopes = {site: explanation.slopes[site] for site in kinks}
+        free = [site for site in kinks if at[site].effect is Effect.NONE]
+        found = []
+        for block in blocks:
+            if block == "parameters":
+                found.append(self._subdifferential.parameters(slopes, around, free))
+            else:
+                found.append(self._subdifferential.inputs(slopes, around))
+        return tuple(found)
 
     def _misshapen(self, given: Gradients) -> str:
         for (name, wanted), (_, value) in zip(
@@ -378,6 +382,16 @@ def _identity(value: Any) -> tuple[object, ...]:
         return (LeftOut,)
     array = np.asarray(value)
     return array.shape, array.dtype, array.tobytes()
+
+
+def _widths(bounds: Gradients) -> Gradients:
+    """How far each entry may be from the exact one."""
+    return Gradients(
+        bounds.loss.bound,
+        tuple(weight.bound for weight in bounds.weights),
+        tuple(None if bias is None else bias.bound for bias in bounds.biases),
+        bounds.x.bound,
+    )
 
 
 def _is_whole(given: Gradients, block: str) -> bool:

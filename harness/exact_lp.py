@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.budget import Budget
+
 __all__ = ["Answer", "maximum", "solve", "strictly_feasible"]
 
 Vector = Sequence[Any]
@@ -41,23 +43,27 @@ class Answer:
     certificate: tuple[Any, ...]
 
 
-def solve(columns: Sequence[Vector], target: Vector) -> Answer:
+def solve(columns: Sequence[Vector], target: Vector, budget: Budget | None = None) -> Answer:
     """Whether ``target`` is a non-negative combination of ``columns``.
 
     Args:
         columns: The columns of A, vectors of rationals (or whole numbers) of one length.
         target: b, of the same length.
+        budget: What the pivots may take, each as much as there are numbers in the tableau.
 
     Raises:
+        Exhausted: They take more.
         ArithmeticError: The certificate does not check, which would be a bug.
     """
-    answer = _simplex(columns, target)
+    answer = _simplex(columns, target, budget)
     if not _checks(answer, columns, target):
         raise ArithmeticError(_UNCHECKED)
     return answer
 
 
-def strictly_feasible(forms: Sequence[Vector]) -> tuple[Any, ...] | None:
+def strictly_feasible(
+    forms: Sequence[Vector], budget: Budget | None = None
+) -> tuple[Any, ...] | None:
     """A vector v with c · v > 0 for every c in ``forms``, or ``None`` if there is none.
 
     By Gordan's theorem there is none iff some y >= 0, y ≠ 0 has Σ y_i c_i = 0, which is a system
@@ -69,14 +75,18 @@ def strictly_feasible(forms: Sequence[Vector]) -> tuple[Any, ...] | None:
     zero = forms[0][0] * 0
     one = zero + 1
     columns = [[*form, one] for form in forms]
-    answer = solve(columns, [*[zero] * len(forms[0]), one])
+    answer = solve(columns, [*[zero] * len(forms[0]), one], budget)
     if answer.feasible:
         return None
     return tuple(-value for value in answer.certificate[:-1])
 
 
 def maximum(
-    objective: Vector, rows: Sequence[Vector], limits: Vector, upper: Vector
+    objective: Vector,
+    rows: Sequence[Vector],
+    limits: Vector,
+    upper: Vector,
+    budget: Budget | None = None,
 ) -> tuple[Any, ...] | None:
     """An x that makes ``objective`` · x largest, or ``None`` if no x is possible.
 
@@ -85,8 +95,10 @@ def maximum(
         rows: The rows of A, of k rationals each; there may be none.
         limits: b, one for each row.
         upper: u >= 0, of k rationals.
+        budget: As for `solve`.
 
     Raises:
+        Exhausted: The pivots take more.
         ArithmeticError: The certificate does not check, which would be a bug.
     """
     count, height = len(objective), len(rows)
@@ -103,7 +115,7 @@ def maximum(
         basis.append(height + i if sign > 0 else height + count + i)
         if sign > 0:
             costs = [a - upper[i] * b for a, b in zip(costs, table[i], strict=True)]
-    ray = _minimise(table, basis, costs)
+    ray = _minimise(table, basis, costs, budget)
     if ray is not None:
         dual = [zero] * (height + 2 * count)
         dual[ray] = zero + 1
@@ -147,7 +159,9 @@ def _check_dual(dual: Vector, objective: Vector, rows: Sequence[Vector]) -> None
         raise ArithmeticError(_UNCHECKED)
 
 
-def _minimise(rows: list[list[Any]], basis: list[int], costs: list[Any]) -> int | None:
+def _minimise(
+    rows: list[list[Any]], basis: list[int], costs: list[Any], budget: Budget | None = None
+) -> int | None:
     """Pivots, in place, until no reduced cost is negative, or returns an unbounded column."""
     columns = len(costs) - 1
     pivots = 0
@@ -164,6 +178,8 @@ def _minimise(rows: list[list[Any]], basis: list[int], costs: list[Any]) -> int 
         if not ratios:
             return entering
         leaving = min(ratios)[2]
+        if budget is not None:
+            budget.spend((len(rows) + 1) * len(costs))
         pivot = rows[leaving][entering]
         rows[leaving] = turned = [value / pivot for value in rows[leaving]]
         for each in (*(row for i, row in enumerate(rows) if i != leaving), costs):
@@ -174,7 +190,7 @@ def _minimise(rows: list[list[Any]], basis: list[int], costs: list[Any]) -> int 
         pivots += 1
 
 
-def _simplex(columns: Sequence[Vector], target: Vector) -> Answer:
+def _simplex(columns: Sequence[Vector], target: Vector, budget: Budget | None) -> Answer:
     count, height = len(columns), len(target)
     # One artificial variable for each row, rows turned so that b >= 0: these form the first basis.
     signs = [-1 if value < 0 else 1 for value in target]
@@ -190,7 +206,7 @@ def _simplex(columns: Sequence[Vector], target: Vector) -> Answer:
     # bounded below by zero.
     costs = [-sum((row[j] for row in rows), zero) for j in range(count)]
     costs += [zero] * height + [-sum((row[-1] for row in rows), zero)]
-    _minimise(rows, basis, costs)
+    _minimise(rows, basis, costs, budget)
     if costs[-1] == 0:
         weights = [zero] * count
         for i, variable in enumerate(basis):

@@ -36,12 +36,13 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.arithmetic.exact import nearest_float, rationals
+from harness.budget import Budget, Exhausted
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exact_lp import maximum
 from harness.network import Array, Gradients, LeftOut
 from harness.reference import backward_layer, loss_and_cotangent
 
-__all__ = ["Hull", "Left", "hulls", "possible"]
+__all__ = ["MOST_OPERATIONS", "Hull", "Left", "Work", "hulls", "possible"]
 
 Site = tuple[int, int, int]
 """(layer, row, unit) of a gate."""
@@ -49,6 +50,10 @@ Site = tuple[int, int, int]
 Rational = Any
 Form = dict[int, Rational]
 """Coefficients of unknowns."""
+
+MOST_OPERATIONS = 2**23
+"""How many operations on rationals the search for slopes of one gradient may take: pivots, each as
+many as there are numbers in its tableau, and what is done to set the programs up."""
 
 _MOST_UNKNOWNS = 40
 _MOST_PROGRAMS = 16
@@ -117,23 +122,54 @@ def hulls(enclosed: Enclosed) -> list[Hull | None]:
     return found
 
 
-def possible(enclosed: Enclosed, given: Gradients) -> Left | None:
+def possible(enclosed: Enclosed, given: Gradients, work: Work | None = None) -> Left | None:
     """What is left of all slopes for ``given``; ``None`` if, by proof, nothing is.
 
     Args:
         enclosed: A single finite case with open gates.
         given: What a framework returned for it.
+        work: What was done for the same gradient in other arithmetics, and what is left to do.
     """
+    work = Work() if work is None else work
     bounds = enclosed.gradients(hulls(enclosed))
     # The bounds for all slopes at once; and what no open gate can reach is judged here for good.
     for (_, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
         if leaves_bound(bound, value).any():
             return None
-    system = _System(enclosed, given, bounds)
-    if not system.consistent:
-        return None
-    slopes = system.solve()
+    rooms = tuple(bound.e.tobytes() for _, bound in bounds.entries())
+    sites = tuple((gate.layer, gate.row, gate.unit) for gate in enclosed.open_gates)
+    if (sites, rooms) not in work.known:
+        work.known[sites, rooms] = _solved(enclosed, given, bounds, work.budget)
+    slopes = work.known[sites, rooms]
     return None if slopes is None else Left(bounds, slopes)
+
+
+def _solved(
+    enclosed: Enclosed, given: Gradients, bounds: Gradients, budget: Budget
+) -> dict[Site, float] | None:
+    """Slopes that solve the inequalities; ``None`` if there are none, empty if it gave up."""
+    try:
+        system = _System(enclosed, given, bounds, budget)
+        return system.solve() if system.consistent else None
+    except Exhausted:
+        return {}
+
+
+@dataclass
+class Work:
+    """The search for slopes of one gradient, in one arithmetic after the other.
+
+    The inequalities depend on the arithmetic through the open gates and their room alone: where
+    these are the same so is the answer.
+
+    Attributes:
+        budget: What is left of the operations on rationals.
+        known: Open gates and rooms to what was found; ``None`` if no slopes are left, empty if
+            the search was given up.
+    """
+
+    budget: Budget = field(default_factory=lambda: Budget(MOST_OPERATIONS))
+    known: dict[tuple[object, ...], dict[Site, float] | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,13 +199,18 @@ class _System:
         consistent: False once the entries of some unit are found to exclude all slopes.
     """
 
-    def __init__(self, enclosed: Enclosed, given: Gradients, bounds: Gradients) -> None:
+    def __init__(
+        self, enclosed: Enclosed, given: Gradients, bounds: Gradients, budget: Budget
+    ) -> None:
+        self.budget = budget
         self.unknowns: list[_Unknown] = []
         self.entries: list[_Entry] = []
         self.consistent = True
         self._sites: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for each in enclosed.open_gates:
             self._sites[each.layer].append((each.row, each.unit))
+        size = sum(weight.size for weight in enclosed.case.weights)
+        budget.spend(3 * enclosed.case.rows * size)  # two passes, and numbers as rationals
         case, trace = enclosed.case, enclosed.exact
         _, cotangent = loss_and_cotangent(case.network, trace.activations[-1], rationals(case.y))
         effects: dict[int, Any] = {}  # unknown to what one unit of it adds to its row of g
@@ -204,6 +245,7 @@ class _System:
                 if mine and not self._bound(mine, self.entries[own:]):
                     self.consistent = False
                     return
+            budget.spend(2 * len(reached) * weight.size)  # with the entries of the layer
             effects = {v: each @ weight for v, each in reached.items()}
         for row in range(len(case.x)):
             here = {v: each for v, each in effects.items() if self.unknowns[v].site[1] == row}
@@ -412,7 +454,7 @@ class _Program:
     def _solved(
         self, objective: list[Any], rows: list[list[Any]], limits: list[Any], upper: list[Any]
     ) -> dict[int, Any] | None:
-        found = maximum(objective, rows, limits, upper)
+        found = maximum(objective, rows, limits, upper, self.system.budget)
         if found is None:
             return None
         return {v: found[i] + self.unknowns[i].low for v, i in self.column.items()}

@@ -43,8 +43,9 @@ Most gates need nothing of this: an enclosure shows that g_v is not zero, or tha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ import numpy as np
 from harness.arithmetic.exact import rationals
 from harness.budget import Budget, Exhausted
 from harness.enclosed import Enclosed
-from harness.network import Array, Gradients, LeftOut
+from harness.network import Array, Case, Gradients, LeftOut
 
 __all__ = [
     "MOST_OPERATIONS",
@@ -62,6 +63,7 @@ __all__ = [
     "cotangents",
     "gates_with",
     "influences",
+    "silent_gates",
 ]
 
 Site = tuple[int, int, int]
@@ -97,7 +99,11 @@ def gates_with(enclosed: Enclosed, slopes: Slopes) -> list[Array | None]:
 
 
 def influences(
-    enclosed: Enclosed, given: Gradients, slopes: Slopes, budget: Budget | None = None
+    enclosed: Enclosed,
+    given: Gradients,
+    slopes: Slopes,
+    budget: Budget | None = None,
+    unread: Collection[Site] = (),
 ) -> dict[Site, Influence]:
     """What each open gate does to those entries of the exact gradient that are there.
 
@@ -108,6 +114,8 @@ def influences(
         slopes: λ at the open gates, of this enclosure or of another one's. A gate that is open
             here and has no slope has its exact side.
         budget: What the exact part may take, `MOST_OPERATIONS` by default.
+        unread: Gates that may have other slopes than these as well, whatever they influence: what
+            has none has none for any of theirs.
     """
     budget = Budget(MOST_OPERATIONS) if budget is None else budget
     sides = {
@@ -126,15 +134,45 @@ def influences(
             for site in sites
             if not (seen.directly(site[0], row) and _is_not_zero(of_layer[site[0]], site))
         }
-        if all(of_layer[site[0]].reach[site[1:]] == 0 for site in unclear):
+        loose = frozenset(site for site in unread if site[1] == row)
+        if not loose and all(of_layer[site[0]].reach[site[1:]] == 0 for site in unclear):
             # From the top down: those above contribute nothing, so no slope of these does.
             found.update(dict.fromkeys(unclear, Influence.NONE))
             continue
         try:
-            found.update(_Row(enclosed, gates, row, seen, budget).influences(unclear))
+            polynomials = _Row(
+                enclosed.case, gates, row, partial(seen.directly, row=row), seen.inputs, budget
+            )
+            found.update(polynomials.influences(unclear, loose))
         except Exhausted:
             found.update(dict.fromkeys(unclear, Influence.UNKNOWN))
     return found
+
+
+def silent_gates(
+    case: Case,
+    gates: Sequence[Any],
+    directly: Callable[[int], bool],
+    inputs: bool,
+    sites: Collection[Site],
+    free: Collection[Site],
+    budget: Budget,
+) -> set[Site]:
+    """Which gates of a single row have no influence, whatever the slopes of others are.
+
+    Args:
+        case: A finite single case with one row.
+        gates: s_1 … s_L, float64 (1, n_l), read at the gates that are not free.
+        directly: Whether every δ_l has a coefficient other than zero in dJ/dW_l or dJ/db_l.
+        inputs: Whether dJ/dx counts.
+        sites: The gates, at least one.
+        free: The gates that may have any slope, all in row 0.
+        budget: What it may take.
+
+    Raises:
+        Exhausted: It takes more.
+    """
+    return _Row(case, gates, 0, directly, inputs, budget).silent(sites, frozenset(free))
 
 
 def cotangents(enclosed: Enclosed, gates: Sequence[Any], lowest: int) -> dict[int, Any]:
@@ -178,17 +216,25 @@ class _Row:
     """The polynomials of one row, on rationals."""
 
     def __init__(
-        self, enclosed: Enclosed, gates: Sequence[Any], row: int, seen: _Seen, budget: Budget
+        self,
+        case: Case,
+        gates: Sequence[Any],
+        row: int,
+        directly: Callable[[int], bool],
+        inputs: bool,
+        budget: Budget,
     ) -> None:
-        self.case, self.row, self.seen, self.budget = enclosed.case, row, seen, budget
-        self._gates = gates
+        self.case, self.row, self.budget = case, row, budget
+        self._gates, self._directly, self._inputs = gates, directly, inputs
         self._rows: dict[tuple[int, int], Any] = {}
         self._residual: Vector | None = None
 
-    def influences(self, unclear: Collection[Site]) -> dict[Site, Influence]:
+    def influences(
+        self, unclear: Collection[Site], loose: frozenset[Site]
+    ) -> dict[Site, Influence]:
         """Of those gates of the row for which no enclosure has answered."""
-        alone = self._silent(unclear, frozenset())
-        together = self._silent(alone, frozenset(alone)) if alone else set()
+        alone = self.silent(unclear, frozenset())
+        together = self.silent(alone, loose | alone) if alone else set()
         return {
             site: Influence.NONE
             if site in together
@@ -198,7 +244,7 @@ class _Row:
             for site in unclear
         }
 
-    def _silent(self, sites: Collection[Site], free: frozenset[Site]) -> set[Site]:
+    def silent(self, sites: Collection[Site], free: frozenset[Site]) -> set[Site]:
         """The gates for which g or D is the zero polynomial in the slopes of ``free``."""
         layers = [layer for layer, _, _ in sites]
         above, below = self._above(min(layers), free), self._below(max(layers), free)
@@ -225,9 +271,9 @@ class _Row:
     def _below(self, highest: int, free: frozenset[Site]) -> dict[int, list[Vector] | None]:
         """Functionals of δ_1 … δ_highest that span those in the entries; ``None`` for all."""
         found: dict[int, list[Vector] | None] = {}
-        shows: list[Vector] | None = None if self.seen.inputs else []  # of g_0, here
+        shows: list[Vector] | None = None if self._inputs else []  # of g_0, here
         for layer in range(1, highest + 1):
-            if self.seen.directly(layer, self.row):
+            if self._directly(layer):
                 found[layer] = shows = None
                 continue
             inputs = range(self.case.network.widths[layer - 1])

@@ -42,7 +42,7 @@ import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
 from harness.enclosed import Enclosed, leaves_bound
-from harness.exclusion import hulls, possible
+from harness.exclusion import Work, hulls, possible
 from harness.influence import Site, Slopes, gates_with
 from harness.network import Gradients
 from harness.slopes import CONVENTIONS, UnitReader
@@ -76,12 +76,13 @@ class Explanation:
     found: bool = True
 
 
-def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
+def explain(enclosed: Enclosed, given: Gradients, work: Work | None = None) -> Explanation | None:
     """Slopes at the open gates for which ``given`` is a correct gradient, if there are any.
 
     Args:
         enclosed: A single finite case.
         given: What a framework returned for it.
+        work: What was done for the same gradient in other arithmetics, and what is left to do.
 
     Returns:
         ``None`` if, by proof, no slopes in [0, 1] explain the gradient.
@@ -103,7 +104,7 @@ def explain(enclosed: Enclosed, given: Gradients) -> Explanation | None:
         if slopes is not None:
             slopes = _with_exact_sides(enclosed, given, slopes)
             return Explanation(slopes, enclosed.gradients(gates_with(enclosed, slopes)))
-        left = possible(enclosed, given)
+        left = possible(enclosed, given, work)
         if left is None:
             return None
         if left.slopes and is_explained(enclosed, given, left.slopes):

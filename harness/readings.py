@@ -91,6 +91,12 @@ def _effects(
         return {site: smallness.effect(site) for site in slopes}
     for site, influence in influences(plain, given, slopes).items():
         found[site] = _EFFECTS.get(influence) or smallness.effect(site)
+    small = [site for site, effect in found.items() if effect is Effect.TOO_SMALL]
+    if small and Effect.NONE in found.values():
+        # With another slope where it is too small to read, these might have an effect.
+        for site, influence in influences(plain, given, slopes, unread=small).items():
+            if found[site] is Effect.NONE:
+                found[site] = _EFFECTS[influence]
     return found
 
 

@@ -117,16 +117,16 @@ def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
     arrays = side_by_side(bounds.high, bounds.bound, stack.places)
-    validities: dict[tuple[int, float], tuple[Validity, ...]] = {}
     found = {}
-    for at, slope, (place, *entry), of in zip(
-        explained.tolist(), slopes, entries, branch.tolist(), strict=True
+    for row, (at, slope, (place, *entry), of) in enumerate(
+        zip(explained.tolist(), slopes, entries, branch.tolist(), strict=True)
     ):
         index = int(answers.case[at])
-        key = index, slope
-        if key not in validities:
-            validities[key] = stack.validity(gates[index], *key) if index in gates else ()
         readings = (reading_of(gates[index], slope, answers.effect[at]),) if index in gates else ()
+        validity: tuple[Validity, ...] = ()
+        if index in gates:
+            known = answers.effect[at], values[row], rooms[row]
+            validity = stack.validity(gates[index], index, slope, *known)
         found[at] = Verdict(
             "",
             "",
@@ -134,7 +134,7 @@ def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[
             kind_of(readings),
             worst=Entry(_label(stack.places, place), *entry),
             gates=readings,
-            validity=validities[key],
+            validity=validity,
             checked=arrays[of][0],
             unchecked=arrays[of][1],
         )

@@ -28,10 +28,13 @@ from harness.arithmetic.multilinear import Multilinear, slope_symbol
 from harness.compare import Judge
 from harness.network import Case, Gradients
 from harness.reference import Trace, backward, forward
-from harness.verdict import GateClass, Kind, Verdict
+from harness.verdict import Effect, GateClass, Kind, Verdict
 
 Site = tuple[int, int, int]
 MOST_KINKS = 12
+_FINE = 200
+"""Of the whole numbers that points near a kink are given in, the power of two that is 1."""
+
 ROUNDING = 2.0**-30
 """Far above what rounding does to these gradients, far below what another slope does."""
 
@@ -162,12 +165,13 @@ def polynomials(case: Case, trace: Trace, sites: list[Site]) -> list[Multilinear
 def wrong_readings(case: Case, trace: Trace, verdict: Verdict) -> str:
     """What is wrong about the gates that are said to have no effect; empty if nothing is."""
     sites = kinks(case, trace)
-    readings = {(gate.layer, gate.row, gate.unit): gate.slope for gate in verdict.gates}
-    silent = {site for site in sites if readings[site] is None}
-    heard = {site: Fraction(readings[site] or 0) for site in sites if site not in silent}
+    readings = {(gate.layer, gate.row, gate.unit): gate for gate in verdict.gates}
+    silent = {site for site, gate in readings.items() if gate.effect is Effect.NONE}
+    heard = {
+        site: Fraction(gate.slope) for site, gate in readings.items() if gate.slope is not None
+    }
     entries = polynomials(case, trace, sites)
-    left = [entry.at(heard) for entry in entries]
-    if any(entry.constant is None for entry in left):
+    if any(silent & set(entry.at(heard).slopes) for entry in entries):
         return "it varies with slopes that are said to have no effect"
     return ""
 
@@ -204,15 +208,15 @@ class Cells:
                 self.gradients[block_of(found, self.row)] = None
 
     def _moved(self, values: Any, scale: int, moves: bool) -> Any:
-        """Whole numbers near 2^60 times the values; each layer, unit and entry at its scale."""
-        exact = np.array([int(v) << 60 for v in values.ravel()], dtype=object)
+        """Whole numbers near 2^200 times the values; each layer, unit and entry at its scale."""
+        exact = np.array([int(v) << _FINE for v in values.ravel()], dtype=object)
         exact = exact.reshape(values.shape)
         if not moves:
             return exact
-        spread = self.rng.integers(0, 1 + self.rng.integers(1, 14), values.shape)
-        steps = self.rng.integers(-1000, 1001, values.shape)
-        if self.rng.random() < 0.5:
-            steps = np.sign(steps) * 1000
+        spread = self.rng.integers(0, 1 + self.rng.integers(1, 12), values.shape)
+        steps = self.rng.integers(-1_000_000_000, 1_000_000_001, values.shape)
+        if self.rng.random() < 0.5:  # directions nearly along the axes' diagonals
+            steps = np.sign(steps) * 10**12 + steps
         moved = [
             int(step) << (scale + int(s)) for step, s in zip(steps.flat, spread.flat, strict=True)
         ]
@@ -221,14 +225,14 @@ class Cells:
     def _pattern(self) -> tuple[int, ...]:
         case, rng = self.case, self.rng
         a = self._moved(case.x, 10, self.row is not None)
-        unit, found = 1 << 60, {}
+        unit, found = 1 << _FINE, {}
         scale = 0
         for layer, (weight, bias) in enumerate(zip(case.weights, case.biases, strict=True), 1):
-            scale = int(rng.integers(0, 5)) * 6
+            scale = int(rng.integers(0, 5)) * 20
             z = a @ self._moved(weight, scale, self.row is None).T
             if bias is not None:
                 z = z + self._moved(bias, scale, self.row is None) * unit
-            unit <<= 60
+            unit <<= _FINE
             for row, i in [(r, i) for at, r, i in self.sites if at == layer]:
                 found[layer, row, i] = int(z[row, i] > 0)
             a = np.where(z > 0, z, 0 * z) if case.network.has_relu(layer) else z

@@ -12,13 +12,29 @@ import pytest
 
 from harness import clarke
 from harness.arithmetic.exact import exact_forward
-from harness.clarke import Site, input_validity, parameter_validity
+from harness.budget import Budget
+from harness.cells import Point
+from harness.clarke import Subdifferential
 from harness.compare import Judge
+from harness.influence import Site
 from harness.network import Case
 from harness.reference import forward, gradients
 from harness.verdict import Kind, Validity
 
-Decide = Callable[[Case, Any, Any], Validity]
+Decide = Callable[..., Validity]
+
+
+def parameter_validity(case: Case, slopes: dict[Site, float], **options: Any) -> Validity:
+    return Subdifferential(case, slopes, **options).parameters(slopes)
+
+
+def input_validity(case: Case, slopes: dict[Site, float]) -> Validity:
+    return Subdifferential(case, slopes).inputs(slopes)
+
+
+def point_of(case: Case, sites: list[Site], row: int | None) -> Point:
+    return Point(case, sites, row, Budget(clarke.MOST_OPERATIONS))
+
 
 # ReLU(x) - ReLU(-x) + 1 = x + 1: its derivative is 1 everywhere.
 IDENTITY = Case.of(
@@ -47,7 +63,7 @@ def kinks(case: Case) -> list[Site]:
 
 def decide(decide_one: Decide, case: Case, slope: float | dict[Site, float]) -> Validity:
     slopes = slope if isinstance(slope, dict) else dict.fromkeys(kinks(case), slope)
-    return decide_one(case, exact_forward(case), slopes)
+    return decide_one(case, slopes)
 
 
 @pytest.mark.parametrize(("slope", "status"), [(0.0, "outside"), (0.5, "inside"), (1.0, "outside")])
@@ -116,18 +132,16 @@ def test_a_shared_bias_ties_the_signs_of_its_units() -> None:
     # At x = 0 both pre-activations are the bias b: gates (1, 0) never go together.
     case = Case.of([[[1.0], [-1.0]], [[2.0, 5.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[9.0]])
     one_and_none = {(1, 0, 0): 1.0, (1, 0, 1): 0.0}
-    trace = exact_forward(case)
     one_bias = [{("b1", 0), ("b1", 1)}]
-    assert parameter_validity(case, trace, one_and_none).status == "inside"
+    assert parameter_validity(case, one_and_none).status == "inside"
     # dJ/db1 is (2 + 5) g for b > 0 and 0 for b < 0; 2 g lies between them.
-    assert parameter_validity(case, trace, one_and_none, shared=one_bias).status == "inside"
+    assert parameter_validity(case, one_and_none, shared=one_bias).status == "inside"
     # With weights of two signs it does not: 2 g - 5 g and 0 do not reach 2 g.
     signs = Case.of([[[1.0], [-1.0]], [[2.0, -5.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[9.0]])
-    trace = exact_forward(signs)
-    assert parameter_validity(signs, trace, one_and_none).status == "inside"
-    assert parameter_validity(signs, trace, one_and_none, shared=one_bias).status == "outside"
+    assert parameter_validity(signs, one_and_none).status == "inside"
+    assert parameter_validity(signs, one_and_none, shared=one_bias).status == "outside"
     assert (
-        parameter_validity(signs, trace, dict.fromkeys(one_and_none, 1.0), shared=one_bias).status
+        parameter_validity(signs, dict.fromkeys(one_and_none, 1.0), shared=one_bias).status
         == "inside"
     )
 
@@ -148,10 +162,10 @@ def test_a_shared_weight_is_one_variable() -> None:
         (mirrored, 1.0, "inside"),
     ):
         slopes = dict.fromkeys(kinks(each), slope)
-        found = parameter_validity(each, exact_forward(each), slopes, shared=one_weight)
+        found = parameter_validity(each, slopes, shared=one_weight)
         assert found.status == status
     uneven = dict(zip(kinks(case), (1.0, 0.0), strict=True))
-    found = parameter_validity(case, exact_forward(case), uneven, shared=one_weight)
+    found = parameter_validity(case, uneven, shared=one_weight)
     assert found.status == "outside"
 
 
@@ -164,8 +178,8 @@ def test_more_kinks_than_inputs_leave_cells_out() -> None:
         [[9.0]],
         output="identity",
     )
-    point = clarke._Point(case, exact_forward(case), dict.fromkeys(kinks(case), 0.0), 0)
-    patterns = {tuple(cell.pattern.values()) for cell in clarke._cells(point)}
+    point = point_of(case, kinks(case), 0)
+    patterns = {tuple(cell.pattern.values()) for cell in point.cells}
     assert patterns == {(1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)}
 
 
@@ -240,15 +254,16 @@ def test_no_cell_that_random_points_show_is_missing_and_certain_ones_are_there(s
         here = [site for site in sites if row is None or site[1] == row]
         if not here or len(here) > 4:
             continue
-        point = clarke._Point(case, exact_forward(case), dict.fromkeys(here, 0.0), row)
-        cells = list(clarke._cells(point))
-        possible = {point.gradient(dict(cell.pattern)) for cell in cells}
+        point = point_of(case, here, row)
+        possible = {point.gradient(dict(cell.pattern)) for cell in point.cells}
         shown = {
             point.gradient(dict(zip(here, pattern, strict=True)))
             for pattern in observed_patterns(case, row, rng)
         }
         assert shown <= possible
-        complete = {tuple(cell.pattern[site] for site in here) for cell in cells if cell.certain}
+        complete = {
+            tuple(cell.pattern[site] for site in here) for cell in point.cells if cell.certain
+        }
         if len(here) <= 2 and shown:
             certain = {point.gradient(dict(zip(here, p, strict=True))) for p in complete}
             assert certain <= shown
@@ -260,12 +275,11 @@ def test_a_gradient_of_slopes_all_in_a_cell_is_always_inside() -> None:
         sites = kinks(case)
         if not sites or len(sites) > 5:
             continue
-        trace = exact_forward(case)
-        point = clarke._Point(case, trace, dict.fromkeys(sites, 0.0), None)
-        for cell in clarke._cells(point):
+        point = point_of(case, sites, None)
+        for cell in point.cells:
             if cell.certain:
                 slopes = {site: float(gate) for site, gate in cell.pattern.items()}
-                assert parameter_validity(case, trace, slopes).status == "inside"
+                assert parameter_validity(case, slopes).status == "inside"
 
 
 def test_the_verdict_carries_the_answer_for_parameters_and_inputs() -> None:
