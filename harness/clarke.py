@@ -122,12 +122,12 @@ class Subdifferential:
             free: Kinks whose slopes make no difference, together, to that gradient.
         """
 
-        def by_own_parameters() -> Validity | None:
+        def by_own_parameters(budget: Budget) -> Validity | None:
             if self.shared:
                 return None
-            point = self._point(None)
+            point = self._point(None, budget)
             try:
-                reason = _by_own_parameters(point, slopes, free)
+                reason = _by_own_parameters(point, slopes, frozenset(free))
             except Exhausted:
                 return None
             return Validity("parameters", "inside", reason) if reason else None
@@ -141,12 +141,12 @@ class Subdifferential:
         is the product of the rows' and each row is decided alone.
         """
         rows = sorted({row for _, row, _ in self.kinks})
-        return self._decided("inputs", rows, slopes, around, lambda: None)
+        return self._decided("inputs", rows, slopes, around, lambda _: None)
 
-    def _point(self, row: int | None) -> Point:
+    def _point(self, row: int | None, budget: Budget) -> Point:
         if row not in self._points:
-            self._points[row] = Point(self.case, self.kinks, row, Budget(0), self.shared)
-        self._points[row].budget = Budget(MOST_OPERATIONS)
+            self._points[row] = Point(self.case, self.kinks, row, budget, self.shared)
+        self._points[row].budget = budget
         return self._points[row]
 
     def _decided(
@@ -155,17 +155,18 @@ class Subdifferential:
         rows: Sequence[int | None],
         slopes: Slopes,
         around: Callable[[], Around] | None,
-        theorem: Callable[[], Validity | None],
+        theorem: Callable[[Budget], Validity | None],
     ) -> Validity:
         """Inside if every point is, outside if one is."""
         key = (block, *(slopes[site] for site in self.kinks))
         if key in self._known:  # it does not depend on what was returned
             return self._known[key]
-        found = theorem()
+        budget = Budget(MOST_OPERATIONS)
+        found = theorem(budget)
         if found is None:
             answers = []
             for row in rows:
-                answers.append(self._membership(row, slopes, around))
+                answers.append(self._membership(row, budget, slopes, around))
                 if answers[-1].status == "outside":
                     break
             worst = {each.status: each for each in reversed(answers)}
@@ -179,9 +180,13 @@ class Subdifferential:
         return found
 
     def _membership(
-        self, row: int | None, slopes: Slopes, around: Callable[[], Around] | None
+        self,
+        row: int | None,
+        budget: Budget,
+        slopes: Slopes,
+        around: Callable[[], Around] | None,
     ) -> _Answer:
-        point = self._point(row)
+        point = self._point(row, budget)
         try:
             return _membership(self.case, point, slopes, around)
         except Exhausted as error:
@@ -201,6 +206,8 @@ class _Answer:
 def _membership(
     case: Case, point: Point, slopes: Slopes, around: Callable[[], Around] | None
 ) -> _Answer:
+    if all(_is_silent(point, each) for each in point.rows):
+        return _Answer("inside", "the gradient is the same in all cells", point.row)
     cells = point.cells
     target = point.gradient({site: slopes[site] for site in point.kinks})
     certain = _distinct(point, [cell for cell in cells if cell.certain])
@@ -327,7 +334,7 @@ def _other_rows(case: Case, point: Point) -> Any:
     return point.of_parameters(exact_gradients(part, trace, gates, point.weights))
 
 
-def _by_own_parameters(point: Point, slopes: Slopes, free: Collection[Site]) -> str:
+def _by_own_parameters(point: Point, slopes: Slopes, free: frozenset[Site]) -> str:
     """Why the slopes are fine, by the theorem in the module's text; empty if that does not say."""
     of_unit: dict[tuple[int, int], list[int]] = defaultdict(list)
     unmoved: dict[int, list[Site]] = defaultdict(list)
@@ -337,7 +344,7 @@ def _by_own_parameters(point: Point, slopes: Slopes, free: Collection[Site]) -> 
             unmoved[row].append(site)
         elif site not in free:
             of_unit[layer, unit].append(row)
-    if any(not _is_silent(point, row, sites) for row, sites in unmoved.items()):
+    if not all(_is_silent(point, row, sites) for row, sites in unmoved.items()):
         return ""
     reason = "each kink's sign can be chosen by its unit's own parameters, so that all cells touch"
     for (layer, unit), rows in of_unit.items():
@@ -387,8 +394,17 @@ def _patterns(vectors: Sequence[Sequence[Any]], budget: Budget) -> list[Vector]:
     return [pattern for _, pattern in found]
 
 
-def _is_silent(point: Point, row: int, sites: Sequence[Site]) -> bool:
-    """Whether these kinks have no influence on the parameters, whatever the slopes in the row."""
+def _is_silent(point: Point, row: int, sites: Sequence[Site] | None = None) -> bool:
+    """Whether these kinks have no influence on the block, whatever the slopes in the row.
+
+    Args:
+        point: Whose block.
+        row: Of the kinks.
+        sites: The kinks; all of the row by default.
+    """
+    here = {(layer, 0, unit) for layer, at, unit in point.kinks if at == row}
+    wanted = here if sites is None else {(layer, 0, unit) for layer, _, unit in sites}
+    inputs = point.row is not None
     gates = [
         (point.pre_activation(layer, row) > 0).astype(np.float64)[None]
         if point.case.network.has_relu(layer)
@@ -398,9 +414,7 @@ def _is_silent(point: Point, row: int, sites: Sequence[Site]) -> bool:
 
     def shows(layer: int) -> bool:
         bias = point.case.biases[layer - 1]
-        return bias is not None or bool(point.activation(layer - 1, row).any())
+        return not inputs and (bias is not None or bool(point.activation(layer - 1, row).any()))
 
-    here = [(layer, 0, unit) for layer, at, unit in point.kinks if at == row]
-    wanted = {(layer, 0, unit) for layer, _, unit in sites}
     part = some_rows(point.case, [point.rows.index(row)])
-    return wanted == silent_gates(part, gates, shows, False, wanted, here, point.budget)
+    return wanted == silent_gates(part, gates, shows, inputs, wanted, here, point.budget)

@@ -221,6 +221,8 @@ class Judge:
         reason = ""
         if not explanation.found:
             reason = "it is not known whether any slopes explain the gradient"
+        elif not _is_bounded(explanation.gradients, given, loss=False):
+            reason = "an intermediate result may overflow, so that some entries have no bound"
         elif any(gate.flipped for gate in readings):
             reason = "rounding took the framework to the other side of a gate that is no kink"
         elif any(

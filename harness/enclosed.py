@@ -42,6 +42,9 @@ Derivation: TypeAlias = Literal["reverse", "forward"]
 
 T = TypeVar("T")
 
+_MOST_HELD = 2**22
+"""How many numbers with their bounds, about 64 bytes each, are kept for another gradient."""
+
 
 class Enclosed:
     """A finite case, single or a stack, evaluated on enclosures of one arithmetic.
@@ -68,6 +71,7 @@ class Enclosed:
         self.biases = [None if bias is None else model.enclose(bias) for bias in case.biases]
         self.y = model.enclose(case.y)
         self._known: dict[Any, tuple[Enclosure, Any]] = {}
+        self._held = 0  # numbers in what is known
         with np.errstate(all="ignore"):
             trace: Trace = forward(
                 case.network,
@@ -210,17 +214,24 @@ class Enclosed:
             lambda: backward_layer(
                 self.weights[at], self.biases[at], self.trace.activations[at], cotangent, gate
             ),
+            self.case.weights[at].size,
         )
 
-    def once(self, key: Any, cotangent: Enclosure, compute: Callable[[], T]) -> T:
+    def once(self, key: Any, cotangent: Enclosure, compute: Callable[[], T], numbers: int = 0) -> T:
         """What ``compute`` returned when it was first called for this key.
 
         Args:
             key: Names the result. It has ``id(cotangent)`` in it, which therefore is kept.
             cotangent: What the result was made of.
-            compute: Called if the key is new.
+            compute: Called if the key is new, or was forgotten, as all is where numbers are too
+                many.
+            numbers: About how many there are in what it returns, if they are many.
         """
         if key not in self._known:
+            if self._held + numbers > _MOST_HELD:
+                self._known.clear()
+                self._held = 0
+            self._held += numbers
             self._known[key] = cotangent, compute()
         result: T = self._known[key][1]
         return result

@@ -34,8 +34,8 @@ non-commutative models*, 2005). If U spans those of g_l then those of δ_l are s
 and W_l takes them to those of g_{l-1}. g_v is zero iff every u in U has u_i = 0. For D_v the same
 is done from below: let R span the functionals of δ_l that appear as coefficients in some entry.
 Where layer l has a bias, or a_{l-1}[r] ≠ 0, that is all of them, and no D_v is zero. Elsewhere an
-entry depends on δ_l through δ_{l-1} = s_{l-1} ∘ (δ_l W_l) only. All on rationals, and no more
-vectors than units are needed.
+entry depends on δ_l through δ_{l-1} = s_{l-1} ∘ (δ_l W_l) only. All on rationals. A layer adds at
+most one vector for each of its gates in S, so that there are never more than gates, and one.
 
 Most gates need nothing of this: an enclosure shows that g_v is not zero, or that it is.
 """
@@ -265,7 +265,7 @@ class _Row:
         for layer in range(depth, lowest, -1):
             passed = self._passed(layer, found[layer], free)
             sums = [self._times(layer, vector) for vector in passed]
-            found[layer - 1] = self._independent(sums)
+            found[layer - 1] = [vector for vector in sums if vector]
         return found
 
     def _below(self, highest: int, free: frozenset[Site]) -> dict[int, list[Vector] | None]:
@@ -287,7 +287,7 @@ class _Row:
             else:
                 passed = shows if layer == 1 else self._passed(layer - 1, shows, free)
                 vectors = [self._times_columns(layer, vector) for vector in passed]
-            found[layer] = shows = self._independent(vectors)
+            found[layer] = shows = [vector for vector in vectors if vector]
         return found
 
     def _passed(self, layer: int, vectors: Sequence[Vector], free: frozenset[Site]) -> list[Vector]:
@@ -350,19 +350,6 @@ class _Row:
         self.budget.spend(self.case.network.widths[layer])
         return _sparse(rationals(self.case.weights[layer - 1][:, j]))
 
-    def _independent(self, vectors: Sequence[Vector]) -> list[Vector]:
-        """Some that span what all of them do."""
-        kept: list[tuple[int, Vector]] = []  # with an entry that those after it do not have
-        for vector in vectors:
-            left = vector
-            for pivot, other in kept:
-                if pivot in left:
-                    self.budget.spend(len(other))
-                    left = _without(left, other, pivot)
-            if left:
-                kept.append((next(iter(left)), left))
-        return [vector for _, vector in kept]
-
 
 def _rational(value: float) -> Any:
     return rationals(np.array([value]))[0]
@@ -370,16 +357,3 @@ def _rational(value: float) -> Any:
 
 def _sparse(values: Any) -> Vector:
     return {unit: value for unit, value in enumerate(values) if value != 0}
-
-
-def _without(vector: Vector, other: Vector, pivot: int) -> Vector:
-    """``vector`` minus the multiple of ``other`` that takes its entry ``pivot``."""
-    factor = vector[pivot] / other[pivot]
-    found = dict(vector)
-    for unit, value in other.items():
-        changed = found.get(unit, value * 0) - factor * value
-        if changed != 0:
-            found[unit] = changed
-        else:
-            found.pop(unit, None)
-    return found

@@ -128,11 +128,12 @@ class _Smallness:
     def _others(self, site: Site) -> Iterator[float]:
         """The other conventions that the unit's own entries do not exclude."""
         layer, _, unit = site
-        rows = self._rows[layer, unit]
+        rows, slope = self._rows[layer, unit], self.slopes[site]
         reader = UnitReader(self.enclosed, self.given, layer, unit, self._cotangents[layer])
-        for other in CONVENTIONS:
-            if other == self.slopes[site]:
-                continue
+        # Entries are affine in one slope: the nearest convention on either side is enough.
+        nearest = {max((c for c in CONVENTIONS if c < slope), default=slope)}
+        nearest.add(min((c for c in CONVENTIONS if c > slope), default=slope))
+        for other in sorted(nearest - {slope}):
             changed = {**self.slopes, site: other}
             with np.errstate(all="ignore"):
                 # Bounds of forward mode's own are not those of the unit's entries here.

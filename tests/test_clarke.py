@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,11 +14,11 @@ import pytest
 from harness import clarke
 from harness.arithmetic.exact import exact_forward
 from harness.budget import Budget
-from harness.cells import Point
+from harness.cells import Cell, Point
 from harness.clarke import Subdifferential
 from harness.compare import Judge
 from harness.influence import Site
-from harness.network import Case
+from harness.network import Case, Gradients
 from harness.reference import forward, gradients
 from harness.verdict import Kind, Validity
 
@@ -296,3 +297,105 @@ def test_the_verdict_carries_the_answer_for_parameters_and_inputs() -> None:
 def test_a_case_without_kinks_has_no_such_question() -> None:
     smooth = Case.of([[[1.0]]], [[1.0]], [[1.0]], [[5.0]])
     assert Judge(smooth).verdict(gradients(smooth), framework="mine").validity == ()
+
+
+def thirds(*slopes: float) -> Gradients:
+    """The gradient of `IDENTITY` with these slopes, as float64 has it."""
+    one, other = slopes
+    right = gradients(IDENTITY)
+    return replace(
+        right,
+        weights=(np.zeros((2, 1)), right.weights[1]),
+        biases=(np.array([one, -other]), right.biases[1]),
+        x=np.array([[one + other]]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("slopes", "derivative", "status"),
+    [
+        pytest.param((1 / 3, 2 / 3), 1.0, "inside", id="a sum that rounds to the derivative"),
+        pytest.param((0.3, 0.7), 1.0, "inside", id="another"),
+        pytest.param((0.25, 0.5), 0.75, "outside", id="nothing rounded"),
+        pytest.param((0.3, 0.6), 0.8999999999999999, "outside", id="rounded, and far away"),
+        pytest.param((1 / 3, 2 / 3), 1.0 - 2.0**-53, "not decided", id="as near as rounding"),
+    ],
+)
+def test_membership_is_asked_of_what_was_returned_and_of_its_bounds(
+    slopes: tuple[float, float], derivative: float, status: str
+) -> None:
+    given = replace(thirds(*slopes), x=np.array([[derivative]]))
+    verdict = Judge(IDENTITY).verdict(given, framework="mine")
+    assert verdict.kind is Kind.KINK
+    assert [gate.slope for gate in verdict.gates] == pytest.approx(slopes)
+    assert {each.block: each.status for each in verdict.validity} == {
+        "parameters": "inside",
+        "inputs": status,
+    }
+
+
+def opposite_rows(slope: dict[Site, float] | float) -> tuple[str, str]:
+    """x = 1 and x = -1 without bias at w = 0: the kinks have opposite signs, J is not smooth."""
+    case = Case.of(
+        [[[0.0]], [[1.0]]], [None, [0.0]], [[1.0], [-1.0]], [[3.0], [5.0]], output="identity"
+    )
+    found = decide(parameter_validity, case, slope)
+    return found.status, found.reason
+
+
+def test_slopes_are_inside_by_own_parameters_only_as_these_can_choose_the_signs() -> None:
+    # dJ/dw = -3 λ_0 + 5 λ_1, and the cells have -3 and 5.
+    status, reason = opposite_rows(0.5)
+    assert (status, "parameters can choose" in reason) == ("inside", True)
+    assert opposite_rows({(1, 0, 0): 0.25, (1, 1, 0): 0.75})[0] == "inside"
+    status, reason = opposite_rows({(1, 0, 0): 0.0, (1, 1, 0): 0.0})
+    assert (status, "parameters can choose" in reason) == ("inside", False)  # 0 is between -3 and 5
+    assert opposite_rows({(1, 0, 0): 1.0, (1, 1, 0): 0.0})[0] == "inside"
+    # With 3 λ_0 + 5 λ_1 the cells have 3 and 5: not both gates, and not none.
+    same = Case.of(
+        [[[0.0]], [[1.0]]], [None, [0.0]], [[1.0], [-1.0]], [[-3.0], [5.0]], output="identity"
+    )
+    statuses = [decide(parameter_validity, same, slope).status for slope in (0.0, 0.5, 1.0)]
+    assert statuses == ["outside", "inside", "outside"]
+
+
+def test_a_kink_that_no_own_parameter_moves_must_have_no_influence() -> None:
+    # x = 0 without bias below a bias: dJ/db2 shows λ2 only, and z1 = 0 stays.
+    silent = Case.of([[[1.0]], [[1.0]], [[1.0]]], [None, [0.0], [1.0]], [[0.0]], [[3.0]])
+    assert len(kinks(silent)) == 2
+    for slope in (0.0, 0.3, 1.0):
+        found = decide(parameter_validity, silent, slope)
+        assert found.status == "inside"
+        assert found.reason.startswith("each kink's sign")
+    # In WITHOUT_BIASES z2 = W2 a1 with a1 = 0: its slopes count for dJ/dw1.
+    for slope in (0.5, 1.0):
+        assert decide(parameter_validity, WITHOUT_BIASES, slope).status == "outside"
+
+
+def test_a_storm_is_decided_by_counting_before_anything_large_is_made() -> None:
+    zeros = Case.of(
+        [np.zeros((64, 64)), np.zeros((1, 64))],
+        [np.zeros(64), np.zeros(1)],
+        np.ones((2, 64)),
+        np.ones((2, 1)),
+    )
+    sites = kinks(zeros)
+    assert len(sites) == 130
+    found = Subdifferential(zeros, sites)
+    same = dict.fromkeys(sites, 1.0)
+    assert found.parameters(same).status == "inside"
+    assert found.inputs(same).status == "inside"
+    mixed = {site: float(site[1]) for site in sites}  # equal rows have equal signs
+    answer = found.parameters(mixed)
+    assert (answer.status, "at once" in answer.reason) == ("not decided", True)
+    for point in found._points.values():
+        assert point.budget.left >= 0
+        assert not any(isinstance(value, Cell) for value in vars(point).values())
+
+
+def test_work_that_is_too_much_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clarke, "MOST_OPERATIONS", 20)
+    for one in (0.0, 1.0):
+        answer = decide(input_validity, IDENTITY, {(1, 0, 0): one, (1, 0, 1): 1.0})
+        assert answer.status == "not decided"
+        assert "more than 20 operations" in answer.reason
