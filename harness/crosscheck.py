@@ -45,7 +45,13 @@ from harness.profiles import WIDE_STACK, Profile, settings
 from harness.script import script
 from harness.search import search
 from harness.shrink import shrink
-from harness.strategies import boundary_cases, gaussian_stack, seeded_stacks, smooth_cases
+from harness.strategies import (
+    boundary_cases,
+    gaussian_stack,
+    nonfinite_cases,
+    seeded_stacks,
+    smooth_cases,
+)
 from harness.vacuity import Coverage, Seen, seen_by
 from harness.verdict import Kind, Verdict, fails
 from harness.wide import Visit, visits, wide_case, wide_stack
@@ -416,7 +422,7 @@ def check_given(checker: Checker, cases: Iterable[tuple[str, Case]]) -> None:
 def check_generated(
     checker: Checker, profile: Profile, *, seed: int, dtypes: Sequence[str]
 ) -> None:
-    """Search for disagreements on generated cases: smooth, on the boundary, and in bulk.
+    """Search for disagreements on generated cases: smooth, on the boundary, in bulk, not finite.
 
     A failing case ends its search after it was shrunk; the other searches go on.
 
@@ -439,6 +445,9 @@ def check_generated(
             ),
             ("smooth", f"stacks {dtype}", stacks, profile.stacks),
         ]
+    for dtype in dtypes:
+        not_finite = nonfinite_cases(dtype=dtype)
+        searches.append(("boundary", f"not finite {dtype}", not_finite, profile.nonfinite))
     for number, (part, label, strategy, examples) in enumerate(searches):
         if examples:
             share = -(-examples // len(dtypes))

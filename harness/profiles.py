@@ -36,6 +36,7 @@ class Profile:
         stack_size: Cases in each stack.
         wide: Visits to the sizes at which kernels change, by turns with a stack of `WIDE_STACK`
             cases and with a single case; see `harness.wide`.
+        nonfinite: Single cases with NaN, infinities or overflow.
     """
 
     name: str
@@ -44,20 +45,26 @@ class Profile:
     stacks: int
     stack_size: int
     wide: int = 0
+    nonfinite: int = 0
 
     @property
     def planned(self) -> int:
         """How many cases that makes, at most."""
         stacked = self.stacks * self.stack_size + (self.wide + 1) // 2 * WIDE_STACK
-        return self.smooth_examples + self.boundary_examples + stacked + self.wide // 2
+        single = self.smooth_examples + self.boundary_examples + self.nonfinite
+        return single + stacked + self.wide // 2
 
     def limited(self, examples: int) -> Profile:
-        """The same profile with ``examples`` single cases: half of them boundary, no others."""
-        boundary = examples // 2
+        """The same profile with ``examples`` single cases: half of them boundary, no stacks.
+
+        One in sixteen is not finite, and none is wide.
+        """
+        boundary, nonfinite = examples // 2, examples // 16
         return replace(
             self,
-            smooth_examples=examples - boundary,
+            smooth_examples=examples - boundary - nonfinite,
             boundary_examples=boundary,
+            nonfinite=nonfinite,
             stacks=0,
             wide=0,
         )
@@ -65,9 +72,9 @@ class Profile:
 
 _PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "quick": Profile("quick", 100, 100, 2, 256, 12),
-        "default": Profile("default", 1_000, 1_000, 20, 512, 48),
-        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920),
+        "quick": Profile("quick", 100, 100, 2, 256, 12, 24),
+        "default": Profile("default", 1_000, 1_000, 20, 512, 48, 120),
+        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920, 2_000),
     }
 )
 

@@ -19,14 +19,17 @@ from harness.construct import clear_case
 from harness.drawing import SHAPES, Shape, fan_in_scale, layer_pairs, networks, numbers
 from harness.formats import format_of
 from harness.ieee import in_ieee_arithmetic
+from harness.infinities import NONFINITE_KINDS, nonfinite_cases
 from harness.network import Array, Case, Network
 
 __all__ = [
     "BOUNDARY_KINDS",
+    "NONFINITE_KINDS",
     "SHAPES",
     "boundary_cases",
     "gaussian_stack",
     "networks",
+    "nonfinite_cases",
     "seeded_stacks",
     "smooth_cases",
 ]
