@@ -117,7 +117,7 @@ def test_every_order_of_a_few_terms_is_allowed(dtype: str) -> None:
     rng, kind = np.random.default_rng(3), np.dtype(dtype)
     scale = 0.99 * format_of(dtype).largest / BIG
     reached = set()
-    for _ in range(150):
+    for _ in range(100):
         size = int(rng.integers(1, 5))
         left, right = (kind.type(rng.choice(POOL, size)) for _ in range(2))
         left = np.where(np.abs(left) > 1000, left * kind.type(scale), left)
@@ -146,7 +146,7 @@ def policies() -> list[Policy]:
 def test_an_honest_gradient_of_each_policy_is_explained_by_it(
     dtype: str, settings: dict[str, Any]
 ) -> None:
-    count = 32
+    count = 16
     stack = stack_of_cases(5, count, dtype, **settings)
     rng, told, kinds = np.random.default_rng(6), set(), set()
     for index in range(count):

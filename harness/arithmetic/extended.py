@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ class Extended:
         """Upper bound, likewise."""
         return self._ends[1]
 
-    @property
+    @cached_property
     def _ends(self) -> tuple[Array, Array]:
         end = _end(self.model)
         low, high = _ends(self.finite)
