@@ -23,7 +23,7 @@ ADAPTERS: dict[str, Any] = {
     "tensorflow": TensorFlowFramework,
     "jax": JaxFramework,
 }
-SETTINGS = {"output": "identity", "reduction": "mean"}
+SETTINGS: dict[str, Any] = {"output": "identity", "reduction": "mean"}
 
 WANTED = {
     ("torch", "eager", "relu"): ("NaN", "0", "1 or NaN or 1/2", "select"),
