@@ -287,6 +287,8 @@ class _Box:
 
     def meets(self, gradients: Sequence[Vector], budget: Budget) -> bool:
         """Whether the convex hull of ``gradients`` and the box have a point in common."""
+        if not gradients:
+            return False
         rows, limits = [], []
         known = dict.fromkeys(zip(self._ends, *gradients, strict=True))
         for ends, *values in known:
@@ -302,7 +304,7 @@ class _Box:
                 rows.append([-value for value in values])
                 limits.append(-low)
         if not rows:
-            return bool(gradients)
+            return True
         _limit(rows, gradients)
         one = limits[0] * 0 + 1
         rows += [[one] * len(gradients), [-one] * len(gradients)]

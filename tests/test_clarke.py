@@ -8,11 +8,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import brute
 import numpy as np
 import pytest
 
 from harness import clarke
-from harness.arithmetic.exact import exact_forward
+from harness.arithmetic.exact import exact_forward, nearest_floats
 from harness.budget import Budget
 from harness.cells import Cell, Point
 from harness.clarke import Subdifferential
@@ -399,3 +400,15 @@ def test_work_that_is_too_much_is_not_done(monkeypatch: pytest.MonkeyPatch) -> N
         answer = decide(input_validity, IDENTITY, {(1, 0, 0): one, (1, 0, 1): 1.0})
         assert answer.status == "not decided"
         assert "more than 20 operations" in answer.reason
+
+
+def test_where_no_cell_is_certain_rounded_slopes_are_no_reason_to_fail() -> None:
+    # z2 is 0 in both rows whatever w1 is, so that first-order terms show no cell at all.
+    case = Case.of(
+        [[[0.0]], [[-2.0], [1.0], [0.0]]], None, [[2.0], [-2.0]], [[4, -2, 5], [1, -1, 1]]
+    )
+    slopes = dict(zip(kinks(case), (1 / 3, 0.7, 0.25, 2 / 3, 0.7, 0.7, 1 / 3, 1 / 3), strict=True))
+    given = nearest_floats(brute.gradient(case, brute.exact_trace(case), dict(slopes)))
+    verdict = Judge(case).verdict(given, framework="mine")
+    assert verdict.kind is Kind.KINK
+    assert [each.status for each in verdict.validity] == ["not decided", "inside"]
