@@ -223,6 +223,40 @@ def test_a_certificate_of_exactness_is_given_and_kept(form: Format) -> None:
     assert certified > (40 if form is FOUR_BITS else 300)
 
 
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
+def test_a_sum_of_one_number_has_that_number_s_bounds(form: Format, flush: bool) -> None:
+    # Nothing is added, so nothing is rounded: no operation, no error of it.
+    model = Model(form, flush=flush)
+    held = Enclosure(model, model.enclose(np.array([[1.5]])).c, *np.full((2, 1, 1), 0.125))
+    for axis in (-1, -2, (-2, -1)):
+        one = held.sum(axis)
+        assert one.e.item() == 0.125
+        assert one.r.item() == 0.125
+    zero = model.enclose(np.array([[0.0]]))
+    assert (held.sum(-1) + zero.sum(-1)).e.item() == 0.125
+    assert (held.sum(-1) + held.sum(-1)).e.item() > 0.25
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
+def test_an_exact_quotient_by_a_power_of_two_has_no_error_and_others_have(
+    form: Format, flush: bool
+) -> None:
+    model = Model(form, flush=flush)
+    least = model.least
+    number = model.enclose(np.array([6.0, 0.0, 8.0 * least, 4.0 * least, 0.5]))
+    quotient = number / 4
+    # q / 2k is free of underflow for 8 k η / k and not for less.
+    assert quotient.e.tolist()[:3] == [0.0, 0.0, 0.0]
+    assert quotient.r.tolist()[:3] == [0.0, 0.0, 0.0]
+    assert quotient.e[3] > 0.0
+    assert quotient.e[4] == 0.0
+    third = number / 3
+    assert (third.e > 0.0).tolist() == [True, False, True, True, True]
+    assert third.e[0] >= 3 * form.unit_roundoff * 2
+
+
 @pytest.mark.parametrize("dropped", ["underflow", "second-factor", "rounding-of-products"])
 def test_a_bound_with_a_part_left_out_is_found_out(
     dropped: str, monkeypatch: pytest.MonkeyPatch

@@ -213,6 +213,60 @@ def test_the_case_of_a_failure_is_small_and_fails_again_when_it_is_pasted() -> N
     assert compare_implementations(numpy=by_hand, cases=names["case"]).passed
 
 
+def at_kinks(slope: float) -> Callable[..., Any]:
+    """By hand, with another derivative of ReLU at zero."""
+
+    def off(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+        (w1, w2), (b1, b2) = weights, biases
+        z1 = x @ w1.T + b1
+        a1 = np.maximum(z1, 0)
+        z2 = a1 @ w2.T + b2
+        g2 = (np.maximum(z2, 0) - y) * np.heaviside(z2, slope)
+        g1 = g2 @ w2 * np.heaviside(z1, slope)
+        return [g1.T @ x, g2.T @ a1], [g1.sum(0), g2.sum(0)], g1 @ w1
+
+    return off
+
+
+def test_a_given_case_with_a_kink_is_shrunk_to_one_with_a_kink() -> None:
+    # Wrong at kinks alone: rows and units that are not needed for that go.
+    case = Case.of(
+        [[[1.0, 2.0], [3.0, 1.0], [2.0, 2.0]], [[2.0, 1.0, 3.0]]],
+        [[-3.0, 1.0, 1.0], [1.0]],
+        [[1.0, 1.0], [2.0, 3.0], [3.0, 1.0]],
+        [[1.0], [2.0], [3.0]],
+    )
+    comparison = compare_implementations(numpy=at_kinks(2.0), cases=case)
+    failure = comparison.failure
+    assert failure is not None
+    assert failure.note == "smallest failing form of case"
+    assert failure.event.case.rows == 1
+    assert max(failure.event.case.network.widths) < 3
+    assert "kink" in {gate.gate for gate in failure.event.verdicts[0].gates}
+    assert compare_implementations(numpy=at_kinks(0.5), cases=case).passed
+
+
+def test_a_given_smooth_case_is_shrunk_to_a_smooth_one() -> None:
+    def doubled(*arrays: Any) -> Any:
+        weights, biases, *_ = by_hand(*arrays)
+        return [2 * weights[0], 2 * weights[1]], [2 * bias for bias in biases]
+
+    case = Case.of(
+        [[[1.0, 2.0], [3.0, 1.0]], [[2.0, 1.0]]], [[1.0, 1.0], [1.0]], [[1.0, 1.0]], [[1.0]]
+    )
+    failure = compare_implementations(numpy=doubled, cases=case).failure
+    assert failure is not None
+    assert failure.event.case.network.widths == (1, 1, 1)
+    assert failure.event.verdicts[0].gates == ()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_so_many_cases_are_generated_as_were_asked_for(count: int) -> None:
+    comparison = compare_implementations(numpy=by_hand, shapes=SHAPES, cases=count)
+    (kinds,) = comparison.kinds.values()
+    assert sum(kinds.values()) == count
+
+
 def test_a_wrong_shape_is_named_with_the_shape_that_was_wanted() -> None:
     def transposed(*arrays: Any) -> Any:
         weights, biases, *_ = by_hand(*arrays)

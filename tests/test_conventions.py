@@ -19,7 +19,7 @@ import pytest
 
 from harness.cli import main
 from harness.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
-from harness.conventions.divergences import KINDS, divergences
+from harness.conventions.divergences import KINDS, Sighting, _differ, divergences
 from harness.conventions.expected import Expected, accept, read_expected, unexpected, write_expected
 from harness.conventions.findings import findings, markdown
 from harness.conventions.measure import OWN, Source, keys, measure, sources, written
@@ -306,6 +306,29 @@ def test_a_derivative_that_is_rounded_is_right_and_one_rounded_to_another_dtype_
         )
     single = float(FORMATS["float32"].round(sixth))
     assert [each.kind for each in divergences(table(single))] == ["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("0 0", "0 1", True),
+        ("0 0", "1 0", True),
+        ("0 nan", "0 1", True),
+        ("0 0.5", "0 -0.5", True),
+        ("0 -0", "0 0", False),
+        ("0 0.16666666666666666", "0 0.1666259765625", False),  # rounded to float16
+        ("0 0.16666666666666666", "0 0.166748046875", False),
+        ("0 0.16666666666666666", "0 0.1669921875", True),
+        ("inf 1", "-inf 1", True),
+    ],
+)
+def test_two_cells_differ_or_not_whichever_comes_first(one: str, other: str, differ: bool) -> None:
+    def cell(dtype: str, text: str) -> tuple[Sighting, Cell]:
+        return Sighting(Key("mine", "relu", "relu", "eager", dtype), "0"), Cell.parse(text)
+
+    for first, second in (("float64", "float16"), ("float16", "float64")):
+        assert _differ(cell(first, one), cell(second, other)) == differ
+        assert _differ(cell(first, other), cell(second, one)) == differ
 
 
 # What is expected

@@ -98,6 +98,71 @@ def test_a_corrupted_certificate_is_rejected(
         solve(columns, target)
 
 
+@pytest.mark.parametrize(
+    ("columns", "target", "feasible", "certificate"),
+    [
+        ([[1], [1]], [1], True, (2, -1)),  # a negative weight
+        ([[1], [1]], [1], True, (1, 1)),  # another sum
+        ([[1, 0], [0, 1]], [1, 1], True, (1, 2)),  # another sum, in the last row alone
+        ([[1], [1]], [1], True, (1,)),  # too short
+        ([[1], [1]], [1], True, (1, 0, 0)),  # too long
+        ([[1, 0], [-1, 0]], [0, 1], False, (1, 1)),  # the first column is on the wrong side
+        ([[-1, 0], [1, 0]], [0, 1], False, (1, 1)),  # the last column is
+        ([[1, 0]], [0, 1], False, (-1, 0)),  # the target is on the plane
+        ([[1, 0]], [0, 1], False, (0, -1)),  # the target is on the columns' side
+        ([[1, 0]], [0, 1], False, (0, 1, 0)),  # too long
+    ],
+)
+def test_a_certificate_is_rejected_for_any_one_thing_that_is_wrong_with_it(
+    columns: Any,
+    target: Any,
+    feasible: bool,
+    certificate: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact = [[Fraction(value) for value in column] for column in columns]
+    wanted = [Fraction(value) for value in target]
+    assert solve(exact, wanted).feasible == feasible
+    forged = Answer(feasible, tuple(map(Fraction, certificate)))
+    monkeypatch.setattr(exact_lp, "_simplex", lambda *_: forged)
+    with pytest.raises(ArithmeticError, match="does not check"):
+        solve(exact, wanted)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [(1, 2), (1, -1), (1, 1), (0, 0)],
+    ids=["above-its-bound", "negative", "beyond-a-row", "not-the-largest"],
+)
+def test_an_optimum_is_rejected_for_any_one_thing_that_is_wrong_with_it(
+    point: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, nothing = Fraction(1), Fraction(0)
+    rows, limits = ([[nothing, one]], [nothing]) if point == (1, 1) else ([], [])
+    program: Any = ([one, nothing], rows, limits, [one, one])
+    right = maximum(*program)
+    assert right is not None
+    assert right[0] == 1
+    minimise = exact_lp._minimise
+
+    def forged(table: Any, basis: Any, costs: Any) -> Any:
+        ray = minimise(table, basis, costs)
+        costs[len(rows) + 2 : len(rows) + 4] = map(Fraction, point)
+        return ray
+
+    monkeypatch.setattr(exact_lp, "_minimise", forged)
+    with pytest.raises(ArithmeticError, match="does not check"):
+        maximum(*program)
+
+
+@pytest.mark.parametrize("dual", [(-1, 2), (2, -1), (0, 0)], ids=["y", "s", "too-little"])
+def test_a_dual_that_is_not_one_is_rejected(dual: tuple[int, int]) -> None:
+    one = Fraction(1)
+    exact_lp._check_dual([one, Fraction(0)], [one], [[one]])
+    with pytest.raises(ArithmeticError, match="does not check"):
+        exact_lp._check_dual(list(map(Fraction, dual)), [one], [[one]])
+
+
 def random_program(seed: int) -> tuple[Any, Any, Any, Any]:
     rng = random.Random(seed)
     count, height = rng.randint(1, 5), rng.randint(0, 7)

@@ -355,6 +355,26 @@ def test_failures_beyond_the_cap_are_counted_though_not_kept() -> None:
     assert 0 < len(tally.kept) < 100
 
 
+def test_each_failing_framework_has_its_failures_kept_beside_others_that_agree() -> None:
+    tally = Tally()
+
+    def add(number: int, *failing: str) -> None:
+        case = worked_example(x=float(number))
+        verdicts = tuple(
+            Verdict(name, "relu", "eager", Kind.DISAGREES if name in failing else Kind.AGREES)
+            for name in ("one", "two", "three")
+        )
+        tally.add(CaseChecked("smooth", "", case, gradients(case), verdicts))
+
+    for number in range(1, 31):
+        add(number, "one")
+    assert len(tally.kept) == 20
+    for number in range(31, 61):
+        add(number, "one", "two")
+    assert len(tally.kept) == 40, "what fails always hides no other"
+    assert tally.failures == 60
+
+
 def checked(
     kinds: dict[str, Kind],
     *,

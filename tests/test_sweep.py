@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from harness.batch import chosen_gradients
 from harness.cli import main
 from harness.compare import Judge
 from harness.crosscheck import verdict_of
+from harness.events import FrameworkState
 from harness.frameworks.batched import batched
 from harness.frameworks.jax_batched import JaxBatched
 from harness.frameworks.registry import open_frameworks
@@ -32,6 +34,7 @@ from harness.network import Case, Gradients, Network
 from harness.report.sweep import duration
 from harness.report.tally import Spread
 from harness.sweep.check import check_part
+from harness.sweep.checkpoint import changed, made_with
 from harness.sweep.families import FAMILIES, Mix
 from harness.sweep.fast import batched_gradients
 from harness.sweep.generate import block
@@ -378,16 +381,36 @@ def test_a_sweep_is_not_resumed_as_another(
     assert main(["sweep", "--resume", "--report", "here", *RESUMED]) == 0  # the same is fine
 
 
+def test_a_sweep_depends_on_the_versions_of_every_framework_in_it() -> None:
+    states = (
+        FrameworkState("one", "available", {"one": "1.0", "onelib": "3.0"}, "relu", "eager"),
+        FrameworkState("two", "available", {"two": "2.0"}, "relu", "jit"),
+        FrameworkState("gone", "absent", {"gone": "9.0"}),
+    )
+    here = {"numpy": "2.4", "machine": "m", "started": "now"}
+    found = made_with(states, here)
+    assert found == {
+        **{"numpy": "2.4", "machine": "m", "one": "1.0", "onelib": "3.0", "two": "2.0"},
+        **{"one as": "relu, eager", "two as": "relu, jit"},
+    }
+    upgraded = dataclasses.replace(states[1], versions={"two": "2.1"})
+    assert changed(found, made_with((states[0], upgraded), here)) == "two 2.0 and 2.1"
+    assert changed(found, made_with(states[:1], here)) == (
+        "two 2.0 and absent; two as relu, jit and absent"
+    )
+    assert changed(found, dict(found)) == ""
+
+
 def test_a_sweep_is_not_resumed_with_other_versions_or_from_a_broken_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sweeping.sweep(*RESUMED)
     path = Path("here/sweep.json")
     data = json.loads(path.read_text())
-    data["made_with"]["numpy"] = "1.0"
-    path.write_text(json.dumps(data))
-    assert main(["sweep", "--resume", "--report", "here"]) == 4
-    assert "other versions, then and now: numpy 1.0 and" in capsys.readouterr().err
+    for name in data["made_with"]:
+        path.write_text(json.dumps({**data, "made_with": {**data["made_with"], name: "1.0"}}))
+        assert main(["sweep", "--resume", "--report", "here"]) == 4
+        assert f"other versions, then and now: {name} 1.0 and" in capsys.readouterr().err
     path.write_text("{}")
     assert main(["sweep", "--resume", "--report", "here"]) == 4
     assert "not a sweep of this version" in capsys.readouterr().err
