@@ -211,6 +211,16 @@ def test_an_interrupt_that_nobody_sent_is_a_crash_and_that_of_the_user_is_none()
         asked()
 
 
+def test_what_a_library_makes_of_numpys_errors_it_makes_for_itself() -> None:
+    def plant(case: Case, right: Gradients) -> Any:
+        np.seterr(all="raise")
+        return right
+
+    before = np.geterr()
+    assert isinstance(ask(Planted(plant), worked_example()), Gradients)
+    assert np.geterr() == before
+
+
 def test_studies_without_verdicts_say_that_a_framework_crashed_in_one_line() -> None:
     with pytest.raises(CrashedError, match=r"^planted: CRASHED: SystemExit: 0$") as caught:
         required(Planted(exits), worked_example())
