@@ -112,14 +112,16 @@ class Batch:
 
     def case(self, chosen: Any = slice(None)) -> Case:
         """The cases at ``chosen``, an index array or a slice, as a stack of float64 arrays."""
-        return Case(
-            self.network,
-            tuple(widened(weight[chosen]) for weight in self.weights),
-            tuple(None if bias is None else widened(bias[chosen]) for bias in self.biases),
-            widened(self.x[chosen]),
-            widened(self.y[chosen]),
-            self.dtype,
+        found = object.__new__(Case)  # whose numbers are those of the dtype, see above
+        vars(found).update(
+            network=self.network,
+            weights=tuple(widened(weight[chosen]) for weight in self.weights),
+            biases=tuple(None if bias is None else widened(bias[chosen]) for bias in self.biases),
+            x=widened(self.x[chosen]),
+            y=widened(self.y[chosen]),
+            dtype=self.dtype,
         )
+        return found
 
 
 def widened(array: Any) -> Any:

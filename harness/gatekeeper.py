@@ -48,6 +48,7 @@ __all__ = [
     "RefusedError",
     "admitted",
     "ask",
+    "ask_adapter",
     "ask_batch",
     "reason_of",
     "required",
@@ -145,13 +146,47 @@ def ask_batch(compute: Callable[[Batch], Gradients], batch: Batch) -> Gradients 
     Raises:
         KeyboardInterrupt: As by `ask`.
     """
-    sample = _Sample.of(batch, next(_turn))
+    sample = _Sample.of(batch, batch.arrays)
 
     def call() -> Gradients:
         returned = compute(batch)
         if names := sample.changed():
             raise _ChangedError(names)
         return _in_form(returned, batch)
+
+    return _outcome(call)
+
+
+def ask_adapter(framework: Framework, batch: Batch) -> Gradients | Refused:
+    """`ask` for the cases of a batch, at little cost beside that of an adapter in NumPy.
+
+    The adapter is given copies, as ever. That it left them as they were, and that its numbers are
+    those of the dtype, is looked at for one case in `SHARE`: of an entry that is within its bound
+    it does not matter, and the others are found wrong anyway.
+
+    Args:
+        framework: An adapter.
+        batch: The cases.
+
+    Returns:
+        Float64 arrays, the adapter's own: they are used before it is asked again.
+
+    Raises:
+        KeyboardInterrupt: As by `ask`.
+    """
+    if batch.dtype not in framework.dtypes:
+        return Refused(Kind.UNSUPPORTED, f"{batch.dtype} is not among its dtypes", raised=True)
+    case = batch.case()
+    if batch.x.dtype == np.float64:  # else these are copies already
+        case = _copied(case)
+    arrays = [*case.weights, *(bias for bias in case.biases if bias is not None), case.x, case.y]
+    sample = _Sample.of(batch, arrays)
+
+    def call() -> Gradients:
+        returned = framework.gradients(case)
+        if names := sample.changed():
+            raise _ChangedError(names)
+        return admitted(returned, case, some=sample.cases)
 
     return _outcome(call)
 
@@ -164,40 +199,46 @@ class _Sample:
 
     Args:
         batch: Of the shape of those that it is for.
+        arrays: Of such a batch, in any dtype.
+
+    Attributes:
+        cases: Which cases are in it.
     """
 
+    cases: slice
     _kept = threading.local()
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, arrays: Sequence[Any]) -> None:
         self._count = max(1, batch.count // SHARE)
         self._names = batch.names
         self._copies = [
             np.empty((self._count, *array.shape[1:]), np.dtype(f"u{array.itemsize}"))
-            for array in batch.arrays
+            for array in arrays
         ]
         self._same = [np.empty(copy.shape, dtype=bool) for copy in self._copies]
         self._parts: list[Any] = []
 
     @classmethod
-    def of(cls, batch: Batch, turn: int) -> _Sample:
-        """Take one.
+    def of(cls, batch: Batch, arrays: Sequence[Any]) -> _Sample:
+        """Take one, of other cases each time.
 
         Args:
             batch: The cases.
-            turn: A number; others have other cases looked at.
+            arrays: Where they are, in the order of `Batch.arrays`.
         """
         kept: dict[Any, _Sample] = vars(cls._kept).setdefault("samples", {})
-        key = batch.network, batch.rows, batch.count, batch.dtype, len(batch.arrays)
+        key = batch.network, batch.rows, batch.count, batch.dtype, *map(_itemsize, arrays)
         sample = kept.get(key)
         if sample is None:
             if len(kept) > 16:
                 kept.clear()
-            sample = kept[key] = cls(batch)
+            sample = kept[key] = cls(batch, arrays)
         last = (sample._count - 1) * SHARE + 1
-        first = turn % (batch.count - last + 1)
+        first = next(_turn) % (batch.count - last + 1)
+        sample.cases = slice(first, first + last, SHARE)
         sample._parts = [
-            array[first : first + last : SHARE].view(copy.dtype)
-            for array, copy in zip(batch.arrays, sample._copies, strict=True)
+            array[sample.cases].view(copy.dtype)
+            for array, copy in zip(arrays, sample._copies, strict=True)
         ]
         for part, copy in zip(sample._parts, sample._copies, strict=True):
             np.copyto(copy, part)
@@ -213,6 +254,10 @@ class _Sample:
                 found.append(name)
         self._parts = []
         return found
+
+
+def _itemsize(array: Any) -> int:
+    return int(array.itemsize)
 
 
 def _outcome(call: Callable[[], Gradients]) -> Gradients | Refused:
@@ -293,7 +338,7 @@ def _require_same(held: Iterable[tuple[str, Any]], wanted: Iterable[Any]) -> Non
         name for (name, array), copy in zip(held, wanted, strict=True) if _differs(array, copy)
     ]
     if names:
-        raise _ChangedError(f"it changed {', '.join(names)} of the case in place")
+        raise _ChangedError(names)
 
 
 def _differs(array: Any, wanted: Any) -> bool:
@@ -304,23 +349,26 @@ def _differs(array: Any, wanted: Any) -> bool:
     return not np.array_equal(array.view(bits), wanted.view(bits))
 
 
-def admitted(given: Any, case: Case, *, is_function: bool = False) -> Gradients:
+def admitted(
+    given: Any, case: Case, *, is_function: bool = False, some: slice | None = None
+) -> Gradients:
     """What a framework returned, if it is a gradient of ``case`` in form and numbers.
 
     Args:
         given: What was returned.
         case: What was asked; a single case or a stack.
         is_function: Whether a function of the user's returned it.
+        some: Which cases of a stack have their numbers looked at, and then nothing is copied.
 
     Returns:
-        Copies, which no later call can change.
+        Copies, which no later call can change; or with ``some`` the arrays themselves.
 
     Raises:
         RefusedError: It is something else.
     """
     if not isinstance(given, Gradients):
         raise RefusedError(f"{_kind(given)} returned, wanted harness.Gradients")
-    gate = _Gate(format_of(case.dtype), is_function)
+    gate = _Gate(format_of(case.dtype), is_function, some)
     shape = case.x.shape[:-2]
     loss = given.loss
     if not shape and type(loss) in _FLOATS:
@@ -340,10 +388,12 @@ class _Gate:
     Attributes:
         form: Of the case.
         is_function: Whether a function of the user's is looked at.
+        some: See `admitted`.
     """
 
     form: Format
     is_function: bool
+    some: slice | None
 
     def layers(self, name: str, given: Any, wanted: Sequence[Array | None]) -> tuple[Any, ...]:
         """An array for each layer."""
@@ -372,13 +422,15 @@ class _Gate:
         wanted = f"a float64 array of shape {shape}"
         if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
             raise RefusedError(f"{name}: {_kind(value)} returned, wanted {wanted}")
-        if not (self.is_function or self.form.contains(value)):
-            other = value[(self.form.round(value) != value) & ~np.isnan(value)].flat[0]
+        looked_at = value if self.some is None else value[self.some]
+        if not (self.is_function or self.form.contains(looked_at)):
+            other = looked_at[self.form.round(looked_at) != looked_at]
+            number = float(other[~np.isnan(other)].flat[0])
             raise RefusedError(
-                f"{name}: {float(other)!r} returned, which is no {self.form.name} number; wanted "
+                f"{name}: {number!r} returned, which is no {self.form.name} number; wanted "
                 f"what the library returned in {self.form.name}, converted without loss"
             )
-        return np.array(value, order="C")
+        return np.array(value, order="C") if self.some is None else value
 
 
 def _in_form(given: Gradients, batch: Batch) -> Gradients:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import faulty
 import numpy as np
 import pytest
 
-from harness import power
+from harness import gatekeeper, power
 from harness.batch import Batch
 from harness.checking import compare_implementations
 from harness.cli import main
@@ -428,6 +430,30 @@ def test_a_function_in_numpy_may_return_more_bits_lists_and_whole_numbers(change
 def test_a_test_may_be_skipped_from_within_a_function() -> None:
     with pytest.raises(pytest.skip.Exception):
         compare_implementations(numpy=lambda case: pytest.skip("not today"), cases=1)
+
+
+def test_an_adapter_whose_numbers_are_finer_is_found_in_a_sweep() -> None:
+    stack = gaussian_stack((2, 3, 1), rows=1, count=200, dtype="float32", seed=1)
+    finer = Planted(weights(lambda w: w * (1 + 2.0**-40)))
+    found = [batched_gradients(finer, Batch.of(stack)) for _ in range(SHARE)]
+    refused = [each for each in found if isinstance(each, Refused)]
+    assert len(refused) > SHARE / 2  # of some cases dJ/dW1 is zero
+    assert all("which is no float32 number" in each.reason for each in refused)
+    right = Planted(lambda case, right: right)
+    assert isinstance(batched_gradients(right, Batch.of(stack)), Gradients)
+
+
+def test_nothing_but_the_gatekeeper_asks_a_framework() -> None:
+    package = Path(gatekeeper.__file__).parent
+    asking = [
+        path.name
+        for path in package.rglob("*.py")
+        if re.search(
+            r"(framework|adapter|zero|one|each)\.gradients\((case|stack|copy|batch)",
+            path.read_text(),
+        )
+    ]
+    assert asking == ["gatekeeper.py"]
 
 
 # Studies, which have no verdicts

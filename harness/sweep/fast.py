@@ -20,7 +20,7 @@ from harness.frameworks.base import Framework
 from harness.frameworks.batched import Batched, batched
 from harness.fused import FusedJudge
 from harness.fused.judge import pieces
-from harness.gatekeeper import Refused, ask, ask_batch
+from harness.gatekeeper import Refused, ask_adapter, ask_batch
 from harness.network import Array, Gradients
 
 __all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
@@ -65,7 +65,7 @@ def batched_gradients(framework: Framework, batch: Batch) -> Gradients | Refused
     """
     path = _path(framework)
     if path.is_through_adapter(batch.dtype):
-        return ask(framework, batch.case())
+        return ask_adapter(framework, batch)
     return ask_batch(path, batch)
 
 
