@@ -52,7 +52,7 @@ __all__ = [
 EXAMPLES: Mapping[str, int] = {"quick": 20, "default": 100, "nightly": 2_000}
 """Profile to how many cases are generated for one call, over all dtypes together."""
 
-_UNCOMPARED = (Kind.UNSUPPORTED, Kind.NONFINITE)
+_UNCOMPARED = (Kind.UNSUPPORTED,)
 _WORKED = "worked example"
 
 Function = Callable[..., Any]

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from harness.arithmetic.enclosure import Model
+from harness.arithmetic.named import Arithmetic, arithmetics_of
 from harness.clarke import Around, Block, Subdifferential
 from harness.coarse import coarse
 from harness.enclosed import Derivation, Enclosed, leaves_bound
@@ -57,7 +58,7 @@ class Judge:
         self.case = case
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
-        self._outcomes: dict[Derivation, Outcomes] = {}
+        self._outcomes: dict[tuple[Derivation, Arithmetic | None], Outcomes] = {}
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
         self._subdifferential: Subdifferential | None = None
 
@@ -72,10 +73,26 @@ class Judge:
     def _compared_by_kind(
         self, given: Gradients, derivation: Derivation, named: Verdict, *, sizes: bool = True
     ) -> Verdict:
-        """NONFINITE or DISAGREES, for a case of which something may be infinite or NaN."""
-        if derivation not in self._outcomes:
-            self._outcomes[derivation] = Outcomes(self.case, derivation)
-        return judged(self._outcomes[derivation], given, named, sizes=sizes)
+        """NONFINITE, REDUCED or DISAGREES, where something may be infinite or NaN."""
+        found = judged(self._outcomes_of(derivation, None), given, named, sizes=sizes)
+        if found.kind is not Kind.DISAGREES or not sizes:
+            return found
+        if (
+            judged(self._outcomes_of(derivation, None), given, named, sizes=False).kind
+            is found.kind
+        ):
+            return found
+        for arithmetic in arithmetics_of(self.case.dtype):
+            other = judged(self._outcomes_of(derivation, arithmetic), given, named)
+            if other.kind is not Kind.DISAGREES:
+                return replace(other, kind=Kind.REDUCED, arithmetics=(arithmetic.name,))
+        return found
+
+    def _outcomes_of(self, derivation: Derivation, arithmetic: Arithmetic | None) -> Outcomes:
+        key = derivation, arithmetic
+        if key not in self._outcomes:
+            self._outcomes[key] = Outcomes(self.case, derivation, arithmetic)
+        return self._outcomes[key]
 
     @cached_property
     @in_ieee_arithmetic
@@ -153,7 +170,7 @@ class Judge:
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if not _is_bounded(explanation.gradients, given):
                 beyond = self._compared_by_kind(given, derivation, named)
-                if beyond.kind is Kind.DISAGREES:
+                if beyond.kind is not Kind.NONFINITE:
                     return beyond
                 if not _is_bounded(explanation.gradients, given, loss=False):
                     kind, detail = Kind.NONFINITE, beyond.detail
@@ -271,7 +288,7 @@ class Judge:
             isinstance(value, LeftOut) or np.isfinite(value).all() for _, value in given.entries()
         ):
             beyond = self._compared_by_kind(given, derivation, named)
-            if beyond.kind is Kind.NONFINITE:
+            if beyond.kind is not Kind.DISAGREES:
                 return beyond
         enclosed = self.enclosed(Model(self.format, flush=True), derivation)
         gates = [

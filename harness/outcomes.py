@@ -43,6 +43,7 @@ from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Enclosure, Model
 from harness.arithmetic.extended import Extended, model_of, placed
 from harness.arithmetic.kinds import Kinds
+from harness.arithmetic.named import Arithmetic
 from harness.enclosed import Derivation
 from harness.formats import format_of
 from harness.loss import loss_tangent
@@ -201,11 +202,17 @@ class Outcomes:
     Args:
         case: A single case.
         derivation: The mode of differentiation.
+        arithmetic: How matrix products are formed, if not in the dtype's own arithmetic.
     """
 
-    def __init__(self, case: Case, derivation: Derivation = "reverse") -> None:
+    def __init__(
+        self,
+        case: Case,
+        derivation: Derivation = "reverse",
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         self.case, self.derivation = case, derivation
-        self.model = model_of(format_of(case.dtype))
+        self.model = model_of(format_of(case.dtype), arithmetic)
 
     def _of(self, values: Array) -> Extended:
         return Extended.of(self.model, values)

@@ -13,6 +13,7 @@ import pytest
 from unbounded import Simulated, stack_of_cases
 
 from harness.arithmetic.extended import Extended, model_of
+from harness.checking import DisagreementError, require_agreement
 from harness.compare import Judge, StackJudge
 from harness.formats import format_of
 from harness.network import LEFT_OUT, Case, Gradients, worked_example
@@ -387,3 +388,45 @@ def test_a_slope_beside_those_at_a_finite_number_disagrees() -> None:
         x[1] = slope * g
         given = replace(right, x=x, biases=(np.array([slope * g]), right.biases[1]))
         assert verdict(case, given).kind is kind
+
+
+def test_a_coarser_arithmetic_is_named_in_such_a_case_too() -> None:
+    # 1 + 2^-9 is 1 in 8 bits: row 1, which is finite, shows it; row 0 is NaN.
+    case = Case.of(
+        [[[1.0 + 2.0**-9]], [[1.0]]],
+        [[0.0], [0.0]],
+        [[NAN], [1.0]],
+        [[1.0], [3.0]],
+        dtype="float32",
+        output="identity",
+    )
+    rounded = replace(case, weights=(np.array([[1.0]]), case.weights[1]))
+    found = verdict(case, honest(rounded))
+    assert (found.kind, found.arithmetics) == (Kind.REDUCED, ("bfloat16-multiplicands",))
+    assert verdict(case, honest(case)).kind is Kind.NONFINITE
+    wrong = each_array(honest(rounded), lambda value: 2.0 * value)
+    assert verdict(case, wrong).kind is Kind.DISAGREES
+
+
+def by_hand(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+    """Two layers with ReLU; gates are factors."""
+    (w1, w2), (b1, b2) = weights, biases
+    with np.errstate(all="ignore"):
+        z1 = x @ w1.T + b1
+        a1 = np.maximum(z1, 0)
+        d = a1 @ w2.T + b2 - y
+        g1 = (d @ w2) * (z1 > 0)
+        found = [g1.T @ x, d.T @ a1], [g1.sum(0), d.sum(0)], g1 @ w1, 0.5 * (d * d).sum()
+    return found
+
+
+def without_nan(*arrays: Any) -> Any:
+    weights, biases, x, loss = by_hand(*arrays)
+    return [*map(np.nan_to_num, weights)], [*map(np.nan_to_num, biases)], np.nan_to_num(x), loss
+
+
+def test_functions_of_one_s_own_are_compared_on_such_cases() -> None:
+    result = require_agreement(numpy=by_hand, cases=[NAN_IN_X, INF_IN_W])
+    assert [*result.kinds.values()] == [{Kind.NONFINITE: 2}]
+    with pytest.raises(DisagreementError):
+        require_agreement(numpy=without_nan, cases=[NAN_IN_X])

@@ -36,6 +36,7 @@ import numpy as np
 from harness.arithmetic.double_double import DoubleDouble
 from harness.arithmetic.enclosure import Center, Enclosure, Model
 from harness.arithmetic.kinds import Factor, Flags, Kinds, Sum, multiplied
+from harness.arithmetic.named import Arithmetic
 from harness.formats import Format
 from harness.ieee import TINY
 from harness.network import Array
@@ -64,11 +65,15 @@ class _Endless(Format):
         return np.inf
 
 
-def model_of(form: Format) -> Model:
-    """The arithmetic of ``form`` without an upper end, flushing or not."""
-    return Model(
-        _Endless(form.name, form.precision, form.emin, form.emax, form.largest), flush=True
-    )
+def model_of(form: Format, arithmetic: Arithmetic | None = None) -> Model:
+    """The arithmetic of ``form`` without an upper end, flushing or not.
+
+    Args:
+        form: The dtype.
+        arithmetic: How matrix products are formed, if not in that.
+    """
+    endless = _Endless(form.name, form.precision, form.emin, form.emax, form.largest)
+    return Model(endless, flush=True, arithmetic=arithmetic)
 
 
 def _end(model: Model) -> float:
