@@ -236,6 +236,7 @@ def compare_implementations(
     profile: str = "default",
     seed: int = 0,
     allow: Sequence[str] = (),
+    emit: Callable[[Event], None] | None = None,
 ) -> Comparison:
     """Compare functions of one's own with the harness's reference, case by case.
 
@@ -270,6 +271,7 @@ def compare_implementations(
         allow: Names of coarser arithmetics that may stand in for a dtype's own, such as ``"tf32"``:
             a gradient that is REDUCED by them is no failure. All of them are in
             `harness.arithmetic.named.ARITHMETICS`.
+        emit: Takes each event as it comes.
 
     Raises:
         UsageError: The arguments, or what a function returned, cannot be used; or an
@@ -290,7 +292,7 @@ def compare_implementations(
     for dtype in dtypes:
         format_of(dtype)
     fit = _Fit(output, reduction, arrays=any(not each.takes_case for each in implementations))
-    comparing = _Comparing(implementations, known_names(allow, "allow"))
+    comparing = _Comparing(implementations, known_names(allow, "allow"), emit)
     for given in _given(cases, fit, None if shapes is None else [widths for widths, _ in shapes]):
         if comparing.check_single("given", *given):
             return comparing.result()
@@ -436,14 +438,20 @@ class _Comparing:
 
     implementations: Sequence[Implementation]
     allow: tuple[str, ...]
+    emit: Callable[[Event], None] | None = None
     events: list[Event] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        self._checker = Checker(self.implementations, self.events.append, allow=self.allow)
+        self._checker = Checker(self.implementations, self._take, allow=self.allow)
         self._same: SameFailure | None = None
         self._first: tuple[Case, Sequence[Verdict]] | None = None
+
+    def _take(self, event: Event) -> None:
+        self.events.append(event)
+        if self.emit is not None:
+            self.emit(event)
 
     def result(self) -> Comparison:
         """What has been found so far."""

@@ -2,21 +2,28 @@
 
 Each checker gets a function whose value is the network's loss and whose backward pass returns a
 given gradient, right or wrong, at the one point where it is asked. It is called as its
-documentation shows, with its default step and tolerances.
+documentation shows, with its default step and tolerances. A plain comparison with another
+implementation, which has no such function, is among them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from harness.network import Array, Case, Gradients
+import numpy as np
 
-__all__ = ["CHECKERS", "accepts"]
+from harness.network import Array, Case, Gradients
+from harness.reference import gradients
+
+__all__ = ["CHECKERS", "accepts", "numeric_kept"]
 
 
 def accepts(checker: str, case: Case, given: Gradients) -> bool:
@@ -30,6 +37,23 @@ def accepts(checker: str, case: Case, given: Gradients) -> bool:
     inputs = [*case.weights, *(bias for bias in case.biases if bias is not None), case.x]
     backward = [*given.weights, *(bias for bias in given.biases if bias is not None), given.x]
     return CHECKERS[checker](case, inputs, backward)
+
+
+@contextlib.contextmanager
+def numeric_kept(kept: dict[str, Any]) -> Iterator[None]:
+    """A block in which `tf.test.compute_gradient` is asked once for each case.
+
+    Its numeric Jacobian takes seconds and asks for values alone, so it is the same whatever the
+    gradient. The analytic one of a scalar is the gradient itself.
+
+    Args:
+        kept: Filled with what was computed; the same one may be given again.
+    """
+    token = _numeric.set(kept)
+    try:
+        yield
+    finally:
+        _numeric.reset(token)
 
 
 def _torch_loss(torch: Any, case: Case, tensors: Sequence[Any]) -> Any:
@@ -69,36 +93,55 @@ def _gradcheck(fast: bool) -> Callable[[Case, Sequence[Array], Sequence[Array]],
     return check
 
 
-def _check_grads(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
-    import jax
-    import jax.experimental
-    import jax.numpy as jnp
-    import jax.test_util
+def _check_grads(forward: bool) -> Callable[[Case, Sequence[Array], Sequence[Array]], bool]:
+    def check(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
+        import jax
+        import jax.experimental
+        import jax.numpy as jnp
+        import jax.test_util
 
-    check_grads: Any = jax.test_util.check_grads  # has no types
-    place: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
-    with place.enable_x64(True):
-        dtype = jnp.dtype(case.dtype)
-        constants = [jnp.asarray(g, dtype) for g in backward]
+        check_grads: Any = jax.test_util.check_grads  # has no types
+        place: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
+        with place.enable_x64(True):
+            dtype = jnp.dtype(case.dtype)
+            constants = [jnp.asarray(g, dtype) for g in backward]
 
-        def loss(*arrays: Any) -> Any:
-            depth = case.network.depth
-            weights, biases, a = arrays[:depth], arrays[depth:-1], arrays[-1]
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-                z = a @ weight.T + bias
-                a = jax.nn.relu(z) if case.network.has_relu(layer) else z
-            return 0.5 * ((a - jnp.asarray(case.y, dtype)) ** 2).sum()
+            def loss(*arrays: Any) -> Any:
+                depth = case.network.depth
+                weights, biases, a = arrays[:depth], arrays[depth:-1], arrays[-1]
+                for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+                    z = a @ weight.T + bias
+                    a = jax.nn.relu(z) if case.network.has_relu(layer) else z
+                return 0.5 * ((a - jnp.asarray(case.y, dtype)) ** 2).sum()
 
-        given = jax.custom_vjp(loss)
-        given.defvjp(
-            lambda *arrays: (loss(*arrays), None),
-            lambda _, cotangent: tuple(cotangent * g for g in constants),
-        )
-        try:
-            check_grads(given, [jnp.asarray(a, dtype) for a in inputs], order=1, modes=["rev"])
-        except AssertionError:
-            return False
-        return True
+            given: Any
+            if forward:
+                # The derivative in a direction is the given gradient's component in it.
+                given = jax.custom_jvp(loss)
+                given.defjvp(
+                    lambda arrays, tangents: (
+                        loss(*arrays),
+                        sum((g * t).sum() for g, t in zip(constants, tangents, strict=True)),
+                    )
+                )
+            else:
+                given = jax.custom_vjp(loss)
+                given.defvjp(
+                    lambda *arrays: (loss(*arrays), None),
+                    lambda _, cotangent: tuple(cotangent * g for g in constants),
+                )
+            modes = ["fwd" if forward else "rev"]
+            try:
+                check_grads(given, [jnp.asarray(a, dtype) for a in inputs], order=1, modes=modes)
+            except AssertionError:
+                return False
+            return True
+
+    return check
+
+
+_numeric: ContextVar[dict[str, Any] | None] = ContextVar("_numeric", default=None)
+"""Keys of cases to the numeric Jacobians of `tf.test.compute_gradient`, where they are kept."""
 
 
 def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
@@ -116,10 +159,30 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
         return loss, lambda cotangent: [cotangent * g for g in constants]
 
     given = tf.custom_gradient(wrapped)
-    analytic, numeric = tf.test.compute_gradient(given, [tf.constant(a, dtype) for a in inputs])
+    kept = _numeric.get()
+    if kept is not None and case.key in kept:
+        numeric, analytic = kept[case.key], [g.numpy().reshape(1, -1) for g in constants]
+    else:
+        tensors = [tf.constant(a, dtype) for a in inputs]
+        analytic, numeric = tf.test.compute_gradient(given, tensors)
+        if kept is not None:
+            kept[case.key] = numeric
     # It returns both Jacobians; comparing them is left to TensorFlow's own test case.
     try:
         tf.test.TestCase().assertAllClose(analytic, numeric)
+    except AssertionError:
+        return False
+    return True
+
+
+def _assert_allclose(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
+    """Against backpropagation in float64, as one compares two implementations."""
+    right = gradients(case)
+    wanted = [*right.weights, *(bias for bias in right.biases if bias is not None), right.x]
+    compare = attrgetter("assert_allclose")(np.testing)
+    try:
+        for given, expected in zip(backward, wanted, strict=True):
+            compare(given, expected)
     except AssertionError:
         return False
     return True
@@ -129,8 +192,10 @@ CHECKERS: Mapping[str, Callable[[Case, Sequence[Array], Sequence[Array]], bool]]
     {
         "torch.autograd.gradcheck": _gradcheck(fast=False),
         "gradcheck(fast_mode=True)": _gradcheck(fast=True),
-        "jax.test_util.check_grads": _check_grads,
+        "jax.test_util.check_grads": _check_grads(forward=False),
+        "check_grads(modes=['fwd'])": _check_grads(forward=True),
         "tf.test.compute_gradient": _compute_gradient,
+        "numpy.testing.assert_allclose": _assert_allclose,
     }
 )
 """The checkers by the name under which they are reported."""

@@ -1,0 +1,101 @@
+"""The catalogue of wrong gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+from harness.faults import gates, linear, state, values
+from harness.faults.fault import Fault
+
+__all__ = ["CATALOGUE"]
+
+_PLAIN = (
+    *gates.MASKS,
+    *gates.SLOPES,
+    *linear.TRANSPOSES,
+    *linear.BROADCASTS,
+    *linear.REDUCTIONS,
+    *linear.ACCUMULATIONS,
+    *linear.ROWS,
+    *linear.TAILS,
+    *linear.SWAPS,
+    *state.ALIASES,
+    *state.STALE,
+    *state.NONDETERMINISM,
+    *values.DTYPES,
+    *values.SCALES,
+    *values.DETACHED,
+    *values.LAYERS,
+    *values.LOSSES,
+    *values.BIASES,
+    *values.TERMS,
+    *values.NONFINITES,
+)
+
+_IN_KINKS_TOO = (
+    # One of each class, and more where the room that a kink leaves is of interest.
+    "no gate",
+    "wrong side",
+    "leaky",
+    "gate of the unit before",
+    "dW in the order of its transpose",
+    "W for its transpose",
+    "db of unit 0 for all",
+    "targets of the first row",
+    "mean for sum",
+    "db averaged over rows",
+    "db overwritten",
+    "dW without the last row",
+    "rows from 8 on",
+    "dx off by one row",
+    "units after whole fours",
+    "units after whole eights",
+    "two db swapped",
+    "one buffer for db",
+    "delta in the residual's buffer",
+    "inputs of the call before",
+    "db never zeroed",
+    "every second call",
+    "float32 in dW",
+    "bfloat16 in float32",
+    "all zero",
+    "doubled",
+    "halved",
+    "negated",
+    "1.01",
+    "1 + 2^-18",
+    "dx detached",
+    "below the last layer",
+    "first unit",
+    "sign of dW1",
+    "last dW doubled",
+    "loss without the half",
+    "weight decay",
+    "biases ignored",
+    "db before the gate",
+    "weights already updated",
+    "clipped gradient",
+)
+
+
+def _within(fault: Fault, within: Literal["kinks", "storms"]) -> Fault:
+    words = {"kinks": "at kinks", "storms": "in storms"}[within]
+    return replace(fault, name=f"{fault.name}, {words}", within=within)
+
+
+_BY_NAME = {fault.name: fault for fault in _PLAIN}
+
+CATALOGUE: Mapping[str, Fault] = MappingProxyType(
+    {
+        fault.name: fault
+        for fault in (
+            *_PLAIN,
+            *(_within(_BY_NAME[name], "kinks") for name in _IN_KINKS_TOO),
+            *(_within(_BY_NAME[name], "storms") for name in _IN_KINKS_TOO),
+        )
+    }
+)
+"""Every fault by its name. Those that strike only at kinks or in storms come last."""
