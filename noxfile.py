@@ -125,6 +125,13 @@ def alarms(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def power(session: nox.Session) -> None:
+    """Measure what is caught: the kill matrix of reports/POWER.md, about an hour and a half."""
+    words = ("power", "--catalogue", "--cases", "5000", "--peers", "10")
+    run(session, "crosscheck", *words, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check the types with mypy, strictly."""
     run(session, "mypy")

@@ -94,7 +94,7 @@ MASKS = (
         lambda gate, at: at.z > 0 if gate is None else gate,
     ),
     Fault(
-        "gate of the activation above zero by mistake of the output",
+        "gate of the targets",
         "mask",
         "the last gate asks whether the target is positive",
         "gate",
