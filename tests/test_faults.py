@@ -72,7 +72,9 @@ def test_without_a_fault_the_gradient_by_hand_is_right(dtype: str, widths: tuple
     stack = gaussian_stack(widths, rows=5, count=40, dtype=dtype, seed=3)
     judge, given = StackJudge(stack), HandWritten().gradients(stack)
     agrees, _ = judge.agreements(given)
-    left = [judge.judge(i).verdict(given[i], framework="") for i in np.flatnonzero(~agrees)]
+    left = [
+        judge.judge(i).verdict(given[i], framework="") for i in np.flatnonzero(~agrees).tolist()
+    ]
     assert not any(map(fails, left))
 
 
