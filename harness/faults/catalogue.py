@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
-from harness.faults import gates, linear, state, values
+from harness.faults import gates, indices, linear, losses, nonfinite, numbers, paths, state
 from harness.faults.fault import Fault
 
 __all__ = ["CATALOGUE"]
@@ -19,20 +19,20 @@ _PLAIN = (
     *linear.BROADCASTS,
     *linear.REDUCTIONS,
     *linear.ACCUMULATIONS,
-    *linear.ROWS,
-    *linear.TAILS,
-    *linear.SWAPS,
+    *indices.ROWS,
+    *indices.TAILS,
+    *indices.SWAPS,
     *state.ALIASES,
     *state.STALE,
     *state.NONDETERMINISM,
-    *values.DTYPES,
-    *values.SCALES,
-    *values.DETACHED,
-    *values.LAYERS,
-    *values.LOSSES,
-    *values.BIASES,
-    *values.TERMS,
-    *values.NONFINITES,
+    *numbers.DTYPES,
+    *numbers.SCALES,
+    *paths.DETACHED,
+    *paths.LAYERS,
+    *losses.LOSSES,
+    *losses.BIASES,
+    *paths.TERMS,
+    *nonfinite.NONFINITES,
 )
 
 _IN_KINKS_TOO = (

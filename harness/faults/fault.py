@@ -12,7 +12,6 @@ from harness.faults.handwritten import At, Change
 from harness.network import Gradients
 
 __all__ = [
-    "ANYWHERE",
     "ROADS",
     "Fault",
     "Road",
@@ -25,8 +24,6 @@ __all__ = [
 Road = Literal["quick", "default", "sweep", "fixture", "kinks"]
 ROADS: tuple[Road, ...] = ("quick", "default", "sweep", "fixture", "kinks")
 """The ways by which a gradient is checked; `harness.faults.roads` says what each is."""
-
-ANYWHERE = ROADS
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Fault:
     says: str
     role: str
     change: Change
-    caught: tuple[Road, ...] = ANYWHERE
+    caught: tuple[Road, ...] = ROADS
     why: str = ""
     dtypes: tuple[str, ...] = ("float64", "float32")
     within: Literal["", "kinks", "storms"] = ""

@@ -1,4 +1,4 @@
-"""Faults of the linear algebra: transposes, broadcasts, sums, indices, tails and swaps."""
+"""Faults of the linear algebra: transposes, broadcasts, and sums."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy as np
 from harness.faults.fault import (
     Fault,
     Road,
-    everything_but,
     square,
     without,
 )
 from harness.faults.handwritten import At, Change
-from harness.network import Gradients
 
-__all__ = ["ACCUMULATIONS", "BROADCASTS", "REDUCTIONS", "ROWS", "SWAPS", "TAILS", "TRANSPOSES"]
+__all__ = ["ACCUMULATIONS", "BROADCASTS", "LARGE", "REDUCTIONS", "SMALL", "TRANSPOSES", "remainder"]
 
 
 def _t(array: Any) -> Any:
@@ -216,11 +214,11 @@ def _db_rows(where: slice) -> Change:
     return lambda value, at: without(at("delta"), where, -2).sum(axis=-2)
 
 
-_LARGE: tuple[Road, ...] = ("default", "sweep", "fixture")
-_SMALL = "the kink cases are small, and the quick profile has few that are large"
+LARGE: tuple[Road, ...] = ("default", "sweep", "fixture")
+SMALL = "the kink cases are small, and the quick profile has few that are large"
 
 
-def _remainder(size: int, length: int) -> slice:
+def remainder(size: int, length: int) -> slice:
     """What is left after whole blocks of ``size``, if there is a whole one."""
     return slice(length // size * size if length >= size else length, None)
 
@@ -280,14 +278,14 @@ ACCUMULATIONS = (
         "accumulation",
         "the remainder of a loop unrolled by 4 is not added to db",
         "bias gradient",
-        lambda value, at: _db_rows(_remainder(4, at.rows))(value, at),
+        lambda value, at: _db_rows(remainder(4, at.rows))(value, at),
     ),
     Fault(
         "rows after whole eights lost",
         "accumulation",
         "the remainder of a loop unrolled by 8 is not added to dW",
         "weight gradient",
-        lambda value, at: _rows(_remainder(8, at.rows))(value, at),
+        lambda value, at: _rows(remainder(8, at.rows))(value, at),
     ),
     Fault(
         "inner sum in fours",
@@ -302,8 +300,8 @@ ACCUMULATIONS = (
         "going down, units after whole sixteens are not added",
         "cotangent",
         lambda value, at: _down_without(16, value, at),
-        caught=_LARGE,
-        why=_SMALL,
+        caught=LARGE,
+        why=SMALL,
     ),
     Fault(
         "two paths overwrite",
@@ -319,232 +317,5 @@ ACCUMULATIONS = (
 
 def _down_without(size: int, value: Any, at: At) -> Any:
     delta = at("delta", at.layer + 1)
-    delta = without(delta, _remainder(size, delta.shape[-1]), -1)
+    delta = without(delta, remainder(size, delta.shape[-1]), -1)
     return delta @ at("weight going down", at.layer + 1)
-
-
-ROWS = (
-    Fault(
-        "rows from 8 on",
-        "row index",
-        "contribute nothing to dW and db",
-        "delta",
-        lambda value, at: without(value, slice(8, None), -2),
-    ),
-    Fault(
-        "rows from 16 on",
-        "row index",
-        "contribute nothing to dW and db",
-        "delta",
-        lambda value, at: without(value, slice(16, None), -2),
-        caught=_LARGE,
-        why=_SMALL,
-    ),
-    Fault(
-        "dx off by one row",
-        "row index",
-        "row r holds what belongs to r - 1",
-        "answer",
-        lambda answer, at: replace(answer, x=np.roll(answer.x, 1, axis=-2)),
-    ),
-    Fault(
-        "dx upside down",
-        "row index",
-        "the rows are reversed",
-        "answer",
-        lambda answer, at: replace(answer, x=answer.x[..., ::-1, :]),
-    ),
-    Fault(
-        "inputs off by one row",
-        "row index",
-        "delta of row r meets the inputs of row r - 1 in dW",
-        "activation kept",
-        lambda value, at: np.roll(value, 1, axis=-2),
-    ),
-    Fault(
-        "odd rows negative",
-        "row index",
-        "in dx",
-        "answer",
-        lambda answer, at: replace(
-            answer, x=answer.x * np.where(np.arange(at.rows) % 2, -1, 1)[:, None]
-        ),
-    ),
-    Fault(
-        "first row for the second",
-        "row index",
-        "delta of row 1 is that of row 0",
-        "delta",
-        lambda value, at: (
-            np.concatenate([value[..., :1, :], value[..., :1, :], value[..., 2:, :]], axis=-2)
-            if at.rows > 1
-            else value
-        ),
-    ),
-)
-
-
-def _tail(size: int, axis: int) -> Change:
-    return lambda value, at: without(value, _remainder(size, value.shape[axis]), axis)
-
-
-TAILS = (
-    Fault(
-        "units after whole fours", "tail", "of dW are not written", "weight gradient", _tail(4, -2)
-    ),
-    Fault(
-        "units after whole eights", "tail", "of db are not written", "bias gradient", _tail(8, -1)
-    ),
-    Fault(
-        "units after whole sixteens",
-        "tail",
-        "of db are not written",
-        "bias gradient",
-        _tail(16, -1),
-        caught=_LARGE,
-        why=_SMALL,
-    ),
-    Fault(
-        "units after whole 32s",
-        "tail",
-        "of dW are not written",
-        "weight gradient",
-        _tail(32, -2),
-        caught=_LARGE,
-        why=_SMALL,
-    ),
-    Fault(
-        "units after whole 64s",
-        "tail",
-        "of dW are not written",
-        "weight gradient",
-        _tail(64, -2),
-        caught=_LARGE,
-        why=_SMALL,
-    ),
-    Fault(
-        "inputs after whole fours", "tail", "of dW are not written", "weight gradient", _tail(4, -1)
-    ),
-    Fault(
-        "inputs after whole eights",
-        "tail",
-        "of dW are not written",
-        "weight gradient",
-        _tail(8, -1),
-    ),
-    Fault(
-        "inputs after whole sixteens",
-        "tail",
-        "of dW are not written",
-        "weight gradient",
-        _tail(16, -1),
-        caught=_LARGE,
-        why=_SMALL,
-    ),
-    Fault(
-        "end of dx after whole eights",
-        "tail",
-        "of the numbers of dx are not written",
-        "answer",
-        lambda answer, at: replace(answer, x=_flat_tail(8, answer.x)),
-    ),
-    Fault(
-        "end of dW after whole sixteens",
-        "tail",
-        "of its numbers are not written",
-        "weight gradient",
-        lambda value, at: _flat_tail(16, value),
-    ),
-    Fault(
-        "last number of dW",
-        "tail",
-        "is not written",
-        "weight gradient",
-        lambda value, at: np.where(_is_last(value), 0, value),
-    ),
-    Fault(
-        "forward in eights",
-        "tail",
-        "inputs after whole eights are not multiplied",
-        "numbers",
-        lambda value, at: replace(value, x=_tail(8, -1)(value.x, at)),
-    ),
-    Fault(
-        "units below 8 only",
-        "tail",
-        "of db are written, however many there are",
-        "bias gradient",
-        everything_but(slice(8), -1),
-    ),
-)
-
-
-def _flat_tail(size: int, value: Any) -> Any:
-    flat = value.reshape(*value.shape[:-2], -1)
-    return without(flat, _remainder(size, flat.shape[-1]), -1).reshape(value.shape)
-
-
-def _is_last(value: Any) -> Any:
-    found = np.zeros(value.shape, dtype=bool)
-    found[..., -1, -1] = True
-    return found
-
-
-def _swapped(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """With the first two of equal shape in each other's place."""
-    found = list(values)
-    for i, one in enumerate(found):
-        for j in range(i):
-            if one is not None and found[j] is not None and one.shape == found[j].shape:
-                found[i], found[j] = found[j], found[i]
-                return tuple(found)
-    return values
-
-
-def _x_for_weights(answer: Gradients, at: At) -> Gradients:
-    if answer.x.shape != answer.weights[0].shape:
-        return answer
-    return replace(answer, x=answer.weights[0], weights=(answer.x, *answer.weights[1:]))
-
-
-SWAPS = (
-    Fault(
-        "two dW swapped",
-        "swap",
-        "of equal shape",
-        "answer",
-        lambda answer, at: replace(answer, weights=_swapped(answer.weights)),
-    ),
-    Fault(
-        "two db swapped",
-        "swap",
-        "of equal shape",
-        "answer",
-        lambda answer, at: replace(answer, biases=_swapped(answer.biases)),
-    ),
-    Fault("dW1 and dx swapped", "swap", "where their shapes are equal", "answer", _x_for_weights),
-    Fault(
-        "dW of the layer above",
-        "swap",
-        "where a layer's shape is that of the next one",
-        "answer",
-        lambda answer, at: replace(
-            answer,
-            weights=tuple(
-                above if above.shape == here.shape else here
-                for here, above in zip(
-                    answer.weights, (*answer.weights[1:], answer.weights[-1]), strict=True
-                )
-            ),
-        ),
-    ),
-    Fault(
-        "two units swapped",
-        "swap",
-        "the first two of db",
-        "bias gradient",
-        lambda value, at: np.concatenate(
-            [value[..., 1:2], value[..., :1], value[..., 2:]], axis=-1
-        ),
-    ),
-)
