@@ -126,7 +126,7 @@ def alarms(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def power(session: nox.Session) -> None:
-    """Measure what is caught: the kill matrix of reports/POWER.md, about an hour and a half."""
+    """Put every wrong gradient on every road, for reports/POWER.md: an hour, resumed if ended."""
     words = ("power", "--catalogue", "--cases", "5000", "--peers", "10")
     run(session, "crosscheck", *words, *session.posargs, env=ONE_THREAD)
 
