@@ -250,12 +250,13 @@ class Outcomes:
         with np.errstate(all="ignore"):
             possible = self._gradients(together, len(policies))
         for at in range(len(policies)):
-            one = Gradients(
-                possible.loss[at : at + 1],
-                tuple(weight[at : at + 1] for weight in possible.weights),
-                tuple(None if bias is None else bias[at : at + 1] for bias in possible.biases),
-                possible.x[at : at + 1],
-            )
+            with np.errstate(all="ignore"):  # a part may close what was left open
+                one = Gradients(
+                    possible.loss[at : at + 1],
+                    tuple(weight[at : at + 1] for weight in possible.weights),
+                    tuple(None if bias is None else bias[at : at + 1] for bias in possible.biases),
+                    possible.x[at : at + 1],
+                )
             asked = together.asked[:, at]
             yield one, frozenset(itertools.compress(QUESTIONS, asked.tolist()))
 

@@ -106,7 +106,7 @@ SLOPES = (
     _slope("slope 2 at zero", "outside [0, 1]", "gate", _kinks(2.0)),
     _slope("slope -1 at zero", "outside [0, 1]", "gate", _kinks(-1.0)),
     _slope("slope 1.01 at zero", "just outside [0, 1]", "gate", _kinks(1.01)),
-    _slope("slope NaN at zero", "0/0, as of z/|z|", "gate", _kinks(np.nan)),
+    _slope("slope NaN at zero", "0/0, as of z/abs(z)", "gate", _kinks(np.nan)),
     _slope("slope infinite at zero", "1/0, as of 1/z", "gate", _kinks(np.inf)),
     _slope(
         "slope by row",

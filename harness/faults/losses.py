@@ -57,7 +57,7 @@ LOSSES = (
     Fault(
         "absolute loss",
         "loss",
-        "the gradient is that of the sum of |d|",
+        "the gradient is that of the sum of the absolute residuals",
         "loss cotangent",
         lambda value, at: np.sign(value),
     ),
