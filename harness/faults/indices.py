@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.faults.fault import Fault, everything_but, without
 from harness.faults.handwritten import At, Change
-from harness.faults.linear import LARGE, SMALL, remainder
+from harness.faults.linear import LARGE, SMALL, VERY_LARGE, remainder
 from harness.network import Gradients
 
 __all__ = ["ROWS", "SWAPS", "TAILS"]
@@ -102,8 +102,8 @@ TAILS = (
         "of dW are not written",
         "weight gradient",
         _tail(32, -2),
-        caught=LARGE,
-        why=SMALL,
+        caught=("default", "sweep"),
+        why=VERY_LARGE,
     ),
     Fault(
         "units after whole 64s",
@@ -111,8 +111,8 @@ TAILS = (
         "of dW are not written",
         "weight gradient",
         _tail(64, -2),
-        caught=LARGE,
-        why=SMALL,
+        caught=("default", "sweep"),
+        why=VERY_LARGE,
     ),
     Fault(
         "inputs after whole fours", "tail", "of dW are not written", "weight gradient", _tail(4, -1)

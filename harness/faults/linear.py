@@ -216,6 +216,7 @@ def _db_rows(where: slice) -> Change:
 
 LARGE: tuple[Road, ...] = ("default", "sweep", "fixture")
 SMALL = "the kink cases are small, and the quick profile has few that are large"
+VERY_LARGE = "few networks of the quick profile and of the fixture's hundred cases are as wide"
 
 
 def remainder(size: int, length: int) -> slice:
