@@ -38,7 +38,8 @@ DESCRIPTIONS: Mapping[Road, str] = MappingProxyType(
         "default": "`crosscheck run --profile default`",
         "sweep": "`crosscheck sweep --cases 8192 --widths 3,65,2 --widths 4,8,1 "
         "--widths 7,9,9,3 --widths 16,32,32,4 --rows 17`, and `--cases 1024 --widths 9,9,3 "
-        "--rows 3 --output identity --reduction mean --mix uniform=2,kinks=1,undecided=1,special=1`",
+        "--rows 3 --output identity --reduction mean "
+        "--mix uniform=2,kinks=1,undecided=1,special=1`",
         "fixture": "the fixture `crosscheck(numpy=function)` with its default profile",
         "kinks": "`crosscheck run --case FILE` with each case of `harness.faults.storms`",
     }
