@@ -134,6 +134,8 @@ def influences(
             for site in sites
             if not (seen.directly(site[0], row) and _is_not_zero(of_layer[site[0]], site))
         }
+        if not unclear:
+            continue
         loose = frozenset(site for site in unread if site[1] == row)
         if not loose and all(of_layer[site[0]].reach[site[1:]] == 0 for site in unclear):
             # From the top down: those above contribute nothing, so no slope of these does.
