@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.faults import gates, indices, linear, losses, nonfinite, numbers, paths, state
-from harness.faults.fault import Fault
+from harness.faults.fault import Fault, Road
 
 __all__ = ["CATALOGUE"]
 
@@ -62,9 +62,20 @@ _IN_KINKS_TOO = (
 )
 
 
+_REACHED: Mapping[str, tuple[tuple[Road, ...], str]] = MappingProxyType(
+    {
+        "kinks": (("quick", "default", "fixture", "kinks"), "few cases of a sweep have kinks"),
+        "storms": (("default", "kinks"), "few cases of the shorter roads have so many kinks"),
+    }
+)
+"""The roads with enough cases of the kind in which a fault strikes, and why not the others."""
+
+
 def _within(fault: Fault, within: Literal["kinks", "storms"]) -> Fault:
     words = {"kinks": "at kinks", "storms": "in storms"}[within]
-    return replace(fault, name=f"{fault.name}, {words}", within=within)
+    roads, why = _REACHED[within]
+    caught = tuple(road for road in fault.caught if road in roads)
+    return replace(fault, name=f"{fault.name}, {words}", within=within, caught=caught, why=why)
 
 
 _BY_NAME = {fault.name: fault for fault in _PLAIN}

@@ -206,6 +206,8 @@ SWAPS = (
         "of equal shape",
         "answer",
         lambda answer, at: replace(answer, weights=_swapped(answer.weights)),
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
     ),
     Fault(
         "two db swapped",
@@ -214,7 +216,15 @@ SWAPS = (
         "answer",
         lambda answer, at: replace(answer, biases=_swapped(answer.biases)),
     ),
-    Fault("dW1 and dx swapped", "swap", "where their shapes are equal", "answer", _x_for_weights),
+    Fault(
+        "dW1 and dx swapped",
+        "swap",
+        "where their shapes are equal",
+        "answer",
+        _x_for_weights,
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
+    ),
     Fault(
         "dW of the layer above",
         "swap",
@@ -229,6 +239,8 @@ SWAPS = (
                 )
             ),
         ),
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
     ),
     Fault(
         "two units swapped",

@@ -192,6 +192,8 @@ TERMS = (
             if answer.x.shape == at("residual", at.case.network.depth).shape
             else answer
         ),
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
     ),
     Fault("clipped gradient", "term", "numbers beyond 1 are cut", "answer", each_array(_clipped)),
     Fault(

@@ -37,6 +37,8 @@ ALIASES = (
         "layers of equal shape share it",
         "answer",
         lambda answer, at: replace(answer, weights=_shared(answer.weights)),
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
     ),
     Fault(
         "one buffer for db",
@@ -71,6 +73,8 @@ ALIASES = (
             if answer.x.shape == at("residual", at.case.network.depth).shape
             else answer
         ),
+        caught=("quick", "default", "fixture", "kinks"),
+        why="no two of these arrays have the same shape in the sweeps",
     ),
     Fault(
         "activation in the buffer of its delta",
