@@ -135,9 +135,9 @@ def test_both_processes_end_together(number: signal.Signals) -> None:
     [
         (["/usr/bin/crosscheck"], True),
         (["C:\\Scripts\\crosscheck.exe".replace("\\", os.sep)], True),
-        (["/home/me/harness/__main__.py", "run"], True),
-        (["/home/me/study.py"], False),
-        (["/home/me/other/__main__.py"], False),
+        (["/somewhere/harness/__main__.py", "run"], True),
+        (["/somewhere/study.py"], False),
+        (["/somewhere/other/__main__.py"], False),
         (["-c"], False),
         ([""], False),
     ],
