@@ -295,11 +295,13 @@ def required(framework: Framework, case: Case) -> Gradients:
 
 
 def reason_of(error: BaseException) -> str:
-    """An exception in one line; of one that only says what was returned, the bare words."""
+    """An exception in one line; without its name where it says what was returned or is not done."""
     try:
         words = str(error).strip().splitlines()
     except BaseException:  # it is the library's own method that is called
         words = []
+    if isinstance(error, UnsupportedError):
+        return " ".join(words)
     first = words[0] if words else ""
     if isinstance(error, RefusedError):
         return first

@@ -194,7 +194,8 @@ class Faulty(Framework):
 
     def gradients(self, case: Case) -> Gradients:
         """The faulty gradient, rounded to the dtype as a framework's would be."""
-        result, form = self._fault(case), format_of(case.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # no framework's warnings are NumPy's
+            result, form = self._fault(case), format_of(case.dtype)
         return Gradients(
             form.round(result.loss),
             tuple(form.round(w) for w in result.weights),

@@ -145,8 +145,8 @@ def test_an_optimum_is_rejected_for_any_one_thing_that_is_wrong_with_it(
     assert right[0] == 1
     minimise = exact_lp._minimise
 
-    def forged(table: Any, basis: Any, costs: Any) -> Any:
-        ray = minimise(table, basis, costs)
+    def forged(table: Any, basis: Any, costs: Any, budget: Any) -> Any:
+        ray = minimise(table, basis, costs, budget)
         costs[len(rows) + 2 : len(rows) + 4] = map(Fraction, point)
         return ray
 

@@ -457,7 +457,7 @@ REPORT = {
         **{"distinct_cases": 2, "failing_cases": 0, "cases_not_kept": 0},
     },
     **{"frameworks": [], "verdicts": [], "error_over_bound": [], "relu_boundary": []},
-    "validity": [],
+    **{"validity": [], "not_checked": [], "asked_again": []},
     "cases": [
         {
             **{"key": key, "part": "given", "label": "", "shrunk": False},

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import processes
 import pytest
-from faulty import Faulty, correct, scaled_gradient
+from faulty import Faulty, correct, doubled_loss
 from test_explain import CASES, IDS, normal
 
 from harness.cli import main
@@ -44,7 +44,7 @@ LARGE = normal((8, 12, 9, 2), rows=9, seed=6)
 
 
 def documents() -> Iterator[Document]:
-    frameworks = [Faulty(correct), Faulty(scaled_gradient)]
+    frameworks = [Faulty(correct), Faulty(doubled_loss)]
     for case in WORKED:
         yield explain_case(case, frameworks, label="<&_%$#>", symbolic=True)
     for case in CASES:

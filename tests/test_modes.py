@@ -80,7 +80,7 @@ def judged_in_stack(framework: Framework, stack: Case) -> list[Kind]:
     """The verdicts of a run on a stack."""
     events: list[Event] = []
     checker = Checker([framework], events.append)
-    checker.fails = lambda case: False  # type: ignore[method-assign]  # nothing is shrunk
+    checker.is_lasting = lambda verdict: False  # type: ignore[method-assign]  # nothing is shrunk
     checker.check_stack(stack, "smooth", "stack")
     assert isinstance(events[0], StackChecked)
     kinds = [Kind.AGREES] * (stack.count or 0)

@@ -30,7 +30,7 @@ WANTED = {
     ("torch", "eager", "clamp"): ("NaN", "0", "0", "select"),
     ("torch", "eager", "mask"): ("NaN", "NaN", "not seen", "product"),
     ("torch", "eager", "where"): ("0", "0", "0", "select"),
-    ("torch", "forward", "relu"): ("NaN", "0", "not seen", "not seen"),
+    ("torch", "forward", "relu"): ("NaN", "0", "not seen", "select"),
     ("tensorflow", "eager", "relu"): ("NaN", "0", "not seen", "product"),
     ("tensorflow", "eager", "maximum"): ("NaN", "0", "0", "select"),
     ("tensorflow", "eager", "max_pool"): ("0", "0", "1", "select"),

@@ -80,9 +80,16 @@ def test_a_disagreement_shows_the_worst_entry_and_its_bits() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_verdict_has_a_badge_and_its_meaning(kind: Kind) -> None:
-    text = words(Verdict("mine", "", "", kind, precision=10.5)._repr_html_())
+    text = words(Verdict("mine", "", "", kind)._repr_html_())
     assert text.startswith(f"{kind} mine {MEANING[kind]}")
+
+
+def test_a_coarser_arithmetic_is_named_with_its_bits_and_how_to_allow_it() -> None:
+    reduced = Verdict("mine", "", "", Kind.REDUCED, arithmetics=("tf32",), precision=10.5)
+    text = words(reduced._repr_html_())
+    assert "tf32" in text
     assert "10.5 bits" in text
+    assert "--allow tf32" in text
 
 
 def test_every_text_is_escaped() -> None:

@@ -57,7 +57,8 @@ class Planted(Framework):
         self.one = one
 
     def gradients(self, case: Case) -> Gradients:
-        return faulty.correct(case) if self.formulation == "where" else self.one(case)
+        fault = faulty.correct if self.formulation == "where" else self.one
+        return faulty.Faulty(fault).gradients(case)
 
 
 @cache

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 from harness.compare import Judge
@@ -313,7 +314,7 @@ def test_an_interrupt_is_not_taken_for_a_broken_library(where: str, plain: Insta
         plain({"somelibrary": interrupt})
     else:
         plain({"somelibrary": ""}, opening=interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with processes.interruptible(), pytest.raises(KeyboardInterrupt):
         state_of("plain")
 
 
