@@ -1,0 +1,1 @@
+"""Faults in ourselves: what the tests must notice, planted one at a time."""
