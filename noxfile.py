@@ -132,6 +132,15 @@ def power(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Plant each fault in ourselves and see that a test fails: two minutes."""
+    scripts = shared_environment(session)
+    with session.chdir(ROOT / "tests"):
+        words = (str(scripts / "python"), "-m", "ourselves.runner", *session.posargs)
+        session.run(*words, external=True, env=ONE_THREAD, interrupt_timeout=PATIENCE)
+
+
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check the types with mypy, strictly."""
     run(session, "mypy")

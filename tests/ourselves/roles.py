@@ -24,6 +24,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "rounding to a format": "harness.formats:Format.round",
         # bounds
         "unit roundoff": "harness.arithmetic.enclosure:Model.roundoff",
+        "smallest safe number": "harness.arithmetic.enclosure:Model.least",
         "loss by underflow": "harness.arithmetic.enclosure:Model.underflow",
         "lowest bit": "harness.arithmetic.enclosure:_grain",
         "rounding of bounds": "harness.arithmetic.enclosure:_up",
@@ -43,14 +44,12 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "comparison with a bound": "harness.enclosed:leaves_bound",
         # gates
         "margin of a sign": "harness.arithmetic.enclosure:Enclosure.margin",
-        "certain signs": "harness.gates:certain_signs",
         "class of an open gate": "harness.gates:open_gate",
         "gates that are open": "harness.enclosed:Enclosed.has_open_gates",
         # kinks
         "explained by slopes": "harness.kink:explain",
         "all entries contained": "harness.kink:_contains",
-        "slopes to be tried first": "harness.slopes:likely_slopes",
-        "conventions in use": "harness.slopes:CONVENTIONS",
+        "entries of a layer out of reach": "harness.kink:_Search._leaves",
         "slopes left by linear programs": "harness.exclusion:possible",
         "influence of slopes": "harness.influence:influences",
         "certificate of a program": "harness.exact_lp:_checks",
@@ -77,8 +76,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "how a run ends": "harness.crosscheck:outcome",
         "failing verdicts of a case": "harness.report.tally:failing_verdicts",
         "cases seen before": "harness.crosscheck:_fingerprints",
-        "smaller cases": "harness.shrink:_smaller",
-        "name of a case": "harness.network:Case.key",
+        "smaller cases": "harness.shrink:shrink",
         # the sweep
         "parts of a sweep": "harness.sweep.settings:Settings.parts",
         "what has changed since": "harness.sweep.checkpoint:changed",

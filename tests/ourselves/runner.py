@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from ourselves.catalogue import FAULTS
 from ourselves.planting import Fault, planted
 
@@ -74,8 +75,8 @@ def page(outcomes: Sequence[tuple[Fault, Outcome]]) -> str:
     lines = [
         "# Faults in ourselves",
         "",
-        "Each is planted in the harness by itself, and a test has to fail. Written by `nox -s power`,",
-        "which takes two minutes for these; `tests/ourselves/catalogue.py` is the list.",
+        "Each is planted in the harness by itself, and the test beside it has to fail.",
+        "Written by `nox -s faults`, in two minutes, from `tests/ourselves/catalogue.py`.",
         "",
         f"**{caught} of {len(outcomes)} are caught.**",
         "",
@@ -90,7 +91,7 @@ def page(outcomes: Sequence[tuple[Fault, Outcome]]) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Plant the faults whose name or role has one of ``words`` in it, or all, and write the page."""
+    """Plant the faults with one of ``words`` in name or role; or all, and write the page."""
     chosen = [
         fault
         for fault in FAULTS
@@ -100,7 +101,7 @@ def main(words: Sequence[str]) -> int:
     import harness.report.tally
     import harness.sweep.engine  # noqa: F401
 
-    outcomes = []
+    outcomes: list[tuple[Fault, Outcome]] = []
     for fault in chosen:
         start = time.monotonic()
         outcome = outcome_of(fault)
