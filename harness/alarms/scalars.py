@@ -111,7 +111,9 @@ def exactly(batch: Batch) -> Gradients:
         exponent -= size < Fraction(2) ** exponent
         grid = max(Fraction(2) ** (exponent - form.precision + 1), least)
         found = grid * round(value / grid)  # ties to even
-        return float(found) if abs(found) <= form.largest else math.copysign(math.inf, value)
+        if abs(found) <= form.largest:
+            return float(found)
+        return math.inf if value > 0 else -math.inf
 
     cases = [_case(batch, index, Fraction, dot) for index in range(batch.count)]
     return _stacked(batch, rounded, cases)

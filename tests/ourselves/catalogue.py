@@ -128,7 +128,7 @@ _SOUND = "test_bounds.py::test_no_evaluation_leaves_its_bound"
 
 def _rule(name: str) -> str:
     """The same for one rule, in a format of four bits."""
-    return f"{_SOUND}[a_{name}-four-bits-gradual-nearest]"
+    return f"{_SOUND}[a_{name}-four-bits-gradual]"
 
 
 _WHOLE = "test_whole_gradients.py::test_no_correct_evaluation_is_called_wrong"
