@@ -55,10 +55,10 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "certificate of a program": "harness.exact_lp:_checks",
         "gradients of slopes": "harness.influence:gates_with",
         # generalised derivatives
-        "adjacent cells": "harness.clarke:_cells",
+        "adjacent cells": "harness.cells:_cells",
         "convex combination": "harness.clarke:_combines",
-        "every pattern occurs": "harness.clarke:_every_pattern_occurs",
-        "a direction into a cell": "harness.clarke:_has_direction",
+        "every pattern occurs": "harness.clarke:_by_own_parameters",
+        "a direction into a cell": "harness.cells:_has_direction",
         # the verdict
         "verdict of a case": "harness.compare:Judge._verdict",
         "shapes of a gradient": "harness.compare:Judge._misshapen",
