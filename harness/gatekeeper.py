@@ -290,19 +290,19 @@ def required(framework: Framework, case: Case) -> Gradients:
     if isinstance(found, Gradients):
         return found
     if found.kind is Kind.UNSUPPORTED:
-        raise UnsupportedError(found.reason)
+        raise UnsupportedError(found.reason.removeprefix(f"{UnsupportedError.__name__}: "))
     raise CrashedError(f"{framework.name}: CRASHED: {found.reason}")
 
 
 def reason_of(error: BaseException) -> str:
-    """An exception in one line; without its name where it says what was returned or is not done."""
+    """An exception in one line; of one that only says what was returned, the bare words."""
     try:
         words = str(error).strip().splitlines()
     except BaseException:  # it is the library's own method that is called
         words = []
-    if isinstance(error, UnsupportedError):
-        return " ".join(words)
-    first = words[0] if words else ""
+    # What a library cannot do is told whole; what else it says may be pages.
+    whole = isinstance(error, UnsupportedError)
+    first = " ".join(" ".join(words).split()) if whole else words[0] if words else ""
     if isinstance(error, RefusedError):
         return first
     return f"{type(error).__name__}: {first}".strip()
