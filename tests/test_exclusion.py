@@ -9,15 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness import exclusion
+from harness import exclusion, kink
 from harness.arithmetic.enclosure import Model
 from harness.compare import Judge
 from harness.enclosed import Enclosed
-from harness.exclusion import possible
+from harness.exclusion import Work, possible
 from harness.formats import format_of
+from harness.influence import Site
 from harness.network import Array, Case, Gradients
 from harness.reference import backward, forward
-from harness.verdict import Kind, Verdict
+from harness.verdict import Effect, Kind, Verdict
 
 
 def several_rows(seed: int, dtype: str = "float64") -> Case:
@@ -160,3 +161,51 @@ def test_a_cotangent_of_either_sign_is_decided_by_trying_both() -> None:
         assert judge(case, given).kind is Kind.DISAGREES
     given = replace(fine, weights=(np.array([[-1.0], [0.5]]), fine.weights[1]))
     assert judge(case, given).kind is Kind.KINK
+
+
+def test_the_search_is_given_up_past_a_number_of_operations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seed, case = next(many_kinks("float64", 1))
+    given = with_slopes(case, drawn(seed))
+    enclosed = Enclosed(case, Model(format_of("float64")))
+    monkeypatch.setattr(exclusion, "MOST_OPERATIONS", 100)
+    work = Work()
+    left = possible(enclosed, given, work)
+    assert left is not None
+    assert left.slopes == {}
+    assert 0 <= work.budget.left <= 100
+    monkeypatch.setattr(kink._Search, "uniform", lambda _: None)
+    monkeypatch.setattr(kink._Search, "descend", lambda *_: None)
+    verdict = judge(case, given)
+    assert verdict.kind is Kind.UNDECIDED
+    assert verdict.detail.endswith("and none excluded")
+    assert {gate.effect for gate in verdict.gates} == {Effect.NOT_DECIDED}
+
+
+def test_arithmetics_with_the_same_rooms_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[object] = []
+    solve = exclusion._System.solve
+
+    def counted(system: exclusion._System) -> dict[Site, float] | None:
+        searches.append(system)
+        return solve(system)
+
+    monkeypatch.setattr(exclusion._System, "solve", counted)
+    # dJ/dx = -λ1 λ2 is all that depends on a slope.
+    case = Case.of(
+        [[[1.0]], [[-1.0]], [[1.0]]], [None, None, [1.0]], [[0.0]], [[0.0]], output="identity"
+    )
+    given = with_slopes(case, lambda _, z: np.ones(z.shape))
+    half = replace(given, x=np.array([[-0.375]]))
+    work = Work()
+    found = [
+        possible(Enclosed(case, Model(format_of("float64"), flush=flush)), half, work)
+        for flush in (False, True)
+    ]
+    assert len(work.known) == 1
+    assert len(searches) == 1
+    one, other = found
+    assert one is not None
+    assert other is not None
+    assert one.slopes == other.slopes
