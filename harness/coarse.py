@@ -6,7 +6,8 @@ Containment in the bounds of an executed arithmetic (`harness.arithmetic.named`)
 not in others, which ones is read off the gradient (`_spared`). The loss depends on the forward
 products alone, so each choice there has to hold the loss; then, from the top layer down, ∂J/∂W_l
 holds for one choice or the other or for none, and a choice for g_{l-1} is tested by what is below.
-Then the arithmetic is executed as usual. The search ends after `BUDGET` products.
+Then the arithmetic is executed as usual. The search ends after `BUDGET` products of matrices, or
+`MOST_PRODUCTS` of numbers.
 
 **What is no explanation.** Bounds that are infinite throughout; an arithmetic that changes nothing
 in this case, for then it is the dtype's own, which is excluded already; and float16 accumulation,
@@ -44,6 +45,9 @@ __all__ = ["BUDGET", "Coarse", "coarse"]
 
 BUDGET = 256
 """How many matrix products are formed in search of those that are spared, for one arithmetic."""
+
+MOST_PRODUCTS = 2**25
+"""How many products of numbers they may have in all."""
 
 Enclose = Callable[[Model, Derivation], Enclosed]
 
@@ -179,17 +183,19 @@ def _spared(enclose: Enclose, whole: Model, given: Gradients) -> Iterator[frozen
     assert whole.arithmetic is not None
     if not whole.arithmetic.spares:
         return
-    depth = enclose(whole, "reverse").case.network.depth
-    budget = _Budget(BUDGET)
+    case = enclose(whole, "reverse").case
+    depth, sizes = case.network.depth, [weight.size for weight in case.weights]
+    budget = _Budget(BUDGET, MOST_PRODUCTS)
     forward: list[Product] = [("forward", layer) for layer in range(1, depth + 1)]
     choices: Iterator[Sequence[Product]] = itertools.chain.from_iterable(
         itertools.combinations(forward, count) for count in range(depth + 1)
     )
     for chosen in choices:
-        if not budget.take(depth):
+        if not budget.take(depth, case.rows * sum(sizes)):
             return
         model = Model(whole.format, True, whole.arithmetic, frozenset(chosen))
-        enclosed = enclose(model, "reverse")
+        # Those that are only tried are not kept: of a wide network each takes much memory.
+        enclosed = Enclosed(case, model) if chosen else enclose(model, "reverse")
         with np.errstate(all="ignore"):
             if leaves_bound(enclosed.loss, given.loss).any():
                 continue
@@ -202,12 +208,14 @@ def _spared(enclose: Enclose, whole: Model, given: Gradients) -> Iterator[frozen
 
 @dataclass
 class _Budget:
-    left: int
+    matrices: int
+    numbers: int
 
-    def take(self, count: int) -> bool:
-        """Whether so many matrix products may still be formed."""
-        self.left -= count
-        return self.left >= 0
+    def take(self, matrices: int, numbers: int) -> bool:
+        """Whether so many products of matrices, and of numbers in them, may still be formed."""
+        self.matrices -= matrices
+        self.numbers -= numbers
+        return self.matrices >= 0 and self.numbers >= 0
 
 
 @dataclass
@@ -223,10 +231,11 @@ class _Backward:
         """Those of ``layer`` and of all below it; ``None`` if no choice explains the gradient."""
         enclosed, given, at = self.enclosed, self.given, layer - 1
         gate, activation = self.gates[at], enclosed.trace.activations[at]
+        size = enclosed.case.rows * enclosed.case.weights[at].size
         delta = cotangent if gate is None else gate * cotangent
         own: frozenset[Product] | None = None
         for spared, right in ((False, activation), (True, activation.spared())):
-            if not self.budget.take(1):
+            if not self.budget.take(1, size):
                 return None
             for_weight, for_bias = parameter_gradients(enclosed.biases[at], right, delta)
             if for_bias is not None and leaves_bound(for_bias, given.biases[at]).any():
@@ -238,7 +247,7 @@ class _Backward:
             return None
         weight = enclosed.weights[at]
         for spared, right in ((False, weight), (True, weight.spared())):
-            if not self.budget.take(1):
+            if not self.budget.take(1, size):
                 return None
             below = delta @ right
             here: frozenset[Product] = frozenset({("input", layer)}) if spared else frozenset()

@@ -42,7 +42,7 @@ Derivation: TypeAlias = Literal["reverse", "forward"]
 
 T = TypeVar("T")
 
-_MOST_HELD = 2**22
+_MOST_HELD = 2**21
 """How many numbers with their bounds, about 64 bytes each, are kept for another gradient."""
 
 

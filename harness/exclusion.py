@@ -42,7 +42,7 @@ from harness.exact_lp import maximum
 from harness.network import Array, Gradients, LeftOut
 from harness.reference import backward_layer, loss_and_cotangent
 
-__all__ = ["MOST_OPERATIONS", "Hull", "Left", "Work", "hulls", "possible"]
+__all__ = ["MOST_OPERATIONS", "MOST_PRODUCTS", "Hull", "Left", "Work", "hulls", "possible"]
 
 Site = tuple[int, int, int]
 """(layer, row, unit) of a gate."""
@@ -54,6 +54,9 @@ Form = dict[int, Rational]
 MOST_OPERATIONS = 2**23
 """How many operations on rationals the search for slopes of one gradient may take: pivots, each as
 many as there are numbers in its tableau, and what is done to set the programs up."""
+
+MOST_PRODUCTS = 2**25
+"""How many products on enclosures may be spent on slopes that are tried for one gradient."""
 
 _MOST_UNKNOWNS = 40
 _MOST_PROGRAMS = 16
@@ -163,11 +166,13 @@ class Work:
     these are the same so is the answer.
 
     Attributes:
+        products: What is left of the products on enclosures, of slopes that are tried.
         budget: What is left of the operations on rationals.
         known: Open gates and rooms to what was found; ``None`` if no slopes are left, empty if
             the search was given up.
     """
 
+    products: Budget = field(default_factory=lambda: Budget(MOST_PRODUCTS))
     budget: Budget = field(default_factory=lambda: Budget(MOST_OPERATIONS))
     known: dict[tuple[object, ...], dict[Site, float] | None] = field(default_factory=dict)
 

@@ -9,7 +9,8 @@ within its bound. A slope is first rounded to the nearest of 0, ½ and 1, the co
 and only kept as it was read when that fails. One open row of a unit leaves an interval of slopes.
 Several open gates may leave a system without a unique solution. So where there are several, one
 slope for all kinks, and the exact side of undecided gates, is tried before anything is read; then
-one slope for the kinks of a layer, then each unit's possibilities, up to `BUDGET` assignments.
+one slope for the kinks of a layer, then each unit's possibilities, up to `BUDGET` assignments, of
+wide layers up to as many as `harness.exclusion.Work` has products for.
 
 An explanation holds the slopes that were tested, a number for every open gate, whether the
 gradient shows it or not: what may be said of them is another question (`harness.readings`). At an
@@ -41,6 +42,7 @@ from typing import Any
 import numpy as np
 
 from harness.arithmetic.enclosure import Enclosure
+from harness.budget import Budget, Exhausted
 from harness.enclosed import Enclosed, leaves_bound
 from harness.exclusion import Work, hulls, possible
 from harness.influence import Site, Slopes, gates_with
@@ -93,9 +95,10 @@ def explain(enclosed: Enclosed, given: Gradients, work: Work | None = None) -> E
         if not enclosed.open_gates:
             gradients = enclosed.certain_gradients
             return Explanation({}, gradients) if _contains(gradients, given) else None
+        work = Work() if work is None else work
         if enclosed.model.arithmetic is not None:
-            return _explain_executed(enclosed, given)
-        search = _Search(enclosed, given)
+            return _explain_executed(enclosed, given, work)
+        search = _Search(enclosed, given, work.products)
         slopes = search.uniform() if len(enclosed.open_gates) > 1 else None
         if slopes is None:
             slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
@@ -132,7 +135,7 @@ def _with_exact_sides(enclosed: Enclosed, given: Gradients, slopes: Slopes) -> S
     return slopes
 
 
-def _explain_executed(enclosed: Enclosed, given: Gradients) -> Explanation | None:
+def _explain_executed(enclosed: Enclosed, given: Gradients, work: Work) -> Explanation | None:
     """`explain` under a named arithmetic, whose coefficients are not those of exact arithmetic.
 
     So the exact linear programs do not apply. ``None`` if the gradient is outside of what slopes in
@@ -141,7 +144,7 @@ def _explain_executed(enclosed: Enclosed, given: Gradients) -> Explanation | Non
     gradients = enclosed.gradients(hulls(enclosed))
     if not _contains(gradients, given):
         return None
-    search, slopes = _Search(enclosed, given), None
+    search, slopes = _Search(enclosed, given, work.products), None
     if enclosed.derivation == "reverse" and len(enclosed.open_gates) <= _MOST_EXECUTED:
         slopes = search.descend(enclosed.case.network.depth, enclosed.cotangent, {})
     if slopes is None:
@@ -161,9 +164,10 @@ def _contains(enclosure: Gradients, given: Gradients) -> bool:
 class _Search:
     """Depth-first over the layers, from the top; almost always without a second branch."""
 
-    def __init__(self, enclosed: Enclosed, given: Gradients) -> None:
+    def __init__(self, enclosed: Enclosed, given: Gradients, products: Budget) -> None:
         self.enclosed = enclosed
         self.given = given
+        self.products = products
         self.budget = BUDGET
         self.rows_of: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for gate in enclosed.open_gates:
@@ -213,6 +217,10 @@ class _Search:
             if self.budget == 0:
                 return None
             self.budget -= 1
+            try:
+                self.products.spend(enclosed.case.rows * enclosed.case.weights[at].size)
+            except Exhausted:
+                return None
             gate = certain
             if certain is not None and slopes:
                 gate = certain.copy()
