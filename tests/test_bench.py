@@ -14,6 +14,7 @@ import pytest
 from harness.bench.batches import Plan, Rate, measure_batches
 from harness.bench.cases import batches
 from harness.bench.commands import Growth, StartUp, measure_growth
+from harness.bench.storms import Storm
 from harness.bench.table import as_json, as_markdown
 from harness.cli import main
 from harness.gatekeeper import CrashedError
@@ -28,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
     options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --framework jax"
-    numbers = "--seconds 0.02 --repeats 2 --no-growth --no-start-up --quiet"
+    numbers = "--seconds 0.02 --repeats 2 --no-growth --no-storms --no-start-up --quiet"
     program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
     return place
@@ -65,12 +66,14 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     rates.append(rate("loop", (0.5, 0.5, 0.5), size=1))
     growths = [Growth("crosscheck sweep --cases 7", 7, 1.25, 2**30)]
     starts = [StartUp("crosscheck --help", (0.25, 0.5, 0.125))]
-    table = as_markdown(plan, rates, growths, starts, {"processors": "2"})
+    storms = [Storm("all zero", "λ = 0", "KINK", 1234, {"inputs": "inside"}, 0.25, 2**20)]
+    table = as_markdown(plan, rates, growths, storms, starts, {"processors": "2"})
     assert "0.50 (0.50 – 0.50)" in table
     assert "10 times as many" in table
     assert "| `crosscheck sweep --cases 7` | 7 | 1.2 | 1,024 MiB |" in table
     assert "| `crosscheck --help` | 0.25 | 0.12 – 0.50 |" in table
-    content = as_json(plan, rates, growths, starts, {})
+    assert "| all zero | λ = 0 | 1,234 | KINK |  | inside | 0.2 | 1 MiB |" in table
+    content = as_json(plan, rates, growths, storms, starts, {})
     assert [each["median"] for each in content["rates"]] == [10.0, 10.0, 5.0, 0.5]
     assert content["start_up"][0]["median"] == 0.25
     assert content["growth"][0]["memory"] == 2**30
@@ -81,7 +84,7 @@ def test_the_best_floor_may_be_one_of_other_batches() -> None:
     rates = [rate("floor", (100.0, 10.0, 1.0)), rate("sweep", (50.0, 5.0, 0.5))]
     rates += [rate("floor, cached", (100.0, 10.0, 1.0), size=size) for size in (64, 128)]
     rates.append(rate("floor", (200.0, 20.0, 2.0), size=128))
-    table = as_markdown(plan, rates, [], [], {})
+    table = as_markdown(plan, rates, [], [], [], {})
     assert "| 0.50 (0.50 – 0.50) | 0.25 (0.25 – 0.25) at 128 |" in table
 
 

@@ -59,7 +59,7 @@ def test_a_command_of_the_readme_runs(
         words = ["5000" if word == "1e6" else word for word in words]
     if words[0] == "bench":
         words += ["--framework", "jax", "--jobs", "1", "--seconds", "0.01", "--repeats", "1"]
-        words += ["--widths", "1,1,1", "--no-growth", "--no-start-up"]
+        words += ["--widths", "1,1,1", "--no-growth", "--no-storms", "--no-start-up"]
     if words[0] == "doctor":  # one framework does for all, without minutes of compilation
         words += ["--frameworks", "jax"]
     assert main(words) == 0

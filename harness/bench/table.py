@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.bench.batches import Plan, Rate
 from harness.bench.commands import Growth, StartUp
+from harness.bench.storms import Storm
 
-__all__ = ["as_json", "as_markdown"]
+__all__ = ["as_json", "as_markdown", "storm_table"]
 
 _SCHEMA = 1
 
@@ -19,6 +20,7 @@ def as_json(
     plan: Plan,
     rates: Sequence[Rate],
     growths: Sequence[Growth],
+    storms: Sequence[Storm],
     starts: Sequence[StartUp],
     environment: dict[str, str],
 ) -> dict[str, Any]:
@@ -29,6 +31,7 @@ def as_json(
         "plan": asdict(plan),
         "rates": [asdict(rate) | _spread(rate.rates) for rate in rates],
         "growth": [asdict(growth) for growth in growths],
+        "storms": [asdict(storm) for storm in storms],
         "start_up": [asdict(start) | {"median": start.median} for start in starts],
     }
 
@@ -41,6 +44,7 @@ def as_markdown(
     plan: Plan,
     rates: Sequence[Rate],
     growths: Sequence[Growth],
+    storms: Sequence[Storm],
     starts: Sequence[StartUp],
     environment: dict[str, str],
 ) -> str:
@@ -88,6 +92,8 @@ def as_markdown(
     if growths:
         head = ["command", "cases", "seconds", "memory"]
         lines += [*_table(head, list(map(_growth, growths))), ""]
+    if storms:
+        lines += [*storm_table(storms), ""]
     if starts:
         rows = [
             [f"`{start.command}`", f"{start.median:.2f}", _range(start.seconds, 2)]
@@ -95,6 +101,29 @@ def as_markdown(
         ]
         lines += [*_table(["command", "start-up in seconds", "least – largest"], rows), ""]
     return "\n".join(lines)
+
+
+def storm_table(storms: Sequence[Storm]) -> list[str]:
+    """Lines on what verdicts on storms take."""
+    head = [
+        *("storm", "gradient", "open gates", "verdict", "parameters", "inputs", "seconds"),
+        "memory",
+    ]
+    rows = [
+        [
+            *(storm.name, storm.gradient, f"{storm.kinks:,}", storm.verdict),
+            *(storm.validity.get(block, "") for block in ("parameters", "inputs")),
+            f"{storm.seconds:.1f}",
+            f"{storm.memory / 2**20:,.0f} MiB" if storm.memory else "",
+        ]
+        for storm in storms
+    ]
+    return [
+        "One verdict on networks whose pre-activations are zero in thousands of places, and "
+        "whether the gradient is a generalised derivative; each in a process of its own.",
+        "",
+        *_table(head, rows),
+    ]
 
 
 def _growth(growth: Growth) -> list[str]:

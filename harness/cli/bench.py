@@ -54,6 +54,7 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
 @click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
 @click.option("--loops/--no-loops", default=True, help="Also what is done case by case.")
 @click.option("--growth/--no-growth", default=True, help="Also what long sweeps take.")
+@click.option("--storms/--no-storms", default=True, help="Also verdicts on thousands of kinks.")
 @click.option("--start-up/--no-start-up", default=True, help="Also how long commands start.")
 @click.option("--report", default="reports/bench", show_default=True, help="Without .json or .md.")
 @click.option("-q", "--quiet", is_flag=True, help="No lines on the way.")
@@ -67,6 +68,7 @@ def bench(
     repeats: int,
     loops: bool,
     growth: bool,
+    storms: bool,
     start_up: bool,
     report: str,
     quiet: bool,
@@ -82,6 +84,7 @@ def bench(
     from harness.bench.batches import Plan, measure_batches
     from harness.bench.commands import measure_growth, measure_start_up
     from harness.bench.others import measure_loops
+    from harness.bench.storms import measure_storms
     from harness.bench.table import as_json, as_markdown
     from harness.crosscheck import environment
     from harness.fused import WITHOUT_NUMBA, is_compiled
@@ -106,10 +109,11 @@ def bench(
     growths = measure_growth(plan, _LENGTHS, tell) if growth else []
     if loops:
         rates += measure_loops(plan, tell)
+    found = measure_storms(tell) if storms else []
     starts = measure_start_up(repeats, tell) if start_up else []
-    about = environment()
-    table = as_markdown(plan, rates, growths, starts, about)
-    content = json.dumps(as_json(plan, rates, growths, starts, about), indent=1, allow_nan=False)
+    measured = (plan, rates, growths, found, starts, environment())
+    table = as_markdown(*measured)
+    content = json.dumps(as_json(*measured), indent=1, allow_nan=False)
     write_text_atomically(f"{report}.json", content + "\n")
     write_text_atomically(f"{report}.md", table)
     click.echo(table, nl=False)
