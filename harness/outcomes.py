@@ -252,10 +252,13 @@ class Outcomes:
         for at in range(len(policies)):
             with np.errstate(all="ignore"):  # a part may close what was left open
                 one = Gradients(
-                    possible.loss[at : at + 1],
-                    tuple(weight[at : at + 1] for weight in possible.weights),
-                    tuple(None if bias is None else bias[at : at + 1] for bias in possible.biases),
-                    possible.x[at : at + 1],
+                    possible.loss[at : at + 1].returned,
+                    tuple(weight[at : at + 1].returned for weight in possible.weights),
+                    tuple(
+                        None if bias is None else bias[at : at + 1].returned
+                        for bias in possible.biases
+                    ),
+                    possible.x[at : at + 1].returned,
                 )
             asked = together.asked[:, at]
             yield one, frozenset(itertools.compress(QUESTIONS, asked.tolist()))

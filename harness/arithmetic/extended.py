@@ -13,8 +13,12 @@ operation rounded to the dtype or more finely, so also with accumulators of a wi
 an evaluation is as in `harness.arithmetic.enclosure`, less its clause on overflow. With Ω as the
 upper end a rounded result beyond Ω becomes an infinity (IEEE 754-2019, 7.4), and that is so where
 the unbounded one is beyond Ω. An infinity stays one in a sum, or becomes NaN (6.1, 7.2). So a sum
-that is finite never overflowed, equals that of the unbounded range, and is at most Ω: the enclosure
-is cut to [-Ω, Ω].
+that is finite never overflowed and equals that of the unbounded range.
+
+**Where it lies.** What is between two operations may be held in a wider format than the dtype, by
+a compiler that fuses them or by code that computes in float64 and rounds once. Then it may be
+finite beyond Ω, though no further out than the largest float64 number, to which enclosures are
+cut. What is returned is a number of the dtype: at most Ω, or an infinity (`Extended.returned`).
 
 What kinds products and sums can be of: `harness.arithmetic.kinds`.
 
@@ -27,7 +31,7 @@ scaled back. Where that was needed nothing counts as exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +48,8 @@ from harness.network import Array
 __all__ = ["Extended", "model_of", "placed"]
 
 _NEAR_THE_END = 2.0**960
+_WIDEST = float(np.finfo(np.float64).max)
+"""No number that a framework holds is further out."""
 _TINY = TINY
 _AT_ONCE = 2**20
 """Terms whose kinds are looked at together."""
@@ -72,12 +78,22 @@ def model_of(form: Format, arithmetic: Arithmetic | None = None) -> Model:
         form: The dtype.
         arithmetic: How matrix products are formed, if not in that.
     """
-    endless = _Endless(form.name, form.precision, form.emin, form.emax, form.largest)
-    return Model(endless, flush=True, arithmetic=arithmetic)
+    if arithmetic is not None:
+        multiplicand = arithmetic.multiplicand
+        arithmetic = replace(
+            arithmetic,
+            multiplicand=None if multiplicand is None else _endless(multiplicand),
+            accumulator=_endless(arithmetic.accumulator),
+        )
+    return Model(_endless(form), flush=True, arithmetic=arithmetic)
 
 
-def _end(model: Model) -> float:
-    form = model.format
+def _endless(form: Format) -> _Endless:
+    return _Endless(form.name, form.precision, form.emin, form.emax, form.largest)
+
+
+def _end(form: Format) -> float:
+    """Ω."""
     assert isinstance(form, _Endless)
     return form.end
 
@@ -120,7 +136,7 @@ class Extended:
 
     @property
     def low(self) -> Array:
-        """Lower bound on the finite values, float64, at least -Ω."""
+        """Lower bound on the finite values, float64."""
         return self._ends[0]
 
     @property
@@ -130,9 +146,8 @@ class Extended:
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
-        end = _end(self.model)
         low, high = _ends(self.finite)
-        return np.maximum(low, -end), np.minimum(high, end)
+        return np.maximum(low, -_WIDEST), np.minimum(high, _WIDEST)
 
     @property
     def vanishes(self) -> Any:
@@ -140,6 +155,14 @@ class Extended:
         least = self.model.least
         low, high = self._ends
         return self.may.finite & (low < least) & (high > -least)
+
+    @property
+    def returned(self) -> Extended:
+        """The same numbers in the dtype: no finite one is beyond Ω."""
+        end, may = _end(self.model.format), self.may
+        up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
+        finite = may.finite & (self.low <= end) & (self.high >= -end)
+        return Extended(self.finite, Kinds(finite, may.plus | up, may.minus | down, may.nan))
 
     def map(self, function: Callable[[Any], Any]) -> Extended:
         """The same numbers in another arrangement."""
@@ -155,8 +178,8 @@ class Extended:
     # -- the reference's operators ---------------------------------------------------------
 
     def __matmul__(self, other: Extended) -> OpenExtended:
-        left, right = self, other
-        terms = left.shape[-1]
+        left, right = self._multiplicand, other._multiplicand
+        terms, arithmetic = left.shape[-1], self.model.arithmetic
         up = _positive(left.high) @ _positive(right.high)
         up = up + _positive(-left.low) @ _positive(-right.low)
         down = _positive(left.high) @ _positive(-right.low)
@@ -167,7 +190,18 @@ class Extended:
             _shrunk(left.finite, -540) @ _shrunk(right.finite, -540) if left.model.wide else None,
             -1080,
             Sum(*flags, up, down, terms),
+            None if arithmetic is None else _end(arithmetic.accumulator),
         )
+
+    @property
+    def _multiplicand(self) -> Extended:
+        """This with the infinities to which it may be rounded before it is multiplied."""
+        arithmetic = self.model.arithmetic
+        if arithmetic is None or arithmetic.multiplicand is None:
+            return self
+        end, may = _end(arithmetic.multiplicand), self.may
+        up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
+        return Extended(self.finite, may._replace(plus=may.plus | up, minus=may.minus | down))
 
     def __mul__(self, other: Extended) -> Extended:
         """Entry by entry; the square of a number is never negative."""
@@ -273,9 +307,15 @@ class OpenExtended(Extended):
     """A sum that takes more addends with ``+`` and is closed when first used."""
 
     def __init__(
-        self, enclosure: Enclosure, scaled: Enclosure | None, power: int, terms: Sum
+        self,
+        enclosure: Enclosure,
+        scaled: Enclosure | None,
+        power: int,
+        terms: Sum,
+        end: float | None = None,
     ) -> None:
         self._enclosure, self._scaled, self._power, self._terms = enclosure, scaled, power, terms
+        self._end = end
         self._closed: Extended | None = None
 
     def __add__(self, other: Extended) -> OpenExtended:
@@ -284,13 +324,16 @@ class OpenExtended(Extended):
         scaled = self._scaled
         if scaled is not None:
             scaled = scaled + _shrunk(other.finite, self._power)
-        return OpenExtended(self._enclosure + other.finite, scaled, self._power, self._terms + one)
+        terms = self._terms + one
+        return OpenExtended(self._enclosure + other.finite, scaled, self._power, terms, self._end)
 
     @property
     def closed(self) -> Extended:
         """The sum as numbers."""
         if self._closed is None:
-            self._closed = _closed(self._enclosure, self._scaled, self._power, self._terms)
+            self._closed = _closed(
+                self._enclosure, self._scaled, self._power, self._terms, overflow=self._end
+            )
         return self._closed
 
     @property
@@ -322,7 +365,7 @@ def placed(
     """
     size = int(np.prod(shape))
     high, low, r = np.zeros((3, count, size))
-    e = np.full((count, size), _end(model))
+    e = np.full((count, size), _WIDEST)
     may = Kinds(*(np.ones((count, size), dtype=bool) for _ in Kinds._fields))
     for at, numbers in parts:
         finite = numbers.finite
@@ -372,8 +415,9 @@ def _closed(
     power: int,
     terms: Sum,
     size: Array | None = None,
+    overflow: float | None = None,
 ) -> Extended:
-    """A result: the kinds it can be of, and its enclosure cut to [-Ω, Ω].
+    """A result: the kinds it can be of, and its enclosure cut to float64's range.
 
     Args:
         enclosure: Of the finite values, for an unbounded range.
@@ -381,9 +425,10 @@ def _closed(
         power: At most 0.
         terms: What was added.
         size: Upper bound on the magnitudes in it, if not what ``terms`` says.
+        overflow: The largest number of the format that it was added up in, if not the dtype's.
     """
-    model, end = enclosure.model, _end(enclosure.model)
-    may = terms.kinds(model, end)
+    model, end = enclosure.model, _WIDEST
+    may = terms.kinds(model, _end(model.format) if overflow is None else overflow)
     c, r, e = enclosure.c, enclosure.r, enclosure.e
     low, high = _ends(enclosure)
     plain = may.plain & (low >= -end) & (high <= end)

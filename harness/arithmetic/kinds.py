@@ -6,7 +6,7 @@ Under flush-to-zero what may be subnormal may be read as zero.
 
 **Sums in any order.** Let every term be of one of the kinds that it can be of.
 
-    finite  only if all terms are finite, and the enclosure meets [-Ω, Ω];
+    finite  only if all terms are finite;
     NaN     if a term is NaN, in every order; or if one is +inf and another -inf, in every order,
             since whichever partial sums they are in, the infinities meet at last;
     +inf    else, if a term is +inf; the others are finite or +inf then; likewise -inf.
@@ -21,8 +21,8 @@ most 2λ₀ at each operation. So no partial sum is above
 and if that is at most Ω none overflows upwards; likewise downwards with P₋. From v⁻ <= v <= v⁺ and
 a⁻ <= a <= a⁺ follows max(v a, 0) <= max(v⁺, 0) max(a⁺, 0) + max(-v⁻, 0) max(-a⁻, 0), for a
 positive product has two positive factors or two negative ones. That a product overflows *by itself*
-is no certainty: fused into the sum, or in a wider accumulator, it does not. What is certain is
-only this: if the enclosure misses [-Ω, Ω], the sum is not finite.
+is no certainty: fused into the sum, or in a wider accumulator, it does not. Nor does a sum beyond
+Ω, where it is held in a wider format until it is returned (`harness.arithmetic.extended`).
 """
 
 from __future__ import annotations
