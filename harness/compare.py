@@ -46,6 +46,8 @@ __all__ = ["Judge", "StackJudge", "kind_of"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
+_FLUSHED_OR_NOT = "it is not decided whether that takes subnormal numbers as zero"
+
 
 class Judge:
     """Compares gradients of one case with the reference.
@@ -168,6 +170,8 @@ class Judge:
             entries = list(_entries(explanation.gradients, given, self.format))
             readings = gate_readings(enclosed, self._plain, given, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
+            if left_open is not None:  # so it is not known that subnormal numbers are at fault
+                kind, detail = None, "; ".join(filter(None, (detail, _FLUSHED_OR_NOT)))
             if not _is_bounded(explanation.gradients, given):
                 beyond = self._compared_by_kind(given, derivation, named)
                 if beyond.kind is not Kind.NONFINITE:

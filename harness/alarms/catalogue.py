@@ -37,6 +37,8 @@ class Right:
         is_vectorised: Whether it does all cases of a batch at once.
         most: Numbers in a case beyond which it is too slow.
         may_be: Verdicts that it can have, besides those that every right gradient can have.
+        but: Why it is not right on numbers that are not finite; empty if it is. Then a verdict is
+            no alarm where the case, or the gradient, holds NaN or infinity.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Right:
     is_vectorised: bool = True
     most: int = 2**20
     may_be: frozenset[Kind] = frozenset()
+    but: str = ""
 
 
 def _sentence(function: Any) -> str:
@@ -88,7 +91,11 @@ for _name, _total in {
         "in blocks of 128": _sentence(sums.blocked).replace("``size``", "128"),
         "in eight lanes": _sentence(sums.in_lanes).replace("``width``", "8"),
     }.get(_name, _sentence(_total))
-    _add(f"sums {_name}", _why, replace(_PLAIN, total=_total))
+    _but = {
+        "compensated (Kahan)": "where a sum overflows, ∞ - ∞ is NaN",
+        "compensated (Neumaier)": "where a sum overflows, ∞ - ∞ is NaN",
+    }.get(_name, "")
+    _add(f"sums {_name}", _why, replace(_PLAIN, total=_total), but=_but)
 for _name, _dot in {
     "bias first": sums.bias_first,
     "products first, then the bias": sums.products_then_bias,
@@ -136,13 +143,15 @@ for _name, _whole in {
     "mean at the end": wholes.mean_at_the_end,
     "loss scaled, then unscaled": wholes.scaled,
 }.items():
-    _add(_name, _sentence(_whole), replace(_PLAIN, whole=_whole))
+    _but = "0 · ∞ is NaN" if _whole is wholes.padded else ""
+    _add(_name, _sentence(_whole), replace(_PLAIN, whole=_whole), but=_but)
 _add(
     "forward mode",
     _sentence(wholes.forward_mode),
     replace(_PLAIN, whole=wholes.forward_mode),
     derivation="forward",
     most=120,
+    but="zeros of a tangent are not multiplied, so that no 0 · ∞ is NaN",
 )
 
 # -- the mean --------------------------------------------------------------------------------

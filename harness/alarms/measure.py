@@ -31,6 +31,9 @@ EVERYBODY = frozenset({Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.NONFINITE})
 _AT_ONCE = 8
 """So many implementations hold their gradients of a batch at a time."""
 
+_KEPT = 5
+"""So many alarms of a part are kept word for word."""
+
 _TOGETHER = 1024
 """So many cases that were left open are enclosed together."""
 
@@ -42,12 +45,16 @@ class Tally:
     Attributes:
         kinds: Verdicts.
         seconds: Of the gradients and the verdicts.
-        alarms: The first verdicts that no right gradient may have: number of the case, kind,
-            and what was furthest off.
+        accused: How many verdicts no right gradient may have.
+        alarms: The first of them: number of the case, kind, and what was furthest off.
+        excused: How many there were besides where something is not finite, of an
+            implementation that is right on finite numbers only.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    accused: int = 0
+    excused: int = 0
     alarms: list[str] = field(default_factory=list)
 
 
@@ -133,13 +140,28 @@ def _part(rights: Sequence[Right], dtype: str, stream: Stream, count: int) -> li
         for row, at, kind, detail in verdicts(batch, given, rights):
             tally, left[row] = tallies[row], left[row] + 1
             tally.kinds[kind.name] += 1
-            if kind not in EVERYBODY | rights[row].may_be and len(tally.alarms) < 5:
+            if kind in EVERYBODY | rights[row].may_be:
+                continue
+            if rights[row].but and not _is_finite(batch, given[row], at):
+                tally.excused += 1
+                continue
+            tally.accused += 1
+            if len(tally.alarms) < _KEPT:
                 tally.alarms.append(f"case {first + at}: {kind.name}, {detail}")
         for tally, others in zip(tallies, left, strict=True):
             tally.kinds[Kind.AGREES.name] += batch.count - others
             tally.seconds += (time.perf_counter() - start) / len(rights)
         first += batch.count
     return tallies
+
+
+def _is_finite(batch: Batch, given: Gradients, at: int) -> bool:
+    """Whether a case of a batch and its gradient hold neither NaN nor infinity."""
+    place = np.array([at])
+    one = chosen_gradients(given, place)
+    return bool(batch.case(place).are_finite[0]) and all(
+        np.isfinite(array).all() for _, array in one.entries()
+    )
 
 
 def verdicts(
@@ -195,6 +217,8 @@ def write(path: Path, tallies: Mapping[Key, Tally], rates: Sequence[Rate] = ()) 
             "stream": stream,
             "verdicts": dict(sorted((+tally.kinds).items())),
             "seconds": round(tally.seconds, 2),
+            "accused": tally.accused,
+            "excused": tally.excused,
             "alarms": tally.alarms,
         }
         for (name, dtype, stream), tally in tallies.items()
@@ -213,7 +237,11 @@ def read(path: Path) -> tuple[dict[Key, Tally], list[Rate]]:
     found = json.loads(path.read_text("utf-8"))
     tallies = {
         (row["implementation"], row["dtype"], row["stream"]): Tally(
-            Counter(row["verdicts"]), row["seconds"], row["alarms"]
+            Counter(row["verdicts"]),
+            row["seconds"],
+            row["accused"],
+            row["excused"],
+            row["alarms"],
         )
         for row in found["counts"]
     }

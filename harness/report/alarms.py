@@ -14,7 +14,9 @@ _HEAD = """# False alarms
 
 The same gradient, computed in ways that nobody thought of when the bounds were written. Each way is
 right, and why it is stands beside it; so every verdict but AGREES, KINK, UNDECIDED and NONFINITE,
-and SUBNORMAL where subnormal numbers are flushed on purpose, would be a false alarm.
+and SUBNORMAL where subnormal numbers are flushed on purpose, would be a false alarm. Some ways are
+right on finite numbers only: what is said of them where something is NaN or infinite is no alarm,
+but is counted apart.
 
 The cases are those of a sweep, all of its families included: numbers over a wide range, exact
 ones, sums that cancel, kinks, NaN and infinities; seven shapes of networks, of 1 to 9 rows, with
@@ -36,20 +38,26 @@ def page(counted: Mapping[Key, Tally], rates: Sequence[Rate]) -> str:
 
 def _verdicts(counted: Mapping[Key, Tally]) -> Iterator[str]:
     total = sum(tally.kinds.total() for tally in counted.values())
-    alarms = sum(len(tally.alarms) for tally in counted.values())
+    alarms = sum(tally.accused for tally in counted.values())
+    excused = sum(tally.excused for tally in counted.values())
     yield f"**{alarms or 'No'} false alarm{'s' * (alarms != 1)} in {total:,} gradients.**"
+    if excused:
+        yield ""
+        yield f"Rejected of ways that are right on finite numbers only, elsewhere: {excused:,}."
     yield ""
     dtypes = list(dict.fromkeys(dtype for _, dtype, _ in counted))
     yield f"| implementation | why it is right | {' | '.join(dtypes)} | at the boundary | alarms |"
     yield "|---|---|" + "--:|" * (len(dtypes) + 2)
     for name in dict.fromkeys([*CATALOGUE, *(name for name, _, _ in counted)]):
         why = CATALOGUE[name].why if name in CATALOGUE else "automatic differentiation"
+        if name in CATALOGUE and CATALOGUE[name].but:
+            why += f". On finite numbers: {CATALOGUE[name].but}"
         cells, kinds, accused = [], Counter[str](), 0
         for dtype in dtypes:
             parts = [tally for key, tally in counted.items() if key[0] == name and key[1] == dtype]
             number = sum(tally.kinds.total() for tally in parts)
             cells.append(f"{number:,}" if number else "")
-            accused += sum(len(tally.alarms) for tally in parts)
+            accused += sum(tally.accused for tally in parts)
             for tally in parts:
                 kinds.update(tally.kinds)
         boundary = sum(number for kind, number in kinds.items() if kind != "AGREES")
