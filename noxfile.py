@@ -121,7 +121,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def alarms(session: nox.Session) -> None:
     """Count false alarms on right gradients computed in unusual ways, 3 · 10⁷: half an hour."""
-    run(session, "python", "-m", "harness.alarms", *session.posargs, env=ONE_THREAD)
+    run(session, "python", "-m", "crosscheck.studies.alarms", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none")

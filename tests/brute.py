@@ -1,10 +1,10 @@
 """Kinks of small networks by brute force: polynomials in all slopes, cells shown by random points.
 
-Nothing here is shared with `harness.influence` or `harness.clarke`. What a reading says is held
-against the gradient as polynomials, whose coefficients are all there; a membership against the
-gradients at exact points near the kinks, and the distance from their convex hull, which HiGHS
-minimises. Points show cells that are there and may miss some: before "inside" is called wrong,
-many more are drawn.
+Nothing here is shared with `crosscheck.judge.kinks.influence` or `crosscheck.judge.kinks.clarke`.
+What a reading says is held against the gradient as polynomials, whose coefficients are all there; a
+membership against the gradients at exact points near the kinks, and the distance from their convex
+hull, which HiGHS minimises. Points show cells that are there and may miss some: before "inside" is
+called wrong, many more are drawn.
 
 As a program it measures: ``python tests/brute.py 10000 1`` judges from seed 1 on until so many
 verdicts are there, and prints what was right, wrong and not decided.
@@ -21,14 +21,13 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Effect, GateClass, Kind, Verdict
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.exact import nearest_floats
+from crosscheck.network.reference import Trace, backward, forward
+from crosscheck.numbers.multilinear import Multilinear, slope_symbol
 from scipy.optimize import linprog  # type: ignore[import-untyped]
-
-from harness.arithmetic.exact import nearest_floats
-from harness.arithmetic.multilinear import Multilinear, slope_symbol
-from harness.compare import Judge
-from harness.network import Case, Gradients
-from harness.reference import Trace, backward, forward
-from harness.verdict import Effect, GateClass, Kind, Verdict
 
 Site = tuple[int, int, int]
 MOST_KINKS = 12

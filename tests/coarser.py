@@ -13,12 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from harness.arithmetic.named import ARITHMETICS, Arithmetic
-from harness.compare import Judge
-from harness.formats import FORMATS, Format
-from harness.network import Array, Case, Gradients
-from harness.verdict import Kind
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.named import ARITHMETICS, Arithmetic
 
 __all__ = ["FAULTS", "Simulated", "cut", "random_case", "rounded"]
 

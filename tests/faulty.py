@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-
-from harness.formats import format_of
-from harness.frameworks.base import Framework
-from harness.network import Array, Case, Gradients
-from harness.reference import backward, forward, gradients
+from crosscheck.frameworks.base import Framework
+from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.reference import backward, forward, gradients
+from crosscheck.numbers.formats import format_of
 
 Fault = Callable[[Case], Gradients]
 

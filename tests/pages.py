@@ -9,13 +9,19 @@ from html.parser import HTMLParser
 from typing import Any
 
 import faulty
-
-from harness.crosscheck import Checker
-from harness.events import CaseChecked, Event, ExitCode, FrameworkState, RunFinished, RunStarted
-from harness.network import Case, worked_example
-from harness.report.json_ import document
-from harness.report.tally import Tally
-from harness.verdict import Kind, Validity
+from crosscheck.judge.verdict import Kind, Validity
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.report.json_ import document
+from crosscheck.run.crosscheck import Checker
+from crosscheck.run.events import (
+    CaseChecked,
+    Event,
+    ExitCode,
+    FrameworkState,
+    RunFinished,
+    RunStarted,
+)
+from crosscheck.run.tally import Tally
 
 STATES = (
     FrameworkState("right", "available", {"numpy": "2.4.6"}, "relu", "eager"),

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.cli import main
+from crosscheck.cli import main
 
 SOURCE = '''
 """Frameworks for tests: each computes by hand, and some do something else at some cases."""
@@ -27,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.arithmetic.enclosure import Model
-from harness.enclosed import Enclosed
-from harness.formats import format_of
-from harness.frameworks.base import Framework
-from harness.network import Gradients
-from harness.reference import gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.numbers.formats import format_of
+from crosscheck.frameworks.base import Framework
+from crosscheck.network.dense import Gradients
+from crosscheck.network.reference import gradients
 
 HERE = Path(__file__).parent
 
@@ -176,7 +175,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = package / "wicked-1.0.dist-info"
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wicked\nVersion: 1.0\n")
     lines = [f"{name} = wicked:{name.capitalize()}" for name in NAMES]
-    (info / "entry_points.txt").write_text("\n".join(["[harness.frameworks]", *lines, ""]))
+    (info / "entry_points.txt").write_text("\n".join(["[crosscheck.frameworks]", *lines, ""]))
     monkeypatch.syspath_prepend(str(package))
     monkeypatch.delitem(sys.modules, "wicked", raising=False)  # that of another test
     monkeypatch.chdir(folder)

@@ -11,19 +11,25 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+from crosscheck.cases.profiles import Profile, profile
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.report.html import HtmlReport
+from crosscheck.report.json_ import JsonReport
+from crosscheck.report.summary import MarkdownSummary
+from crosscheck.run.again import Again, Asked, differing
+from crosscheck.run.checking import compare_implementations
+from crosscheck.run.crosscheck import Checker, check_generated, run
+from crosscheck.run.events import (
+    AskedAgain,
+    CaseChecked,
+    Event,
+    ExitCode,
+    FrameworkState,
+    RunStarted,
+)
 from test_report import shown, validate
-
-from harness.again import Again, Asked, differing
-from harness.checking import compare_implementations
-from harness.crosscheck import Checker, check_generated, run
-from harness.events import AskedAgain, CaseChecked, Event, ExitCode, FrameworkState, RunStarted
-from harness.network import LEFT_OUT, Case, Gradients, worked_example
-from harness.profiles import Profile, profile
-from harness.reference import gradients
-from harness.report.html import HtmlReport
-from harness.report.json_ import JsonReport
-from harness.report.summary import MarkdownSummary
-from harness.verdict import Kind, Verdict
 
 SMALL = Profile("small", smooth_examples=24, boundary_examples=0, stacks=3, stack_size=4)
 STATES = (FrameworkState("faulty", "available", {"numpy": "2"}, "relu", "eager"),)

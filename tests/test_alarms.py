@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import toy
-
-from harness.alarms import sums
-from harness.alarms.catalogue import CATALOGUE, Right
-from harness.alarms.measure import EVERYBODY, measure
-from harness.alarms.numbers import Nearest, TiesAway, fused, narrowed
-from harness.alarms.streams import STREAMS, batches
-from harness.alarms.ways import Way, run
-from harness.arithmetic.enclosure import Model
-from harness.arithmetic.halved_sum import with_constants_anywhere
-from harness.batch import Batch, chosen_gradients
-from harness.compare import Judge
-from harness.formats import FORMATS, Format, format_of
-from harness.network import Case
-from harness.verdict import Kind
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.batch import Batch, chosen_gradients
+from crosscheck.network.dense import Case
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, Format, format_of
+from crosscheck.numbers.halved_sum import with_constants_anywhere
+from crosscheck.studies.alarms import sums
+from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
+from crosscheck.studies.alarms.measure import EVERYBODY, measure
+from crosscheck.studies.alarms.numbers import Nearest, TiesAway, fused, narrowed
+from crosscheck.studies.alarms.streams import STREAMS, batches
+from crosscheck.studies.alarms.ways import Way, run
 
 FEW = 0.003
 """Of the cases of each stream: about three hundred for each implementation."""

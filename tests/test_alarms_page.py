@@ -6,11 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-from harness.alarms.catalogue import CATALOGUE
-from harness.alarms.measure import Key, Rate, Tally, read
-from harness.formats import FORMATS
-from harness.report.alarms import page
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.report.alarms import page
+from crosscheck.studies.alarms.catalogue import CATALOGUE
+from crosscheck.studies.alarms.measure import Key, Rate, Tally, read
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 ENOUGH, ENOUGH_SINGLY = 10**5, 10**3

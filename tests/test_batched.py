@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.batched import ThroughAdapter, batched
+from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.compiled import FusedJudge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.batch import Batch, aligned, held_dtype
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.studies.power import gaussian_stack
 from faulty import Faulty, correct
-
-from harness.batch import Batch, aligned, held_dtype
-from harness.compare import Judge
-from harness.frameworks.base import Framework
-from harness.frameworks.batched import ThroughAdapter, batched
-from harness.frameworks.jax_ import JaxFramework
-from harness.frameworks.tensorflow_ import TensorFlowFramework
-from harness.frameworks.torch_ import TorchFramework
-from harness.fused import FusedJudge
-from harness.network import Case, Gradients
-from harness.power import gaussian_stack
-from harness.verdict import Kind
 
 FRAMEWORKS: dict[str, type[Framework]] = {
     "torch": TorchFramework,

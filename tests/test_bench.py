@@ -10,18 +10,17 @@ from typing import Any
 
 import processes
 import pytest
-
-from harness.bench.batches import Plan, Rate, measure_batches
-from harness.bench.cases import batches
-from harness.bench.commands import Growth, StartUp, measure_growth
-from harness.bench.storms import Storm
-from harness.bench.table import as_json, as_markdown
-from harness.cli import main
-from harness.gatekeeper import CrashedError
-from harness.network import Network
-from harness.sweep.families import DEFAULT_MIX
-from harness.sweep.generate import case
-from harness.sweep.settings import BLOCK, Shape
+from crosscheck.cases.stream.families import DEFAULT_MIX
+from crosscheck.cases.stream.generate import case
+from crosscheck.cases.stream.settings import BLOCK, Shape
+from crosscheck.cli import main
+from crosscheck.frameworks.gatekeeper import CrashedError
+from crosscheck.network.dense import Network
+from crosscheck.studies.bench.batches import Plan, Rate, measure_batches
+from crosscheck.studies.bench.cases import batches
+from crosscheck.studies.bench.commands import Growth, StartUp, measure_growth
+from crosscheck.studies.bench.storms import Storm
+from crosscheck.studies.bench.table import as_json, as_markdown
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("bench") / "small"
     options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --framework jax"
     numbers = "--seconds 0.02 --repeats 2 --no-growth --no-storms --no-start-up --quiet"
-    program = [sys.executable, "-m", "harness", "bench", *options.split(), *numbers.split()]
+    program = [sys.executable, "-m", "crosscheck", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
     return place
 

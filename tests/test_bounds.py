@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.numbers.double_double import UNIT, DoubleDouble, two_prod, two_sum
+from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.formats import FORMATS, Format
 from toy import Overflow, Toy
-
-from harness.arithmetic.double_double import UNIT, DoubleDouble, two_prod, two_sum
-from harness.arithmetic.enclosure import Enclosure, Model
-from harness.formats import FORMATS, Format
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 EIGHT_BITS = Format("eight bits", precision=8, emin=-20, emax=20)
@@ -261,7 +260,7 @@ def test_an_exact_quotient_by_a_power_of_two_has_no_error_and_others_have(
 def test_a_bound_with_a_part_left_out_is_found_out(
     dropped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.arithmetic import enclosure
+    from crosscheck.numbers import enclosure
 
     if dropped == "underflow":
         monkeypatch.setattr(Model, "least", property(lambda self: 0.0))

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.network.files import case_from_json, case_to_json, read_case, write_case
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.tools.atomic import write_bytes_atomically, write_text_atomically
+from crosscheck.tools.errors import UsageError
 from hypothesis import given
 from hypothesis import strategies as st
-
-from harness.atomic import write_bytes_atomically, write_text_atomically
-from harness.casefile import case_from_json, case_to_json, read_case, write_case
-from harness.errors import UsageError
-from harness.formats import FORMATS
-from harness.network import Case, worked_example
 
 ENDINGS = ("json", "npz", "safetensors")
 

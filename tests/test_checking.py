@@ -10,26 +10,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import FAULTS, Faulty, correct, not_strict
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from test_readme import drawn
-
-from harness import checking
-from harness.checking import (
+from crosscheck.cases.strategies import boundary_cases, seeded_stacks, smooth_cases
+from crosscheck.frameworks import registry
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
+from crosscheck.run import checking
+from crosscheck.run.checking import (
     EXAMPLES,
     DisagreementError,
     compare_implementations,
     require_agreement,
 )
-from harness.compare import Judge
-from harness.errors import UsageError
-from harness.failing import has_open_gates
-from harness.frameworks import registry
-from harness.network import Case, Gradients, Network, worked_example
-from harness.report.failure import case_as_python
-from harness.strategies import boundary_cases, seeded_stacks, smooth_cases
-from harness.verdict import Kind
+from crosscheck.run.failing import has_open_gates
+from crosscheck.run.failure import case_as_python
+from crosscheck.tools.errors import UsageError
+from faulty import FAULTS, Faulty, correct, not_strict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_readme import drawn
 
 SHAPES = [((1, 1, 1), 1), ((2, 3, 1), 2)]
 FEW: dict[str, Any] = {"shapes": SHAPES, "cases": 8}
@@ -209,7 +208,7 @@ def test_the_case_of_a_failure_is_small_and_fails_again_when_it_is_pasted() -> N
     assert "first to leave its bound, from the top: layer 2" in message
     assert "gates: 2 active" in message
     names: dict[str, Any] = {}
-    exec(message[message.index("from harness import Case") :], names)
+    exec(message[message.index("from crosscheck import Case") :], names)
     assert names["case"].network.widths == (1, 1, 1)
     assert not compare_implementations(numpy=off, cases=names["case"]).passed
     assert compare_implementations(numpy=by_hand, cases=names["case"]).passed

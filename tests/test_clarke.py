@@ -11,17 +11,16 @@ from typing import Any
 import brute
 import numpy as np
 import pytest
-
-from harness import clarke
-from harness.arithmetic.exact import exact_forward, nearest_floats
-from harness.budget import Budget
-from harness.cells import Cell, Point
-from harness.clarke import Subdifferential
-from harness.compare import Judge
-from harness.influence import Site
-from harness.network import Case, Gradients
-from harness.reference import forward, gradients
-from harness.verdict import Kind, Validity
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.kinks import clarke
+from crosscheck.judge.kinks.cells import Cell, Point
+from crosscheck.judge.kinks.clarke import Subdifferential
+from crosscheck.judge.kinks.influence import Site
+from crosscheck.judge.verdict import Kind, Validity
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.exact import exact_forward, nearest_floats
+from crosscheck.network.reference import forward, gradients
+from crosscheck.tools.budget import Budget
 
 Decide = Callable[..., Validity]
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import processes
 import pytest
-
-from harness.cli import main
-from harness.frameworks import registry
+from crosscheck.cli import main
+from crosscheck.frameworks import registry
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -185,14 +184,14 @@ def test_without_any_framework_nothing_is_checked(
 
 def test_python_dash_m_is_the_same_command() -> None:
     done = processes.run(
-        [sys.executable, "-m", "harness", "--version"], capture_output=True, check=True
+        [sys.executable, "-m", "crosscheck", "--version"], capture_output=True, check=True
     )
     assert done.stdout.startswith("crosscheck, version ")
 
 
 def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
     done = processes.run(
-        [sys.executable, "-m", "harness", "run", "--case", "worked-example"],
+        [sys.executable, "-m", "crosscheck", "run", "--case", "worked-example"],
         capture_output=True,
         check=True,
         cwd=tmp_path,
@@ -206,7 +205,7 @@ def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) 
     with (
         said.open("w") as file,
         processes.started(
-            [sys.executable, "-u", "-m", "harness", *arguments], stdout=file, cwd=tmp_path
+            [sys.executable, "-u", "-m", "crosscheck", *arguments], stdout=file, cwd=tmp_path
         ) as process,
     ):
         processes.wait_until(lambda: "generated cases" in said.read_text("utf-8"), process)
@@ -223,7 +222,7 @@ def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) 
 def test_a_framework_that_raises_leaves_the_worked_example_readable(
     crosscheck: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.frameworks.torch_ import TorchFramework
+    from crosscheck.frameworks.torch_ import TorchFramework
 
     def fail(self: Any, case: Any) -> Any:
         raise RuntimeError("planted")

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from coarser import FAULTS, Simulated, random_case
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind, Verdict, fails
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.reference import gradients
+from crosscheck.numbers import enclosure as enclosures
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.named import ARITHMETICS, Arithmetic, arithmetics_of, executed
+from crosscheck.run.checking import compare_implementations
 from toy import Overflow, Toy
-
-from harness.arithmetic import enclosure as enclosures
-from harness.arithmetic.enclosure import Model
-from harness.arithmetic.named import ARITHMETICS, Arithmetic, arithmetics_of, executed
-from harness.checking import compare_implementations
-from harness.compare import Judge
-from harness.formats import FORMATS, Format
-from harness.network import Case, Gradients
-from harness.reference import gradients
-from harness.verdict import Kind, Verdict, fails
 
 ALL = tuple(ARITHMETICS)
 MULTIPLICANDS = ("tf32", "bfloat16-multiplicands")
@@ -357,7 +356,7 @@ def test_no_evaluation_leaves_the_bound_of_an_executed_product(name: str) -> Non
 def test_a_bound_of_an_executed_product_with_a_part_left_out_is_found_out(
     planted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.arithmetic import named
+    from crosscheck.numbers import named
 
     right = named._neighbours
     if planted == "ties to even alone":

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import processes
 import pytest
-
-from harness.cli import main
+from crosscheck.cli import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,7 +19,7 @@ def complete(*words: str) -> list[str]:
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
     script = processes.run(
-        [sys.executable, "-m", "harness", "completion", "bash"],
+        [sys.executable, "-m", "crosscheck", "completion", "bash"],
         capture_output=True,
         check=True,
         cwd=ROOT,
@@ -28,7 +27,7 @@ def complete(*words: str) -> list[str]:
     typed = " ".join(f'"{word}"' for word in words)
     # The script calls its first argument, which bash takes from the line.
     program = (
-        f'crosscheck() {{ "{sys.executable}" -m harness "$@"; }}\n'
+        f'crosscheck() {{ "{sys.executable}" -m crosscheck "$@"; }}\n'
         f"export -f crosscheck\n"
         f"{script.replace('env ', '').replace('$1', 'crosscheck')}\n"
         f"COMP_WORDS=(crosscheck {typed}); COMP_CWORD={len(words)}\n"
@@ -80,8 +79,8 @@ def test_an_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> 
 def test_completing_a_formulation_imports_no_framework() -> None:
     program = (
         "import sys\n"
-        "from harness.cli import cli\n"
-        "from harness.cli.completion import _Bash\n"
+        "from crosscheck.cli import cli\n"
+        "from crosscheck.cli.completion import _Bash\n"
         "found = _Bash(cli, {}, 'crosscheck', '_CROSSCHECK_COMPLETE').complete()\n"
         "assert 'clamp' in found, found\n"
         "heavy = {'torch', 'tensorflow', 'jax', 'sympy', 'hypothesis'} & set(sys.modules)\n"
@@ -96,8 +95,8 @@ def test_completing_a_formulation_imports_no_framework() -> None:
 
 
 def test_names_are_listed_without_loading_an_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.errors import UsageError
-    from harness.frameworks import registry
+    from crosscheck.frameworks import registry
+    from crosscheck.tools.errors import UsageError
 
     def refuse(name: str, values: object) -> None:
         raise AssertionError(f"{name} was loaded")

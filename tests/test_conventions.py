@@ -16,22 +16,27 @@ from types import MappingProxyType
 
 import processes
 import pytest
-
-from harness.cli import main
-from harness.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
-from harness.conventions.divergences import KINDS, Sighting, _differ, divergences
-from harness.conventions.expected import Expected, accept, read_expected, unexpected, write_expected
-from harness.conventions.findings import findings, markdown
-from harness.conventions.measure import OWN, Source, keys, measure, sources, written
-from harness.conventions.points import points_of, spelled
-from harness.conventions.table import Cell, Key, Row, Table, read_table, write_table
-from harness.conventions.view import blocks
-from harness.errors import UsageError
-from harness.formats import FORMATS
-from harness.frameworks.pointwise import Pointwise
-from harness.frameworks.torch_ import TorchFramework
-from harness.frameworks.torch_lines import LINES as TORCH_LINES
-from harness.units import UNITS
+from crosscheck.cli import main
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.frameworks.torch_lines import LINES as TORCH_LINES
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.operators.units import UNITS
+from crosscheck.studies.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
+from crosscheck.studies.conventions.divergences import KINDS, Sighting, _differ, divergences
+from crosscheck.studies.conventions.expected import (
+    Expected,
+    accept,
+    read_expected,
+    unexpected,
+    write_expected,
+)
+from crosscheck.studies.conventions.findings import findings, markdown
+from crosscheck.studies.conventions.measure import OWN, Source, keys, measure, sources, written
+from crosscheck.studies.conventions.points import points_of, spelled
+from crosscheck.studies.conventions.table import Cell, Key, Row, Table, read_table, write_table
+from crosscheck.studies.conventions.view import blocks
+from crosscheck.tools.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "reports"
@@ -473,7 +478,7 @@ def test_accepting_a_part_under_another_version_says_what_stays(
         for key, row in eager.items()
     }
     measured = Table({"torch": "torch 2.14.0"}, BASELINE.environment, cells, frozenset({"clamp"}))
-    command = importlib.import_module("harness.cli.conventions")
+    command = importlib.import_module("crosscheck.cli.conventions")
     monkeypatch.setattr(command, "_measured", lambda *given: measured)
     arguments = ["conventions", "--framework", "torch", "--formulation", "clamp"]
     assert main([*arguments, "--check", "--baseline", str(tmp_path)]) == 1
@@ -507,7 +512,7 @@ _RUNNER = """\
 import contextlib, importlib.machinery, io, json, sys, warnings
 warnings.simplefilter("ignore")
 class Absent:
-    others = {"torch", "tensorflow", "jax", "harness"} - {sys.argv[1]}
+    others = {"torch", "tensorflow", "jax", "crosscheck"} - {sys.argv[1]}
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.others:
@@ -621,7 +626,7 @@ def test_a_formulation_changed_by_hand_is_an_alarm_that_can_be_read_and_accepted
 def test_the_recorded_table_is_shown_without_importing_a_framework() -> None:
     program = (
         "import sys\n"
-        "from harness.cli import main\n"
+        "from crosscheck.cli import main\n"
         f"code = main(['conventions', '--recorded', '--baseline', {str(REPORTS)!r}])\n"
         "assert not {'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
         "sys.exit(code)\n"

@@ -10,10 +10,12 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
-
-from harness.crosscheck import Checker, check_generated, check_given, run
-from harness.errors import UnsupportedError
-from harness.events import (
+from crosscheck.cases.profiles import Profile
+from crosscheck.frameworks.base import Framework
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
+from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
@@ -22,10 +24,7 @@ from harness.events import (
     RunStarted,
     StackChecked,
 )
-from harness.frameworks.base import Framework
-from harness.network import Case, Gradients, worked_example
-from harness.profiles import Profile
-from harness.verdict import Kind
+from crosscheck.tools.errors import UnsupportedError
 
 SHORT = Profile("short", smooth_examples=60, boundary_examples=60, stacks=2, stack_size=50)
 SMOOTH = Profile("smooth", smooth_examples=40, boundary_examples=0, stacks=1, stack_size=40)
@@ -215,7 +214,7 @@ def test_a_run_that_checked_no_smooth_case_ends_with_5(frameworks: list[Framewor
 
 
 def test_a_failure_comes_with_a_program_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.frameworks.torch_ import TorchFramework
+    from crosscheck.frameworks.torch_ import TorchFramework
 
     right = TorchFramework.gradients
 

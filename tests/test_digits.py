@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import processes
 import pytest
-
-from harness.digits import TrainedDigits, train_digits
-from harness.errors import UsageError
-from harness.formats import FORMATS
-from harness.network import Case, Network
-from harness.reference import gradients
+from crosscheck.network.dense import Case, Network
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.studies.digits import TrainedDigits, train_digits
+from crosscheck.tools.errors import UsageError
 
 SEEDS = (0, 5, 28, 46)
 """All but the first lose hidden units at four times the learning rate and learn too little."""
@@ -87,7 +86,9 @@ def test_another_seed_is_another_network() -> None:
 
 
 def test_the_network_does_not_depend_on_the_process_or_its_threads() -> None:
-    script = "from harness.digits import train_digits; print(train_digits(steps=60).case.key)"
+    script = (
+        "from crosscheck.studies.digits import train_digits; print(train_digits(steps=60).case.key)"
+    )
     keys = [
         processes.run(
             [sys.executable, "-c", script],

@@ -19,27 +19,26 @@ from typing import Any
 
 import processes
 import pytest
+from crosscheck.cli import main
+from crosscheck.doctor import Diagnosis, FrameworkHealth, LibraryHealth, Problem, advice, examine
+from crosscheck.doctor.advice import on_framework, on_libraries
+from crosscheck.doctor.diagnosis import Check
+from crosscheck.doctor.examination import _USES
+from crosscheck.doctor.probe import LIBRARIES, PACKAGES
+from crosscheck.doctor.runner import Outcome, Runner
+from crosscheck.frameworks import registry
+from crosscheck.frameworks.registry import GROUP
 from flushing import FLUSH, needs_x86
 from processes import is_running
-
-from harness.cli import main
-from harness.doctor import Diagnosis, FrameworkHealth, LibraryHealth, Problem, advice, examine
-from harness.doctor.advice import on_framework, on_libraries
-from harness.doctor.diagnosis import Check
-from harness.doctor.examination import _USES
-from harness.doctor.probe import LIBRARIES, PACKAGES
-from harness.doctor.runner import Outcome, Runner
-from harness.frameworks import registry
-from harness.frameworks.registry import GROUP
 
 ROOT = Path(__file__).parents[1]
 
 ADAPTER = """
 import sys
-from harness.formats import format_of
-from harness.frameworks.base import Framework
-from harness.network import Gradients
-from harness.reference import gradients as exact
+from crosscheck.numbers.formats import format_of
+from crosscheck.frameworks.base import Framework
+from crosscheck.network.dense import Gradients
+from crosscheck.network.reference import gradients as exact
 
 def gradients(case):
     hold, found = format_of(case.dtype).round, exact(case)
@@ -61,7 +60,7 @@ class Planted(Framework):
 FLUSHES = """\
 right = gradients(case)
         import numpy as np
-        from harness.formats import format_of
+        from crosscheck.numbers.formats import format_of
         least = format_of(case.dtype).smallest_normal
         z = case.x * case.weights[0].item()
         if case.network.depth == 1 and (abs(z) < least).all():
@@ -298,7 +297,7 @@ def test_an_interrupt_ends_the_examination_and_what_it_started(tmp_path: Path) -
     (tmp_path / "torch" / "__init__.py").write_text(f"{source}time.sleep(600)\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     with processes.started(
-        [sys.executable, "-m", "harness", "doctor", "--frameworks", "torch", "--timeout", "600"],
+        [sys.executable, "-m", "crosscheck", "doctor", "--frameworks", "torch", "--timeout", "600"],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

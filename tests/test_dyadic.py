@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.arithmetic.dyadic import Dyadics
-from harness.arithmetic.exact import nearest_float, rationals
+from crosscheck.network.exact import nearest_float, rationals
+from crosscheck.numbers.dyadic import Dyadics
 
 SPREADS = {"alike": (-2, 2), "more than a word apart": (-40, 40), "any": (-1074, 1000)}
 

@@ -9,12 +9,11 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.run.environment import environment, keeps_subnormals
 from pages import named
-
-from harness.environment import environment, keeps_subnormals
-from harness.formats import FORMATS, format_of
-from harness.network import Case, Gradients
-from harness.reference import gradients
 
 
 def flushing(case: Case) -> Gradients:

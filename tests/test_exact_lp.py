@@ -7,9 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-
-from harness import exact_lp
-from harness.exact_lp import Answer, maximum, solve, strictly_feasible
+from crosscheck.numbers import linear_programs as exact_lp
+from crosscheck.numbers.linear_programs import Answer, maximum, solve, strictly_feasible
 
 
 def dot(one: Any, other: Any) -> Fraction:

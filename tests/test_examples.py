@@ -6,8 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-
-from harness.cli import main
+from crosscheck.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "reports" / "examples" / "README.md"

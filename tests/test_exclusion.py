@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from harness import exclusion, kink
-from harness.arithmetic.enclosure import Model
-from harness.compare import Judge
-from harness.enclosed import Enclosed
-from harness.exclusion import Work, possible
-from harness.formats import format_of
-from harness.influence import Site
-from harness.network import Array, Case, Gradients
-from harness.reference import backward, forward
-from harness.verdict import Effect, Kind, Verdict
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.kinks import exclusion
+from crosscheck.judge.kinks import explanation as kink
+from crosscheck.judge.kinks.exclusion import Work, possible
+from crosscheck.judge.kinks.influence import Site
+from crosscheck.judge.verdict import Effect, Kind, Verdict
+from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.reference import backward, forward
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 
 
 def several_rows(seed: int, dtype: str = "float64") -> Case:

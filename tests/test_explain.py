@@ -13,22 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.cli import main
+from crosscheck.explain import Derivation, Step, explain_case, find_entry, with_changes
+from crosscheck.explain.comparison import entries_of, expected
+from crosscheck.explain.numerals import numeral
+from crosscheck.frameworks.base import Framework
+from crosscheck.judge.compare import Judge
+from crosscheck.network import exact as exact_module
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.network.exact import exact_forward, exact_gradients, nearest_float
+from crosscheck.network.files import write_case
+from crosscheck.network.reference import gradients
+from crosscheck.network.symbolic import sympy_gradients
+from crosscheck.numbers.multilinear import Multilinear, slope_symbol
+from crosscheck.tools.errors import UsageError
 from faulty import Faulty, correct, not_strict, scaled_gradient
-
-from harness.arithmetic import exact as exact_module
-from harness.arithmetic.exact import exact_forward, exact_gradients, nearest_float
-from harness.arithmetic.multilinear import Multilinear, slope_symbol
-from harness.arithmetic.symbolic import sympy_gradients
-from harness.casefile import write_case
-from harness.cli import main
-from harness.compare import Judge
-from harness.errors import UsageError
-from harness.explain import Derivation, Step, explain_case, find_entry, with_changes
-from harness.explain.comparison import entries_of, expected
-from harness.explain.numerals import numeral
-from harness.frameworks.base import Framework
-from harness.network import Case, Gradients, worked_example
-from harness.reference import gradients
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -306,7 +305,7 @@ def test_a_disagreement_ends_the_command_with_1(
         def __init__(self, **settings: str | None) -> None:
             super().__init__(scaled_gradient)
 
-    monkeypatch.setattr("harness.frameworks.registry._load", lambda name, values: Torch)
+    monkeypatch.setattr("crosscheck.frameworks.registry._load", lambda name, values: Torch)
     assert crosscheck("explain", "--frameworks", "torch")[0] == 1
 
 
@@ -495,7 +494,7 @@ def test_no_framework_is_needed(crosscheck: Run, monkeypatch: pytest.MonkeyPatch
     def refuse(name: str, values: object) -> type[Framework]:
         raise AssertionError(f"{name} was loaded")
 
-    monkeypatch.setattr("harness.frameworks.registry._load", refuse)
+    monkeypatch.setattr("crosscheck.frameworks.registry._load", refuse)
     code, out, _ = crosscheck("explain", "--frameworks", "none")
     assert code == 0
     assert "No framework was asked." in out

@@ -11,10 +11,9 @@ from typing import Any
 
 import processes
 import pytest
+from crosscheck.explain import explain_case
+from crosscheck.network.dense import worked_example
 from test_explain import CASES, IDS, normal
-
-from harness.explain import explain_case
-from harness.network import worked_example
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "msedge"))),

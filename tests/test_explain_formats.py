@@ -12,13 +12,10 @@ from typing import Literal, TypeAlias
 
 import processes
 import pytest
-from faulty import Faulty, correct, doubled_loss
-from test_explain import CASES, IDS, normal
-
-from harness.cli import main
-from harness.explain import Document, explain_case
-from harness.explain.document import Formulas, Section
-from harness.explain.expressions import (
+from crosscheck.cli import main
+from crosscheck.explain import Document, explain_case
+from crosscheck.explain.document import Formulas, Section
+from crosscheck.explain.expressions import (
     Difference,
     Expression,
     Line,
@@ -31,11 +28,13 @@ from harness.explain.expressions import (
     Term,
     Words,
 )
-from harness.explain.latex import inline as latex
-from harness.explain.latex import prose
-from harness.explain.mathml import inline as mathml
-from harness.explain.text import expression as text
-from harness.network import worked_example
+from crosscheck.explain.latex import inline as latex
+from crosscheck.explain.latex import prose
+from crosscheck.explain.mathml import inline as mathml
+from crosscheck.explain.text import expression as text
+from crosscheck.network.dense import worked_example
+from faulty import Faulty, correct, doubled_loss
+from test_explain import CASES, IDS, normal
 
 Form: TypeAlias = Literal["text", "markdown", "latex", "html"]
 

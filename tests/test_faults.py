@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import peers
-from harness.compare import Judge, StackJudge
-from harness.faults.catalogue import CATALOGUE
-from harness.faults.fault import Fault, Road
-from harness.faults.handwritten import ROLES, HandWritten
-from harness.faults.planted import Planted, PlantedIn, open_gates
-from harness.faults.roads import travel
-from harness.faults.storms import kink_cases
-from harness.frameworks.registry import open_frameworks
-from harness.network import Case
-from harness.power import gaussian_stack
-from harness.verdict import fails
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.verdict import fails
+from crosscheck.network.dense import Case
+from crosscheck.studies import peers
+from crosscheck.studies.faults.catalogue import CATALOGUE
+from crosscheck.studies.faults.fault import Fault, Road
+from crosscheck.studies.faults.handwritten import ROLES, HandWritten
+from crosscheck.studies.faults.planted import Planted, PlantedIn, open_gates
+from crosscheck.studies.faults.roads import travel
+from crosscheck.studies.faults.storms import kink_cases
+from crosscheck.studies.power import gaussian_stack
 
 CHEAP: tuple[Road, ...] = ("kinks", "sweep", "fixture", "quick", "default")
 """The roads, those first on which a fault is caught in the shortest time."""

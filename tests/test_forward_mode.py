@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Enclosed, _joined
+from crosscheck.judge.kinks.exclusion import possible
+from crosscheck.judge.kinks.explanation import explain
+from crosscheck.judge.verdict import Kind, fails
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.network.exact import exact_forward, exact_gradients, rationals
+from crosscheck.network.reference import forward, forward_mode, gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 from test_whole_gradients import choose, exact, random_case
 from toy import Overflow, Toy
-
-from harness.arithmetic.enclosure import Model
-from harness.arithmetic.exact import exact_forward, exact_gradients, rationals
-from harness.compare import Judge
-from harness.enclosed import Enclosed, _joined
-from harness.exclusion import possible
-from harness.formats import format_of
-from harness.kink import explain
-from harness.network import Case, Gradients, worked_example
-from harness.reference import forward, forward_mode, gradients
-from harness.verdict import Kind, fails
 
 ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
 

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.errors import HarnessError, UnsupportedError
-from harness.formats import FORMATS, format_of
-from harness.frameworks.jax_ import JaxFramework
-from harness.frameworks.tensorflow_ import TensorFlowFramework
-from harness.frameworks.torch_ import TorchFramework
-from harness.network import Array, Case, Gradients, worked_example
+from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.network.dense import Array, Case, Gradients, worked_example
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.tools.errors import HarnessError, UnsupportedError
 
 ADAPTERS: dict[str, type[Any]] = {
     adapter.name: adapter for adapter in (TorchFramework, TensorFlowFramework, JaxFramework)

@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import Shape
+from crosscheck.judge.compare import StackJudge
+from crosscheck.judge.compiled import FusedJudge, judge
+from crosscheck.judge.compiled.lanes import fused, splat
+from crosscheck.judge.compiled.memory import load, store, transpose
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
+from crosscheck.network.dense import Case, Gradients, Network, Reduction
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.studies.power import gaussian_stack, plant
 from numba import njit
-
-from harness.arithmetic.enclosure import Model
-from harness.batch import Batch, chosen_gradients, held_dtype
-from harness.compare import StackJudge
-from harness.enclosed import Enclosed
-from harness.formats import FORMATS, format_of
-from harness.fused import FusedJudge, judge
-from harness.fused.lanes import fused, splat
-from harness.fused.memory import load, store, transpose
-from harness.network import Case, Gradients, Network, Reduction
-from harness.power import gaussian_stack, plant
-from harness.reference import gradients
-from harness.sweep.families import FAMILIES, HARD, Mix
-from harness.sweep.generate import block
-from harness.sweep.settings import Shape
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
 

@@ -17,35 +17,34 @@ import faulty
 import numpy as np
 import processes
 import pytest
-
-from harness import gatekeeper, power
-from harness.batch import Batch
-from harness.checking import compare_implementations
-from harness.cli import main
-from harness.compare import Judge
-from harness.conventions import measure as measuring
-from harness.conventions.table import Key, Row
-from harness.crosscheck import Checker, verdict_of
-from harness.environment import keeps_subnormals
-from harness.errors import UnsupportedError
-from harness.events import CaseChecked
-from harness.explain.answers import ask as explained
-from harness.formats import format_of
-from harness.frameworks import registry
-from harness.frameworks.base import Framework
-from harness.frameworks.jax_batched import JaxBatched
-from harness.gatekeeper import SHARE, CrashedError, Refused, ask, ask_batch, required
-from harness.interrupts import interrupts
-from harness.network import LEFT_OUT, Case, Gradients, Network, worked_example
-from harness.power import gaussian_stack
-from harness.precision import influence
-from harness.reference import gradients
-from harness.sweep.check import check_part
-from harness.sweep.families import Mix
-from harness.sweep.fast import batched_gradients
-from harness.sweep.generate import block
-from harness.sweep.settings import Part, Settings, Shape
-from harness.verdict import Kind, Verdict
+from crosscheck.cases.stream.families import Mix
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import Part, Settings, Shape
+from crosscheck.cli import main
+from crosscheck.explain.answers import ask as explained
+from crosscheck.frameworks import gatekeeper, registry
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.gatekeeper import SHARE, CrashedError, Refused, ask, ask_batch, required
+from crosscheck.frameworks.jax_batched import JaxBatched
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.batch import Batch
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import format_of
+from crosscheck.run.checking import compare_implementations
+from crosscheck.run.crosscheck import Checker, verdict_of
+from crosscheck.run.environment import keeps_subnormals
+from crosscheck.run.events import CaseChecked
+from crosscheck.run.sweep.check import check_part
+from crosscheck.run.sweep.fast import batched_gradients
+from crosscheck.studies import power
+from crosscheck.studies.conventions import measure as measuring
+from crosscheck.studies.conventions.table import Key, Row
+from crosscheck.studies.power import gaussian_stack
+from crosscheck.studies.precision import influence
+from crosscheck.tools.errors import UnsupportedError
+from crosscheck.tools.interrupts import interrupts
 
 Plant = Callable[[Case, Gradients], Any]
 
@@ -142,7 +141,7 @@ SINGLE: dict[str, tuple[Plant, str]] = {
     ),
     "no-bias": (lambda case, right: replace(right, biases=(None, None)), "b1: None returned"),
     "tuple": (lambda case, right: (right.weights, right.biases), "tuple returned, wanted"),
-    "nothing": (lambda case, right: None, "None returned, wanted harness.Gradients"),
+    "nothing": (lambda case, right: None, "None returned, wanted crosscheck.Gradients"),
     "loss": (lambda case, right: replace(right, loss="2"), "J: str returned"),
     "zeroed": (zeroed, "it changed W1, b1, W2, b2, x, y of the case in place"),
     "afterwards": (zeroed_weights_afterwards, "it changed W1, W2 of the case in place"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from harness.arithmetic.enclosure import Model
-from harness.arithmetic.exact import exact_forward, nearest_float
-from harness.enclosed import Enclosed
-from harness.formats import FORMATS, format_of
-from harness.network import Case
-from harness.verdict import GateClass
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.verdict import GateClass
+from crosscheck.network.dense import Case
+from crosscheck.network.exact import exact_forward, nearest_float
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, format_of
 
 
 def one_gate(

@@ -13,17 +13,16 @@ from typing import Any
 import jsonschema
 import pages
 import pytest
-
-from harness.conventions.table import Cell, Key, Row, Table, write_table
-from harness.report import listening, open_sinks
-from harness.report.html import HtmlReport, excerpt, page
-from harness.report.html.cases import card, failing_lines, numbered
-from harness.report.html.figures import histogram, tangents
-from harness.report.html.grid import find_table
-from harness.report.html.numbers import hexadecimal, shortest
-from harness.report.json_ import number
-from harness.report.reading import Report
-from harness.verdict import MEANING, Kind
+from crosscheck.judge.verdict import MEANING, Kind
+from crosscheck.report import listening, open_sinks
+from crosscheck.report.html import HtmlReport, excerpt, page
+from crosscheck.report.html.cases import card, failing_lines, numbered
+from crosscheck.report.html.figures import histogram, tangents
+from crosscheck.report.html.grid import find_table
+from crosscheck.report.html.numbers import hexadecimal, shortest
+from crosscheck.report.json_ import number
+from crosscheck.report.reading import Report
+from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
 
 FAILED = pages.report()
 PASSED = pages.report(failing=False)
@@ -140,7 +139,7 @@ def test_what_opens_says_what_is_in_it(text: str) -> None:
 
 def palettes() -> dict[str, dict[str, str]]:
     style = (
-        resources.files("harness.report.html").joinpath("templates/style.css").read_text("utf-8")
+        resources.files("crosscheck.report.html").joinpath("templates/style.css").read_text("utf-8")
     )
     blocks = re.split(r"@media \((prefers-color-scheme: dark)\)|@media (print)", style)
     found = {"light": blocks[0], "dark": blocks[3], "print": blocks[6]}
@@ -532,7 +531,7 @@ def test_without_a_last_event_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_the_reports_made_up_here_are_valid() -> None:
-    schema = json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+    schema = json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
     for document in REPORTS.values():
         jsonschema.Draft202012Validator(schema).validate(document)
 

@@ -12,10 +12,9 @@ from typing import Any
 import pages
 import processes
 import pytest
+from crosscheck.report.html import page
+from crosscheck.studies.conventions.table import write_table
 from test_html import table
-
-from harness.conventions.table import write_table
-from harness.report.html import page
 
 BROWSER = next(
     filter(

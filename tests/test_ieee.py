@@ -10,29 +10,28 @@ from typing import Any
 
 import processes
 import pytest
+from crosscheck.numbers import ieee
+from crosscheck.numbers.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
 from flushing import FLUSH, needs_x86
-
-from harness import ieee
-from harness.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
 
 VERDICTS = """
 import json
 from hashlib import sha256
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from harness.compare import Judge, StackJudge
-from harness.conventions.points import points_of
-from harness.formats import format_of
-from harness.fused import FusedJudge
-from harness.ieee import is_ieee
-from harness.units import UNITS
-from harness.network import Case, Gradients, Network, worked_example
-from harness.reference import gradients
-from harness.strategies import boundary_cases
-from harness.sweep.families import DEFAULT_MIX
-from harness.sweep.generate import block
-from harness.sweep.settings import Shape
-from harness.together import judged_together
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.studies.conventions.points import points_of
+from crosscheck.numbers.formats import format_of
+from crosscheck.judge.compiled import FusedJudge
+from crosscheck.numbers.ieee import is_ieee
+from crosscheck.operators.units import UNITS
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.cases.strategies import boundary_cases
+from crosscheck.cases.stream.families import DEFAULT_MIX
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import Shape
+from crosscheck.judge.together import judged_together
 
 said = {"ieee": is_ieee()}
 for dtype in ("float32", "float64"):
@@ -117,7 +116,7 @@ def test_each_mode_by_itself_is_noticed_and_taken_back(bits: str) -> None:
         FLUSH.replace("0x8040", bits)
         + """
 import json
-from harness.ieee import ieee_arithmetic, is_ieee
+from crosscheck.numbers.ieee import ieee_arithmetic, is_ieee
 seen = [is_ieee()]
 with ieee_arithmetic():
     seen.append(is_ieee())
@@ -139,9 +138,10 @@ def test_a_module_that_is_compiled_where_numbers_are_flushed_has_its_constants(
     compiled = f"""
 import json, sys
 sys.pycache_prefix, sys.dont_write_bytecode = {str(tmp_path)!r}, False
-import harness.arithmetic.double_double, harness.arithmetic.enclosure, harness.gates, harness.loss
-from harness.arithmetic import double_double, enclosure
-from harness.formats import FORMATS
+import crosscheck.numbers.double_double, crosscheck.numbers.enclosure
+import crosscheck.judge.gates, crosscheck.judge.loss
+from crosscheck.numbers import double_double, enclosure
+from crosscheck.numbers.formats import FORMATS
 tiny = [enclosure._TINY, double_double.PRODUCT_UNDERFLOW, FORMATS["float64"].smallest_subnormal]
 print(json.dumps([value.hex() for value in tiny]))
 """
@@ -157,10 +157,10 @@ def test_where_the_mode_cannot_be_set_a_judgement_is_refused_in_one_line() -> No
         + """
 import json
 import numpy as np
-from harness import ieee
+from crosscheck.numbers import ieee
 ieee._environment = lambda: None
-from harness.compare import Judge
-from harness.network import worked_example
+from crosscheck.judge.compare import Judge
+from crosscheck.network.dense import worked_example
 try:
     Judge(worked_example()).enclosed(None)
 except Exception as error:

@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from crosscheck.cases.profiles import Profile, profile
+from crosscheck.cases.strategies import NONFINITE_KINDS, nonfinite_cases
+from crosscheck.frameworks.base import Framework
+from crosscheck.judge.outcomes import Policy
+from crosscheck.judge.verdict import QUESTIONS, Kind
+from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.run.crosscheck import Checker, check_generated
+from crosscheck.run.events import CaseChecked
+from crosscheck.tools.errors import UsageError
 from hypothesis import HealthCheck, Phase, given, settings
 from unbounded import Simulated
-
-from harness.crosscheck import Checker, check_generated
-from harness.errors import UsageError
-from harness.events import CaseChecked
-from harness.frameworks.base import Framework
-from harness.network import Array, Case, Gradients
-from harness.outcomes import Policy
-from harness.profiles import Profile, profile
-from harness.strategies import NONFINITE_KINDS, nonfinite_cases
-from harness.verdict import QUESTIONS, Kind
 
 SELECTS = Policy("NaN", "0", "0", "select")
 SHAPES = (((2, 3, 1), 1), ((1, 2, 2), 3))
@@ -47,7 +46,7 @@ class Honest(Framework):
     """Simulated, with a fault that is planted into each array of the result."""
 
     name: ClassVar[str] = "honest"
-    module: ClassVar[str] = "harness"
+    module: ClassVar[str] = "crosscheck"
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, fault: Callable[[Any], Any] = np.array) -> None:

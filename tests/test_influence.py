@@ -12,16 +12,15 @@ from typing import Any
 import brute
 import numpy as np
 import pytest
-
-from harness.arithmetic.enclosure import Model
-from harness.budget import Budget
-from harness.compare import Judge
-from harness.enclosed import Derivation, Enclosed
-from harness.formats import format_of
-from harness.influence import Influence, Site, influences
-from harness.network import LEFT_OUT, Case, Gradients, worked_example
-from harness.reference import gradients
-from harness.verdict import Effect, Kind, Verdict
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Derivation, Enclosed
+from crosscheck.judge.kinks.influence import Influence, Site, influences
+from crosscheck.judge.verdict import Effect, Kind, Verdict
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
+from crosscheck.tools.budget import Budget
 
 # ReLU(x) - ReLU(-x) = x at x = 0 in a bias-free layer: J = ½ (x + b - y)², dJ/dx = b - y.
 STRAIGHT = Case.of(
@@ -121,7 +120,7 @@ def test_what_is_too_much_work_is_not_decided_and_not_called_without_effect(
     answer = influences(enclosed(PRODUCT), given, slopes, budget)
     assert set(answer.values()) == {Influence.UNKNOWN}
     assert budget.left >= 0
-    monkeypatch.setattr("harness.influence.MOST_OPERATIONS", 1)
+    monkeypatch.setattr("crosscheck.judge.kinks.influence.MOST_OPERATIONS", 1)
     verdict = judged(PRODUCT, given)
     assert verdict.kind is Kind.KINK
     assert [(gate.effect, gate.slope) for gate in verdict.gates] == [(Effect.NOT_DECIDED, None)] * 4

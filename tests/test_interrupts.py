@@ -15,15 +15,14 @@ from typing import Any
 import faulty
 import processes
 import pytest
-
-from harness import cli
-from harness.conventions import measure as measuring
-from harness.conventions.table import Key, Row
-from harness.crosscheck import Checker, check_given, run
-from harness.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
-from harness.frameworks import registry
-from harness.interrupts import interrupts
-from harness.network import Case, Gradients, worked_example
+from crosscheck import cli
+from crosscheck.frameworks import registry
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.run.crosscheck import Checker, check_given, run
+from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
+from crosscheck.studies.conventions import measure as measuring
+from crosscheck.studies.conventions.table import Key, Row
+from crosscheck.tools.interrupts import interrupts
 
 Steps = Callable[[str], None]
 Held = Callable[[], AbstractContextManager[None]]

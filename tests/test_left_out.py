@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from harness.compare import Judge
-from harness.errors import UsageError
-from harness.network import LEFT_OUT, Case, Gradients, LeftOut, worked_example
-from harness.reference import gradients
-from harness.verdict import Kind
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.tools.errors import UsageError
 
 NONE: tuple[Any, ...] = (LEFT_OUT, LEFT_OUT)
 

@@ -10,28 +10,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import power
-from harness.batch import Batch
-from harness.cli import main
-from harness.compare import Judge
-from harness.crosscheck import Checker
-from harness.errors import UnsupportedError
-from harness.events import CaseChecked, Event, StackChecked
-from harness.frameworks import jax_, leaves
-from harness.frameworks.base import Framework
-from harness.frameworks.jax_ import JaxFramework
-from harness.frameworks.leaves import OneHot
-from harness.frameworks.tensorflow_ import TensorFlowFramework
-from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case, worked_example
-from harness.power import gaussian_stack
-from harness.sweep.answers import Answer
-from harness.sweep.check import judged as judged_in_sweep
-from harness.sweep.families import Mix
-from harness.sweep.generate import Block
-from harness.sweep.settings import BLOCK, Part, Settings, Shape
-from harness.verdict import Kind, Verdict
+from crosscheck.cases.stream.families import Mix
+from crosscheck.cases.stream.generate import Block
+from crosscheck.cases.stream.settings import BLOCK, Part, Settings, Shape
+from crosscheck.cli import main
+from crosscheck.frameworks import jax_, leaves
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.leaves import OneHot
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.batch import Batch
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.run.crosscheck import Checker
+from crosscheck.run.events import CaseChecked, Event, StackChecked
+from crosscheck.run.sweep.answers import Answer
+from crosscheck.run.sweep.check import judged as judged_in_sweep
+from crosscheck.studies import power
+from crosscheck.studies.power import gaussian_stack
+from crosscheck.tools.errors import UnsupportedError
 
 ADAPTERS: dict[str, type[Any]] = {
     adapter.name: adapter for adapter in (TorchFramework, TensorFlowFramework, JaxFramework)

@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.nonfinite import compared
+from crosscheck.judge.outcomes import Outcomes, Policy
+from crosscheck.judge.together import judged_together
+from crosscheck.judge.verdict import QUESTIONS, Kind, PolicyReading, Verdict
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.extended import Extended, model_of
+from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.named import ARITHMETICS
+from crosscheck.run.checking import DisagreementError, require_agreement
 from unbounded import Simulated, stack_of_cases
-
-from harness.arithmetic.extended import Extended, model_of
-from harness.arithmetic.named import ARITHMETICS
-from harness.checking import DisagreementError, require_agreement
-from harness.compare import Judge, StackJudge
-from harness.formats import format_of
-from harness.network import LEFT_OUT, Case, Gradients, worked_example
-from harness.nonfinite import compared
-from harness.outcomes import Outcomes, Policy
-from harness.reference import gradients
-from harness.together import judged_together
-from harness.verdict import QUESTIONS, Kind, PolicyReading, Verdict
 
 NAN, INF = math.nan, math.inf
 BIG = 65504.0  # the largest float16

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Case
+from crosscheck.report.policies import choice
 from unbounded import stack_of_cases
-
-from harness.compare import Judge
-from harness.frameworks.jax_ import JaxFramework
-from harness.frameworks.tensorflow_ import TensorFlowFramework
-from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case
-from harness.report.policies import choice
-from harness.verdict import Kind
 
 COUNT = 16
 ADAPTERS: dict[str, Any] = {

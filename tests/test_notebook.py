@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 import processes
 import pytest
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import MEANING, Entry, Kind, Verdict
+from crosscheck.network.dense import Case, worked_example
 from faulty import not_strict, scaled_gradient
 from test_explain_formats import checked
-
-from harness.compare import Judge
-from harness.network import Case, worked_example
-from harness.verdict import MEANING, Entry, Kind, Verdict
 
 
 def words(source: str) -> str:
@@ -112,7 +111,7 @@ def test_many_gates_are_cut() -> None:
 
 def test_a_verdict_brings_no_web_page_along_until_it_is_shown() -> None:
     program = (
-        "import sys, harness.verdict, harness.network\n"
-        "assert 'harness.report.notebook' not in sys.modules\n"
+        "import sys, crosscheck.judge.verdict, crosscheck.network.dense\n"
+        "assert 'crosscheck.report.notebook' not in sys.modules\n"
     )
     processes.run([sys.executable, "-c", program], check=True)

@@ -9,16 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import crosscheck.judge.kinks.explanation  # noqa: F401  # who has imported much by name
 import numpy as np
 import processes
 import pytest
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 from ourselves.catalogue import FAULTS
 from ourselves.planting import Fault, around, changed, planted
 from ourselves.roles import ROLES
-
-import harness.kink  # noqa: F401  # who has imported much by name
-from harness.arithmetic.enclosure import Model
-from harness.formats import format_of
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "reports" / "FAULTS.md"
@@ -71,7 +70,7 @@ def test_a_planted_fault_is_everywhere_and_goes_away() -> None:
         return [
             each
             for each, found in sys.modules.items()
-            if each.startswith("harness.") and vars(found).get(name) is right
+            if each.startswith("crosscheck.") and vars(found).get(name) is right
         ]
 
     before = places()

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import processes
 import pytest
-
-from harness.report.reading import Report
+from crosscheck.report.reading import Report
 
 pytest_plugins = ["pytester"]
 
-HEAVY = ["torch", "tensorflow", "jax", "numpy", "sympy", "hypothesis.extra", "harness.compare"]
+HEAVY = [
+    "torch",
+    "tensorflow",
+    "jax",
+    "numpy",
+    "sympy",
+    "hypothesis.extra",
+    "crosscheck.judge.compare",
+]
 
 A_TEST = """
 import pytest
 
-from harness.report.reading import Report
-from harness import Judge, gradients, worked_example
+from crosscheck.report.reading import Report
+from crosscheck import Judge, gradients, worked_example
 
 @pytest.mark.parametrize("slope", [0.0, 1.0])
 def test_kink(slope, relu_boundary_record):
@@ -33,7 +40,7 @@ def test_kink(slope, relu_boundary_record):
 
 def test_the_plugin_imports_nothing_heavy() -> None:
     program = (
-        "import sys, harness.pytest_plugin; "
+        "import sys, crosscheck.pytest_plugin; "
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = processes.run([sys.executable, "-c", program], capture_output=True, check=True)
@@ -71,8 +78,8 @@ BY_HAND = """
 import numpy as np
 import pytest
 
-from harness.report.reading import Report
-from harness import worked_example
+from crosscheck.report.reading import Report
+from crosscheck import worked_example
 
 SHAPES = [((1, 1, 1), 1), ((2, 3, 1), 2)]
 
@@ -103,7 +110,7 @@ KINKS = (
 
 def kinks(slope):
     def gradient(case):
-        from harness import gradients
+        from crosscheck import gradients
         return gradients(case, kink_slope=slope)
     return gradient
 
@@ -182,7 +189,7 @@ def test_what_a_function_raises_is_shown_where_it_was_raised(pytester: pytest.Py
             "*numpy breaks: CRASHED. ValueError: not today",
         ]
     )
-    assert "harness/implementations.py" not in result.stdout.str()
+    assert "crosscheck/run/implementations.py" not in result.stdout.str()
 
 
 def test_an_absent_library_is_told_in_one_line(pytester: pytest.Pytester) -> None:
@@ -191,7 +198,7 @@ def test_an_absent_library_is_told_in_one_line(pytester: pytest.Pytester) -> Non
         + """
 @pytest.mark.parametrize("absent", ["fail", "skip"])
 def test_mine(absent, crosscheck, monkeypatch):
-    monkeypatch.setattr("harness.frameworks.registry._is_absent", lambda module: True)
+    monkeypatch.setattr("crosscheck.frameworks.registry._is_absent", lambda module: True)
     crosscheck(torch=by_hand, absent=absent)
 """
     )
@@ -334,8 +341,8 @@ def test_the_example_in_the_readme_runs_and_shows_what_it_says(pytester: pytest.
 
 def test_loading_the_plugin_costs_next_to_nothing() -> None:
     program = (
-        "import sys, pytest, secrets; before = set(sys.modules); import harness.pytest_plugin; "
+        "import sys, pytest, secrets; before = set(sys.modules); import crosscheck.pytest_plugin; "
         "print(*sorted(set(sys.modules) - before))"
     )
     done = processes.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout.split() == ["harness", "harness.pytest_plugin"]
+    assert done.stdout.split() == ["crosscheck", "crosscheck.pytest_plugin"]

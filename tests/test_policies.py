@@ -11,23 +11,22 @@ from typing import ClassVar
 import jsonschema
 import numpy as np
 import pytest
+from crosscheck.frameworks.base import Framework
+from crosscheck.judge.outcomes import Policy
+from crosscheck.judge.verdict import QUESTIONS, Kind
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.report.html import page
+from crosscheck.report.json_ import document
+from crosscheck.report.notebook import verdict_html
+from crosscheck.report.policies import NOT_SEEN, choice, policy_rows
+from crosscheck.report.state import tally_from_json, tally_to_json
+from crosscheck.report.summary import markdown
+from crosscheck.report.terminal import TerminalReport
+from crosscheck.run.crosscheck import Checker
+from crosscheck.run.events import Event, ExitCode, FrameworkState, RunFinished, RunStarted
+from crosscheck.run.tally import Tally
 from rich.console import Console
 from unbounded import Simulated
-
-from harness.crosscheck import Checker
-from harness.events import Event, ExitCode, FrameworkState, RunFinished, RunStarted
-from harness.frameworks.base import Framework
-from harness.network import Case, Gradients, worked_example
-from harness.outcomes import Policy
-from harness.report.html import page
-from harness.report.json_ import document
-from harness.report.notebook import verdict_html
-from harness.report.policies import NOT_SEEN, choice, policy_rows
-from harness.report.state import tally_from_json, tally_to_json
-from harness.report.summary import markdown
-from harness.report.tally import Tally
-from harness.report.terminal import TerminalReport
-from harness.verdict import QUESTIONS, Kind
 
 SELECTS = Policy("NaN", "0", "0", "select")
 
@@ -36,7 +35,7 @@ class OfOnePolicy(Framework):
     """Honest, in simulated float32; what it does at NaN depends on the sign of y where told."""
 
     name: ClassVar[str] = "simulated"
-    module: ClassVar[str] = "harness"
+    module: ClassVar[str] = "crosscheck"
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *policies: Policy) -> None:
@@ -89,7 +88,7 @@ def test_a_framework_that_does_not_is_shown_as_such() -> None:
 def test_the_table_is_in_every_report(tmp_path: Path) -> None:
     found = tally(SELECTS)
     stored = json.loads(json.dumps(document(found), allow_nan=False))
-    schema = json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+    schema = json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(stored)
     (line,) = stored["policies"]
     assert [each["question"] for each in line["questions"]] == list(QUESTIONS)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import faulty
 import numpy as np
 import pytest
-
-from harness.cli import main
-from harness.formats import format_of
-from harness.peers import CHECKERS, accepts
-from harness.power import gaussian_stack, measure, plant
-from harness.reference import gradients
+from crosscheck.cli import main
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import format_of
+from crosscheck.studies.peers import CHECKERS, accepts
+from crosscheck.studies.power import gaussian_stack, measure, plant
 
 CORRECT = faulty.Faulty(faulty.correct)
 

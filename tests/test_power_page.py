@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.cli import main
-from harness.faults import matrix
-from harness.faults.catalogue import CATALOGUE
-from harness.faults.fault import Fault
-from harness.faults.matrix import NO_FAULT
-from harness.report.kills import page
+from crosscheck.cli import main
+from crosscheck.report.kills import page
+from crosscheck.studies.faults import matrix
+from crosscheck.studies.faults.catalogue import CATALOGUE
+from crosscheck.studies.faults.fault import Fault
+from crosscheck.studies.faults.matrix import NO_FAULT
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
@@ -71,7 +70,7 @@ def test_an_unfinished_measurement_goes_on(tmp_path: Path, monkeypatch: pytest.M
         fault = faults.get(name, NO_FAULT)
         return {**matrix.expectations(fault), "caught": caught, "peers": {}}
 
-    monkeypatch.setattr("harness.faults.catalogue.CATALOGUE", faults)
+    monkeypatch.setattr("crosscheck.studies.faults.catalogue.CATALOGUE", faults)
     monkeypatch.setattr(matrix, "row", row)
     words = ["power", "--catalogue", "--cases", "20", "--jobs", "1", "--report", f"{tmp_path}/P"]
     assert main(words) == 2

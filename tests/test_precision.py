@@ -12,18 +12,18 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
-
-from harness import precision
-from harness.arithmetic.enclosure import Enclosure, Model
-from harness.enclosed import Enclosed
-from harness.errors import UnsupportedError, UsageError
-from harness.formats import FORMATS, format_of
-from harness.frameworks.base import Framework
-from harness.frameworks.jax_ import JaxFramework
-from harness.frameworks.tensorflow_ import TensorFlowFramework
-from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case, Gradients
-from harness.precision import (
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.verdict import GateClass
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.report.precision import json_lines, plot, table
+from crosscheck.studies import precision
+from crosscheck.studies.precision import (
     DTYPES,
     FORMULATIONS,
     Factory,
@@ -38,8 +38,7 @@ from harness.precision import (
     measure,
     quick_settings,
 )
-from harness.report.precision import json_lines, plot, table
-from harness.verdict import GateClass
+from crosscheck.tools.errors import UnsupportedError, UsageError
 
 BUILT_IN = [TorchFramework, TensorFlowFramework, JaxFramework]
 KINKS = (GateClass.KINK, GateClass.MAYBE_MISSED)

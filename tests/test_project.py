@@ -16,18 +16,17 @@ from typing import Any
 
 import processes
 import pytest
+from crosscheck.frameworks.base import Framework
+from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
 
-from harness.conventions.baseline import DIVERGENCES, TABLE
-from harness.frameworks.base import Framework
-
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]
-FRAMEWORKS = PROJECT["entry-points"]["harness.frameworks"]
+FRAMEWORKS = PROJECT["entry-points"]["crosscheck.frameworks"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -59,13 +58,13 @@ def steps(name: str, job: str | None = None) -> list[dict[str, Any]]:
 
 
 def modules(*, adapters: bool) -> list[str]:
-    """The package's modules, either those inside or those outside `harness.frameworks`."""
+    """The package's modules, either those inside or those outside `crosscheck.frameworks`."""
     names = []
     for path in sorted((ROOT / "harness").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = path.relative_to(ROOT / "harness").with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        # Importing `harness.__main__` runs the command.
-        if name != "harness.__main__" and name.startswith("harness.frameworks") == adapters:
+        # Importing `crosscheck.__main__` runs the command.
+        if name != "crosscheck.__main__" and name.startswith("crosscheck.frameworks") == adapters:
             names.append(name)
     return names
 
@@ -78,8 +77,10 @@ def test_the_version_is_a_canonical_release_number() -> None:
 
 
 def test_the_package_ships_its_types() -> None:
-    assert (ROOT / "harness" / "py.typed").is_file()
-    assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["harness"]
+    assert (ROOT / "harness" / "crosscheck" / "py.typed").is_file()
+    assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [
+        "harness/crosscheck"
+    ]
 
 
 def test_the_licence_names_the_authors() -> None:
@@ -189,14 +190,14 @@ def imported(source: str) -> set[str]:
 
 MATHEMATICS = [
     path
-    for name in ("reference", "enclosed", "gates", "verdict", "kink", "compare", "arithmetic/*")
-    for path in sorted((ROOT / "harness").glob(f"{name}.py"))
+    for name in ("tools", "numbers", "operators", "network", "judge")
+    for path in sorted((ROOT / "harness" / "crosscheck" / name).rglob("*.py"))
 ]
 
 
 @pytest.mark.parametrize("path", MATHEMATICS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_mathematics_knows_no_framework(path: Path) -> None:
-    forbidden = ("harness.frameworks", "torch", "tensorflow", "jax")
+    forbidden = ("crosscheck.frameworks", "torch", "tensorflow", "jax")
     names = imported(path.read_text("utf-8"))
     assert not [name for name in names if f"{name}.".startswith(tuple(f"{f}." for f in forbidden))]
 
@@ -382,7 +383,7 @@ def test_one_issue_is_opened_updated_and_closed(
 def test_the_package_ships_the_baseline_of_conventions() -> None:
     shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     for name in (TABLE, DIVERGENCES):
-        assert shipped[f"reports/{name}"] == f"harness/conventions/baseline/{name}"
+        assert shipped[f"reports/{name}"] == f"crosscheck/studies/conventions/baseline/{name}"
         assert (ROOT / "reports" / name).is_file()
 
 
@@ -457,7 +458,10 @@ def project_files() -> list[Path]:
 
 def test_no_file_names_a_package_host_or_a_path_of_one_machine() -> None:
     files = project_files()
-    assert {ROOT / "pyproject.toml", ROOT / "harness" / "network.py"} <= set(files)
+    assert {
+        ROOT / "pyproject.toml",
+        ROOT / "harness" / "crosscheck" / "network" / "dense.py",
+    } <= set(files)
     found = {
         str(path.relative_to(ROOT)): match.group()
         for path in files

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import crosscheck
 import pages
 import processes
 import pytest
-
-import harness
-from harness import Report, UsageError
-from harness.cli import main
+from crosscheck import Report, UsageError
+from crosscheck.cli import main
 
 STORED = pages.report()
 
@@ -150,9 +149,9 @@ def test_a_run_writes_the_page_that_the_command_writes(
 
 def test_neither_the_class_nor_the_help_imports_the_template_engine() -> None:
     program = (
-        "import sys, harness\n"
-        "from harness.cli import main\n"
-        "harness.Report\n"
+        "import sys, crosscheck\n"
+        "from crosscheck.cli import main\n"
+        "crosscheck.Report\n"
         "main(['report', '--help'])\n"
         "heavy = {'jinja2', 'jsonschema', 'torch', 'tensorflow', 'jax'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -160,4 +159,4 @@ def test_neither_the_class_nor_the_help_imports_the_template_engine() -> None:
     done = processes.run([sys.executable, "-c", program], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "crosscheck report artifacts/report.json --output nightly.html" in done.stdout
-    assert "Report" in harness.__all__
+    assert "Report" in crosscheck.__all__

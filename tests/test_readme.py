@@ -11,15 +11,14 @@ from typing import Any
 
 import processes
 import pytest
-
-from harness.cli import main
-from harness.compare import Judge
-from harness.crosscheck import Checker
-from harness.frameworks.base import Framework
-from harness.frameworks.registry import GROUP, open_frameworks
-from harness.network import worked_example
-from harness.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
-from harness.verdict import MEANING, Kind
+from crosscheck.cases.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
+from crosscheck.cli import main
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.registry import GROUP, open_frameworks
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import MEANING, Kind
+from crosscheck.network.dense import worked_example
+from crosscheck.run.crosscheck import Checker
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -49,7 +48,7 @@ def test_a_command_of_the_readme_runs(
     words = shlex.split(line)[1:]
     if words[0] == "power":
         # Minutes long as it stands there; the smallest numbers do the same things.
-        monkeypatch.setattr("harness.power.SHAPES", ((4, 8, 1),))
+        monkeypatch.setattr("crosscheck.studies.power.SHAPES", ((4, 8, 1),))
         words = ["1" if word.isdigit() else word for word in words]
     if words[0] == "precision":
         words = [*words, "--quick", "--trials", "1"]  # the last --trials counts
@@ -106,7 +105,7 @@ def program(start: str) -> str:
 
 
 def test_the_program_for_users_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(program("from harness import Judge"), {})
+    exec(program("from crosscheck import Judge"), {})
     assert capsys.readouterr().out == "KINK 1.0\n"
 
 

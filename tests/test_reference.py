@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-
-from harness.arithmetic.exact import exact_forward, exact_gradients, nearest_floats
-from harness.arithmetic.symbolic import SymbolicNetwork, sympy_gradients
-from harness.network import Case, Gradients, Network, worked_example
-from harness.reference import gradients
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
+from crosscheck.network.exact import exact_forward, exact_gradients, nearest_floats
+from crosscheck.network.reference import gradients
+from crosscheck.network.symbolic import SymbolicNetwork, sympy_gradients
 
 EXAMPLE = {"J": 2.0, "W2": 4.0, "b2": 2.0, "W1": 6.0, "b1": 6.0, "x": 12.0}
 

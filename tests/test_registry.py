@@ -11,22 +11,21 @@ from pathlib import Path
 import numpy as np
 import processes
 import pytest
-
-from harness.compare import Judge
-from harness.errors import UsageError
-from harness.frameworks import registry
-from harness.frameworks.registry import GROUP, known, open_frameworks, state_of
-from harness.frameworks.torch_ import TorchFramework
-from harness.network import Case, worked_example
-from harness.verdict import Kind
+from crosscheck.frameworks import registry
+from crosscheck.frameworks.registry import GROUP, known, open_frameworks, state_of
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.tools.errors import UsageError
 
 FOURTH = '''
 """Dual numbers in NumPy: each parameter's derivative is carried forward beside the values."""
 
 import numpy as np
 
-from harness.frameworks.base import Framework
-from harness.network import Gradients
+from crosscheck.frameworks.base import Framework
+from crosscheck.network.dense import Gradients
 
 
 class DualFramework(Framework):
@@ -63,7 +62,7 @@ class DualFramework(Framework):
 """Someone else's package: a framework of the kind that the README shows."""
 
 PLAIN = """
-from harness.frameworks.base import Framework
+from crosscheck.frameworks.base import Framework
 
 class Plain(Framework):
     name, module, packages = "plain", {module!r}, {packages!r}
@@ -86,7 +85,7 @@ def hide_the_built_in_ones(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def others(*, group: str) -> EntryPoints:
         entries = installed(group=group)
-        return EntryPoints(e for e in entries if not e.value.startswith("harness.frameworks."))
+        return EntryPoints(e for e in entries if not e.value.startswith("crosscheck.frameworks."))
 
     monkeypatch.setattr("importlib.metadata.entry_points", others)
 
@@ -163,7 +162,7 @@ def test_the_three_are_known_in_a_source_tree_that_is_not_installed(
 def test_our_own_entry_points_add_nothing_to_the_built_in_ones(
     only: Callable[..., None],
 ) -> None:
-    only(("jax", "harness.frameworks.jax_:JaxFramework"), ("torch", "x_:X"), ("torch", "x_:X"))
+    only(("jax", "crosscheck.frameworks.jax_:JaxFramework"), ("torch", "x_:X"), ("torch", "x_:X"))
     adapters = known()
     assert list(adapters) == ["torch", "tensorflow", "jax"]
     assert getattr(adapters["jax"], "name", None) == "jax"

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.compare import Judge
-from harness.conventions.table import read_table
-from harness.formats import format_of
-from harness.frameworks.base import Framework
-from harness.frameworks.registry import open_frameworks, state_of
-from harness.network import Case, worked_example
-from harness.verdict import GateClass, Kind, Verdict
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.registry import open_frameworks, state_of
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import GateClass, Kind, Verdict
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.numbers.formats import format_of
+from crosscheck.studies.conventions.table import read_table
 
 Record = Callable[[Verdict], None]
 

@@ -14,12 +14,24 @@ import faulty
 import jsonschema
 import numpy as np
 import pytest
-from rich.console import Console
-
-from harness.casefile import case_from_json
-from harness.crosscheck import Checker
-from harness.errors import UsageError
-from harness.events import (
+from crosscheck.judge.verdict import (
+    FAILING,
+    Effect,
+    GateClass,
+    GateReading,
+    Kind,
+    Validity,
+    Verdict,
+)
+from crosscheck.network.dense import worked_example
+from crosscheck.network.files import case_from_json
+from crosscheck.network.reference import gradients
+from crosscheck.report import listening, open_sinks
+from crosscheck.report.json_ import JsonReport
+from crosscheck.report.summary import MarkdownSummary
+from crosscheck.report.terminal import TerminalReport
+from crosscheck.run.crosscheck import Checker
+from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
@@ -28,14 +40,9 @@ from harness.events import (
     RunStarted,
     StackChecked,
 )
-from harness.network import worked_example
-from harness.reference import gradients
-from harness.report import listening, open_sinks
-from harness.report.json_ import JsonReport
-from harness.report.summary import MarkdownSummary
-from harness.report.tally import Spread, Tally
-from harness.report.terminal import TerminalReport
-from harness.verdict import FAILING, Effect, GateClass, GateReading, Kind, Validity, Verdict
+from crosscheck.run.tally import Spread, Tally
+from crosscheck.tools.errors import UsageError
+from rich.console import Console
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
@@ -110,7 +117,7 @@ def written(folder: Path, events: Sequence[Event]) -> dict[str, Any]:
 
 
 def schema() -> Any:
-    return json.loads(resources.files("harness.report").joinpath("schema.json").read_text())
+    return json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
 
 
 def validate(document: Any) -> None:
@@ -169,7 +176,7 @@ def test_floats_are_exact_and_never_bare_nan(tmp_path: Path) -> None:
 
     json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     third = {"hex": (1 / 3).hex(), "decimal": 1 / 3}
-    from harness.report.json_ import number
+    from crosscheck.report.json_ import number
 
     assert number(1 / 3) == third
     assert number(float("nan")) == {"hex": "nan", "decimal": None}

@@ -12,13 +12,12 @@ import faulty
 import numpy as np
 import processes
 import pytest
-
-from harness.compare import Judge
-from harness.frameworks.base import Framework
-from harness.frameworks.registry import open_frameworks
-from harness.network import Case, Gradients, worked_example
-from harness.script import exact_entry, script
-from harness.verdict import Kind, Verdict
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.frameworks.script import exact_entry, script
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.dense import Case, Gradients, worked_example
 
 MODES = {"torch": ["eager"], "tensorflow": ["eager", "graph", "xla"], "jax": ["jit", "eager"]}
 

@@ -10,25 +10,24 @@ import hypothesis
 import numpy as np
 import processes
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from harness.arithmetic.enclosure import Model
-from harness.arithmetic.exact import exact_forward
-from harness.enclosed import Enclosed
-from harness.errors import UsageError
-from harness.formats import FORMATS, format_of
-from harness.network import Case
-from harness.profiles import profile, settings
-from harness.search import search
-from harness.strategies import (
+from crosscheck.cases.profiles import profile, settings
+from crosscheck.cases.search import search
+from crosscheck.cases.strategies import (
     BOUNDARY_KINDS,
     SHAPES,
     boundary_cases,
     seeded_stacks,
     smooth_cases,
 )
-from harness.verdict import GateClass
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.verdict import GateClass
+from crosscheck.network.dense import Case
+from crosscheck.network.exact import exact_forward
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.tools.errors import UsageError
+from hypothesis import given
+from hypothesis import strategies as st
 
 CERTAIN_KINDS = list(BOUNDARY_KINDS)[:6]
 
@@ -210,7 +209,7 @@ def test_profiles_are_known_by_name() -> None:
 def test_under_ci_the_cases_still_differ_from_run_to_run() -> None:
     # Hypothesis's own profile for CI repeats the same cases and keeps no database.
     program = (
-        "import hypothesis; from harness.profiles import settings; "
+        "import hypothesis; from crosscheck.cases.profiles import settings; "
         "current = hypothesis.settings.get_current_profile_name(); s = settings(); "
         "print(current, s.derandomize, s.database is not None, s.deadline)"
     )

@@ -12,12 +12,11 @@ from pathlib import Path
 import processes
 import pytest
 import sweeping
-
-from harness.cli.supervisor import is_program, needs_none
+from crosscheck.cli.supervisor import is_program, needs_none
 
 PROGRAM = """
 import atexit, os, signal, sys, threading, time
-from harness.cli.supervisor import supervised
+from crosscheck.cli.supervisor import supervised
 
 def work():
     {}
@@ -135,7 +134,7 @@ def test_both_processes_end_together(number: signal.Signals) -> None:
     [
         (["/usr/bin/crosscheck"], True),
         (["C:\\Scripts\\crosscheck.exe".replace("\\", os.sep)], True),
-        (["/somewhere/harness/__main__.py", "run"], True),
+        (["/somewhere/crosscheck/__main__.py", "run"], True),
         (["/somewhere/study.py"], False),
         (["/somewhere/other/__main__.py"], False),
         (["-c"], False),
@@ -167,7 +166,7 @@ def test_what_asks_no_framework_is_not_watched(words: Sequence[str], found: bool
 
 def test_the_one_that_watches_imports_nothing_heavy() -> None:
     program = (
-        "import sys, harness.cli\n"
+        "import sys, crosscheck.cli\n"
         "assert not {'numpy', 'click', 'hypothesis', 'ctypes'} & set(sys.modules)\n"
     )
     processes.run([sys.executable, "-c", program], check=True)
@@ -178,7 +177,7 @@ def test_a_framework_that_ends_the_process_fails_the_command(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweeping.install(tmp_path, monkeypatch)
-    words = [sys.executable, "-m", "harness", *command, "--frameworks", "quits"]
+    words = [sys.executable, "-m", "crosscheck", *command, "--frameworks", "quits"]
     path = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path}
     done = processes.run(words, capture_output=True, env=environment)
@@ -192,7 +191,7 @@ def test_a_framework_that_ends_the_process_fails_the_command(
 def test_a_library_that_exits_outside_of_all_gates_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from harness import cli
+    from crosscheck import cli
 
     monkeypatch.setattr(cli.cli, "main", lambda **options: sys.exit(0))
     assert cli.main(["run"]) == 1

@@ -18,32 +18,33 @@ import numpy as np
 import processes
 import pytest
 import sweeping
+from crosscheck.cases.stream.families import FAMILIES, Mix
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import BLOCK, Part, Settings, Shape
+from crosscheck.cli import main
+from crosscheck.frameworks.batched import batched
+from crosscheck.frameworks.jax_batched import JaxBatched
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.frameworks.torch_batched import TorchBatched
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.batch import chosen_gradients
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.report.sweep import duration
+from crosscheck.run.crosscheck import verdict_of
+from crosscheck.run.events import FrameworkState
+from crosscheck.run.sweep.check import check_part
+from crosscheck.run.sweep.checkpoint import changed, made_with
+from crosscheck.run.sweep.fast import batched_gradients
+from crosscheck.run.tally import Spread
 from jsonschema import Draft202012Validator
-
-from harness.batch import chosen_gradients
-from harness.cli import main
-from harness.compare import Judge
-from harness.crosscheck import verdict_of
-from harness.events import FrameworkState
-from harness.frameworks.batched import batched
-from harness.frameworks.jax_batched import JaxBatched
-from harness.frameworks.registry import open_frameworks
-from harness.frameworks.torch_ import TorchFramework
-from harness.frameworks.torch_batched import TorchBatched
-from harness.network import Case, Gradients, Network
-from harness.report.sweep import duration
-from harness.report.tally import Spread
-from harness.sweep.check import check_part
-from harness.sweep.checkpoint import changed, made_with
-from harness.sweep.families import FAMILIES, Mix
-from harness.sweep.fast import batched_gradients
-from harness.sweep.generate import block
-from harness.sweep.settings import BLOCK, Part, Settings, Shape
-from harness.verdict import Kind, Verdict
 
 EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))
 SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "harness" / "report" / "schema.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "harness" / "crosscheck" / "report" / "schema.json").read_text(
+        "utf-8"
+    )
 )
 
 
@@ -322,7 +323,7 @@ def test_an_interrupt_or_a_kill_leaves_a_valid_report_and_can_be_resumed(
 ) -> None:
     path = Path("cut/report.json")
     with processes.started(
-        [sys.executable, "-m", "harness", "sweep", *WORDS, *jobs, "--report", "cut"],
+        [sys.executable, "-m", "crosscheck", "sweep", *WORDS, *jobs, "--report", "cut"],
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -484,7 +485,7 @@ def test_a_terminal_shows_speed_shares_and_the_time_left() -> None:
         "TERM": "xterm",
     }
     done = processes.run(
-        [sys.executable, "-m", "harness", "sweep", *WORDS, "--until", "2s"],
+        [sys.executable, "-m", "crosscheck", "sweep", *WORDS, "--until", "2s"],
         env=environment_,
         capture_output=True,
     )
@@ -499,13 +500,13 @@ def test_frameworks_of_a_sweep_have_one_thread_unless_the_user_says_otherwise(
 ) -> None:
     program = (
         "import importlib, os\n"
-        "command = importlib.import_module('harness.cli.sweep')\n"
+        "command = importlib.import_module('crosscheck.cli.sweep')\n"
         "def told(*_):\n"
         "    import torch\n"
         "    print(torch.get_num_threads(), 'OMP_NUM_THREADS' in os.environ)\n"
         "    return 0\n"
         "command._run = told\n"
-        "from harness.cli import main\n"
+        "from crosscheck.cli import main\n"
         f"main(['sweep', '--frameworks', 'torch', '--report', {str(tmp_path / 'report')!r}])\n"
     )
     names = "OMP_NUM_THREADS", "MKL_NUM_THREADS"

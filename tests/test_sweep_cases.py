@@ -9,17 +9,16 @@ from fractions import Fraction
 import numpy as np
 import processes
 import pytest
-
-from harness.arithmetic.exact import exact_forward
-from harness.batch import ALIGNMENT, held_dtype
-from harness.compare import Judge, StackJudge
-from harness.errors import UsageError
-from harness.formats import FORMATS, format_of
-from harness.network import Network
-from harness.sweep.families import DEFAULT_MIX, FAMILIES, HARD, Mix
-from harness.sweep.generate import block, case
-from harness.sweep.settings import BLOCK, Settings, Shape
-from harness.verdict import GateClass
+from crosscheck.cases.stream.families import DEFAULT_MIX, FAMILIES, HARD, Mix
+from crosscheck.cases.stream.generate import block, case
+from crosscheck.cases.stream.settings import BLOCK, Settings, Shape
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.verdict import GateClass
+from crosscheck.network.batch import ALIGNMENT, held_dtype
+from crosscheck.network.dense import Network
+from crosscheck.network.exact import exact_forward
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.tools.errors import UsageError
 
 SHAPE = Shape(Network((4, 8, 1)))
 SHAPES = [
@@ -68,10 +67,10 @@ PINNED = [
 
 def test_another_process_makes_the_same_cases_in_another_order() -> None:
     program = (
-        "from harness.network import Network\n"
-        "from harness.sweep.families import DEFAULT_MIX\n"
-        "from harness.sweep.generate import case\n"
-        "from harness.sweep.settings import Shape\n"
+        "from crosscheck.network.dense import Network\n"
+        "from crosscheck.cases.stream.families import DEFAULT_MIX\n"
+        "from crosscheck.cases.stream.generate import case\n"
+        "from crosscheck.cases.stream.settings import Shape\n"
         "shape = Shape(Network((4, 8, 1)))\n"
         "print(*(case(shape, 7, i, DEFAULT_MIX)[0].key for i in (70000, 3)))\n"
     )

@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.cases.stream import compiled, draw, generate, memory, steps, words
+from crosscheck.cases.stream.compiled import Maker
+from crosscheck.cases.stream.draw import Draw
+from crosscheck.cases.stream.families import DEFAULT_MIX, FAMILIES, Mix, _mirrored
+from crosscheck.cases.stream.generate import Block, block, case, slices
+from crosscheck.cases.stream.readable import make
+from crosscheck.cases.stream.settings import BLOCK, Shape
+from crosscheck.network.batch import ALIGNMENT, Batch, held_dtype
+from crosscheck.network.dense import Network
+from crosscheck.numbers.formats import FORMATS, Format, format_of
+from crosscheck.tools.errors import UsageError
 from numba import njit, uint64
-
-from harness.batch import ALIGNMENT, Batch, held_dtype
-from harness.errors import UsageError
-from harness.formats import FORMATS, Format, format_of
-from harness.network import Network
-from harness.sweep import compiled, draw, generate, memory, steps, words
-from harness.sweep.compiled import Maker
-from harness.sweep.draw import Draw
-from harness.sweep.families import DEFAULT_MIX, FAMILIES, Mix, _mirrored
-from harness.sweep.generate import Block, block, case, slices
-from harness.sweep.readable import make
-from harness.sweep.settings import BLOCK, Shape
 
 SIZES = [2**k for k in range(12)]
 SHAPES = {
@@ -277,7 +276,7 @@ def test_digits_are_mirrored_as_in_the_readable_form() -> None:
 
 def test_what_is_kept_on_disk_depends_on_every_file_that_is_compiled() -> None:
     folder = Path(compiled.__file__).parent
-    pattern = re.compile(r"^from harness\.sweep\.(\w+) import", re.MULTILINE)
+    pattern = re.compile(r"^from crosscheck\.cases\.stream\.(\w+) import", re.MULTILINE)
     used, left = set(), {"kernel"}
     while left:
         used |= left

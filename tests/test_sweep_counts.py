@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.report.tally import Spread
-from harness.sweep import counts
-from harness.sweep.counts import AGREES, KINDS, NAMES, Counts, counted
-from harness.sweep.settings import BLOCK
-from harness.verdict import Kind
+from crosscheck.cases.stream.settings import BLOCK
+from crosscheck.judge.verdict import Kind
+from crosscheck.run.sweep import counts
+from crosscheck.run.sweep.counts import AGREES, KINDS, NAMES, Counts, counted
+from crosscheck.run.tally import Spread
 
 EDGES = np.exp2(np.arange(-80, 1) / 4.0)
 

@@ -16,17 +16,16 @@ from typing import Any
 import processes
 import pytest
 import sweeping
-
-from harness.cli import main
-from harness.errors import UsageError
-from harness.frameworks.registry import open_frameworks
-from harness.network import Network
-from harness.sweep.check import check_part
-from harness.sweep.coordinate import coordinated
-from harness.sweep.engine import steps
-from harness.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
-from harness.sweep.settings import BLOCK, Settings, Shape
-from harness.sweep.work import opened
+from crosscheck.cases.stream.settings import BLOCK, Settings, Shape
+from crosscheck.cli import main
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.network.dense import Network
+from crosscheck.run.sweep.check import check_part
+from crosscheck.run.sweep.coordinate import coordinated
+from crosscheck.run.sweep.engine import steps
+from crosscheck.run.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
+from crosscheck.run.sweep.work import opened
+from crosscheck.tools.errors import UsageError
 
 CASES = (
     *("--cases", "250000", "--seed", "7", "--widths", "1,1"),
@@ -286,7 +285,7 @@ def test_an_address_without_a_scheduler_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("harness.sweep.workers._PATIENCE", 1)
+    monkeypatch.setattr("crosscheck.run.sweep.workers._PATIENCE", 1)
     words = ["sweep", "--frameworks", "plain", "--scheduler", "tcp://127.0.0.1:9", "--cases", "10"]
     assert main(words) == 4
     assert "wanted the address of a Dask scheduler" in capsys.readouterr().err

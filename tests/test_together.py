@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.arithmetic.enclosure import Model
-from harness.compare import Judge
-from harness.enclosed import Enclosed
-from harness.formats import format_of
-from harness.network import LEFT_OUT, Case, Gradients, Network, worked_example
-from harness.power import plant
-from harness.reference import backward, forward
-from harness.slopes import likely_slopes
-from harness.sweep.families import Mix
-from harness.sweep.generate import block
-from harness.sweep.settings import Shape
-from harness.together import Judged, judged_together
-from harness.verdict import GateClass, Kind, Verdict
+from crosscheck.cases.stream.families import Mix
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import Shape
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.kinks.slopes import likely_slopes
+from crosscheck.judge.together import Judged, judged_together
+from crosscheck.judge.verdict import GateClass, Kind, Verdict
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.reference import backward, forward
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
+from crosscheck.studies.power import plant
 
 STACKS: dict[str, tuple[Network, int, str, str, tuple[int, ...]]] = {
     "4-8-1 float64": (Network((4, 8, 1)), 1, "float64", "undecided=1,kinks=2", ()),

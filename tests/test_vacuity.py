@@ -13,28 +13,27 @@ import faulty
 import numpy as np
 import pytest
 import sweeping
+from crosscheck.cases.profiles import Profile
+from crosscheck.cases.stream.families import Mix
+from crosscheck.cases.stream.settings import Shape
+from crosscheck.judge.branches import Stack
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import format_of
+from crosscheck.report.html import HtmlReport
+from crosscheck.report.json_ import JsonReport
+from crosscheck.report.state import tally_from_json, tally_to_json
+from crosscheck.report.summary import MarkdownSummary
+from crosscheck.run.checking import compare_implementations
+from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
+from crosscheck.run.events import Event, ExitCode, FrameworkState, RunStarted
+from crosscheck.run.sweep.sampled import asked
+from crosscheck.run.tally import Tally
+from crosscheck.tools.errors import UsageError
 from test_report import shown, validate
-
-from harness.branches import Stack
-from harness.checking import compare_implementations
-from harness.compare import Judge, StackJudge
-from harness.crosscheck import Checker, check_generated, check_given, run
-from harness.errors import UsageError
-from harness.events import Event, ExitCode, FrameworkState, RunStarted
-from harness.formats import format_of
-from harness.network import LEFT_OUT, Case, Gradients, Network, worked_example
-from harness.profiles import Profile
-from harness.reference import gradients
-from harness.report.html import HtmlReport
-from harness.report.json_ import JsonReport
-from harness.report.state import tally_from_json, tally_to_json
-from harness.report.summary import MarkdownSummary
-from harness.report.tally import Tally
-from harness.sweep.families import Mix
-from harness.sweep.sampled import asked
-from harness.sweep.settings import Shape
-from harness.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
-from harness.verdict import Kind
 
 INF = float("inf")
 

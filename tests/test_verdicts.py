@@ -8,12 +8,11 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
-
-from harness.compare import Judge, StackJudge
-from harness.formats import FORMATS, format_of
-from harness.network import Case, Gradients, worked_example
-from harness.reference import gradients
-from harness.verdict import FAILING, MEANING, GateClass, Kind, Verdict, fails, how_to_allow
+from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.verdict import FAILING, MEANING, GateClass, Kind, Verdict, fails, how_to_allow
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import FORMATS, format_of
 
 
 def gaussian(

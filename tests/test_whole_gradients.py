@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.kinks.exclusion import possible
+from crosscheck.judge.verdict import Kind, fails
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 from toy import Overflow, Toy
-
-from harness.arithmetic.enclosure import Model
-from harness.compare import Judge
-from harness.enclosed import Enclosed
-from harness.exclusion import possible
-from harness.formats import format_of
-from harness.network import Case, Gradients
-from harness.verdict import Kind, fails
 
 ZERO, HALF = Fraction(0), Fraction(1, 2)
 choose: Any = np.where  # whose types know nothing of fractions

@@ -9,20 +9,19 @@ from pathlib import Path
 import faulty
 import numpy as np
 import pytest
-
-from harness.arithmetic.enclosure import Model
-from harness.checking import compare_implementations
-from harness.crosscheck import Checker, check_generated
-from harness.enclosed import Enclosed
-from harness.events import CaseChecked, Event
-from harness.formats import FORMATS, format_of
-from harness.network import Case, Gradients
-from harness.profiles import profile
-from harness.shrink import shrink
-from harness.strategies import SHAPES
-from harness.vacuity import unchecked
-from harness.verdict import Kind
-from harness.wide import WIDE_SHAPES, visits, wide_case, wide_stack
+from crosscheck.cases.profiles import profile
+from crosscheck.cases.shrink import shrink
+from crosscheck.cases.strategies import SHAPES
+from crosscheck.cases.wide import WIDE_SHAPES, visits, wide_case, wide_stack
+from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.vacuity import unchecked
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.run.checking import compare_implementations
+from crosscheck.run.crosscheck import Checker, check_generated
+from crosscheck.run.events import CaseChecked, Event
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +86,7 @@ class Faulty(faulty.Faulty):
 def test_the_wide_cases_of_the_quick_profile_find_faults_of_sizes(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.crosscheck._ATTEMPTS", 40)  # how small is tested below
+    monkeypatch.setattr("crosscheck.run.crosscheck._ATTEMPTS", 40)  # how small is tested below
     events: list[Event] = []
     checker = Checker([Faulty(faulty.WIDE_FAULTS[name])], events.append)
     alone = replace(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from harness.formats import Format
+from crosscheck.numbers.formats import Format
 
 __all__ = ["Overflow", "Toy"]
 

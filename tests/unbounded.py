@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from harness.formats import format_of
-from harness.network import Array, Case, Gradients, Network
-from harness.outcomes import Policy
+from crosscheck.judge.outcomes import Policy
+from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.numbers.formats import format_of
 
 _SLOPE = {"0": 0.0, "1": 1.0, "1/2": 0.5, "NaN": np.nan}
 

@@ -3,9 +3,10 @@
     python tests/verdicts.py write before.jsonl [--share 0.5]
     python tests/verdicts.py compare before.jsonl after.jsonl
 
-``write`` judges right and wrong gradients of the cases of `harness.alarms.streams`, which are made
-from numbers, so that no framework is needed and every machine has the same ones. A line of the
-file is one verdict, whole. ``compare`` names each line that differs, and exits with 1 if one does.
+``write`` judges right and wrong gradients of the cases of `crosscheck.studies.alarms.streams`,
+which are made from numbers, so that no framework is needed and every machine has the same ones. A
+line of the file is one verdict, whole. ``compare`` names each line that differs, and exits with 1
+if one does.
 """
 
 from __future__ import annotations
@@ -22,15 +23,14 @@ from typing import Any
 import click
 import coarser
 import numpy as np
-
-from harness.alarms.catalogue import CATALOGUE, Right
-from harness.alarms.streams import STREAMS, Stream, batches
-from harness.batch import chosen_gradients
-from harness.compare import Judge
-from harness.formats import FORMATS
-from harness.network import Gradients
-from harness.sweep.fast import agreements
-from harness.together import judged_together
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.together import judged_together
+from crosscheck.network.batch import chosen_gradients
+from crosscheck.network.dense import Gradients
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.run.sweep.fast import agreements
+from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
+from crosscheck.studies.alarms.streams import STREAMS, Stream, batches
 
 RIGHT = (
     "sums pairwise",

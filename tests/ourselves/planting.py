@@ -96,5 +96,5 @@ def _modules() -> list[Any]:
     return [
         module
         for name, module in list(sys.modules.items())
-        if name.split(".")[0] == "harness" or name.startswith("test_")
+        if name.split(".")[0] == "crosscheck" or name.startswith("test_")
     ]

@@ -97,9 +97,6 @@ def main(words: Sequence[str]) -> int:
         for fault in FAULTS
         if not words or any(word in fault.name or word in fault.role for word in words)
     ]
-    import harness.checking
-    import harness.report.tally
-    import harness.sweep.engine  # noqa: F401
 
     outcomes: list[tuple[Fault, Outcome]] = []
     for fault in chosen:

@@ -1,0 +1,76 @@
+"""Cross-check the gradients of PyTorch, TensorFlow and JAX against one reference, by proof."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crosscheck.judge.compare import Judge, StackJudge
+    from crosscheck.judge.verdict import Entry, GateClass, GateReading, Kind, Verdict
+    from crosscheck.network.dense import Case, Gradients, Network, worked_example
+    from crosscheck.network.reference import gradients
+    from crosscheck.numbers.formats import FORMATS, Format
+    from crosscheck.report.reading import Report
+    from crosscheck.run.checking import (
+        Comparison,
+        DisagreementError,
+        compare_implementations,
+        require_agreement,
+    )
+    from crosscheck.tools.errors import HarnessError, UnsupportedError, UsageError
+
+__all__ = [
+    "FORMATS",
+    "Case",
+    "Comparison",
+    "DisagreementError",
+    "Entry",
+    "Format",
+    "GateClass",
+    "GateReading",
+    "Gradients",
+    "HarnessError",
+    "Judge",
+    "Kind",
+    "Network",
+    "Report",
+    "StackJudge",
+    "UnsupportedError",
+    "UsageError",
+    "Verdict",
+    "compare_implementations",
+    "gradients",
+    "require_agreement",
+    "worked_example",
+]
+
+_HOME = {
+    "run.checking": (
+        "Comparison",
+        "DisagreementError",
+        "compare_implementations",
+        "require_agreement",
+    ),
+    "judge.compare": ("Judge", "StackJudge"),
+    "tools.errors": ("HarnessError", "UnsupportedError", "UsageError"),
+    "numbers.formats": ("FORMATS", "Format"),
+    "network.dense": ("Case", "Gradients", "Network", "worked_example"),
+    "network.reference": ("gradients",),
+    "report.reading": ("Report",),
+    "judge.verdict": ("Entry", "GateClass", "GateReading", "Kind", "Verdict"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for.
+
+    The pytest plugin lives in this package and is loaded into every test run of whoever has the
+    package installed; NumPy should not come with it.
+    """
+    for module, names in _HOME.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"crosscheck.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,102 @@
+"""Constructions in NumPy: biases that keep every pre-activation clear of zero, or put it there.
+
+Nothing here is tried and thrown away. A bias is chosen from what the layers below it have
+already produced, so that the property holds for every input there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.network.dense import Array, Case, Network
+from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.formats import Format, format_of
+from crosscheck.numbers.ieee import in_ieee_arithmetic
+
+__all__ = ["clear_case"]
+
+
+@in_ieee_arithmetic
+def clear_case(
+    network: Network,
+    weights: Sequence[Array],
+    has_bias: Sequence[bool],
+    gaps: Sequence[NDArray[np.int64]],
+    x: Array,
+    y: Array,
+    dtype: str,
+) -> Case:
+    """A stack of cases in which every gate is certain.
+
+    Layer by layer, with v_r = Σ_j w_j a_rj the sums of a unit over the rows r, sorted, the bias
+    puts zero into the gap between two of them, or beyond either end: the number of active rows
+    is the unit's choice. With e a bound on the error of the whole pre-activation, a gap is wide
+    enough if half of it exceeds 4 e; otherwise zero goes beyond the nearer end, at the distance
+    2 M + 1 + 8 e_v (M = Σ |w_j| |a_rj|, e_v the error of v), which exceeds e however coarse the
+    dtype is, because θ (3 M + 1) does not reach it for the widths in use.
+
+    Unit 0 of each layer is active in all rows. Where a layer has no bias, its unit i takes
+    the absolute values of its weights, with one sign, and the inputs below are not negative:
+    the sum then has no cancellation and has unit 0 in it.
+
+    Args:
+        network: The shape.
+        weights: ``(C, n_l, n_{l-1})`` each, numbers of ``dtype``.
+        has_bias: For each layer whether it has a bias.
+        gaps: ``(C, n_l)`` each: how many rows are inactive, 0 … B.
+        x: ``(C, B, n_0)``.
+        y: ``(C, B, n_L)``.
+        dtype: Of the cases.
+    """
+    form = format_of(dtype)
+    model = Model(form, flush=True)
+    weights, biases = [weight.copy() for weight in weights], []
+    if not has_bias[0]:
+        x = np.abs(x)
+        x[..., 0] = np.where(x[..., 0] == 0, 1.0, x[..., 0])
+    a = model.enclose(x)
+    for layer, (weight, gap) in enumerate(zip(weights, gaps, strict=True), start=1):
+        if has_bias[layer - 1]:
+            bias = _clear_biases(a, weight, gap, form)
+        else:
+            bias = None
+            weight[...] = np.abs(weight)
+            weight[..., 0] = np.where(weight[..., 0] == 0, 1.0, weight[..., 0])
+            shut = gap * 2 > x.shape[-2]
+            shut[..., 0] = False
+            weight[shut] *= -1.0
+        biases.append(bias)
+        if layer < network.depth:
+            z = a @ model.enclose(weight.swapaxes(-1, -2))
+            a = (z if bias is None else z + model.enclose(bias)[..., None, :]).relu()
+    return Case(network, tuple(weights), tuple(biases), x, y, dtype)
+
+
+def _clear_biases(a: Enclosure, weight: Array, gap: NDArray[np.int64], form: Format) -> Array:
+    """Biases of shape ``(C, n_l)`` that keep a layer's pre-activations clear of zero."""
+    sums = a.matrix_product(a.model.enclose(weight.swapaxes(-1, -2)))
+    values = np.sort(sums.high, axis=-2)
+    rows = values.shape[-2]
+    total, error = sums.total.max(axis=-2), sums.margin.max(axis=-2)
+    beyond = 2.0 * total + 1.0 + 8.0 * error
+    gap = gap.copy()
+    gap[..., 0] = 0
+
+    def at(index: NDArray[np.int64]) -> Array:
+        clipped = np.clip(index, 0, rows - 1)[..., None, :]
+        return np.take_along_axis(values, clipped, axis=-2)[..., 0, :]
+
+    below, above = at(gap - 1), at(gap)
+    middle = 0.5 * (below + above)
+    theta = (sums.depth + 2.0) * 2.0 * form.unit_roundoff
+    wanted = 4.0 * (error + theta * (total + np.abs(middle)))
+    narrow = 0.5 * (above - below) <= wanted
+    first, last = gap <= 0, gap >= rows
+    lower_end = first | (~last & narrow & (2 * gap <= rows))
+    upper_end = ~lower_end & (last | narrow)
+    zero = np.where(lower_end, at(0 * gap) - beyond, middle)
+    zero = np.where(upper_end, at(0 * gap + rows - 1) + beyond, zero)
+    return form.round(-zero)

@@ -1,0 +1,61 @@
+"""What every strategy draws from: shapes, networks, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from crosscheck.network.dense import Network
+from crosscheck.numbers.formats import format_of
+
+__all__ = ["SHAPES", "Shape", "fan_in_scale", "layer_pairs", "networks", "numbers"]
+
+Shape = tuple[tuple[int, ...], int]
+
+SHAPES: tuple[Shape, ...] = (
+    ((1, 1), 1),
+    ((1, 1, 1), 1),
+    ((2, 3, 1), 1),
+    ((1, 2, 2), 3),
+    ((3, 4, 2), 2),
+    ((4, 8, 1), 1),
+    ((4, 8, 1), 4),
+    ((2, 2, 2, 1), 2),
+    ((5, 7, 3, 2), 3),
+    ((3, 3, 3, 3, 1), 1),
+    ((16, 16, 4), 2),
+    ((8, 16, 16, 16, 2), 1),
+)
+"""(widths, rows) of the networks that are drawn number by number, and so are small; others are in
+`crosscheck.cases.wide`. Few, because frameworks compile for each shape."""
+
+
+def networks(shapes: Sequence[Shape] = SHAPES) -> st.SearchStrategy[tuple[Network, int]]:
+    """Pairs of a network and a number of rows."""
+    return st.builds(
+        lambda shape, output, reduction: (Network(shape[0], output, reduction), shape[1]),
+        st.sampled_from(list(shapes)),
+        st.sampled_from(["relu", "identity"]),
+        st.sampled_from(["sum", "mean"]),
+    )
+
+
+def layer_pairs(network: Network) -> list[tuple[int, int]]:
+    """(units, inputs) of each layer."""
+    return list(zip(network.widths[1:], network.widths[:-1], strict=True))
+
+
+def numbers(dtype: str) -> st.SearchStrategy[float]:
+    """Small whole numbers first, then any number of moderate size."""
+    width: Any = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16}[dtype]
+    whole = st.integers(-4, 4).map(float)
+    floats = st.floats(-4.0, 4.0, width=width, allow_subnormal=False)
+    return st.one_of(whole, floats.map(lambda value: float(format_of(dtype).round(value))))
+
+
+def fan_in_scale(pair: tuple[int, int], dtype: str) -> float:
+    """Keeps sums of float16 within its narrow range: a power of two, at least the fan-in."""
+    return float(2.0 ** -np.ceil(np.log2(4 * pair[1]))) if dtype == "float16" else 1.0

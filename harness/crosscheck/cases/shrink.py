@@ -1,0 +1,196 @@
+"""Making a failing case small enough for a person to read, while it keeps failing.
+
+Hypothesis shrinks what it drew itself. A case that was picked out of a seeded stack, or given
+by the user, was not drawn number by number, so it is shrunk here: greedily, rows first, then
+units, then the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosscheck.network.dense import Array, Case, Network
+from crosscheck.numbers.formats import format_of
+
+__all__ = ["shrink"]
+
+_MANY = 16
+"""Numbers of an array that are worth leaving away by halves."""
+
+
+def shrink(case: Case, fails: Callable[[Case], bool], *, attempts: int = 400) -> Case:
+    """A smaller case that still fails.
+
+    Rows, units and numbers are taken away in halves first, then in quarters and so on down to one,
+    as in Zeller's delta debugging: so networks with many of them take few attempts, each of which a
+    framework may have to compile for.
+
+    Args:
+        case: A single case with ``fails(case)`` true.
+        fails: The property to keep. Called at most ``attempts`` times.
+        attempts: When to be content with what has been found.
+    """
+    under_way = _Shrinking(case, fails, attempts)
+    before: Case | None = None
+    while before is not under_way.case and under_way.left > 0:
+        before = under_way.case
+        _fewer_rows(under_way)
+        for layer in range(len(case.network.widths)):
+            _fewer_units(under_way, layer)
+        _simpler_arrays(under_way)
+        _fewer_numbers(under_way)
+        _simpler_entries(under_way)
+    return under_way.case
+
+
+@dataclass
+class _Shrinking:
+    """The smallest case so far, and how many attempts are left."""
+
+    case: Case
+    fails: Callable[[Case], bool]
+    left: int
+
+    def take(self, candidate: Case) -> bool:
+        """Go on with ``candidate`` if it fails; whether it does."""
+        if self.left == 0:
+            return False
+        self.left -= 1
+        if not self.fails(candidate):
+            return False
+        self.case = candidate
+        return True
+
+    def halve(self, count: Callable[[], int], without: Callable[[slice], Case]) -> None:
+        """Leave away halves, quarters … of things, as long as one is left.
+
+        Args:
+            count: How many there are in the case.
+            without: The case without some of them.
+        """
+        size = count() // 2
+        while size > 0:
+            start = 0
+            while start < count() > 1 and self.left > 0:
+                part = slice(start, min(start + size, count()))
+                whole = part.start == 0 and part.stop == count()
+                if whole or not self.take(without(part)):
+                    start = part.stop
+            size //= 2
+
+
+def _fewer_rows(search: _Shrinking) -> None:
+    def without(part: slice) -> Case:
+        case = search.case
+        return Case(
+            case.network,
+            case.weights,
+            case.biases,
+            np.delete(case.x, part, axis=0),
+            np.delete(case.y, part, axis=0),
+            case.dtype,
+        )
+
+    search.halve(lambda: search.case.rows, without)
+
+
+def _fewer_units(search: _Shrinking, layer: int) -> None:
+    """Fewer units of a layer, inputs (layer 0) or outputs."""
+
+    def without(part: slice) -> Case:
+        case, widths = search.case, search.case.network.widths
+        weights, biases = list(case.weights), list(case.biases)
+        x, y = case.x, case.y
+        if layer > 0:
+            weights[layer - 1] = np.delete(weights[layer - 1], part, axis=0)
+            bias = biases[layer - 1]
+            biases[layer - 1] = None if bias is None else np.delete(bias, part)
+        else:
+            x = np.delete(x, part, axis=1)
+        if layer < len(widths) - 1:
+            weights[layer] = np.delete(weights[layer], part, axis=1)
+        else:
+            y = np.delete(y, part, axis=1)
+        width = widths[layer] - (part.stop - part.start)
+        narrower = (*widths[:layer], width, *widths[layer + 1 :])
+        network = Network(narrower, case.network.output, case.network.reduction)
+        return Case(network, tuple(weights), tuple(biases), x, y, case.dtype)
+
+    search.halve(lambda: search.case.network.widths[layer], without)
+
+
+def _simpler_arrays(search: _Shrinking) -> None:
+    """Whole arrays of zeros, then of whole numbers."""
+    form = format_of(search.case.dtype)
+    for position, (_, array) in enumerate(list(search.case.arrays())):
+        if array.any():
+            search.take(_rebuilt(search.case, position, np.zeros_like(array)))
+    for position, (_, array) in enumerate(list(search.case.arrays())):
+        simpler = form.round(np.rint(array))
+        if not np.array_equal(simpler, array):
+            search.take(_rebuilt(search.case, position, simpler))
+
+
+def _fewer_numbers(search: _Shrinking) -> None:
+    """Arrays of many numbers with zeros in place of some; a few are left to `_simpler_entries`."""
+    for position, (_, whole) in enumerate(list(search.case.arrays())):
+        if np.count_nonzero(whole) < _MANY:
+            continue
+
+        def array(position: int = position) -> Array:
+            return list(search.case.arrays())[position][1]
+
+        def without(part: slice, position: int = position) -> Case:
+            changed = array(position).copy()
+            flat = changed.reshape(-1)
+            flat[np.flatnonzero(flat)[part]] = 0.0
+            return _rebuilt(search.case, position, changed)
+
+        search.halve(lambda array=array: int(np.count_nonzero(array())), without)  # type: ignore[misc]
+
+
+def _simpler_entries(search: _Shrinking) -> None:
+    """Single numbers: 0, 1, whole ones, then ones of fewer significant bits."""
+    for position, (_, whole) in enumerate(list(search.case.arrays())):
+        for index in np.argwhere(whole != 0.0):
+            if search.left == 0:
+                return
+            array = list(search.case.arrays())[position][1]
+            for number in _simpler_numbers(float(array[tuple(index)])):
+                changed = array.copy()
+                changed[tuple(index)] = number
+                if search.take(_rebuilt(search.case, position, changed)):
+                    break
+
+
+def _simpler_numbers(value: float) -> Iterator[float]:
+    """Numbers simpler than ``value``: 0, 1, whole, then fewer significant bits."""
+    if value == 0.0:
+        return
+    yield 0.0
+    if value == 1.0 or not np.isfinite(value):
+        return
+    yield 1.0
+    if value != np.rint(value):
+        yield float(np.rint(value))
+    significand, exponent = np.frexp(value)
+    for bits in (1, 4, 10):
+        coarse = float(np.ldexp(np.rint(np.ldexp(significand, bits)), exponent - bits))
+        if coarse != value:
+            yield coarse
+
+
+def _rebuilt(case: Case, position: int, array: Array) -> Case:
+    """The case with one of its arrays, numbered as `Case.arrays` does, replaced."""
+    arrays = [each for _, each in case.arrays()]
+    numbers = iter([*arrays[:position], array, *arrays[position + 1 :]])
+    weights, biases = [], []
+    for bias in case.biases:
+        weights.append(next(numbers))
+        biases.append(None if bias is None else next(numbers))
+    return Case(
+        case.network, tuple(weights), tuple(biases), next(numbers), next(numbers), case.dtype
+    )

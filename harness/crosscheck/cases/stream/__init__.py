@@ -1,0 +1,1 @@
+"""Cases by number: the generator of a sweep, readable and compiled."""

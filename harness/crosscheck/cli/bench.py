@@ -1,0 +1,120 @@
+"""``crosscheck bench``."""
+
+from __future__ import annotations
+
+import click
+
+from crosscheck.run.events import ExitCode
+
+__all__ = ["bench"]
+
+_LENGTHS = (100_000, 1_000_000, 10_000_000)
+
+
+def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    from crosscheck.tools.errors import UsageError
+
+    try:
+        numbers = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise UsageError(f"{option}={text!r}: wanted positive whole numbers, like 4,8,1")
+    return numbers
+
+
+@click.command()
+@click.option(
+    "--widths",
+    multiple=True,
+    default=("1,1,1", "4,8,1", "16,32,32,4"),
+    show_default=True,
+    help="Shape of the networks; may be repeated.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(["float64", "float32"]),
+    default=("float64", "float32"),
+    show_default=True,
+    help="May be repeated.",
+)
+@click.option("--batches", default="256,2048,16384,65536", show_default=True, metavar="N,…")
+@click.option("--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once.")
+@click.option(
+    "--framework",
+    "frameworks",
+    multiple=True,
+    default=("torch", "tensorflow", "jax"),
+    show_default=True,
+    help="May be repeated.",
+)
+@click.option("--seconds", type=click.FloatRange(min=0.0), default=0.3, show_default=True)
+@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
+@click.option("--loops/--no-loops", default=True, help="Also what is done case by case.")
+@click.option("--growth/--no-growth", default=True, help="Also what long sweeps take.")
+@click.option("--storms/--no-storms", default=True, help="Also verdicts on thousands of kinks.")
+@click.option("--start-up/--no-start-up", default=True, help="Also how long commands start.")
+@click.option("--report", default="reports/bench", show_default=True, help="Without .json or .md.")
+@click.option("-q", "--quiet", is_flag=True, help="No lines on the way.")
+def bench(
+    widths: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    batches: str,
+    jobs: str,
+    frameworks: tuple[str, ...],
+    seconds: float,
+    repeats: int,
+    loops: bool,
+    growth: bool,
+    storms: bool,
+    start_up: bool,
+    report: str,
+    quiet: bool,
+) -> int:
+    """Measure the speed of checking beside that of the frameworks' gradients alone.
+
+    Writes REPORT.json and REPORT.md, and prints the latter. With the defaults it takes about
+    twenty minutes. Leave the machine alone while it runs.
+    """
+    import json
+
+    from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
+    from crosscheck.run.crosscheck import environment
+    from crosscheck.studies.bench.batches import Plan, measure_batches
+    from crosscheck.studies.bench.commands import measure_growth, measure_start_up
+    from crosscheck.studies.bench.others import measure_loops
+    from crosscheck.studies.bench.storms import measure_storms
+    from crosscheck.studies.bench.table import as_json, as_markdown
+    from crosscheck.tools.atomic import write_text_atomically
+
+    if not is_compiled():
+        click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
+    plan = Plan(
+        tuple(_whole_numbers(each, "--widths") for each in widths),
+        dtypes,
+        _whole_numbers(batches, "--batches"),
+        _whole_numbers(jobs, "--jobs"),
+        frameworks,
+        seconds,
+        repeats,
+    )
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    rates = measure_batches(plan, tell)
+    growths = measure_growth(plan, _LENGTHS, tell) if growth else []
+    if loops:
+        rates += measure_loops(plan, tell)
+    found = measure_storms(tell) if storms else []
+    starts = measure_start_up(repeats, tell) if start_up else []
+    measured = (plan, rates, growths, found, starts, environment())
+    table = as_markdown(*measured)
+    content = json.dumps(as_json(*measured), indent=1, allow_nan=False)
+    write_text_atomically(f"{report}.json", content + "\n")
+    write_text_atomically(f"{report}.md", table)
+    click.echo(table, nl=False)
+    return int(ExitCode.OK)

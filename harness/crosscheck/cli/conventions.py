@@ -1,0 +1,264 @@
+"""``crosscheck conventions``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crosscheck.cli.options import names
+from crosscheck.run.events import ExitCode, FrameworkState
+from crosscheck.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.studies.conventions.table import Table
+
+__all__ = ["conventions"]
+
+
+@click.command()
+@click.option(
+    "--framework",
+    "frameworks",
+    callback=names,
+    metavar="A,B",
+    help="Only these; numpy (the reference) and sympy are among them. Default: all installed.",
+)
+@click.option(
+    "--formulation",
+    "formulations",
+    callback=names,
+    metavar="A,B",
+    help="Only these formulations or units, e.g. clamp,maximum or hardtanh.",
+)
+@click.option(
+    "--compiled", is_flag=True, help="Measure torch.compile as well, which takes ten minutes."
+)
+@click.option(
+    "--recorded",
+    is_flag=True,
+    help="Show the baseline instead of measuring anything; imports no framework.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option("--check", is_flag=True, help="Compare with the baseline; exit with 1 on a change.")
+@click.option("--accept", is_flag=True, help="Make what is measured the new baseline.")
+@click.option(
+    "--baseline",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the baseline. Default: reports, else the one that came with the package.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=lambda: min(4, os.cpu_count() or 1),
+    show_default="processors, at most 4",
+    help="Processes to measure in.",
+)
+def conventions(
+    frameworks: tuple[str, ...] | None,
+    formulations: tuple[str, ...] | None,
+    compiled: bool,
+    recorded: bool,
+    as_json: bool,
+    as_markdown: bool,
+    check: bool,
+    accept: bool,
+    baseline: Path | None,
+    jobs: int,
+) -> int:
+    """Measure what every framework does at the kink, or check that it has not changed.
+
+    Every usual way of writing max(z, 0) and its relatives is run in every mode and dtype, at
+    0, -0, subnormal numbers, NaN, infinities and the other breakpoints.
+
+    \b
+    Examples:
+      crosscheck conventions --recorded                     the committed table, at once
+      crosscheck conventions --framework torch              measure PyTorch
+      crosscheck conventions --formulation clamp,maximum
+      crosscheck conventions --check                        has anything changed?
+      crosscheck conventions --accept                       yes, and that is all right
+    """  # noqa: D301  (click wants the control character)
+    chosen = [
+        option
+        for option, is_set in (
+            ("--json", as_json),
+            ("--markdown", as_markdown),
+            ("--check", check),
+            ("--accept", accept),
+        )
+        if is_set
+    ]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
+    if recorded and (check or accept):
+        raise UsageError(f"--recorded measures nothing, so it cannot {chosen[0][2:]}")
+    if recorded:
+        table = _recorded(baseline, frameworks, formulations)
+    else:
+        table = _measured(frameworks, formulations, compiled, check, baseline, jobs)
+    if check:
+        return int(_check(table, baseline))
+    if accept:
+        _accept(table, baseline)
+    else:
+        _show(table, as_json=as_json, as_markdown=as_markdown)
+    return int(ExitCode.OK)
+
+
+def _recorded(
+    baseline: Path | None,
+    frameworks: tuple[str, ...] | None,
+    formulations: tuple[str, ...] | None,
+) -> Table:
+    from crosscheck.studies.conventions.baseline import TABLE, folder
+    from crosscheck.studies.conventions.table import read_table
+
+    return read_table(folder(baseline) / TABLE).part(frameworks, formulations)
+
+
+def _measured(
+    frameworks: tuple[str, ...] | None,
+    formulations: tuple[str, ...] | None,
+    compiled: bool,
+    check: bool,
+    baseline: Path | None,
+    jobs: int,
+) -> Table:
+    """The table as measured.
+
+    Raises:
+        UsageError: It is to be checked, and a framework of the baseline is not installed; or a
+            framework or formulation is unknown.
+        HarnessError: A framework is broken.
+    """
+    from crosscheck.studies.conventions.baseline import TABLE, folder
+    from crosscheck.studies.conventions.measure import measure, sources
+    from crosscheck.studies.conventions.table import read_table
+
+    known: tuple[str, ...] = ()
+    if check:  # before minutes of work
+        known = read_table(folder(baseline) / TABLE).frameworks
+    found, states = sources(frameworks)
+    for state in states:
+        _report_state(state, must_be_there=state.name in known)
+    with _progress() as progress:
+        return measure(
+            found, formulations=formulations, slow=compiled, jobs=jobs, progress=progress
+        )
+
+
+def _report_state(state: FrameworkState, *, must_be_there: bool) -> None:
+    if state.state == "broken":
+        raise BrokenFrameworkError(f"{state.name} is broken: {state.detail}")
+    if state.state == "absent":
+        if must_be_there:
+            raise UsageError(
+                f"{state.name} is in the baseline and not installed here ({state.detail}); "
+                "install it, or name the others with --framework"
+            )
+        click.echo(f"{state.name}: absent; {state.detail}", err=True)
+
+
+class BrokenFrameworkError(UsageError):
+    """A framework is installed and cannot be imported."""
+
+    exit_code = int(ExitCode.DISAGREEMENT)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal; nothing in a log."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("measuring", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _check(table: Table, baseline: Path | None) -> ExitCode:
+    from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
+    from crosscheck.studies.conventions.expected import read_expected, unexpected
+    from crosscheck.studies.conventions.table import read_table
+
+    place = folder(baseline)
+    before = read_table(place / TABLE)
+    expected = read_expected(place / DIVERGENCES)
+    for framework, versions in table.versions.items():
+        known = framework in before.frameworks
+        was = before.versions_of(framework) if known else "not in the baseline"
+        click.echo(f"{framework}: {versions}; baseline: {was}")
+    lines = [f"changed: {change}" for change in before.changes(table)]
+    lines += unexpected(before.updated(table), expected, table)
+    for line in lines:
+        click.echo(line)
+    rows = len(table.rows)
+    if not lines:
+        click.echo(f"no convention has changed, of {rows:,} measured")
+        return ExitCode.OK
+    click.echo(
+        f"{len(lines):,} differences from {place / TABLE}; if they are all right, "
+        "accept them with 'crosscheck conventions --accept'"
+    )
+    return ExitCode.DISAGREEMENT
+
+
+def _accept(table: Table, baseline: Path | None) -> None:
+    from crosscheck.studies.conventions.baseline import DIVERGENCES, FINDINGS, TABLE, folder
+    from crosscheck.studies.conventions.expected import accept, read_expected, write_expected
+    from crosscheck.studies.conventions.findings import markdown
+    from crosscheck.studies.conventions.measure import written
+    from crosscheck.studies.conventions.table import read_table, write_table
+    from crosscheck.tools.atomic import write_text_atomically
+
+    place = folder(baseline, to_write=True)
+    path = place / TABLE
+    if path.is_file():
+        before = read_table(path)
+        for change in before.changes(table):
+            click.echo(f"accepted: {change}")
+        table = before.updated(table)
+        for line in table.mixtures():
+            click.echo(line)
+    known = place / DIVERGENCES
+    expected = accept(table, read_expected(known) if known.is_file() else ())
+    findings = markdown(table, written())
+    place.mkdir(parents=True, exist_ok=True)
+    write_table(table, path)
+    write_expected(expected, known)
+    write_text_atomically(place / FINDINGS, findings)
+    click.echo(f"wrote {path}, {known} and {place / FINDINGS}")
+
+
+def _show(table: Table, *, as_json: bool, as_markdown: bool) -> None:
+    from crosscheck.report import conventions as report
+    from crosscheck.studies.conventions.expected import accept
+    from crosscheck.studies.conventions.measure import written
+    from crosscheck.studies.conventions.table import to_json
+
+    if as_json:
+        click.echo(json.dumps(to_json(table), indent=1, ensure_ascii=False))
+        return
+    sources = {
+        (name, unit, formulation): expression
+        for name, lines in written().items()
+        for unit, formulations in lines.units.items()
+        for formulation, expression in formulations.items()
+    }
+    found = accept(table)
+    if as_markdown:
+        click.echo(report.markdown(table, found, sources), nl=False)
+    else:
+        report.show(table, found, sources)

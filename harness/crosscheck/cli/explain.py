@@ -1,0 +1,173 @@
+"""``crosscheck explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from crosscheck.cli.options import framework_options
+from crosscheck.run.events import ExitCode, FrameworkState
+from crosscheck.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.frameworks.base import Framework
+    from crosscheck.network.dense import Case
+
+__all__ = ["explain"]
+
+
+def _changes(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, float]:
+    """Values of the form ENTRY=NUMBER, as a mapping; a number may be a hex float."""
+    found = {}
+    for value in values:
+        entry, separator, text = value.partition("=")
+        try:
+            number = float.fromhex(text) if "x" in text.lower() else float(text)
+        except ValueError:
+            separator = ""
+        if not (entry and separator):
+            wanted = "wanted ENTRY=NUMBER, as in x=0 or W2[0,1]=0x1.8p-3"
+            raise click.BadParameter(f"{value!r}: {wanted}", context, parameter)
+        found[entry] = number
+    return found
+
+
+@click.command()
+@click.option(
+    "--case",
+    "source",
+    metavar="FILE",
+    help="The network to explain: .json, .npz, .safetensors, or 'worked-example', the default.",
+)
+@click.option(
+    "--from",
+    "reported",
+    nargs=2,
+    metavar="REPORT KEY",
+    help="A case of a report.json (or of the folder it is in), by its key or the beginning of it; "
+    "with the formulations and modes of that run.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    callback=_changes,
+    metavar="ENTRY=NUMBER",
+    help="Put another number into the case, e.g. x=0. May be given several times.",
+)
+@click.option(
+    "--entry",
+    metavar="NAME",
+    help="Look into one entry of the gradient: W2[0,1], b1[0], x[0,2]; indices start at 0.",
+)
+@click.option("--symbolic", is_flag=True, help="Add SymPy's closed formulas.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "html"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to a file instead of the terminal.",
+)
+@framework_options
+def explain(
+    source: str | None,
+    reported: tuple[str, str] | None,
+    changes: Mapping[str, float],
+    entry: str | None,
+    symbolic: bool,
+    form: Literal["text", "markdown", "latex", "html"],
+    output: Path | None,
+    frameworks: tuple[str, ...] | None,
+    formulations: Mapping[str, str],
+    modes: Mapping[str, str],
+) -> int:
+    """Derive the gradient of one network, step by step.
+
+    Forward values, the loss, then layer by layer each factor of the chain rule, in symbols and in
+    exact numbers. Where ReLU has no derivative its slope stays a symbol λ. Beside the result stand
+    the values of the frameworks (of those in --frameworks, or of none: --frameworks none), and the
+    verdict on them; if one of them disagrees, the exit code is 1.
+
+    \b
+    Examples:
+      crosscheck explain
+      crosscheck explain --set x=0 --symbolic
+      crosscheck explain --case my_network.json --entry W1[0,0] --frameworks torch,jax
+      crosscheck explain --from reports/latest a401213ce270338b
+      crosscheck explain --format html -o worked-example.html
+    """  # noqa: D301  (click wants the control character)
+    from crosscheck.explain import check_request, explain_case, with_changes
+    from crosscheck.tools.atomic import write_text_atomically
+
+    if source is not None and reported is not None:
+        raise UsageError("--case and --from: both given, wanted one of them")
+    formulations, modes = dict(formulations), dict(modes)
+    case, label = _case(source, reported, formulations, modes, frameworks)
+    if changes:
+        case = with_changes(case, dict(changes))
+        words = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
+        label = f"{label} with {words}"
+    check_request(case, entry=entry, symbolic=symbolic)
+    adapters: list[Framework] = []
+    states: list[FrameworkState] = []
+    if frameworks != ("none",):
+        from crosscheck.frameworks.registry import open_frameworks
+
+        adapters, states = open_frameworks(frameworks, formulations, modes)
+    document = explain_case(case, adapters, label=label, entry=entry, symbolic=symbolic)
+    broken = [state for state in states if state.state == "broken"]
+    for state in broken:
+        click.echo(f"crosscheck: {state.name} is broken; {state.detail}", err=True)
+    written = document.render(form)
+    if output is not None:
+        write_text_atomically(output, written)
+    elif form == "text":
+        _print(written)
+    else:
+        click.echo(written, nl=False)
+    return int(ExitCode.DISAGREEMENT if document.failed or broken else ExitCode.OK)
+
+
+def _case(
+    source: str | None,
+    reported: tuple[str, str] | None,
+    formulations: dict[str, str],
+    modes: dict[str, str],
+    frameworks: tuple[str, ...] | None,
+) -> tuple[Case, str]:
+    """The case, and a name for it; a report adds its formulations and modes to those given."""
+    from crosscheck.network.files import read_case
+
+    if reported is None:
+        source = source or "worked-example"
+        return read_case(source), source
+    from crosscheck.report.kept import case_of_report
+
+    found = case_of_report(*reported)
+    for name, (formulation, mode) in found.settings.items():
+        if frameworks is None or name in frameworks:
+            formulations.setdefault(name, formulation)
+            modes.setdefault(name, mode)
+    return found.case, found.label
+
+
+def _print(written: str) -> None:
+    """Text with its headings bold on a terminal; the variable NO_COLOR is respected."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in written.splitlines():
+        console.print(Text(line, style="" if line.startswith(" ") else "bold"))

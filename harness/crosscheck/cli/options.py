@@ -1,0 +1,119 @@
+"""Options that several subcommands share, and how their values are read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crosscheck.cli.completion import arithmetic_names, choices, framework_names
+
+__all__ = [
+    "DEFAULT_REPORT",
+    "arithmetics",
+    "checking_options",
+    "framework_options",
+    "names",
+    "pairs",
+]
+
+DEFAULT_REPORT = Path("reports/latest")
+
+
+def pairs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Values of the form FRAMEWORK=NAME, as a mapping."""
+    found = {}
+    for value in values:
+        name, separator, choice = value.partition("=")
+        if not (name and separator and choice):
+            raise click.BadParameter(f"{value!r}: wanted FRAMEWORK=NAME", context, parameter)
+        found[name] = choice
+    return found
+
+
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """Names separated by commas, each once."""
+    if value is None:
+        return None
+    found = tuple(name.strip() for name in value.split(","))
+    if not all(found):
+        raise click.BadParameter(f"{value!r}: wanted names separated by commas", context, parameter)
+    return tuple(dict.fromkeys(found))
+
+
+def arithmetics(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    """Names of coarser arithmetics, separated by commas."""
+    from crosscheck.numbers.named import known_names
+
+    return known_names(names(context, parameter, value) or (), "--allow")
+
+
+_Command = Callable[..., Any]
+
+
+def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def framework_options(command: _Command) -> _Command:
+    """Which frameworks, and how they write and differentiate max(z, 0)."""
+    options = [
+        click.option(
+            "--frameworks",
+            callback=names,
+            metavar="A,B",
+            shell_complete=framework_names,
+            help="Check only these, e.g. torch,jax. Default: all that are installed.",
+        ),
+        click.option(
+            "--formulation",
+            "formulations",
+            multiple=True,
+            callback=pairs,
+            metavar="F=NAME",
+            shell_complete=choices("formulations"),
+            help="How framework F writes max(z, 0), e.g. torch=clamp. Default: its relu.",
+        ),
+        click.option(
+            "--mode",
+            "modes",
+            multiple=True,
+            callback=pairs,
+            metavar="F=NAME",
+            shell_complete=choices("modes"),
+            help="How framework F is asked for the gradient, e.g. tensorflow=xla.",
+        ),
+    ]
+    return _with(options, command)
+
+
+def checking_options(command: _Command) -> _Command:
+    """The options that every checking command has."""
+    options = [
+        framework_options,
+        click.option(
+            "--allow",
+            callback=arithmetics,
+            metavar="A,B",
+            shell_complete=arithmetic_names,
+            help="Coarser arithmetics that may stand in for a dtype's own, such as tf32: do not "
+            "fail on REDUCED by them.",
+        ),
+        click.option(
+            "--report",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=DEFAULT_REPORT,
+            show_default=True,
+            help="Folder for report.html, report.json and summary.md.",
+        ),
+    ]
+    return _with(options, command)

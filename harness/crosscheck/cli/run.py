@@ -1,0 +1,113 @@
+"""``crosscheck run``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from crosscheck.cli.options import checking_options, names
+from crosscheck.cli.session import Session
+from crosscheck.network.dense import Case
+from crosscheck.numbers.formats import format_of
+from crosscheck.run.events import RunStarted
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.option(
+    "--case",
+    "sources",
+    multiple=True,
+    metavar="FILE",
+    help="Check this network (.json, .npz, .safetensors, or 'worked-example') instead of "
+    "generated ones. May be given several times.",
+)
+@click.option(
+    "--profile",
+    "profile_name",
+    default="default",
+    show_default=True,
+    help="How long to search: quick, default or nightly.",
+)
+@click.option("--max-examples", type=click.IntRange(min=1), help="Cases to draw, instead.")
+@click.option("--seed", type=click.IntRange(min=0), help="Repeat a run. Default: a fresh seed.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    callback=names,
+    default="float64,float32",
+    show_default=True,
+    metavar="A,B",
+    help="Of generated cases: float64, float32, bfloat16, float16.",
+)
+@checking_options
+def run(
+    sources: tuple[str, ...],
+    profile_name: str,
+    max_examples: int | None,
+    seed: int | None,
+    dtypes: tuple[str, ...],
+    frameworks: tuple[str, ...] | None,
+    formulations: Mapping[str, str],
+    modes: Mapping[str, str],
+    allow: tuple[str, ...],
+    report: Path,
+) -> int:
+    """Cross-check generated networks, or your own.
+
+    \b
+    Examples:
+      crosscheck run
+      crosscheck run --frameworks torch,jax --max-examples 2000 --seed 7
+      crosscheck run --case worked-example
+      crosscheck run --case my_network.json --formulation torch=clamp
+    """  # noqa: D301  (as above)
+    from crosscheck.cases.profiles import profile as profile_of
+    from crosscheck.network.files import read_case
+    from crosscheck.run import crosscheck
+    from crosscheck.studies.worked import points
+
+    for dtype in dtypes:
+        format_of(dtype)
+    profile = profile_of(profile_name)
+    if max_examples is not None:
+        profile = profile.limited(max_examples)
+    cases: list[tuple[str, Case]] = []
+    for source in sources:
+        cases += points() if source == "worked-example" else [(source, read_case(source))]
+    given = bool(cases)
+    if seed is None:
+        seed = secrets.randbits(32)
+
+    session = Session(frameworks, formulations, modes, report, allow)
+    words = ["crosscheck", "run"]
+    if given:
+        words += [word for source in sources for word in ("--case", source)]
+    else:
+        words += ["--profile", profile_name, "--seed", str(seed), "--dtype", ",".join(dtypes)]
+        if max_examples is not None:
+            words += ["--max-examples", str(max_examples)]
+    started = RunStarted(
+        command=session.command(words),
+        profile="" if given else profile_name,
+        seed=None if given else seed,
+        dtypes=tuple(dict.fromkeys(case.dtype for _, case in cases)) if given else dtypes,
+        frameworks=session.states,
+        environment=crosscheck.environment(session.frameworks, dtypes[0]),
+        planned=len(cases) if given else profile.planned,
+    )
+
+    def work(checker: crosscheck.Checker) -> None:
+        if given:
+            crosscheck.check_given(checker, cases)
+        else:
+            crosscheck.check_generated(checker, profile, seed=seed, dtypes=dtypes)
+
+    code = session.run(started, work)
+    if "worked-example" in sources:
+        session.show_worked_example()
+    return code

@@ -1,0 +1,66 @@
+"""The frameworks and the sinks of one checking command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crosscheck.run.events import FrameworkState, RunStarted
+
+__all__ = ["Session"]
+
+
+class Session:
+    """The frameworks and the sinks of one command."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...] | None,
+        formulations: Mapping[str, str],
+        modes: Mapping[str, str],
+        report: Path,
+        allow: tuple[str, ...],
+    ) -> None:
+        from crosscheck.frameworks.registry import open_frameworks
+
+        self.names, self.formulations, self.modes = names, formulations, modes
+        self.report = report
+        self.allow = allow
+        self.frameworks, states = open_frameworks(names, formulations, modes)
+        self.states: tuple[FrameworkState, ...] = tuple(states)
+
+    def command(self, words: Sequence[str]) -> str:
+        """The command line that repeats the run."""
+        parts = list(words)
+        if self.names is not None:
+            parts += ["--frameworks", ",".join(self.names)]
+        for option, pairs in (("--formulation", self.formulations), ("--mode", self.modes)):
+            for name, choice in pairs.items():
+                parts += [option, f"{name}={choice}"]
+        if self.allow:
+            parts += ["--allow", ",".join(self.allow)]
+        return shlex.join(parts)
+
+    def run(self, started: RunStarted, work: Callable[[Any], None]) -> int:
+        """Do ``work`` with every sink listening."""
+        from crosscheck.report import open_sinks
+        from crosscheck.run import crosscheck
+
+        with open_sinks(self.report) as emit:
+            return int(
+                crosscheck.run(
+                    lambda emit: crosscheck.Checker(self.frameworks, emit, allow=self.allow),
+                    work,
+                    started,
+                    self.states,
+                    emit,
+                )
+            )
+
+    def show_worked_example(self) -> None:
+        """Every convention side by side."""
+        from crosscheck.report.worked import show
+
+        show(self.frameworks)

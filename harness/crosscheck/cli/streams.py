@@ -1,0 +1,120 @@
+"""Options that tell which cases are meant, for ``crosscheck sweep`` and ``crosscheck replay``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscheck.cli.options import names
+
+if TYPE_CHECKING:
+    from crosscheck.cases.stream.settings import Shape
+
+__all__ = ["ENDLESS", "seconds", "shapes_of", "stream_options", "whole_number"]
+
+ENDLESS = 2**62
+"""More cases than anybody can check."""
+
+
+def whole_number(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> int | None:
+    """A whole number, which may be written like 1e6."""
+    if value is None:
+        return None
+    try:
+        number = float(value) if re.search(r"[.eE]", value) else int(value)
+    except ValueError:
+        number = 0
+    if not (1 <= number < ENDLESS and number == int(number)):
+        raise click.BadParameter(
+            f"{value!r}: wanted a whole number, such as 1e6", context, parameter
+        )
+    return int(number)
+
+
+def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds, from 90, 90s, 10m or 1.5h."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)([smh]?)", value)
+    if match is None:
+        raise click.BadParameter(
+            f"{value!r}: wanted a time such as 90s, 10m or 2h", context, parameter
+        )
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _widths(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[int, ...], ...]:
+    found = []
+    for value in values:
+        words = value.split(",")
+        if len(words) < 2 or not all(re.fullmatch(r"\s*0*[1-9]\d*\s*", word) for word in words):
+            raise click.BadParameter(
+                f"{value!r}: wanted at least two positive whole numbers, such as 4,8,1",
+                context,
+                parameter,
+            )
+        found.append(tuple(map(int, words)))
+    return tuple(found)
+
+
+def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that tell which cases are meant."""
+    options = [
+        click.option(
+            "--widths",
+            multiple=True,
+            default=["4,8,1"],
+            show_default=True,
+            callback=_widths,
+            metavar="N,N,…",
+            help="Units of each layer, the inputs first.",
+        ),
+        click.option("--rows", type=click.IntRange(min=1), default=1, show_default=True),
+        click.option(
+            "--dtype",
+            "dtypes",
+            callback=names,
+            default="float64",
+            show_default=True,
+            metavar="A,B",
+            help="float64, float32, bfloat16, float16.",
+        ),
+        click.option(
+            "--output", type=click.Choice(["relu", "identity"]), default="relu", show_default=True
+        ),
+        click.option(
+            "--reduction", type=click.Choice(["sum", "mean"]), default="sum", show_default=True
+        ),
+        click.option(
+            "--mix",
+            metavar="FAMILY=SHARE,…",
+            help="Families of cases and their shares, e.g. uniform=3,kinks=1.",
+        ),
+    ]
+    return reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def shapes_of(
+    widths: tuple[tuple[int, ...], ...],
+    rows: int,
+    dtypes: tuple[str, ...],
+    output: str,
+    reduction: str,
+) -> tuple[Shape, ...]:
+    """One shape for each dtype and widths."""
+    from crosscheck.cases.stream.settings import Shape
+    from crosscheck.network.dense import Network
+
+    return tuple(
+        Shape(Network(each, output, reduction), rows, dtype)  # type: ignore[arg-type]
+        for dtype in dtypes
+        for each in dict.fromkeys(widths)
+    )

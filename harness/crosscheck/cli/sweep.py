@@ -1,0 +1,250 @@
+"""``crosscheck sweep``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from crosscheck.cli.options import checking_options
+from crosscheck.cli.session import Session
+from crosscheck.cli.streams import ENDLESS, seconds, shapes_of, stream_options, whole_number
+from crosscheck.run.events import RunStarted
+from crosscheck.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.cases.stream.settings import Settings
+    from crosscheck.run.sweep.checkpoint import Checkpoint
+
+__all__ = ["sweep"]
+
+_CASES = 1_000_000
+
+
+@click.command()
+@click.option(
+    "--cases", callback=whole_number, metavar="N", help="How many, such as 1e6 (the default)."
+)
+@click.option(
+    "--until", callback=seconds, metavar="TIME", help="Stop after 90s, 10m or 2h at the latest."
+)
+@stream_options
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Default: a fresh seed.")
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Stop with so many failing cases.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Share the work among N processes. Default: all of it in this one.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Share the work among the workers of a Dask cluster, such as tcp://10.0.0.5:8786.",
+)
+@click.option(
+    "--deadline",
+    callback=seconds,
+    default="5m",
+    show_default=True,
+    metavar="TIME",
+    help="With --jobs or --scheduler: take a worker for hung that does not answer in this time.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the sweep in the report's folder.")
+@checking_options
+@click.pass_context
+def sweep(
+    context: click.Context,
+    cases: int | None,
+    until: float | None,
+    widths: tuple[tuple[int, ...], ...],
+    rows: int,
+    dtypes: tuple[str, ...],
+    output: str,
+    reduction: str,
+    mix: str | None,
+    seed: int | None,
+    max_failures: int,
+    jobs: int | None,
+    scheduler: str | None,
+    deadline: float,
+    resume: bool,
+    frameworks: tuple[str, ...] | None,
+    formulations: Mapping[str, str],
+    modes: Mapping[str, str],
+    allow: tuple[str, ...],
+    report: Path,
+) -> int:
+    """Cross-check many generated cases, in batches.
+
+    \b
+    Examples:
+      crosscheck sweep --cases 1e6 --widths 4,8,1 --dtype float64
+      crosscheck sweep --until 10m --jobs 2 --widths 4,8,1 --widths 16,32,32,4 --seed 7
+      crosscheck sweep --resume
+    """  # noqa: D301  (click wants the control character)
+    from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
+    from crosscheck.cases.stream.settings import Settings
+    from crosscheck.run.sweep.checkpoint import load
+    from crosscheck.run.sweep.work import one_thread
+
+    if jobs is not None and scheduler is not None:
+        raise UsageError("--jobs and --scheduler: both given, wanted one of them")
+    resumed = load(report) if resume else None
+    wanted = Settings(
+        shapes=shapes_of(widths, rows, dtypes, output, reduction),
+        cases=cases or (_CASES if until is None else ENDLESS),
+        seed=secrets.randbits(32) if seed is None else seed,
+        mix=DEFAULT_MIX if mix is None else Mix.parse(mix),
+        frameworks=frameworks or (),
+        formulations=tuple(sorted(formulations.items())),
+        modes=tuple(sorted(modes.items())),
+        allow=allow,
+        max_failures=max_failures,
+    )
+    settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
+    with one_thread(os.environ):  # frameworks look at it when they are opened here
+        session = Session(
+            settings.frameworks or None,
+            dict(settings.formulations),
+            dict(settings.modes),
+            report,
+            settings.allow,
+        )
+    return _run(session, settings, resumed, until, jobs, scheduler, deadline)
+
+
+_GIVEN = {
+    "shapes": ("widths", "rows", "dtypes", "output", "reduction"),
+    "cases": ("cases",),
+    "seed": ("seed",),
+    "mix": ("mix",),
+    "frameworks": ("frameworks",),
+    "formulations": ("formulations",),
+    "modes": ("modes",),
+    "allow": ("allow",),
+    "max_failures": ("max_failures",),
+}
+"""Each field of the settings, and the options it is made of."""
+
+
+def _same(context: click.Context, wanted: Settings, before: Settings) -> Settings:
+    """The settings of the sweep that is resumed; what was given now must not be different."""
+    for field, options in _GIVEN.items():
+        given = any(
+            context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+            for option in options
+        )
+        if given and getattr(wanted, field) != getattr(before, field):
+            now, then = wanted.to_json()[field], before.to_json()[field]
+            raise UsageError(
+                f"--resume: {field} is {json.dumps(now)}, and {json.dumps(then)} in the sweep that "
+                f"was begun; leave the option out, or begin anew without --resume"
+            )
+    return before
+
+
+def _run(
+    session: Session,
+    settings: Settings,
+    resumed: Checkpoint | None,
+    until: float | None,
+    jobs: int | None,
+    scheduler: str | None,
+    deadline: float,
+) -> int:
+    from dataclasses import replace
+
+    from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
+    from crosscheck.report.sweep import SweepTerminal
+    from crosscheck.run import crosscheck
+    from crosscheck.run.sweep.checkpoint import changed, made_with
+    from crosscheck.run.sweep.conclude import smallest
+    from crosscheck.run.sweep.engine import Sweep, in_this_process
+    from crosscheck.run.sweep.fast import modes_of
+    from crosscheck.run.sweep.workers import on_cluster, on_processes
+
+    environment = crosscheck.environment()
+    versions = made_with(session.states, environment)
+    if resumed is not None and (difference := changed(resumed.made_with, versions)):
+        raise UsageError(
+            f"--resume: the sweep was begun with other versions, then and now: {difference}; "
+            f"begin anew without --resume"
+        )
+    if not is_compiled():
+        click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
+    dtypes = tuple(dict.fromkeys(shape.dtype for shape in settings.shapes))
+    modes = {each.name: modes_of(each, dtypes) for each in session.frameworks}
+    started = RunStarted(
+        command=session.command(_words(settings)),
+        profile="",
+        seed=settings.seed,
+        dtypes=dtypes,
+        frameworks=tuple(
+            replace(state, mode=modes.get(state.name, state.mode)) for state in session.states
+        ),
+        environment=environment,
+        planned=None if settings.cases == ENDLESS else settings.cases,
+    )
+    terminal = SweepTerminal(session.report, until=until)
+    under_way = Sweep(
+        settings,
+        session.frameworks,
+        session.states,
+        started,
+        session.report,
+        terminal.show,
+        versions,
+        resumed,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(terminal.close)
+        if scheduler is not None:
+            source = stack.enter_context(
+                on_cluster(settings, session.frameworks, versions, scheduler, deadline)
+            )
+        elif jobs is None:
+            source = in_this_process(settings, session.frameworks)
+        else:
+            source = stack.enter_context(
+                on_processes(settings, session.frameworks, versions, jobs, deadline)
+            )
+        return int(
+            under_way.run(
+                source,
+                until=until,
+                conclude=lambda tally: smallest(settings, session.frameworks, tally),
+            )
+        )
+
+
+def _words(settings: Settings) -> list[str]:
+    from crosscheck.cases.stream.families import DEFAULT_MIX
+
+    words = ["crosscheck", "sweep"]
+    if settings.cases != ENDLESS:
+        words += ["--cases", str(settings.cases)]
+    words += ["--seed", str(settings.seed)]
+    shapes = settings.shapes
+    for widths in dict.fromkeys(shape.network.widths for shape in shapes):
+        words += ["--widths", ",".join(map(str, widths))]
+    dtypes = ",".join(dict.fromkeys(shape.dtype for shape in shapes))
+    words += ["--dtype", dtypes, *shapes[0].words()[4:]]
+    if settings.mix != DEFAULT_MIX:
+        words += ["--mix", str(settings.mix)]
+    if settings.max_failures != 100:
+        words += ["--max-failures", str(settings.max_failures)]
+    return words

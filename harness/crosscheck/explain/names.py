@@ -1,0 +1,175 @@
+"""What the numbers of a case are called, and how a person asks for one of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import numpy as np
+
+from crosscheck.explain.expressions import Index, Partial, Symbol
+from crosscheck.network.dense import Array, Case
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["EntryName", "Names", "find_entry", "with_changes"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Symbols for everything in the derivation of one case.
+
+    Where each layer has one unit and there is one row, no index is needed: w2, z1, x. Elsewhere
+    the names are those of reports: ``W2[0,1]`` is the weight from unit 1 to unit 0, and
+    ``z1[0,2]`` is unit 2 in row 0, as ``x[0,2]`` is the third input of the first row.
+
+    Attributes:
+        scalar: Whether no index is needed.
+    """
+
+    scalar: bool
+
+    @classmethod
+    def of(cls, case: Case) -> Names:
+        """Those for ``case``."""
+        return cls(max(case.network.widths) == 1 and case.rows == 1)
+
+    def weight(self, layer: int, unit: Index, source: Index) -> Symbol:
+        """The weight of layer ``layer`` from unit ``source`` below to ``unit``."""
+        return Symbol("w", layer) if self.scalar else Symbol("W", layer, (unit, source))
+
+    def bias(self, layer: int, unit: Index) -> Symbol:
+        """The bias of a unit."""
+        return Symbol("b", layer, self._index(unit))
+
+    def pre_activation(self, layer: int, row: Index, unit: Index) -> Symbol:
+        """z of a unit in a row."""
+        return Symbol("z", layer, self._index(row, unit))
+
+    def activation(self, layer: int, row: Index, unit: Index) -> Symbol:
+        """a of a unit in a row; below the first layer, the input."""
+        if layer == 0:
+            return Symbol("x", None, self._index(row, unit))
+        return Symbol("a", layer, self._index(row, unit))
+
+    def target(self, row: Index, unit: Index) -> Symbol:
+        """The target of an output."""
+        return Symbol("y", None, self._index(row, unit))
+
+    def slope(self, layer: int, row: Index, unit: Index) -> Symbol:
+        """The slope λ of a gate that is not certain."""
+        return Symbol("λ", layer, self._index(row, unit))
+
+    def derivative(self, by: Symbol) -> Partial:
+        """∂J/∂by."""
+        return Partial(Symbol("J"), by)
+
+    def entry(self, name: EntryName) -> Symbol:
+        """The symbol of an entry of an array of the case."""
+        if name.letter == "J":
+            return Symbol("J")
+        letter = "w" if self.scalar and name.letter == "W" else name.letter
+        return Symbol(letter, name.layer, self._index(*name.index))
+
+    def _index(self, *index: Index) -> tuple[Index, ...]:
+        return () if self.scalar else index
+
+
+@dataclass(frozen=True)
+class EntryName:
+    """An entry of an array of a case, or the loss.
+
+    Attributes:
+        letter: ``W``, ``b``, ``x``, ``y`` or ``J``.
+        layer: 1 … L for W and b, else ``None``.
+        index: Its zero-based index in the array.
+    """
+
+    letter: str
+    layer: int | None
+    index: tuple[int, ...]
+
+    def __str__(self) -> str:
+        array = f"{self.letter}{self.layer or ''}"
+        return f"{array}[{','.join(map(str, self.index))}]" if self.index else array
+
+
+_ENTRY = re.compile(r"\s*(?:d?J/d)?([A-Za-z])(\d*)\s*(?:\[([\d\s,]*)\])?\s*")
+
+
+def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
+    """The entry that ``text`` names: ``W2[0,1]``, ``b1[0]``, ``x[0,2]``, or ``w2`` if it has one.
+
+    Args:
+        text: What the user wrote; a ``dJ/d`` in front is passed over.
+        case: Whose entry it is.
+        targets: Whether entries of y are meant as well.
+
+    Raises:
+        UsageError: There is no such entry.
+    """
+    arrays = dict(case.arrays())
+    if not targets:
+        del arrays["y"]
+    match = _ENTRY.fullmatch(text)
+    name = (
+        "" if match is None else f"{match[1].upper() if match[1] in 'wW' else match[1]}{match[2]}"
+    )
+    if match is None or name not in arrays:
+        _refuse(text, f"wanted an entry such as {_example(arrays)} of {', '.join(arrays)}")
+    shape = arrays[name].shape
+    if match[3] is None:
+        if arrays[name].size != 1:
+            _refuse(text, f"{name} has shape {shape}, wanted an index as in {_entry(name, shape)}")
+        index = (0,) * len(shape)
+    else:
+        parts = [part.strip() for part in match[3].split(",")]
+        if len(parts) != len(shape) or not all(parts):
+            _refuse(text, f"{name} has shape {shape}, wanted an index as in {_entry(name, shape)}")
+        index = tuple(map(int, parts))
+        if any(at >= size for at, size in zip(index, shape, strict=True)):
+            last = _entry(name, shape)
+            _refuse(text, f"{name} has shape {shape}: indices start at 0, the last is {last}")
+    return EntryName(name[0], int(name[1:]) if name[1:] else None, index)
+
+
+def _entry(name: str, shape: tuple[int, ...]) -> str:
+    return f"{name}[{','.join(str(size - 1) for size in shape)}]"
+
+
+def _example(arrays: dict[str, Array]) -> str:
+    name = next(iter(arrays))
+    return _entry(name, arrays[name].shape)
+
+
+def _refuse(text: str, complaint: str) -> NoReturn:
+    raise UsageError(f"entry {text!r}: {complaint}")
+
+
+def with_changes(case: Case, changes: dict[str, float]) -> Case:
+    """``case`` with other numbers at some entries, rounded to its dtype.
+
+    Args:
+        case: A single case.
+        changes: Entry, as `find_entry` reads it, to its number.
+
+    Raises:
+        UsageError: There is no such entry, or the number is not finite in the dtype.
+    """
+    arrays = {name: array.copy() for name, array in case.arrays()}
+    for text, value in changes.items():
+        entry = find_entry(text, case, targets=True)
+        array = arrays[str(replace(entry, index=()))]
+        array[entry.index] = value
+        if not np.isfinite(value):
+            raise UsageError(f"{text}={value}: wanted a finite number")
+    depth = case.network.depth
+    return Case.of(
+        [arrays[f"W{layer}"] for layer in range(1, depth + 1)],
+        [arrays.get(f"b{layer}") for layer in range(1, depth + 1)],
+        arrays["x"],
+        arrays["y"],
+        dtype=case.dtype,
+        output=case.network.output,
+        reduction=case.network.reduction,
+    )

@@ -1,0 +1,99 @@
+"""What a case is differentiated by, array after array, and forward mode's tangents of that.
+
+A forward pass with the tangents θ̇ of all parameters gives J̇ = Σ ∂J/∂θ · θ̇. With a *one-hot*
+tangent, 1 for one parameter and 0 for the others, that is one entry of the gradient: one pass for
+each parameter (`crosscheck.network.reference`). Adapters do as many passes at once as fit into some
+memory. In a stack every case has parameters of its own, so one pass takes one parameter of every
+case.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from crosscheck.network.dense import Array, Case, Gradients, Network
+
+__all__ = ["AT_ONCE", "OneHot", "assembled", "leaves_of", "tangents_of_a_pass"]
+
+AT_ONCE = 2**22
+"""How many numbers may be held as tangents at once: 32 MiB of float64."""
+
+
+def leaves_of(case: Case) -> list[Array]:
+    """``W_1 … W_L``, then those of ``b_1 … b_L`` that there are, then ``x``."""
+    return [*case.weights, *(bias for bias in case.biases if bias is not None), case.x]
+
+
+def assembled(case: Case, loss: Array, derivatives: Iterable[Array]) -> Gradients:
+    """The gradient of ``case`` from the derivatives by each of `leaves_of`, in their order."""
+    remaining = iter(derivatives)
+    return Gradients(
+        loss,
+        tuple(next(remaining) for _ in case.weights),
+        tuple(None if bias is None else next(remaining) for bias in case.biases),
+        next(remaining),
+    )
+
+
+def tangents_of_a_pass(network: Network, rows: int, size: int) -> int:
+    """How many numbers one forward pass over one case has as tangents.
+
+    Args:
+        network: The shape.
+        rows: B.
+        size: P, the number of parameters and inputs: the rest is pre-activations and activations.
+    """
+    return size + 2 * rows * sum(network.widths[1:])
+
+
+class OneHot:
+    """The P parameters of a case, the entries of x included, and a forward pass for each.
+
+    Args:
+        case: A single case, or a stack of C cases; P is then the number of each one's own.
+
+    Attributes:
+        size: P. The parameters are numbered through `leaves_of`, each in its own order.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        leading = 0 if case.count is None else 1
+        self._shapes = [leaf.shape[leading:] for leaf in leaves_of(case)]
+        sizes = [math.prod(shape) for shape in self._shapes]
+        self.size = sum(sizes)
+        self._cuts = np.cumsum(sizes)[:-1]
+        numbers = tangents_of_a_pass(case.network, case.rows, self.size) * (case.count or 1)
+        self._passes = min(self.size, max(1, AT_ONCE // numbers))
+
+    def blocks(self) -> Iterator[tuple[int, list[Array]]]:
+        """The tangents of all passes, in blocks of K passes.
+
+        Every block has the same K, so that compilers see one shape. For that the last one
+        begins K passes before the end, and may repeat some of the block before it.
+
+        Yields:
+            The number of the block's first parameter; and for each leaf, of shape ``shape``
+            within one case, a float64 array of tangents of shape (K, *shape).
+        """
+        for start in range(0, self.size, self._passes):
+            start = min(start, self.size - self._passes)
+            one_hot = np.eye(self._passes, self.size, start)
+            yield start, list(self._cut(one_hot))
+
+    def gradients(self, loss: Array, derivatives: Array) -> Gradients:
+        """The gradient from the derivatives by each parameter.
+
+        Args:
+            loss: ``J``, shape ``([C])``.
+            derivatives: ``∂J/∂θ``, shape ``(P, [C])``.
+        """
+        return assembled(self._case, loss, self._cut(np.moveaxis(derivatives, 0, -1)))
+
+    def _cut(self, along: Array) -> Iterator[Array]:
+        """An array whose last axis has length P, as one array of its own for each leaf."""
+        for part, shape in zip(np.split(along, self._cuts, axis=-1), self._shapes, strict=True):
+            yield np.array(part.reshape(*part.shape[:-1], *shape), order="C")

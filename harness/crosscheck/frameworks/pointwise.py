@@ -1,0 +1,159 @@
+"""A library's activation functions, one line of source each, and how to differentiate them.
+
+The lines are data: they are what runs when a convention is measured, what the tables show, and
+what a script consists of that anyone can paste. So none of these can differ.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["Pointwise", "script_line"]
+
+Values = tuple[list[float], list[float]]
+"""What a function and its derivative are at some points."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Source for evaluating functions of one number, point by point, and their derivatives.
+
+    Attributes:
+        setup: Import statements.
+        units: Name of a unit (a key of `crosscheck.operators.units.UNITS`) to its formulations:
+            name to an expression in ``z``.
+        modes: Name to the definition of a function ``measure(z)`` that returns ``f(z)`` and its
+            derivative, point by point, for a function ``f`` that is there.
+        make: Dtype to an expression that makes an array ``z`` of the list ``points``.
+        home: Expression that makes a list of Python floats of the array ``array``.
+        switches: Statements a script needs before anything else; within the harness the
+            adapter's `Framework.session` does the same for the length of one call.
+        slow: Modes that are measured only when they are asked for.
+        has_signed_zeros: Whether -0 is a number of its own.
+    """
+
+    setup: str
+    units: Mapping[str, Mapping[str, str]]
+    modes: Mapping[str, str]
+    make: Mapping[str, str]
+    home: str
+    switches: str = ""
+    slow: frozenset[str] = frozenset()
+    has_signed_zeros: bool = True
+
+    def formulations(self, unit: str) -> Mapping[str, str]:
+        """The ways of writing ``unit``, name to expression in ``z``."""
+        return self.units.get(unit, _NOTHING)
+
+    def function(self, expression: str) -> Callable[[Any], Any]:
+        """The function of ``z`` that an expression stands for."""
+        names: dict[str, Any] = {}
+        # The line that people are shown is the line that runs. It is one of our own constants.
+        exec(self.setup, names)
+        function: Callable[[Any], Any] = eval(f"lambda z: {expression}", names)
+        return function
+
+    def measure(
+        self, unit: str, formulation: str, mode: str
+    ) -> Callable[[str, list[float]], Values]:
+        """A function of a dtype and points that returns values and derivatives.
+
+        Whatever the library raises, when the function is built
+        or called, is passed on.
+
+        Raises:
+            ArithmeticError: The points did not arrive in the library as they are.
+        """
+        source = self.source(unit, formulation, mode)
+        names: dict[str, Any] = {}
+        exec(source, names)  # our own constants, as in `function`
+
+        def run(dtype: str, points: list[float]) -> Values:
+            z = eval(self.make[dtype], {**names, "points": points})
+            arrived = self._floats(names, z)
+            sent = points if self.has_signed_zeros else [point + 0.0 for point in points]
+            if list(map(repr, arrived)) != list(map(repr, sent)):
+                raise ArithmeticError(f"{points} arrived as {arrived}")
+            value, slope = names["measure"](z)
+            return self._floats(names, value), self._floats(names, slope)
+
+        return run
+
+    def _floats(self, names: Mapping[str, Any], array: Any) -> list[float]:
+        found: list[float] = eval(self.home, {**names, "array": array})
+        return found
+
+    def source(self, unit: str, formulation: str, mode: str) -> str:
+        """Definitions of ``f(z)`` and ``measure(z)``."""
+        expression = self.units[unit][formulation]
+        return f"{self.setup}\n\n\ndef f(z):\n    return {expression}\n\n\n{self.modes[mode]}\n"
+
+    def script(
+        self,
+        functions: Mapping[str, str],
+        modes: Sequence[str],
+        dtype: str,
+        points: Sequence[float],
+        counts: Sequence[int],
+    ) -> str:
+        """A program of a few lines that prints values and derivatives at some points.
+
+        Each line it prints is a `script_line`: of one function, mode and point, the different
+        pairs of value and derivative that elements of arrays full of the point have.
+
+        Args:
+            functions: Name to expression in ``z``.
+            modes: Keys of ``modes``.
+            dtype: A key of ``make``.
+            points: Where.
+            counts: Lengths of the arrays.
+        """
+        written = ", ".join(map(_literal, points))
+        array = re.sub(r"\bpoints\b", "[point] * count", self.make[dtype])
+        value, slope = (re.sub(r"\barray\b", each, self.home) for each in ("value", "slope"))
+        table = "\n".join(f'    "{name}": lambda z: {each},' for name, each in functions.items())
+        parts = [
+            f"functions = {{\n{table}\n}}",
+            *(
+                f"def {mode}(f):\n{textwrap.indent(_compact(self.modes[mode]), '    ')}\n"
+                "    return measure"
+                for mode in modes
+            ),
+            "for name, f in functions.items():\n"
+            f"    for mode in [{', '.join(modes)}]:\n"
+            f"        for point in [{written}]:\n"
+            "            pairs = set()\n"
+            f"            for count in [{', '.join(map(str, counts))}]:\n"
+            f"                value, slope = mode(f)({array})\n"
+            f"                pairs |= set(map(str, zip({value}, {slope})))\n"
+            "            print(name, mode.__name__, point, *sorted(pairs))",
+        ]
+        body = "\n\n".join(parts)
+        imports = [line for line in self.setup.splitlines() if _is_used(line, body)]
+        return "\n".join([*imports, *filter(None, [self.switches])]) + f"\n\n{body}\n"
+
+
+def script_line(name: str, mode: str, point: float, pairs: Iterable[tuple[float, float]]) -> str:
+    """A line that `Pointwise.script` prints for a function that has these pairs."""
+    return " ".join([name, mode, str(point), *sorted({str(pair) for pair in pairs})])
+
+
+def _compact(source: str) -> str:
+    return re.sub(r"\n{2,}", "\n", source)
+
+
+def _is_used(line: str, body: str) -> bool:
+    name = line.split()[-1].split(".")[0]
+    return re.search(rf"\b{name}\.", body) is not None
+
+
+def _literal(point: float) -> str:
+    return repr(point) if math.isfinite(point) else f'float("{point}")'

@@ -1,0 +1,222 @@
+"""Which frameworks there are, whether each can be used here, and how to open them.
+
+The three built-in adapters are known whether or not the package is installed. Every installed
+distribution can add one, or replace one of the same name, under the entry-point group
+``crosscheck.frameworks``. Nothing is passed over in silence: an entry point that does not load is
+a framework that is *broken*.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from types import MappingProxyType
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.run.events import FrameworkState
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.interrupts import interrupts, may_be_the_users
+
+__all__ = ["GROUP", "adapter_of", "known", "names", "open_frameworks", "state_of"]
+
+GROUP = "crosscheck.frameworks"
+"""The entry-point group: name to ``package.module:Class``."""
+
+_BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "crosscheck.frameworks.torch_:TorchFramework",
+        "tensorflow": "crosscheck.frameworks.tensorflow_:TensorFlowFramework",
+        "jax": "crosscheck.frameworks.jax_:JaxFramework",
+    }
+)
+"""The same as in our own pyproject.toml, for a source tree that is not installed."""
+
+_DEFAULTS: Mapping[str, str] = MappingProxyType({})
+
+
+def known() -> dict[str, type[Framework] | BaseException]:
+    """Every framework by name, the built-in ones first; no framework's library is imported.
+
+    Returns:
+        The adapter class, or the error that came of loading its entry point.
+    """
+    return {name: _load(name, values) for name, values in _registered().items()}
+
+
+def names() -> list[str]:
+    """The names in `known`; nothing at all is imported to find them."""
+    return list(_registered())
+
+
+def adapter_of(name: str) -> type[Framework] | BaseException:
+    """What `known` has for one name; no other adapter is loaded.
+
+    Raises:
+        UsageError: No such framework.
+    """
+    registered = _registered()
+    _require_known("framework", [name], registered)
+    return _load(name, registered[name])
+
+
+def _registered() -> dict[str, list[str]]:
+    """Name to the entry points that count for it."""
+    values: dict[str, set[str]] = {name: set() for name in _BUILT_IN}
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        values.setdefault(entry.name, set()).add(entry.value)
+    return {
+        name: sorted(added - {_BUILT_IN.get(name)}) or [_BUILT_IN[name]]
+        for name, added in values.items()
+    }
+
+
+def _load(name: str, values: Sequence[str]) -> type[Framework] | BaseException:
+    try:
+        if len(values) > 1:
+            raise ValueError(f"several packages register {name!r}: {', '.join(values)}")
+        adapter = metadata.EntryPoint(name, values[0], GROUP).load()
+        if not (isinstance(adapter, type) and issubclass(adapter, Framework)):
+            raise TypeError(f"{values[0]} is not a subclass of {Framework.__qualname__}")
+        if adapter.name != name:
+            raise ValueError(f"{values[0]} is registered as {name!r} and named {adapter.name!r}")
+    except BaseException as error:  # a module may even call sys.exit when it is imported
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
+        return error
+    return adapter
+
+
+def state_of(name: str, formulation: str | None = None, mode: str | None = None) -> FrameworkState:
+    """Whether the framework ``name`` can be used here; its library is imported to find out.
+
+    Args:
+        name: A key of `known`.
+        formulation: One of its formulations; the default is its first.
+        mode: One of its modes; the default is its first.
+
+    Raises:
+        UsageError: No such framework, formulation or mode.
+    """
+    return _open(name, adapter_of(name), formulation, mode)[1]
+
+
+def open_frameworks(
+    names: Sequence[str] | None = None,
+    formulations: Mapping[str, str] = _DEFAULTS,
+    modes: Mapping[str, str] = _DEFAULTS,
+) -> tuple[list[Framework], list[FrameworkState]]:
+    """Open the frameworks of a run.
+
+    Args:
+        names: The frameworks asked for; ``None`` for every known one that is not absent.
+        formulations: Framework name to formulation, where it is not to be the default.
+        modes: Framework name to mode, likewise.
+
+    Returns:
+        The available frameworks, and the states of all that were asked for (of all known ones
+        if ``names`` is ``None``), both in the order asked for. A broken one has a state only;
+        the caller makes the run fail.
+
+    Raises:
+        UsageError: A framework asked for is unknown or absent, or has no such formulation or
+            mode; or a formulation or mode is given for a framework that is not in use.
+    """
+    adapters = known()
+    if names is not None and (isinstance(names, str) or not names):
+        raise UsageError(
+            f"frameworks={names!r}: wanted a list with at least one of {', '.join(adapters)}"
+        )
+    wanted = list(adapters if names is None else dict.fromkeys(names))
+    _require_known("framework", wanted, adapters)
+    for field, choices in (("formulation", formulations), ("mode", modes)):
+        _require_known(field, choices, adapters)
+        for name, choice in choices.items():
+            if name not in wanted:
+                raise UsageError(
+                    f"{field} {name}={choice}: {name} is not in use, only {', '.join(wanted)}; "
+                    f"ask for {name} as well or leave the {field} out"
+                )
+    frameworks, states = [], []
+    with interrupts() as held:  # while a library is imported, much may swallow one
+        for name in wanted:
+            framework, state = _open(name, adapters[name], formulations.get(name), modes.get(name))
+            with held():
+                pass  # it was no fault of the framework's
+            asked_for = names is not None or name in formulations or name in modes
+            if state.state == "absent" and asked_for:
+                raise UsageError(f"framework {name!r} is not installed here: {state.detail}")
+            if framework is not None:
+                frameworks.append(framework)
+            states.append(state)
+    return frameworks, states
+
+
+def _require_known(field: str, names: Iterable[str], adapters: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in adapters:
+            close = difflib.get_close_matches(str(name).lower(), adapters, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"{field}: no framework is called {name!r}; {hint}known are {', '.join(adapters)}"
+            )
+
+
+def _open(
+    name: str,
+    adapter: type[Framework] | BaseException,
+    formulation: str | None,
+    mode: str | None,
+) -> tuple[Framework | None, FrameworkState]:
+    if isinstance(adapter, BaseException):
+        return None, _broken(name, adapter, formulation, mode)
+    try:
+        if _is_absent(adapter.module):
+            return None, FrameworkState(
+                name,
+                "absent",
+                formulation=formulation or next(iter(adapter.formulations)),
+                mode=mode or next(iter(adapter.modes)),
+                detail=_installation(name, adapter),
+            )
+        framework = adapter(formulation=formulation, mode=mode)
+        return framework, FrameworkState(
+            name,
+            "available",
+            versions=adapter.versions(),
+            formulation=framework.formulation,
+            mode=framework.mode,
+        )
+    except UsageError:
+        raise
+    except BaseException as error:  # whatever importing or starting a library raises
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
+        return None, _broken(name, error, formulation, mode)
+
+
+def _is_absent(module: str) -> bool:
+    """Whether ``module`` cannot be found, as opposed to found and not importable."""
+    try:
+        return importlib.util.find_spec(module) is None
+    except ModuleNotFoundError as error:
+        # Looking for a.b imports a: a may be missing, or may itself miss something else.
+        return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+    except ValueError:  # it is imported already, and does not say from where
+        return False
+
+
+def _installation(name: str, adapter: type[Framework]) -> str:
+    if _BUILT_IN.get(name) == f"{adapter.__module__}:{adapter.__qualname__}":
+        return f"pip install 'gradient-crosscheck[{name}]'"
+    return f"pip install {next(iter(adapter.packages), adapter.module)}"
+
+
+def _broken(
+    name: str, error: BaseException, formulation: str | None, mode: str | None
+) -> FrameworkState:
+    detail = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+    return FrameworkState(
+        name, "broken", formulation=formulation or "", mode=mode or "", detail=detail
+    )

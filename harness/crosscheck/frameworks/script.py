@@ -1,0 +1,184 @@
+"""A whole network as a program of a few lines that needs one framework only.
+
+For a report to the people who make the framework: paste it, run it, and it prints the entry of the
+gradient in question, and its exact value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.judge.verdict import Verdict
+from crosscheck.network.dense import Array, Case
+from crosscheck.network.exact import exact_forward, exact_gradients, nearest_float
+
+__all__ = ["exact_entry", "script"]
+
+_TORCH = """\
+def gradient(p):
+    value = J(p)
+    found = torch.autograd.grad(value, list(p.values()))
+    return value, dict(zip(p, found))"""
+
+_TAPE = """\
+def gradient(p):
+    with tf.GradientTape() as tape:
+        tape.watch(p)
+        value = J(p)
+    return value, tape.gradient(value, p)"""
+
+_GRADIENT: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "torch": {"eager": _TORCH},
+        "tensorflow": {
+            "eager": _TAPE,
+            "graph": f"@tf.function(autograph=False)\n{_TAPE}",
+            "xla": f"@tf.function(autograph=False, jit_compile=True)\n{_TAPE}",
+        },
+        "jax": {
+            "jit": "gradient = jax.jit(jax.value_and_grad(J))",
+            "eager": "gradient = jax.value_and_grad(J)",
+        },
+    }
+)
+"""Framework to mode to the definition of ``gradient(p)``: J and its gradient, by name."""
+
+_MAKE = MappingProxyType(
+    {
+        "torch": "torch.tensor({}, dtype=torch.{})",
+        "tensorflow": "tf.constant({}, tf.{})",
+        "jax": "jnp.asarray(np.array({}, jnp.{}))",
+    }
+)
+_LEAF = MappingProxyType({"torch": ".requires_grad_()", "tensorflow": "", "jax": ""})
+_SQUARES = MappingProxyType(
+    {
+        "torch": "({} - y).square().sum()",
+        "tensorflow": "tf.reduce_sum(tf.square({} - y))",
+        "jax": "jnp.sum(jnp.square({} - y))",
+    }
+)
+_PRODUCT = MappingProxyType(
+    {
+        "torch": '{} @ p["{}"].T',
+        "tensorflow": 'tf.matmul({}, p["{}"], transpose_b=True)',
+        "jax": '{} @ p["{}"].T',
+    }
+)
+
+
+def script(case: Case, framework: Framework, verdict: Verdict) -> str | None:
+    """The program for what ``verdict`` says of ``framework`` on a single case.
+
+    It prints the entry with the largest error, as the framework returns it and exactly; the
+    whole gradient where nothing was compared.
+
+    Returns:
+        ``None`` for a framework, or a mode of one, of which this module knows no source.
+    """
+    name, lines = framework.name, framework.lines
+    modes = _GRADIENT.get(name, {})
+    if lines is None or framework.mode not in modes or case.dtype not in lines.make:
+        return None
+    expression = lines.formulations("relu")[framework.formulation]
+    body = "\n\n".join(
+        [
+            _numbers(case, name),
+            f"def relu(z):\n    return {expression}\n",
+            f"{_loss(case, name)}\n",
+            modes[framework.mode],
+            f"{_printing(case, verdict, lines)}",
+        ]
+    )
+    versions = ", ".join(f"{package} {number}" for package, number in framework.versions().items())
+    head = f"# {versions}; {framework.formulation}, {framework.mode}; {case.dtype}: {verdict.kind}"
+    imports = [line for line in lines.setup.splitlines() if _is_used(line, body)]
+    switches = [lines.switches] if lines.switches else []
+    return "\n".join([head, *imports, "", *switches, body]) + "\n"
+
+
+def exact_entry(case: Case, name: str) -> Fraction:
+    """One entry of the exact gradient of a finite single case, with gate 0 at kinks.
+
+    Args:
+        case: The case.
+        name: As in `crosscheck.judge.verdict.Entry`: ``"J"``, ``"W2[0,1]"``, ``"b1[0]"``,
+            ``"x[0,1]"``.
+    """
+    trace = exact_forward(case)
+    gates = [
+        (z > 0).astype(np.float64) if case.network.has_relu(layer) else None
+        for layer, z in enumerate(trace.pre_activations, start=1)
+    ]
+    array, index = _parsed(name)
+    value: Any = np.asarray(dict(exact_gradients(case, trace, gates).entries())[array])[index]
+    return Fraction(int(value.numerator), int(value.denominator))
+
+
+def _parsed(name: str) -> tuple[str, tuple[int, ...]]:
+    array, _, index = name.rstrip("]").partition("[")
+    return array, tuple(int(number) for number in index.split(",") if number)
+
+
+def _is_used(line: str, body: str) -> bool:
+    return re.search(rf"\b{line.split()[-1]}\.", body) is not None
+
+
+def _literal(values: Any) -> str:
+    if isinstance(values, list):
+        return f"[{', '.join(map(_literal, values))}]"
+    if not math.isfinite(values):
+        return f'float("{values}")'
+    return (
+        str(int(values)) + "." if values.is_integer() and 0 < abs(values) < 2**20 else repr(values)
+    )
+
+
+def _numbers(case: Case, name: str) -> str:
+    def made(array: Array) -> str:
+        return _MAKE[name].format(_literal(array.tolist()), case.dtype)
+
+    lines = ["p = {"]
+    for array_name, array in case.arrays():
+        if array_name != "y":
+            lines.append(f'    "{array_name}": {made(array)}{_LEAF[name]},')
+    return "\n".join([*lines, "}", f"y = {made(case.y)}", ""])
+
+
+def _loss(case: Case, name: str) -> str:
+    lines, a = ["def J(p):"], 'p["x"]'
+    for layer, bias in enumerate(case.biases, start=1):
+        z = _PRODUCT[name].format(a, f"W{layer}")
+        z += "" if bias is None else f' + p["b{layer}"]'
+        lines.append(f"    a{layer} = {f'relu({z})' if case.network.has_relu(layer) else z}")
+        a = f"a{layer}"
+    mean = f" / {case.rows}" if case.network.reduction == "mean" else ""
+    return "\n".join([*lines, f"    return 0.5 * {_SQUARES[name].format(a)}{mean}"])
+
+
+def _printing(case: Case, verdict: Verdict, lines: Pointwise) -> str:
+    calls = "\nvalue, found = gradient(p)\n"
+    if verdict.worst is None:
+        return f'{calls}print("J", value)\nfor name in found:\n    print(name, found[name])'
+    array, index = _parsed(verdict.worst.name)
+    where = f'found["{array}"][{", ".join(map(str, index))}]' if index else "value"
+    label = "J" if array == "J" else f"dJ/d{verdict.worst.name}"
+    text = f'{calls}print("{label}:", float({where}))'
+    if case.is_finite:
+        exact = exact_entry(case, verdict.worst.name)
+        rounded = nearest_float(exact)
+        is_exact = math.isfinite(rounded) and Fraction(rounded) == exact
+        comment = "" if is_exact else "  # rounded to float64"
+        kinks = any((np.asarray(z) == 0).any() for z in exact_forward(case).pre_activations)
+        remark = " with ReLU'(0) = 0" if kinks else ""
+        text += f'\nprint("exactly{remark}:", {_literal(rounded)}){comment}'
+    return text

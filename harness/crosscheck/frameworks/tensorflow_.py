@@ -1,0 +1,248 @@
+"""TensorFlow's `tf.GradientTape` as a framework under test."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.leaves import OneHot, assembled, leaves_of
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.tensorflow_lines import LINES
+from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.tools.errors import HarnessError, UnsupportedError
+
+__all__ = ["TensorFlowFramework"]
+
+_ENVIRONMENT = {
+    # Only what aborts. Every other error reaches Python as an exception; the rest is chatter
+    # about processors.
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # The harness computes on the CPU; without this the first operation takes all GPU memory.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
+"""What TensorFlow finds in the environment when it is imported, unless the user has set it."""
+
+_UNSUPPORTED = (
+    "not in list of allowed values",
+    "not in the list of allowed values",
+    "Could not find device for node",
+    "Detected unsupported operations",
+    "gradient registry has no entry",
+)
+"""How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
+raise its UnimplementedError."""
+
+
+@contextlib.contextmanager
+def _start_up_notices_held_back() -> Iterator[None]:
+    """Keep notices of the import off the terminal, unless the import fails.
+
+    Two lines about oneDNN are written by C++ before its log level has been read
+    (https://github.com/tensorflow/tensorflow/issues/100442), so that only the file descriptor
+    is left to turn aside.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notices:
+        os.dup2(notices.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notices.seek(0)
+            os.write(terminal, notices.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+class TensorFlowFramework(Framework):
+    """TensorFlow's automatic differentiation, on the CPU.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing TensorFlow raises.
+    """
+
+    name: ClassVar[str] = "tensorflow"
+    module: ClassVar[str] = "tensorflow"
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow-cpu")
+    lines: ClassVar[Pointwise | None] = LINES
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
+    modes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "eager": "tf.GradientTape",
+            "graph": "tf.GradientTape in a tf.function",
+            "xla": "tf.GradientTape in a tf.function with jit_compile=True",
+            "forward": "tf.autodiff.ForwardAccumulator, one-hot tangents for copies of a case",
+        }
+    )
+    forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+
+    def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
+        super().__init__(formulation=formulation, mode=mode)
+        if "tensorflow" not in sys.modules:
+            for variable, value in _ENVIRONMENT.items():
+                os.environ.setdefault(variable, value)
+        with _start_up_notices_held_back():
+            self._tf: Any = importlib.import_module("tensorflow")
+        self._relu = LINES.function(self.formulations[self.formulation])
+        self._compiled: dict[object, Callable[..., Any]] = {}
+
+    def session(self) -> contextlib.AbstractContextManager[object]:
+        """The CPU as the device."""
+        device: contextlib.AbstractContextManager[object] = self._tf.device("/CPU:0")
+        return device
+
+    def gradients(self, case: Case) -> Gradients:
+        """Loss and gradients of ``case`` by TensorFlow; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: TensorFlow has no such operation for this dtype or mode.
+            HarnessError: TensorFlow returned another dtype than the case's.
+        """
+        tf = self._tf
+        differentiate = self._by_accumulator if self.mode == "forward" else self._by_tape
+        try:
+            with self.session():
+                return differentiate(case)
+        except (TypeError, LookupError, tf.errors.OpError) as error:
+            reason = _unsupported(error, tf.errors.UnimplementedError)
+            if reason is None:
+                raise
+            raise UnsupportedError(f"tensorflow, {case.dtype}, {self.mode}: {reason}") from error
+
+    def _by_tape(self, case: Case) -> Gradients:
+        dtype = case.dtype
+        weights = [self.send(weight, dtype) for weight in case.weights]
+        biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
+        x, y = self.send(case.x, dtype), self.send(case.y, dtype)
+        losses, found = self._differentiate(case.network, weights, biases, x, y)
+        arrays = [self.fetch(array, dtype) for array in found]
+        return assembled(case, self.fetch(losses, dtype), arrays)
+
+    def _by_accumulator(self, case: Case) -> Gradients:
+        """One accumulator for many passes: each has a copy of the case, with its own tangent.
+
+        So P passes cost as much as a stack of P cases, and no axis over passes is needed that
+        only a private name of TensorFlow's would give. TensorFlow traces each operation anew
+        for each new shape: tenths of a second for a network's first case.
+        """
+        tf, dtype, one_hot = self._tf, case.dtype, OneHot(case)
+        cases = case.x.shape[:-2]
+        leaves = leaves_of(case)
+        y = self.send(case.y, dtype)
+        derivatives = np.empty((one_hot.size, *cases))
+        for start, tangents in one_hot.blocks():
+            count = len(tangents[0])
+            copies = [self.send(np.broadcast_to(v, (count, *v.shape)), dtype) for v in leaves]
+            along = [
+                self.send(
+                    np.broadcast_to(
+                        tangent.reshape(count, *(1 for _ in cases), *tangent.shape[1:]), copy.shape
+                    ),
+                    dtype,
+                )
+                for tangent, copy in zip(tangents, copies, strict=True)
+            ]
+            remaining = iter(copies)
+            weights = [next(remaining) for _ in case.weights]
+            biases = [None if bias is None else next(remaining) for bias in case.biases]
+            with tf.autodiff.ForwardAccumulator(copies, along) as accumulator:
+                losses = self._losses(case.network, weights, biases, next(remaining), y)
+            found = accumulator.jvp(losses)
+            derivatives[start : start + count] = self.fetch(found, dtype)
+        return one_hot.gradients(self.fetch(losses[0], dtype), derivatives)
+
+    def _differentiate(
+        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
+    ) -> tuple[Any, Any]:
+        """Losses, and their gradients: all weights', all biases' that there are, and x's."""
+        tf = self._tf
+
+        def differentiate(weights: Any, biases: Any, x: Any, y: Any) -> tuple[Any, Any]:
+            leaves = [*weights, *(bias for bias in biases if bias is not None), x]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(leaves)
+                losses = self._losses(network, weights, biases, x, y)
+            # A tape differentiates the sum of its targets. Each case of a stack has its own
+            # arrays, so the gradient of the sum holds the gradient of each.
+            return losses, tape.gradient(losses, leaves)
+
+        if self.mode == "eager":
+            return differentiate(weights, biases, x, y)
+        key = (network, tuple(bias is None for bias in biases), tuple(x.shape), x.dtype)
+        if key not in self._compiled:
+            compiled = tf.function(differentiate, autograph=False, jit_compile=self.mode == "xla")
+            # Traced here for this one shape. A tf.function that is called with many shapes
+            # warns that it is traced too often.
+            self._compiled[key] = compiled.get_concrete_function(weights, biases, x, y)
+        losses, found = self._compiled[key](weights, biases, x, y)
+        return losses, found
+
+    def _losses(
+        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
+    ) -> Any:
+        """``J``, one for each case of a stack."""
+        tf = self._tf
+        activation = x
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+            z = tf.matmul(activation, weight, transpose_b=True)
+            if bias is not None:
+                z = z + tf.expand_dims(bias, -2)
+            activation = self._relu(z) if network.has_relu(layer) else z
+        losses = 0.5 * tf.reduce_sum(tf.square(activation - y), axis=(-2, -1))
+        return losses / y.shape[-2] if network.reduction == "mean" else losses
+
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as a tensor of ``dtype``, in memory that is not the caller's.
+
+        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+        """
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            own = np.array(array, dtype=self._tf.as_dtype(dtype).as_numpy_dtype, order="C")
+        return self._tf.constant(own)
+
+    def fetch(self, tensor: Any, dtype: str) -> Array:
+        """``tensor`` as a float64 array of its own, without loss.
+
+        Args:
+            tensor: What TensorFlow returned.
+            dtype: What it has to be.
+
+        Raises:
+            HarnessError: It has another dtype.
+        """
+        if tensor.dtype != self._tf.as_dtype(dtype):
+            raise HarnessError(
+                f"tensorflow returned {tensor.dtype.name} where {dtype} was asked for"
+            )
+        with np.errstate(invalid="ignore"):
+            return np.array(tensor.numpy(), dtype=np.float64, order="C")
+
+
+def _unsupported(error: Exception, unimplemented: type[Exception]) -> str | None:
+    """The line of ``error`` that says what TensorFlow cannot do, or ``None``."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for line in lines:
+        if any(phrase in line for phrase in _UNSUPPORTED):
+            return line
+    return lines[0] if lines and isinstance(error, unimplemented) else None

@@ -1,0 +1,268 @@
+"""PyTorch's autograd as a framework under test."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.leaves import OneHot, assembled, leaves_of
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.torch_lines import LINES
+from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.tools.errors import HarnessError, UnsupportedError
+
+__all__ = ["TorchFramework"]
+
+Losses = Callable[..., Any]
+"""J of the leaves and y, given one after the other; one number for each case of a stack."""
+
+_UNSUPPORTED = (
+    "Batching rule not implemented",
+    "in some data-dependent control flow",
+    "No working C++ compiler found",
+)
+"""How PyTorch says that vmap or the compiler cannot do something, when it does not raise its
+NotImplementedError or the compiler's Unsupported."""
+
+
+class TorchFramework(Framework):
+    """PyTorch's automatic differentiation, on the CPU.
+
+    Mode ``compile`` takes seconds for each shape, dtype and network, and needs a C++ compiler.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing PyTorch raises.
+    """
+
+    name: ClassVar[str] = "torch"
+    module: ClassVar[str] = "torch"
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
+    lines: ClassVar[Pointwise | None] = LINES
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
+    modes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "eager": "torch.autograd.grad(J, …)",
+            "func": "torch.func.grad_and_value(J)",
+            "vmap": "torch.func.vmap(torch.func.grad_and_value(J)), over the cases",
+            "forward": "torch.func.jvp(J, …), one-hot tangents under torch.func.vmap",
+            "compile": "torch.autograd.grad of torch.compile(J)",
+        }
+    )
+    forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+
+    def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
+        super().__init__(formulation=formulation, mode=mode)
+        self._torch: Any = importlib.import_module("torch")
+        self._relu = LINES.function(self.formulations[self.formulation])
+        self._compiled: dict[object, Losses] = {}
+
+    def gradients(self, case: Case) -> Gradients:
+        """Loss and gradients of ``case`` by PyTorch; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: PyTorch has not implemented an operation for this dtype or mode.
+            HarnessError: PyTorch returned another dtype than the case's.
+        """
+        torch = self._torch
+        differentiate = {
+            "eager": self._by_autograd,
+            "func": self._by_func,
+            "vmap": self._by_vmap,
+            "forward": self._by_jvp,
+            "compile": self._by_autograd,
+        }[self.mode]
+        try:
+            # A caller's torch.no_grad or inference_mode must not reach in here.
+            with torch.inference_mode(False), torch.enable_grad():
+                leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
+                return differentiate(case, leaves, self.send(case.y, case.dtype))
+        except Exception as error:
+            reason = self._unsupported(error)
+            if reason is None:
+                raise
+            raise UnsupportedError(f"torch, {case.dtype}, {self.mode}: {reason}") from error
+
+    def _by_autograd(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+        losses_of = self._losses_of(case)
+        if self.mode == "compile":
+            key = (case.network, *(bias is None for bias in case.biases), *map(_kind, (*leaves, y)))
+            if key not in self._compiled:
+                self._compiled[key] = self._torch.compile(
+                    _with_code_of_its_own(losses_of), fullgraph=True, dynamic=False
+                )
+            losses_of = self._compiled[key]
+        for leaf in leaves:
+            leaf.requires_grad_()
+        losses = losses_of(*leaves, y)
+        # Each case of a stack has its own leaves, so the gradient of the sum of the losses
+        # holds the gradient of each.
+        found = self._torch.autograd.grad(losses.sum(), leaves)
+        return self._assembled(case, losses, found)
+
+    def _by_func(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+        losses_of = self._losses_of(case)
+
+        def sum_and_losses(*arrays: Any) -> tuple[Any, Any]:
+            losses = losses_of(*arrays)
+            return losses.sum(), losses
+
+        differentiate = self._torch.func.grad_and_value(
+            sum_and_losses, argnums=tuple(range(len(leaves))), has_aux=True
+        )
+        found, (_, losses) = differentiate(*leaves, y)
+        return self._assembled(case, losses, found)
+
+    def _by_vmap(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+        """A single case is a stack of one."""
+        differentiate = self._torch.func.vmap(
+            self._torch.func.grad_and_value(
+                self._losses_of(case), argnums=tuple(range(len(leaves)))
+            )
+        )
+        if case.count is not None:
+            found, losses = differentiate(*leaves, y)
+            return self._assembled(case, losses, found)
+        found, losses = differentiate(*(array.unsqueeze(0) for array in (*leaves, y)))
+        return self._assembled(case, losses[0], [array[0] for array in found])
+
+    def _by_jvp(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+        """A single case is a stack of one.
+
+        Were its loss a tensor without axes, ½ times it would have a tangent in float64,
+        whatever the dtype (https://github.com/pytorch/functorch/issues/1073).
+        """
+        one_hot, jvp = OneHot(case), self._torch.func.jvp
+        losses_of = self._losses_of(case)
+        if case.count is None:
+            leaves, y = [leaf.unsqueeze(0) for leaf in leaves], y.unsqueeze(0)
+
+        def push(*tangents: Any) -> Any:
+            along = tuple(
+                tangent.expand(leaf.shape) for tangent, leaf in zip(tangents, leaves, strict=True)
+            )
+            return jvp(lambda *arrays: losses_of(*arrays, y), tuple(leaves), along)
+
+        push_all = self._torch.func.vmap(push, out_dims=(None, 0))
+        derivatives = np.empty((one_hot.size, case.count or 1))
+        for start, tangents in one_hot.blocks():
+            losses, found = push_all(*(self.send(tangent, case.dtype) for tangent in tangents))
+            derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
+        if case.count is None:
+            losses, derivatives = losses[0], derivatives[:, 0]
+        return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
+
+    def _losses_of(self, case: Case) -> Losses:
+        """``J`` as a function of the leaves and y, for single cases and stacks of this network."""
+        relu, depth, count = self._relu, case.network.depth, sum(b is not None for b in case.biases)
+        gated = [case.network.has_relu(layer) for layer in range(1, depth + 1)]
+        biased = [bias is not None for bias in case.biases]
+        divisor = case.rows if case.network.reduction == "mean" else None
+
+        def losses(*arrays: Any) -> Any:
+            weights, biases = arrays[:depth], list(arrays[depth : depth + count])
+            activation, y = arrays[-2:]
+            for weight, has_bias, has_relu in zip(weights, biased, gated, strict=True):
+                z = activation @ weight.transpose(-1, -2)
+                if has_bias:
+                    z = z + biases.pop(0).unsqueeze(-2)
+                activation = relu(z) if has_relu else z
+            total = 0.5 * (activation - y).square().sum((-2, -1))
+            return total if divisor is None else total / divisor
+
+        return losses
+
+    def _assembled(self, case: Case, losses: Any, found: Sequence[Any]) -> Gradients:
+        arrays = [self.fetch(array, case.dtype) for array in found]
+        return assembled(case, self.fetch(losses, case.dtype), arrays)
+
+    def _unsupported(self, error: Exception) -> str | None:
+        """What ``error`` says PyTorch cannot do, or ``None``."""
+        chain: list[BaseException] = [error]
+        while (cause := chain[-1].__cause__) is not None:
+            chain.append(cause)
+        for each in chain:
+            said = str(each).strip()
+            if isinstance(each, NotImplementedError):
+                return " ".join(said.split())
+            if any(phrase in said for phrase in _UNSUPPORTED):
+                return said.splitlines()[0]
+        if self.mode == "compile":
+            exceptions = importlib.import_module("torch._dynamo.exc")
+            if isinstance(error, exceptions.Unsupported):
+                return str(error).strip().splitlines()[0]
+        return None
+
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as a CPU tensor of ``dtype``, in memory of its own.
+
+        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+        """
+        torch = self._torch
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            if dtype != "bfloat16":
+                return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+            # NumPy has no bfloat16. It is the upper half of a float32, whose lower half is
+            # zero here; from_numpy takes 16 bits as a signed integer.
+            single = np.array(array, dtype=np.float32, order="C")
+        upper = (single.view(np.uint32) >> 16).astype(np.uint16)
+        return torch.from_numpy(upper.view(np.int16)).view(torch.bfloat16)
+
+    def fetch(self, tensor: Any, dtype: str) -> Array:
+        """``tensor`` as a float64 array of its own, without loss.
+
+        Args:
+            tensor: What PyTorch returned.
+            dtype: What it has to be.
+
+        Raises:
+            HarnessError: It has another dtype.
+        """
+        torch = self._torch
+        if tensor.dtype != getattr(torch, dtype):
+            raise HarnessError(f"torch returned {tensor.dtype} where {dtype} was asked for")
+        tensor = tensor.detach()
+        if dtype == "bfloat16":
+            upper = tensor.contiguous().view(torch.int16).numpy().view(np.uint16)
+            values = (upper.astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = tensor.numpy()
+        with np.errstate(invalid="ignore"):
+            return np.array(values, dtype=np.float64, order="C")
+
+
+def _kind(tensor: Any) -> tuple[object, ...]:
+    """What code is compiled for."""
+    return (tensor.dtype, tuple(tensor.shape))
+
+
+def _with_code_of_its_own(function: Losses) -> Losses:
+    """``function`` with a copy of its code.
+
+    The compiler keeps what it makes with the code of a function, wherever that came from, and
+    goes on without compiling, in silence, once there are eight shapes for one code.
+    """
+    assert isinstance(function, types.FunctionType)
+    own = types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return own

@@ -1,0 +1,1 @@
+"""Verdicts: what may be said of a gradient, by proof."""

@@ -1,0 +1,1 @@
+"""Open gates: which slopes explain a gradient, whether any do, and what they are worth."""

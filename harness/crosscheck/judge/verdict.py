@@ -1,0 +1,291 @@
+"""The verdicts: what comparing one framework's gradient with the reference can say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = [
+    "FAILING",
+    "MEANING",
+    "QUESTIONS",
+    "Effect",
+    "Entry",
+    "GateClass",
+    "GateReading",
+    "Kind",
+    "PolicyReading",
+    "Validity",
+    "Verdict",
+    "fails",
+    "how_to_allow",
+]
+
+
+class Kind(StrEnum):
+    """The verdicts, from the best to the worst."""
+
+    AGREES = "AGREES"
+    KINK = "KINK"
+    UNDECIDED = "UNDECIDED"
+    SUBNORMAL = "SUBNORMAL"
+    REDUCED = "REDUCED"
+    NONFINITE = "NONFINITE"
+    UNSUPPORTED = "UNSUPPORTED"
+    DISAGREES = "DISAGREES"
+    CRASHED = "CRASHED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+FAILING = frozenset({Kind.REDUCED, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
+"""The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, see `fails`."""
+
+MEANING: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.AGREES: (
+            "Every pre-activation has the same certain sign in exact arithmetic and in any "
+            "correct evaluation, and every entry of the gradient lies within its proved bound. "
+            "Arrays whose bounds could not tell them from zero are listed as not checked."
+        ),
+        Kind.KINK: (
+            "At least one pre-activation is exactly zero, where ReLU has no derivative. The "
+            "gradient is the exact one for some choice of the derivative there; the choice the "
+            "framework made is reported as λ, unit by unit."
+        ),
+        Kind.UNDECIDED: (
+            "At least one pre-activation is so close to zero that correct evaluations may land "
+            "on either side of it, and the gradient is right for one of the sides. Or it is open "
+            "whether any slopes at its kinks explain the gradient; the remark says so then."
+        ),
+        Kind.SUBNORMAL: (
+            "The gradient is right for arithmetic that replaces subnormal numbers by zero, and "
+            "for no arithmetic that keeps them."
+        ),
+        Kind.REDUCED: (
+            "The gradient is right only for an arithmetic that is coarser than its dtype promises; "
+            "its name and about how many bits it has are reported. The run fails unless that "
+            "arithmetic is allowed by name."
+        ),
+        Kind.NONFINITE: (
+            "The case holds NaN or infinity, or an intermediate result may overflow. Every entry "
+            "is of a kind (finite, +inf, -inf, NaN) that IEEE 754 allows there, and within its "
+            "proved bound if it is finite, for one choice of what IEEE 754 leaves to a ReLU."
+        ),
+        Kind.UNSUPPORTED: "The framework says that it cannot do this dtype, formulation or mode.",
+        Kind.DISAGREES: (
+            "Nothing above explains the gradient: a defect in the framework, in its adapter, or "
+            "in the model under test."
+        ),
+        Kind.CRASHED: "The framework raised an error, died, or returned no gradient.",
+        Kind.TIMED_OUT: "The framework did not answer in time on this case.",
+    }
+)
+
+
+QUESTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "value at NaN": ("NaN", "0"),
+        "value at -inf": ("0", "NaN"),
+        "slope at NaN": ("0", "1", "NaN", "1/2"),
+        "closed gate": ("select", "product"),
+    }
+)
+"""What IEEE 754 leaves open for a ReLU and its gate, with the answers that there are."""
+
+
+class GateClass(StrEnum):
+    """What is known of the sign of a pre-activation.
+
+    ``ACTIVE`` and ``INACTIVE`` are certain for every order of evaluation. ``KINK`` is exactly
+    zero, in exact arithmetic and in every evaluation; ``MAYBE_MISSED`` is exactly zero, but a
+    rounded sum may land beside it; ``UNDECIDED`` is not zero, but within the rounding bound
+    of it.
+    """
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    KINK = "kink"
+    MAYBE_MISSED = "kink, may be missed"
+    UNDECIDED = "undecided"
+
+
+class Effect(StrEnum):
+    """What is known of the slope λ that was used at an open gate.
+
+    ``READ``: λ is that of the simplest slopes which give the gradient. ``NONE``: the exact
+    gradient is the same for all slopes at all gates of this kind together, the others as read.
+    ``TOO_SMALL``: the exact gradient depends on λ, but another convention at this gate leaves
+    every entry within its bound too. ``NOT_DECIDED``: no slopes were found, or to tell would take
+    more work than is allowed.
+    """
+
+    READ = "read"
+    NONE = "no effect"
+    TOO_SMALL = "too small to read"
+    NOT_DECIDED = "not decided"
+
+
+@dataclass(frozen=True)
+class GateReading:
+    """One gate whose sign is not certain, and what one framework did there.
+
+    Attributes:
+        layer: 1 … L.
+        unit: Index within the layer, from 0.
+        row: Row of the batch, from 0.
+        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
+        pre_activation: The exact pre-activation rounded to float64; 0.0 only at a kink.
+        slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
+            where it was not read.
+        flipped: An undecided gate at which the framework took the side opposite to the
+            exact sign.
+        effect: Whether λ was read, and if not why.
+    """
+
+    layer: int
+    unit: int
+    row: int
+    gate: GateClass
+    pre_activation: float
+    slope: float | None
+    flipped: bool = False
+    effect: Effect = Effect.READ
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a gradient, and how far it is from the reference.
+
+    Attributes:
+        name: ``"J"``, or a name and a zero-based index as in ``"W2[0,1]"``.
+        given: The framework's value.
+        reference: The reference's value, rounded to float64.
+        error: ``|given - reference|``.
+        bound: The largest error of any correct evaluation, by proof. 0 means bit-exact.
+        bounds: ``error / bound``; 0 for 0/0, ``inf`` for an error where the bound is 0.
+        ulps: ``error`` in units in the last place of the case's dtype at the reference.
+    """
+
+    name: str
+    given: float
+    reference: float
+    error: float
+    bound: float
+    bounds: float
+    ulps: float
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Whether a gradient at a kink is a generalised derivative, and why.
+
+    Attributes:
+        block: ``"parameters"`` or ``"inputs"``: with respect to what.
+        status: ``"inside"`` the Clarke subdifferential, ``"outside"`` it, or ``"not decided"``.
+        reason: One line: the theorem or the certificate.
+    """
+
+    block: Literal["parameters", "inputs"]
+    status: Literal["inside", "outside", "not decided"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class PolicyReading:
+    """What a gradient that is not finite tells of one of `QUESTIONS`.
+
+    Attributes:
+        question: As there.
+        answers: Those that explain the gradient; not all that there are.
+    """
+
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison of one framework's gradient with the reference says.
+
+    Attributes:
+        framework: The adapter's name.
+        formulation: How max(z, 0) was written.
+        mode: How the gradient was asked for.
+        kind: The verdict.
+        worst: The entry with the largest ``bounds``; ``None`` where nothing was compared.
+        first_layer: The layer whose gradient is the first to leave its bound, in the order
+            of backpropagation (L down to 1; 0 is the input's); ``None`` when none does, or
+            when only the loss does.
+        gates: The gates that are not certain, with the slope the framework used.
+        arithmetics: The names of the coarser arithmetics that explain the gradient, of
+            `crosscheck.numbers.named.ARITHMETICS`; the nearest first. For ``REDUCED`` only.
+        precision: Effective precision in bits, for ``REDUCED`` only; it decides nothing.
+        validity: At a kink, whether the gradient with respect to the parameters and to the
+            inputs is a generalised derivative; empty where that is no question.
+        detail: One line for a person; empty when there is nothing to add.
+        checked: The arrays of the gradient that were compared within bounds that tell them
+            from zero; see `crosscheck.judge.vacuity`.
+        unchecked: Those that were compared, and could have been zero as well.
+        policies: For ``NONFINITE``, what the gradient tells of questions that IEEE 754 leaves
+            open.
+    """
+
+    framework: str
+    formulation: str
+    mode: str
+    kind: Kind
+    worst: Entry | None = None
+    first_layer: int | None = None
+    gates: tuple[GateReading, ...] = ()
+    arithmetics: tuple[str, ...] = ()
+    precision: float | None = None
+    validity: tuple[Validity, ...] = ()
+    detail: str = ""
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    policies: tuple[PolicyReading, ...] = ()
+
+    @property
+    def arithmetic(self) -> str | None:
+        """The coarser arithmetic that explains the gradient best; ``None`` if it is not REDUCED."""
+        return self.arithmetics[0] if self.arithmetics else None
+
+    @property
+    def reduction(self) -> str:
+        """The coarser arithmetic and about how many bits it has; empty if it is not REDUCED."""
+        if not self.arithmetics:
+            return ""
+        bits = "" if self.precision is None else f", about {self.precision:.1f} bits"
+        return f"{self.arithmetic}{bits}"
+
+    def _repr_html_(self) -> str:
+        """The verdict for a notebook."""
+        from crosscheck.report.notebook import verdict_html
+
+        return verdict_html(self)
+
+
+def fails(verdict: Verdict, allowed: Collection[str] = ()) -> bool:
+    """Whether ``verdict`` makes a run fail.
+
+    A gradient that an allowed arithmetic explains passes, also where another one is nearer to it:
+    what is allowed is what lies within its bounds.
+
+    Args:
+        verdict: The verdict.
+        allowed: Names of the coarser arithmetics that may stand in for a dtype's own.
+    """
+    if verdict.kind is Kind.REDUCED:
+        return not any(name in allowed for name in verdict.arithmetics)
+    return verdict.kind in FAILING
+
+
+def how_to_allow(verdict: Verdict) -> str:
+    """What to type for ``verdict`` to pass; empty where nothing helps."""
+    name = verdict.arithmetic
+    if name is None:
+        return ""
+    return f'if that is meant to be: --allow {name}, or allow=("{name}",) in a test'

@@ -1,0 +1,119 @@
+"""Cases as files: JSON, ``.npz`` and ``.safetensors``.
+
+JSON::
+
+    {"widths": [1, 1, 1], "weights": [[[2]], [[3]]], "biases": [[0], [1]],
+     "x": [[1]], "y": [[5]], "dtype": "float64", "output": "relu", "reduction": "sum"}
+
+``weights``, ``x`` and ``y`` are required; the dtype is float64, the output relu and the reduction
+sum unless given. ``biases`` may be left out or null, or hold null for a layer without one.
+``widths`` is checked if given. A number is read as float64 and then rounded to the dtype. A
+hex-float string such as ``"0x1.8p+1"`` states exact bits, and is refused if the dtype does not
+have them. ``"inf"``, ``"-inf"`` and ``"nan"`` are strings too.
+
+Array files hold ``W1, b1, W2, b2, …, x, y``; a layer without bias has no ``b``. Arrays of float16,
+float32, float64, bfloat16 (``.safetensors``) and of integers are read, in any mixture. The dtype
+of the case is that of the floating arrays if they agree, else float64, which loses nothing.
+In ``.npz``, arrays of one string named ``dtype``, ``output`` and ``reduction`` state these; in
+``.safetensors`` the metadata does, whose other entries are ignored. A dtype so stated wins, and
+the numbers are rounded to it.
+
+In every kind of file ``x`` and ``y`` have two axes, also for a single row: one axis could be
+one row of many inputs or many rows of one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosscheck.network.dense import Case, worked_example
+from crosscheck.network.files.arrays import (
+    from_npz,
+    from_safetensors,
+    native_arrays,
+    require_safetensors,
+)
+from crosscheck.network.files.building import either, entry_name, options_of, refuse, require_single
+from crosscheck.network.files.json_ import (
+    case_from_json,
+    case_to_json,
+    from_json_text,
+    json_entry,
+    readable,
+)
+from crosscheck.tools.atomic import write_bytes_atomically
+
+__all__ = ["case_from_json", "case_to_json", "read_case", "write_case"]
+
+
+def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> Case:
+    """Read a case.
+
+    Args:
+        source: A file, its kind told by its ending, or ``"worked-example"``.
+        allow_nonfinite: Whether NaN and infinities are let through.
+
+    Raises:
+        UsageError: The file cannot be read as a case; the message names file and field.
+    """
+    if source == "worked-example":
+        return worked_example()
+    path, origin = Path(source), str(source) or "''"
+    readers = {".json": from_json_text, ".npz": from_npz, ".safetensors": from_safetensors}
+    try:
+        if path.is_dir():
+            refuse(origin, "is a folder, wanted a file")
+        if not path.exists():
+            refuse(
+                origin,
+                f"no such file; wanted a {either(list(readers))} file, or the name worked-example",
+            )
+        read = readers.get(path.suffix.lower())
+        if read is None:
+            refuse(origin, f"ending {path.suffix or 'missing'}, wanted {either(list(readers))}")
+        content = path.read_bytes()
+    except OSError as error:
+        refuse(origin, f"cannot be read: {error.strerror}")
+    if not content:
+        refuse(origin, "is empty, wanted a case")
+    case = read(content, origin)
+    if not allow_nonfinite:
+        for name, array in case.arrays():
+            for index in np.argwhere(~np.isfinite(array))[:1]:
+                entry = (
+                    json_entry(name, index) if read is from_json_text else entry_name(name, index)
+                )
+                refuse(origin, f"{entry} is {array[tuple(index)]}, wanted a finite number")
+    return case
+
+
+def write_case(case: Case, path: str | os.PathLike[str]) -> None:
+    """Write a single case in the kind of file that ``path`` ends in, whole or not at all.
+
+    Every number comes back bit for bit, signs of zeros and of NaN included. (What else the bits
+    of a NaN say is kept by array files as far as the dtype has room for it, and not by JSON.)
+    Arrays are written in the case's dtype; bfloat16, which NumPy lacks, as float32.
+
+    Raises:
+        UsageError: The ending is not known, the case is a stack, or the file cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    require_single(case)
+    if ending == ".json":
+        content = readable(case_to_json(case)).encode()
+    elif ending == ".npz":
+        buffer = io.BytesIO()
+        fields: dict[str, Any] = {**native_arrays(case), **options_of(case)}
+        np.savez(buffer, **fields)
+        content = buffer.getvalue()
+    elif ending == ".safetensors":
+        numpy_tensors = require_safetensors(str(path))
+        content = numpy_tensors.save(native_arrays(case), metadata=options_of(case))
+    else:
+        refuse(str(path), f"ending {ending or 'missing'}, wanted .json, .npz or .safetensors")
+    write_bytes_atomically(path, content)

@@ -1,0 +1,163 @@
+"""Cases as files of arrays: ``.npz`` and ``.safetensors``."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from crosscheck.network.dense import Array, Case
+from crosscheck.network.files.building import (
+    OPTIONS,
+    build_case,
+    checked_options,
+    cut,
+    entry_name,
+    refuse,
+    round_array,
+    shortened,
+)
+from crosscheck.numbers.formats import FORMATS
+
+__all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors"]
+
+_SAFETENSORS = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"},
+    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"},
+    **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
+}
+
+
+def native_arrays(case: Case) -> dict[str, Any]:
+    """The arrays of a case in its dtype, or in float32 for bfloat16, which is a subset of it."""
+    dtype = "float32" if case.dtype == "bfloat16" else case.dtype
+    with np.errstate(invalid="ignore"):  # raised by a signalling NaN, which stays a NaN
+        return {name: np.ascontiguousarray(array, dtype=dtype) for name, array in case.arrays()}
+
+
+def from_npz(content: bytes, origin: str) -> Case:
+    """The case in the bytes of an ``.npz`` file."""
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        names = loaded.files if isinstance(loaded, np.lib.npyio.NpzFile) else []
+        arrays = {name: loaded[name] for name in names}
+    except Exception as error:  # what damaged bytes raise is promised by nobody
+        if content.startswith(b"PK") and "allow_pickle" in str(error):
+            refuse(origin, "holds Python objects, which are not loaded; wanted arrays of numbers")
+        refuse(origin, "is damaged or no .npz file, wanted arrays W1, b1, …, x, y")
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        refuse(origin, "is a single array, wanted an .npz file with arrays W1, b1, …, x, y")
+    for name, array in arrays.items():
+        if names.count(name) > 1:
+            refuse(origin, f"{shortened(name)} is there twice, wanted it once")
+        if not isinstance(array, np.ndarray):
+            refuse(
+                origin, f"{shortened(name)} is no array, wanted an .npz file with W1, b1, …, x, y"
+            )
+    options = {}
+    for name in OPTIONS:
+        if name in arrays:
+            value = arrays.pop(name)
+            if value.ndim != 0 or value.dtype.kind != "U":
+                refuse(
+                    origin,
+                    f"{name} is {value.dtype} of shape {value.shape}, wanted one string",
+                )
+            options[name] = str(value)
+    dtypes = {name: array.dtype.name for name, array in arrays.items() if array.dtype.kind == "f"}
+    return _from_arrays(arrays, dtypes, options, origin)
+
+
+def require_safetensors(origin: str) -> Any:
+    """``safetensors.numpy``, or a complaint that says what to install."""
+    try:
+        import safetensors.numpy
+    except ImportError:
+        refuse(
+            origin, ".safetensors files need a package; pip install 'gradient-crosscheck[files]'"
+        )
+    return safetensors.numpy
+
+
+def from_safetensors(content: bytes, origin: str) -> Case:
+    """The case in the bytes of a ``.safetensors`` file."""
+    require_safetensors(origin)
+    import safetensors
+
+    deserialize: Any = safetensors.deserialize  # has no types
+    try:
+        tensors = deserialize(content)
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+    except (safetensors.SafetensorError, ValueError) as error:
+        refuse(origin, f"is damaged or no .safetensors file: {error}")
+    arrays: dict[str, Any] = {}
+    dtypes: dict[str, str] = {}
+    for name, tensor in tensors:
+        kind = tensor["dtype"]
+        if kind not in _SAFETENSORS:
+            refuse(origin, f"{shortened(name)} is {kind}, wanted {', '.join(_SAFETENSORS)}")
+        array = np.frombuffer(bytes(tensor["data"]), dtype=_SAFETENSORS[kind])
+        if kind == "BF16":
+            # bfloat16 is the upper half of float32.
+            array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        if "F" in kind:
+            dtypes[name] = "bfloat16" if kind == "BF16" else array.dtype.name
+        arrays[name] = array.reshape(tensor["shape"])
+    options = {name: metadata[name] for name in OPTIONS if name in metadata}
+    return _from_arrays(arrays, dtypes, options, origin)
+
+
+def _from_arrays(
+    arrays: Mapping[str, Any], dtypes: Mapping[str, str], options: Mapping[str, Any], origin: str
+) -> Case:
+    """The case that named arrays make; ``dtypes`` are those of the floating ones."""
+    wanted = "W1, b1, W2, …, x, y"
+    for name in arrays:
+        if not re.fullmatch(r"[Wb][1-9][0-9]*|x|y", name):
+            refuse(
+                origin,
+                f"array {shortened(name)} is not known; rename it to one of {wanted} "
+                f"(capital W, small b, layers counted from 1), or leave it out",
+            )
+    depth = 1
+    while f"W{depth + 1}" in arrays:
+        depth += 1
+    layers = [f"{letter}{layer}" for layer in range(1, depth + 1) for letter in "Wb"]
+    for name in ("W1", "x", "y"):
+        if name not in arrays:
+            refuse(
+                origin,
+                f"array {name} is missing, wanted {wanted}; "
+                f"it has {cut(', '.join(arrays)) or 'none'}",
+            )
+    for name in arrays:
+        if name not in (*layers, "x", "y"):
+            refuse(origin, f"array {shortened(name)} is there, but W{depth + 1} is missing")
+    options = checked_options(options, origin)
+    agreed = set(dtypes.values())
+    own = agreed.pop() if len(agreed) == 1 else "float64"
+    form = FORMATS[options.setdefault("dtype", own if own in FORMATS else "float64")]
+    converted: dict[str, Array] = {}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iu" and dtypes.get(name) not in FORMATS:
+            refuse(
+                origin,
+                f"{name} is {array.dtype}, wanted float16, float32, float64 or whole numbers",
+            )
+        wide = array.astype(np.float64)
+        converted[name] = round_array(wide, form, partial(entry_name, name), origin)
+    return build_case(
+        [converted[name] for name in layers[::2]],
+        [converted.get(name) for name in layers[1::2]],
+        converted["x"],
+        converted["y"],
+        options,
+        str,
+        origin,
+    )

@@ -1,0 +1,523 @@
+"""Numbers that may be infinite or NaN: what kinds a value can be of, and where a finite one lies.
+
+For every entry an `Extended` holds
+
+    may     which of four kinds a framework's value can be of: finite, +inf, -inf, NaN,
+    finite  an `Enclosure` of the value *if it is finite*, by the rules for an exponent range
+            that has no upper end.
+
+Both hold for sums in any order, with or without fused multiply-add, flushing or not, with every
+operation rounded to the dtype or more finely, so also with accumulators of a wider range.
+
+**Why a finite value has the bound of an unbounded range.** Without an upper end to the exponents
+an evaluation is as in `crosscheck.numbers.enclosure`, less its clause on overflow. With Ω as the
+upper end a rounded result beyond Ω becomes an infinity (IEEE 754-2019, 7.4), and that is so where
+the unbounded one is beyond Ω. An infinity stays one in a sum, or becomes NaN (6.1, 7.2). So a sum
+that is finite never overflowed and equals that of the unbounded range.
+
+**Where it lies.** What is between two operations may be held in a wider format than the dtype, by
+a compiler that fuses them or by code that computes in float64 and rounds once. Then it may be
+finite beyond Ω, though no further out than the largest float64 number, to which enclosures are
+cut. What is returned is a number of the dtype: at most Ω, or an infinity (`Extended.returned`).
+
+What kinds products and sums can be of: `crosscheck.numbers.kinds`.
+
+**Numbers beyond float64.** Products of float64 numbers reach Ω². Where the sum of the terms'
+magnitudes comes near the end of the range, the operation is repeated on operands times 2^-540
+(2^-8, or less, for sums), which loses at most 2^-1074 in each, allowed for in r; then cut; then
+scaled back. Where that was needed nothing counts as exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from crosscheck.network.dense import Array
+from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.enclosure import Center, Enclosure, Model
+from crosscheck.numbers.formats import Format
+from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.kinds import Factor, Flags, Kinds, Sum, multiplied
+from crosscheck.numbers.named import Arithmetic
+
+__all__ = ["Extended", "model_of", "placed"]
+
+_NEAR_THE_END = 2.0**960
+_WIDEST = float(np.finfo(np.float64).max)
+"""No number that a framework holds is further out."""
+_TINY = TINY
+_AT_ONCE = 2**20
+"""Terms whose kinds are looked at together."""
+
+
+@dataclass(frozen=True)
+class _Endless(Format):
+    """A format whose exponents have no upper end.
+
+    Attributes:
+        end: Ω of the format that has one.
+    """
+
+    end: float = field(default=np.inf)
+
+    @property
+    def largest(self) -> float:
+        """Nothing overflows."""
+        return np.inf
+
+
+def model_of(form: Format, arithmetic: Arithmetic | None = None) -> Model:
+    """The arithmetic of ``form`` without an upper end, flushing or not.
+
+    Args:
+        form: The dtype.
+        arithmetic: How matrix products are formed, if not in that.
+    """
+    if arithmetic is not None:
+        multiplicand = arithmetic.multiplicand
+        arithmetic = replace(
+            arithmetic,
+            multiplicand=None if multiplicand is None else _endless(multiplicand),
+            accumulator=_endless(arithmetic.accumulator),
+        )
+    return Model(_endless(form), flush=True, arithmetic=arithmetic)
+
+
+def _endless(form: Format) -> _Endless:
+    return _Endless(form.name, form.precision, form.emin, form.emax, form.largest)
+
+
+def _end(form: Format) -> float:
+    """Ω."""
+    assert isinstance(form, _Endless)
+    return form.end
+
+
+class Extended:
+    """An array of numbers that may be infinite or NaN.
+
+    Attributes:
+        finite: Encloses the finite values; exactly zero where there are none.
+        may: Which kinds each number can be of.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, finite: Enclosure, may: Kinds) -> None:
+        self.finite = finite
+        self.may = may
+
+    @classmethod
+    def of(cls, model: Model, values: Array) -> Extended:
+        """Data: numbers that are known exactly, of any kind.
+
+        Args:
+            model: From `model_of`.
+            values: Float64 numbers of the format, which may be infinite or NaN.
+        """
+        finite = np.isfinite(values)
+        may = Kinds(finite, np.isposinf(values), np.isneginf(values), np.isnan(values))
+        return cls(model.enclose(np.where(finite, values, 0.0)), may)
+
+    @property
+    def model(self) -> Model:
+        """The arithmetic, without an upper end."""
+        return self.finite.model
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.finite.shape
+
+    @property
+    def low(self) -> Array:
+        """Lower bound on the finite values, float64."""
+        return self._ends[0]
+
+    @property
+    def high(self) -> Array:
+        """Upper bound, likewise."""
+        return self._ends[1]
+
+    @cached_property
+    def _ends(self) -> tuple[Array, Array]:
+        low, high = _ends(self.finite)
+        return np.maximum(low, -_WIDEST), np.minimum(high, _WIDEST)
+
+    @property
+    def vanishes(self) -> Any:
+        """Where a finite value can be zero, or be read as zero."""
+        least = self.model.least
+        low, high = self._ends
+        return self.may.finite & (low < least) & (high > -least)
+
+    @property
+    def returned(self) -> Extended:
+        """The same numbers in the dtype: no finite one is beyond Ω."""
+        end, may = _end(self.model.format), self.may
+        up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
+        finite = may.finite & (self.low <= end) & (self.high >= -end)
+        return Extended(self.finite, Kinds(finite, may.plus | up, may.minus | down, may.nan))
+
+    def map(self, function: Callable[[Any], Any]) -> Extended:
+        """The same numbers in another arrangement."""
+        return Extended(self.finite._rearranged(function), self.may.map(function))
+
+    def swapaxes(self, first: int, second: int) -> Extended:
+        """As NumPy's."""
+        return self.map(lambda array: array.swapaxes(first, second))
+
+    def __getitem__(self, index: Any) -> Extended:
+        return self.map(lambda array: array[index])
+
+    # -- the reference's operators ---------------------------------------------------------
+
+    def __matmul__(self, other: Extended) -> OpenExtended:
+        left, right = self._multiplicand, other._multiplicand
+        terms, arithmetic = left.shape[-1], self.model.arithmetic
+        up = _positive(left.high) @ _positive(right.high)
+        up = up + _positive(-left.low) @ _positive(-right.low)
+        down = _positive(left.high) @ _positive(-right.low)
+        down = down + _positive(-left.low) @ _positive(right.high)
+        flags = _flags_of_products(left, right, up.shape)
+        return OpenExtended(
+            left.finite @ right.finite,
+            _shrunk(left.finite, -540) @ _shrunk(right.finite, -540) if left.model.wide else None,
+            -1080,
+            Sum(*flags, up, down, terms),
+            None if arithmetic is None else _end(arithmetic.accumulator),
+        )
+
+    @property
+    def _multiplicand(self) -> Extended:
+        """This with the infinities to which it may be rounded before it is multiplied."""
+        arithmetic = self.model.arithmetic
+        if arithmetic is None or arithmetic.multiplicand is None:
+            return self
+        end, may = _end(arithmetic.multiplicand), self.may
+        up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
+        return Extended(self.finite, may._replace(plus=may.plus | up, minus=may.minus | down))
+
+    def __mul__(self, other: Extended) -> Extended:
+        """Entry by entry; the square of a number is never negative."""
+        if other is self:
+            size = np.maximum(np.abs(self.low), np.abs(self.high))
+            may = self.may
+            may = Kinds(may.finite, may.plus | may.minus, np.zeros_like(may.nan), may.nan)
+            up, down = size * size, np.zeros_like(size)
+        else:
+            may = _kinds_of_products(self, other)
+            up, down = _products(self, other)
+        found = Sum.of(may.map(lambda array: array[None]), 0, up, down, 1)
+        scaled = None
+        if self.model.wide:
+            scaled = _shrunk(self.finite, -540) * _shrunk(other.finite, -540)
+        return OpenExtended(self.finite * other.finite, scaled, -1080, found).closed
+
+    def sum(self, axis: int | tuple[int, ...]) -> OpenExtended:
+        """Any-order sum over one axis or several."""
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        terms = int(np.prod([self.shape[one] for one in axes]))
+        up, down = _positive(self.high).sum(axis), _positive(-self.low).sum(axis)
+        power = -8 - terms.bit_length()
+        return OpenExtended(
+            self.finite.sum(axis),
+            _shrunk(self.finite, power).sum(axis) if self.model.wide else None,
+            power,
+            Sum.of(self.may, axis, up, down, terms),
+        )
+
+    def __add__(self, other: Extended) -> OpenExtended:
+        return self[..., None].sum(-1) + other
+
+    def __neg__(self) -> Extended:
+        finite = self.finite
+        c: Any = finite.c
+        may = self.may
+        return Extended(
+            Enclosure(finite.model, -c, finite.r, finite.e),
+            Kinds(may.finite, may.minus, may.plus, may.nan),
+        )
+
+    def __sub__(self, other: Extended) -> Extended:
+        """The residual d; as the derivative of ½ d² it passes through 2 d, which may overflow."""
+        negative = -other
+        up = _positive(self.high) + _positive(negative.high)
+        down = _positive(-self.low) + _positive(-negative.low)
+        pair = Kinds(*(np.stack(both, -1) for both in zip(self.may, negative.may, strict=True)))
+        found = Sum.of(pair, -1, 2.0 * up, 2.0 * down, 2)
+        scaled = None
+        if self.model.wide:
+            scaled = _shrunk(self.finite, -8) - _shrunk(other.finite, -8)
+        closed = _closed(self.finite - other.finite, scaled, -8, found, up + down)
+        may = closed.may  # 2 d is one number: it overflows to one side, never to NaN
+        nan = found.nan | (found.plus & found.minus & (found.infinite > 1))
+        return Extended(closed.finite, may._replace(nan=nan))
+
+    def __truediv__(self, divisor: int) -> Extended:
+        return Extended(self.finite / divisor, self.may)
+
+    # -- the loss --------------------------------------------------------------------------
+
+    def half_sum_of_squares(self, divisor: int) -> Extended:
+        """J = ½ Σ d² / B over the last two axes: Σ d² may overflow, or be halved in time.
+
+        Args:
+            divisor: B.
+        """
+        size = np.maximum(np.abs(self.low), np.abs(self.high))
+        may = self.may
+        squares = Kinds(may.finite, may.plus | may.minus, np.zeros_like(may.nan), may.nan)
+        total = (size * size).sum(axis=(-2, -1))
+        found = Sum.of(squares, (-2, -1), total, np.zeros_like(total), size.size)
+
+        def enclosed(d: Enclosure) -> Enclosure:
+            return (d * d).sum(axis=(-2, -1)) / 2 / divisor
+
+        scaled = enclosed(_shrunk(self.finite, -540)) if self.model.wide else None
+        return _closed(enclosed(self.finite), scaled, -1080, found)
+
+    def tangent_of_loss(
+        self, tangent: Extended, divisor: int, enclosed: Callable[[Enclosure, Enclosure], Enclosure]
+    ) -> Extended:
+        """J̇ = Σ g_L ∘ ȧ_L over the last two axes, g_L being this: partial sums may be 2 B J̇.
+
+        Args:
+            tangent: ȧ_L, with any axes in front.
+            divisor: B.
+            enclosed: J̇ from enclosures of g_L and ȧ_L, bilinear.
+        """
+        axes = (-2, -1)
+        up, down = _products(self, tangent)
+        kinds = _kinds_of_products(self, tangent)
+        factor, terms = 2.0 * divisor, 2 * int(np.prod(self.shape[-2:]))
+        found = Sum.of(kinds, axes, factor * up.sum(axis=axes), factor * down.sum(axis=axes), terms)
+        scaled = None
+        if self.model.wide:
+            scaled = enclosed(_shrunk(self.finite, -540), _shrunk(tangent.finite, -540))
+        return _closed(enclosed(self.finite, tangent.finite), scaled, -1080, found)
+
+
+class OpenExtended(Extended):
+    """A sum that takes more addends with ``+`` and is closed when first used."""
+
+    def __init__(
+        self,
+        enclosure: Enclosure,
+        scaled: Enclosure | None,
+        power: int,
+        terms: Sum,
+        end: float | None = None,
+    ) -> None:
+        self._enclosure, self._scaled, self._power, self._terms = enclosure, scaled, power, terms
+        self._end = end
+        self._closed: Extended | None = None
+
+    def __add__(self, other: Extended) -> OpenExtended:
+        up, down = _positive(other.high), _positive(-other.low)
+        one = Sum.of(other.may.map(lambda array: array[None]), 0, up, down, 1)
+        scaled = self._scaled
+        if scaled is not None:
+            scaled = scaled + _shrunk(other.finite, self._power)
+        terms = self._terms + one
+        return OpenExtended(self._enclosure + other.finite, scaled, self._power, terms, self._end)
+
+    @property
+    def closed(self) -> Extended:
+        """The sum as numbers."""
+        if self._closed is None:
+            self._closed = _closed(
+                self._enclosure, self._scaled, self._power, self._terms, overflow=self._end
+            )
+        return self._closed
+
+    @property
+    def finite(self) -> Enclosure:  # type: ignore[override]
+        """Encloses the finite values."""
+        return self.closed.finite
+
+    @property
+    def may(self) -> Kinds:  # type: ignore[override]
+        """Which kinds each number can be of."""
+        return self.closed.may
+
+    @property
+    def model(self) -> Model:
+        """The arithmetic, without an upper end."""
+        return self._enclosure.model
+
+
+def placed(
+    model: Model, count: int, shape: tuple[int, ...], parts: Sequence[tuple[Any, Extended]]
+) -> Extended:
+    """A stack of arrays put together from parts; what is in none of them can be anything.
+
+    Args:
+        model: From `model_of`.
+        count: How many arrays.
+        shape: Of each.
+        parts: Positions in a flattened array, and the numbers there, of shape (count, positions).
+    """
+    size = int(np.prod(shape))
+    high, low, r = np.zeros((3, count, size))
+    e = np.full((count, size), _WIDEST)
+    may = Kinds(*(np.ones((count, size), dtype=bool) for _ in Kinds._fields))
+    for at, numbers in parts:
+        finite = numbers.finite
+        high[:, at], r[:, at], e[:, at] = finite.high, finite.r, finite.e
+        if isinstance(finite.c, DoubleDouble):
+            low[:, at] = finite.c.low
+        for whole, part in zip(may, numbers.may, strict=True):
+            whole[:, at] = part
+
+    def shaped(array: Any) -> Any:
+        return array.reshape(count, *shape)
+
+    c: Center = DoubleDouble(shaped(high), shaped(low)) if model.wide else shaped(high)
+    return Extended(Enclosure(model, c, shaped(r), shaped(e)), may.map(shaped))
+
+
+def _positive(values: Array) -> Array:
+    return np.maximum(values, 0.0)
+
+
+def _ends(enclosure: Enclosure) -> tuple[Array, Array]:
+    """Float64 bounds on what any framework holds."""
+    margin = enclosure.margin
+    low, high = enclosure.high - margin, enclosure.high + margin
+    low = np.where(margin > 0, np.nextafter(low, -np.inf), low)
+    high = np.where(margin > 0, np.nextafter(high, np.inf), high)
+    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+
+def _shrunk(enclosure: Enclosure, power: int) -> Enclosure:
+    """The same numbers times 2^power, and r enlarged by what is lost by that."""
+    if isinstance(enclosure.c, DoubleDouble):
+        c: Center = DoubleDouble(
+            np.ldexp(enclosure.c.high, power), np.ldexp(enclosure.c.low, power)
+        )
+    else:
+        c = np.ldexp(enclosure.c, power)
+    some = enclosure.reach > 0
+    r = np.where(some, np.ldexp(enclosure.r, power) + 3 * _TINY, 0.0)
+    e = np.where(enclosure.e > 0, np.ldexp(enclosure.e, power) + _TINY, 0.0)
+    return Enclosure(enclosure.model, c, r, e)
+
+
+def _closed(
+    enclosure: Enclosure,
+    scaled: Enclosure | None,
+    power: int,
+    terms: Sum,
+    size: Array | None = None,
+    overflow: float | None = None,
+) -> Extended:
+    """A result: the kinds it can be of, and its enclosure cut to float64's range.
+
+    Args:
+        enclosure: Of the finite values, for an unbounded range.
+        scaled: The same times 2^power, where float64 may be too narrow.
+        power: At most 0.
+        terms: What was added.
+        size: Upper bound on the magnitudes in it, if not what ``terms`` says.
+        overflow: The largest number of the format that it was added up in, if not the dtype's.
+    """
+    model, end = enclosure.model, _WIDEST
+    may = terms.kinds(model, _end(model.format) if overflow is None else overflow)
+    c, r, e = enclosure.c, enclosure.r, enclosure.e
+    low, high = _ends(enclosure)
+    plain = may.plain & (low >= -end) & (high <= end)
+    if scaled is None and plain.all():
+        return Extended(Enclosure(model, c, r, e), may)
+    centre = enclosure.high
+    if scaled is not None:
+        size = terms.up + terms.down if size is None else size
+        near = ~(size < _NEAR_THE_END)
+        if not near.any() and plain.all():
+            return Extended(Enclosure(model, c, r, e), may)
+        if near.any():
+            least, most = _ends(scaled)
+            limit = np.ldexp(end, power)
+            beyond = near & ((least > limit) | (most < -limit))
+            may = may._replace(finite=may.finite & ~beyond)
+            low = np.where(near, np.ldexp(np.clip(least, -limit, limit), -power), low)
+            high = np.where(near, np.ldexp(np.clip(most, -limit, limit), -power), high)
+    beyond = (low > end) | (high < -end)
+    low, high = np.maximum(low, -end), np.minimum(high, end)
+    finite = may.finite & ~beyond
+    cut = ~(
+        (enclosure.high - enclosure.margin >= -end) & (enclosure.high + enclosure.margin <= end)
+    )
+    if scaled is not None:
+        cut |= near
+    middle = 0.5 * low + 0.5 * high
+    half = np.maximum(high - middle, middle - low)
+    half = np.where(low == high, 0.0, np.nextafter(half, np.where(half < end, np.inf, end)))
+    centre = np.where(finite, np.where(cut, middle, centre), 0.0)
+    if isinstance(c, DoubleDouble):
+        c = DoubleDouble(centre, np.where(finite & ~cut, c.low, 0.0))
+    else:
+        c = centre
+    r = np.where(finite & ~cut, r, 0.0)
+    e = np.where(finite, np.where(cut, half, e), 0.0)
+    return Extended(Enclosure(model, c, r, e), may._replace(finite=finite))
+
+
+def _products(left: Extended, right: Extended) -> tuple[Array, Array]:
+    """Upper bounds on the positive and on the negative part of products, entry by entry."""
+    up = _positive(left.high) * _positive(right.high)
+    up = np.maximum(up, _positive(-left.low) * _positive(-right.low))
+    down = _positive(left.high) * _positive(-right.low)
+    return up, np.maximum(down, _positive(-left.low) * _positive(right.high))
+
+
+def _factor(numbers: Extended) -> Factor:
+    may = numbers.may
+    return Factor(
+        *may, numbers.vanishes, may.finite & (numbers.high > 0), may.finite & (numbers.low < 0)
+    )
+
+
+def _kinds_of_products(left: Extended, right: Extended) -> Kinds:
+    """The kinds of products, entry by entry, less overflow."""
+    return multiplied(_factor(left), _factor(right))
+
+
+def _flags_of_products(left: Extended, right: Extended, shape: tuple[int, ...]) -> Flags:
+    """`Sum.over` the products that a matrix product adds.
+
+    Products of two plain numbers are finite and add nothing; only those positions j are looked
+    at where some v_ij or some a_jk is not plain.
+    """
+    odd = ~left.may.plain.all(axis=tuple(range(left.may.plain.ndim - 1)))
+    count = right.may.plain.ndim
+    others = tuple(axis for axis in range(count) if axis != count - 2)
+    odd = np.flatnonzero(odd | ~right.may.plain.all(axis=others))
+    yes, no = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    found: Flags = (yes, yes, yes, no, no, no, np.zeros(shape, dtype=np.int64))
+    if not odd.size:
+        return found
+    v, a = _factor(left[..., odd]), _factor(right[..., odd, :])
+    step = max(1, _AT_ONCE // max(1, int(np.prod(shape))))
+    for start in range(0, odd.size, step):
+        rows = (..., slice(None), slice(start, start + step), None)
+        columns = (..., None, slice(start, start + step), slice(None))
+        terms = multiplied(
+            Factor(*(array[rows] for array in v)), Factor(*(array[columns] for array in a))
+        )
+        more = Sum.over(terms, -2)
+        found = (
+            found[0] & more[0],
+            found[1] & more[1],
+            found[2] & more[2],
+            found[3] | more[3],
+            found[4] | more[4],
+            found[5] | more[5],
+            found[6] + more[6],
+        )
+    return found

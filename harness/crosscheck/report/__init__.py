@@ -1,0 +1,54 @@
+"""Sinks: what turns the stream of events into something to read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from crosscheck.run.events import Event
+
+__all__ = ["Sink", "open_sinks"]
+
+
+class Sink(Protocol):
+    """Takes every event of a run."""
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+
+    def close(self) -> None:
+        """The run is over, in whatever way. Called once."""
+
+
+@contextlib.contextmanager
+def listening(sinks: Sequence[Sink]) -> Iterator[Callable[[Event], None]]:
+    """A function that hands an event to each of ``sinks``; they are closed at the end."""
+
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink.handle(event)
+
+    with contextlib.ExitStack() as stack:
+        for sink in sinks:
+            stack.callback(sink.close)
+        yield emit
+
+
+@contextlib.contextmanager
+def open_sinks(folder: Path) -> Iterator[Callable[[Event], None]]:
+    """The sinks of a command: the terminal, and the files in ``folder``.
+
+    Args:
+        folder: Gets ``report.json``, ``report.html`` and ``summary.md``, whole or not at all.
+    """
+    from crosscheck.report.html import HtmlReport
+    from crosscheck.report.json_ import JsonReport
+    from crosscheck.report.summary import MarkdownSummary
+    from crosscheck.report.terminal import TerminalReport
+
+    terminal = TerminalReport(folder)
+    files: list[Sink] = [JsonReport(folder), HtmlReport(folder), MarkdownSummary(folder)]
+    with listening([*files, terminal]) as emit:
+        yield emit

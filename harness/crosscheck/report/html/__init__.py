@@ -1,0 +1,145 @@
+"""The report as one HTML page: ``report.html``, made from what is in ``report.json``.
+
+The page is a single file. It loads nothing, runs no script, and is readable without style: what
+can be opened is a ``<details>``, what can be followed is an anchor, every picture is inline SVG
+in the colours of the page and says in words what it shows. Light and dark follow the reader's
+system; on paper it is black on white.
+
+Everything that comes from data is escaped by the templates. The same report gives the same
+bytes, whether the run itself writes the page or ``crosscheck report`` does later.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from crosscheck.judge.vacuity import SAMPLED
+from crosscheck.judge.verdict import MEANING
+from crosscheck.report.html.boundary import STATUSES, boundary
+from crosscheck.report.html.cases import Card, numbered
+from crosscheck.report.html.grid import conventions, find_table
+from crosscheck.report.html.numbers import UNREAD
+from crosscheck.report.html.overview import (
+    asked_again,
+    classes,
+    environment,
+    framework_lines,
+    never_checked,
+    not_checked,
+    outcome,
+    spread,
+)
+from crosscheck.report.json_ import document
+from crosscheck.run.events import Event
+from crosscheck.run.tally import Tally
+from crosscheck.tools.atomic import write_text_atomically
+
+__all__ = ["HtmlReport", "excerpt", "page"]
+
+
+class HtmlReport:
+    """Writes ``report.html`` when the run has ended, in whatever way it did.
+
+    Args:
+        folder: Where to write it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tally = Tally()
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        self._tally.add(event)
+
+    def close(self) -> None:
+        """Write the page, unless the run never came to its last event."""
+        if self._tally.finished is not None:
+            # Through JSON, so that the page is made from the very values a file would give.
+            stored = json.loads(json.dumps(document(self._tally), allow_nan=False))
+            text = page(stored, find_table(self._folder))
+            write_text_atomically(self._folder / "report.html", text)
+
+
+def page(report: Mapping[str, Any], table: Path | None = None) -> str:
+    """The page of a report.
+
+    Args:
+        report: What ``report.json`` holds.
+        table: A table of conventions to show as well.
+    """
+    cards = numbered(report["cases"])
+    kinks = boundary(report, cards)
+    given = [card for card in cards if card.part == "given"]
+    failing = [card for card in cards if card.failing and card not in given]
+    failing.sort(key=lambda card: not card.shrunk)  # the smallest forms are what a person reads
+    here = {card.anchor for card in (*given, *failing)}
+    at_kinks = [card for card in cards if card.gates and card.anchor not in here]
+    at_kinks.sort(key=_by_interest)
+    here |= {card.anchor for card in at_kinks}
+    return _template("page.html").render(
+        run=report["run"],
+        outcome=outcome(report),
+        frameworks=framework_lines(report, kinks),
+        kinks=kinks,
+        statuses=STATUSES,
+        given=given,
+        failing=failing,
+        at_kinks=at_kinks,
+        others=[card for card in cards if card.anchor not in here],
+        again=asked_again(report),
+        spread=spread(report),
+        shares=not_checked(report),
+        never=never_checked(report),
+        sampled=SAMPLED if "sweep" in report else "",
+        conventions=conventions(table, report),
+        classes=classes(report, cards),
+        policies=report.get("policies", ()),
+        environment=environment(report),
+        meaning=MEANING,
+    )
+
+
+def _by_interest(card: Card) -> tuple[bool, bool, int]:
+    """Cases that show λ come first, and of these the ones a person can take in."""
+    shown = any(slope not in UNREAD for line in card.lines for slope in line.slopes)
+    return (not shown, not card.text, len(card.text))
+
+
+def excerpt(report: Mapping[str, Any]) -> str:
+    """The first screen alone, as a fragment for a notebook."""
+    kinks = boundary(report, ())
+    return _template("excerpt.html").render(
+        run=report["run"],
+        outcome=outcome(report),
+        frameworks=framework_lines(report, kinks),
+        kinks=kinks,
+        meaning=MEANING,
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("crosscheck.report.html"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = resources.files("crosscheck.report.html").joinpath("templates/style.css")
+    found.globals["unread"] = UNREAD
+    found.globals["style"] = Markup(style.read_text("utf-8"))
+    return found

@@ -1,0 +1,357 @@
+"""The cases of a report as cards: the network, its gates, its numbers, and every verdict."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crosscheck.judge.verdict import MEANING, Kind
+from crosscheck.report.html.numbers import (
+    UNREAD,
+    digits,
+    exact,
+    hexadecimal,
+    network,
+    path,
+    shortest,
+    slope,
+    value,
+)
+
+__all__ = ["Card", "Gate", "Line", "Matrix", "card", "failing_lines", "numbered"]
+
+_SHOWN_GATES = 24
+_SHOWN_NUMBERS = 80
+"""Numbers of a network that are laid out as matrices; a larger one is given as a file only."""
+_SHOWN_TEXT = 12_000
+"""Characters of a case's file that are put on the page."""
+_SHORT = 6
+"""Characters of a decimal that says everything by itself."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One framework's verdict on a case.
+
+    Attributes:
+        who: Framework and formulation.
+        mode: How the gradient was asked for.
+        kind: The verdict.
+        fails: Whether the run fails for it.
+        slopes: The λ it used at this case's gates, each once.
+        worst: The entry with the largest error / bound, as the report has it.
+        first_layer: The first layer whose gradient leaves its bound, in words.
+        validity: (block, status, reason) of each answer.
+        detail: A remark.
+        script: A program that shows this verdict with nothing but the framework; may be empty.
+    """
+
+    who: str
+    mode: str
+    kind: str
+    fails: bool
+    slopes: tuple[str, ...]
+    worst: Mapping[str, str] | None
+    first_layer: str
+    validity: tuple[tuple[str, str, str], ...]
+    detail: str
+    script: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate whose sign is not certain, and the λ of each framework there.
+
+    Attributes:
+        layer: 1 … L.
+        unit: Within the layer, from 0.
+        row: Of the batch, from 0.
+        name: Its class.
+        hex: The exact pre-activation.
+        decimal: The same, rounded.
+        slopes: λ of each line of the card, with whether it took the other side; ``None``
+            where the framework has no reading of the gate.
+    """
+
+    layer: int
+    unit: int
+    row: int
+    name: str
+    hex: str
+    decimal: str
+    slopes: tuple[tuple[str, bool] | None, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A tensor of a case or of its gradient, laid out in rows."""
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A case of the report.
+
+    Attributes:
+        anchor: Its place in the page.
+        key: The case's key.
+        title: What is the matter, in a few words; of a case that was given, also its name.
+        label: Where a generated case comes from.
+        part: ``smooth``, ``boundary`` or ``given``.
+        shrunk: Whether it is the smallest form of a failing case.
+        failing: Whether the run fails for it.
+        network: What is differentiated, in a line; empty for a case that is not written out.
+        lines: The verdicts.
+        answers: (block, status, reason, frameworks) on generalised derivatives, and on
+            remarks (empty block and status): what several frameworks share is said once.
+        gates: The gates that are not certain.
+        more_gates: How many more there are.
+        numbers: Parameters, inputs and targets; empty for a larger network.
+        reference: The reference's loss and gradient, likewise.
+        text: The case as a file, empty when it is too long for a page.
+        commands: What checks that file again.
+    """
+
+    anchor: str
+    key: str
+    title: str
+    label: str
+    part: str
+    shrunk: bool
+    failing: bool
+    network: str
+    lines: tuple[Line, ...]
+    answers: tuple[tuple[str, str, str, tuple[str, ...]], ...]
+    gates: tuple[Gate, ...]
+    more_gates: int
+    numbers: tuple[Matrix, ...]
+    reference: tuple[Matrix, ...]
+    text: str
+    commands: tuple[str, ...]
+
+
+def numbered(cases: Iterable[Mapping[str, Any]]) -> list[Card]:
+    """A card for each case; a case that comes twice gets two places in the page."""
+    seen: dict[str, int] = {}
+    cards = []
+    for case in cases:
+        seen[case["key"]] = times = seen.get(case["key"], 0) + 1
+        cards.append(card(case, f"case-{case['key']}" + (f"-{times}" if times > 1 else "")))
+    return cards
+
+
+def failing_lines(case: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The verdicts of a case for which the run fails."""
+    return [line for line in case["verdicts"] if line["fails"]]
+
+
+def card(case: Mapping[str, Any], anchor: str) -> Card:
+    """The card of one case of the report."""
+    stored, failing = case["case"], failing_lines(case)
+    programs = case.get("scripts", {})
+    lines = tuple(
+        _line(line, line in failing, programs.get(line["framework"], ""))
+        for line in case["verdicts"]
+    )
+    gates = _gates(case["verdicts"])
+    title = _title(lines, gates)
+    text = "" if stored is None else _as_file(stored)
+    numbers = [] if stored is None else _parameters(stored)
+    reference = [] if case["reference"] is None else _gradients(case["reference"])
+    small = sum(len(row) for matrix in numbers for row in matrix.rows) <= _SHOWN_NUMBERS
+    return Card(
+        anchor=anchor,
+        key=case["key"],
+        title=f"{case['label']}: {title}" if case["part"] == "given" else title,
+        label="" if case["part"] == "given" else case["label"],
+        part=case["part"],
+        shrunk=case["shrunk"],
+        failing=bool(failing),
+        network="" if stored is None else network(stored),
+        lines=lines,
+        answers=tuple(_answers(lines)),
+        gates=tuple(gates[:_SHOWN_GATES]),
+        more_gates=max(0, len(gates) - _SHOWN_GATES),
+        numbers=tuple(numbers) if small else (),
+        reference=tuple(reference) if small else (),
+        text=text if len(text) <= _SHOWN_TEXT else "",
+        commands=tuple(_commands(failing or case["verdicts"])),
+    )
+
+
+def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
+    failing = [line for line in lines if line.fails]
+    if failing:
+        where = failing[0].worst
+        others = "" if len(failing) == 1 else f" and {len(failing) - 1} more"
+        entry = f" in {where['name']}" if where and failing[0].kind == Kind.DISAGREES else ""
+        return f"{failing[0].who}{others}: {failing[0].kind.lower().replace('_', ' ')}{entry}"
+    if gates:
+        first = gates[0]
+        z = "z = 0" if first.hex in ("0", "-0") else f"z = {first.hex}"
+        more = "" if len(gates) == 1 else f", and {len(gates) - 1} more"
+        return f"{z} in layer {first.layer}, unit {first.unit}, row {first.row}{more}"
+    kinds = dict.fromkeys(line.kind for line in lines)
+    return ", ".join(kind.lower().replace("_", " ") for kind in kinds)
+
+
+def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
+    used = [slope(gate) for gate in line["gates"]]
+    layer = line["first_layer"]
+    detail = line["detail"]
+    if line["arithmetics"]:
+        bits = "" if line["precision"] is None else f", about {line['precision']:.1f} bits"
+        detail = "; ".join(filter(None, (f"{line['arithmetics'][0]}{bits}", detail)))
+    if fails and not detail:
+        detail = _complaint(line)
+    if line["not_checked"]:
+        empty = f"not checked: {', '.join(line['not_checked'])}"
+        detail = "; ".join(filter(None, (detail, empty)))
+    return Line(
+        who=path(line),
+        mode=line["mode"],
+        kind=line["verdict"],
+        fails=fails,
+        slopes=tuple(name for name in dict.fromkeys(used) if name not in UNREAD)
+        or tuple(dict.fromkeys(used)),
+        worst=None if line["worst"] is None else _worst(line["worst"]),
+        first_layer="" if layer is None else "the inputs" if layer == 0 else f"layer {layer}",
+        validity=tuple((v["block"], v["status"], v["reason"]) for v in line["validity"]),
+        detail=detail,
+        script=program,
+    )
+
+
+def _complaint(line: Mapping[str, Any]) -> str:
+    entry = line["worst"]
+    if entry is None:
+        return MEANING[Kind(line["verdict"])]
+    return (
+        f"{entry['name']} is {exact(entry['given'])} where the reference has "
+        f"{exact(entry['reference'])}: an error of {digits(entry['error'])}, and that of a correct "
+        f"evaluation is {digits(entry['bound'])} at the most"
+    )
+
+
+def _answers(lines: Sequence[Line]) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for line in lines:
+        remark = [("", "", line.detail)] if line.detail else []
+        for answer in (*remark, *line.validity):
+            found.setdefault(answer, []).append(line.who)
+    order = ("", "parameters", "inputs")
+    return sorted(
+        ((*answer, tuple(dict.fromkeys(who))) for answer, who in found.items()),
+        key=lambda each: order.index(each[0]) if each[0] in order else len(order),
+    )
+
+
+def _worst(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": entry["name"],
+        "given": exact(entry["given"]),
+        "given_hex": _unless_short(entry["given"]),
+        "reference": exact(entry["reference"]),
+        "reference_hex": _unless_short(entry["reference"]),
+        "error": digits(entry["error"]),
+        "bound": digits(entry["bound"]),
+        "ratio": digits(entry["error_over_bound"]),
+        "ulp": digits(entry["error_in_ulp"]),
+        "beyond": "yes" if value(entry["error_over_bound"]) > 1 else "",
+    }
+
+
+def _unless_short(number: Mapping[str, Any]) -> str:
+    """The hexadecimal form where a person could not write it down from the decimal."""
+    return "" if len(exact(number)) <= _SHORT else hexadecimal(number)
+
+
+def _commands(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One command for all frameworks; one for each line if a framework is there twice.
+
+    What has no formulation is a function in a test, and no command knows it.
+    """
+    if not all(line["formulation"] for line in lines):
+        return [
+            "from crosscheck.network.files import read_case",
+            'crosscheck(…, cases=read_case("case.json"))  # in a test, with the same functions',
+        ]
+    names = [line["framework"] for line in lines]
+    if len(set(names)) < len(names):
+        return [_command([line]) for line in lines]
+    return [_command(lines)]
+
+
+def _command(lines: Sequence[Mapping[str, Any]]) -> str:
+    names = [line["framework"] for line in lines]
+    words = ["crosscheck", "run", "--case", "case.json", "--frameworks", ",".join(names)]
+    for option, field in (("--formulation", "formulation"), ("--mode", "mode")):
+        for line in lines:
+            words += [option, f"{line['framework']}={line[field]}"] if line[field] else []
+    return shlex.join(words)
+
+
+def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
+    found: dict[tuple[int, int, int], Mapping[str, Any]] = {}
+    readings: list[dict[tuple[int, int, int], tuple[str, bool]]] = []
+    for line in lines:
+        own = {}
+        for reading in line["gates"]:
+            place = (reading["layer"], reading["unit"], reading["row"])
+            found.setdefault(place, reading)
+            own[place] = (slope(reading), reading["flipped"])
+        readings.append(own)
+    # What has an effect comes first: it is what there is to see.
+    order = sorted(
+        found,
+        key=lambda place: (
+            all(own.get(place, UNREAD)[0] in UNREAD for own in readings),
+            place,
+        ),
+    )
+    return [
+        Gate(
+            *place,
+            name=found[place]["gate"],
+            hex=hexadecimal(found[place]["pre_activation"]),
+            decimal=digits(found[place]["pre_activation"]),
+            slopes=tuple(own.get(place) for own in readings),
+        )
+        for place in order
+    ]
+
+
+def _as_file(stored: Mapping[str, Any]) -> str:
+    fields = (f"{json.dumps(name)}: {json.dumps(each)}" for name, each in stored.items())
+    return "{" + ",\n ".join(fields) + "}"
+
+
+def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
+    dtype = stored["dtype"]
+    found = [_matrix("x", stored["x"], dtype)]
+    for layer, (w, b) in enumerate(zip(stored["weights"], stored["biases"], strict=True), start=1):
+        found.append(_matrix(f"W{layer}", w, dtype))
+        if b is not None:
+            found.append(_matrix(f"b{layer}", b, dtype))
+    return [*found, _matrix("y", stored["y"], dtype)]
+
+
+def _matrix(name: str, values: Any, dtype: str) -> Matrix:
+    rows = values if values and isinstance(values[0], list) else [values]
+    return Matrix(name, tuple(tuple(shortest(each, dtype) for each in row) for row in rows))
+
+
+def _gradients(reference: Mapping[str, Any]) -> list[Matrix]:
+    found = []
+    for name, values in reference.items():
+        rows: Any = values
+        while not (isinstance(rows, list) and rows and isinstance(rows[0], list)):
+            rows = [rows]
+        laid_out = tuple(tuple(digits(each) for each in row) for row in rows)
+        found.append(Matrix("J" if name == "J" else f"∂J/∂{name}", laid_out))
+    return found

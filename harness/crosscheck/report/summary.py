@@ -1,0 +1,187 @@
+"""The report for the page of a CI job: ``summary.md``."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from crosscheck.judge.vacuity import SAMPLED
+from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
+from crosscheck.network.files import case_to_json
+from crosscheck.report.policies import policy_rows
+from crosscheck.run.events import CaseChecked, Event, ExitCode
+from crosscheck.run.tally import Tally, failing_verdicts
+from crosscheck.tools.atomic import write_text_atomically
+
+__all__ = ["MarkdownSummary", "markdown"]
+
+_SHOWN_FAILURES = 5
+
+
+class MarkdownSummary:
+    """Writes ``summary.md`` when the run has ended.
+
+    Args:
+        folder: Where to write it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "summary.md"
+        self._tally = Tally()
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        self._tally.add(event)
+
+    def close(self) -> None:
+        """Write the summary, unless the run never came to its last event."""
+        if self._tally.finished is not None:
+            write_text_atomically(self._path, markdown(self._tally))
+
+
+def markdown(tally: Tally) -> str:
+    """The summary as GitHub Markdown."""
+    return "\n".join(_lines(tally)) + "\n"
+
+
+def _lines(tally: Tally) -> Iterator[str]:
+    started, finished = tally.started, tally.finished
+    assert started is not None
+    assert finished is not None
+    word = "passed" if finished.exit_code is ExitCode.OK else "failed"
+    yield f"# Gradient cross-check: {word}"
+    yield ""
+    profile = f", profile {started.profile}" * bool(started.profile)
+    seed = "" if started.seed is None else f", seed {started.seed}{profile}"
+    yield (
+        f"{finished.reason}. {tally.cases:,} cases, "
+        + ("" if finished.distinct is None else f"{finished.distinct:,} of them distinct, ")
+        + f"in {finished.seconds:.0f} s{seed}."
+    )
+    yield ""
+    yield from _table(
+        ["framework", "version", "formulation", "mode", "verdicts"],
+        [
+            [
+                state.name,
+                ", ".join(f"{name} {version}" for name, version in state.versions.items())
+                or f"{state.state}: {state.detail}",
+                state.formulation,
+                state.mode,
+                ", ".join(f"{kind} {count:,}" for kind, count in _all_kinds(tally, state.name)),
+            ]
+            for state in started.frameworks
+        ],
+    )
+    for name, repeats in sorted(tally.again.items()):
+        yield f"- {name}: {repeats.words}"
+    if tally.again:
+        yield ""
+    if tally.boundary:
+        yield "## ReLU boundary"
+        yield ""
+        yield "λ is the derivative of ReLU that a framework used where the gate is not certain."
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "gate", "λ", "gates", "cases", "example"],
+            [
+                [
+                    key.framework,
+                    key.formulation,
+                    key.gate + (" (other side)" if key.flipped else ""),
+                    key.slope,
+                    f"{line.gates:,}",
+                    f"{line.cases:,}",
+                    f"`{line.example[0]}`" if line.example else "",
+                ]
+                for key, line in sorted(tally.boundary.items())
+            ],
+        )
+    if tally.validity:
+        yield "Is the gradient at a kink a generalised derivative, in Clarke's sense?"
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "with respect to", "cases"],
+            [
+                [
+                    framework,
+                    formulation,
+                    block,
+                    ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items())),
+                ]
+                for (framework, formulation, block), counts in sorted(tally.validity.items())
+            ],
+        )
+    if shares := tally.coverage.shares():
+        yield "## Arrays not checked"
+        yield ""
+        sampled = SAMPLED if tally.sweep else ""
+        yield f"Arrays of the gradient whose bounds cannot tell them from zero{sampled}."
+        yield ""
+        yield from _table(
+            ["dtype", "widest layer", "arrays", "not checked", "share"],
+            [[e.dtype, e.width, f"{e.compared:,}", f"{e.unchecked:,}", e.percent] for e in shares],
+        )
+    if tally.policies:
+        yield "## NaN, infinities, overflow"
+        yield ""
+        yield "What each framework does where IEEE 754 leaves it to a ReLU, read off its gradients."
+        yield ""
+        yield from _table(
+            ["framework", "formulation", "mode", *QUESTIONS],
+            [[*key, *cells] for key, cells in policy_rows(tally.policies)],
+        )
+    failing = [event for event in tally.kept if failing_verdicts(event)]
+    # The smallest forms first: they are what a person reads.
+    failing.sort(key=lambda event: not event.shrunk)
+    if failing:
+        yield f"## Failures: {tally.failures:,} cases"
+        yield ""
+        for event in failing[:_SHOWN_FAILURES]:
+            yield from _failure(event)
+    yield f"Repeat it: `{started.command}`"
+
+
+def _all_kinds(tally: Tally, framework: str) -> list[tuple[Kind, int]]:
+    totals: dict[Kind, int] = {}
+    for (name, _), kinds in tally.kinds.items():
+        if name == framework:
+            for kind, count in kinds.items():
+                totals[kind] = totals.get(kind, 0) + count
+    return sorted(totals.items(), key=lambda item: list(Kind).index(item[0]))
+
+
+def _failure(event: CaseChecked) -> Iterator[str]:
+    yield f"### `{event.case.key}`, {event.label}{' (shrunk)' if event.shrunk else ''}"
+    yield ""
+    for verdict in failing_verdicts(event):
+        line = f"- **{f'{verdict.framework} {verdict.formulation}'.strip()}: {verdict.kind}.** "
+        worst = verdict.worst
+        if worst is not None:
+            line += (
+                f"{worst.name} is {worst.given!r}, the reference {worst.reference!r}, "
+                f"the bound {worst.bound:.3g}. "
+            )
+        # A library's message is full of "<class …>", which a page would swallow as a tag.
+        yield line + html.escape(verdict.detail or MEANING[verdict.kind], quote=False)
+    yield ""
+    text = json.dumps(case_to_json(event.case))
+    if len(text) <= 4000:
+        yield from ("```json", text, "```", "")
+    for name, program in event.scripts.items():
+        if len(program) <= 4000:
+            yield from (f"With {name} alone:", "", "```python", program.rstrip(), "```", "")
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(heading) + " |"
+    yield "|" + "---|" * len(heading)
+    for row in rows:
+        yield (
+            "| "
+            + " | ".join(html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
+            + " |"
+        )
+    yield ""

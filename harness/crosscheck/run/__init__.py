@@ -1,0 +1,1 @@
+"""Runs: cases in, gradients from every framework, verdicts, events out."""

@@ -1,0 +1,127 @@
+"""How far a sweep has come: saved as it goes, and taken up again.
+
+The file ``sweep.json`` in the report's folder holds the settings, what the result depends on
+beside them, and the tally of everything before one *place*. It is replaced whole or not at all, so
+whenever a sweep is killed, the file is one of some moment before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crosscheck.cases.stream.settings import Settings
+from crosscheck.report.state import tally_from_json, tally_to_json
+from crosscheck.run.events import FrameworkState
+from crosscheck.run.tally import Tally
+from crosscheck.tools.atomic import write_text_atomically
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["NAME", "Checkpoint", "changed", "load", "made_with", "save"]
+
+NAME = "sweep.json"
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A sweep up to some place.
+
+    Attributes:
+        settings: The sweep.
+        made_with: What the result may depend on beside: versions of everything in use.
+        place: Everything before it is in the tally.
+        seconds: How long that took.
+        smooth: How many cases with certain gates were compared.
+        failing: How many cases fail.
+        finished: Whether nothing is left to do.
+        tally: All results.
+    """
+
+    settings: Settings
+    made_with: Mapping[str, str]
+    place: int
+    seconds: float
+    smooth: int
+    failing: int
+    finished: bool
+    tally: Tally
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write ``sweep.json``.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    data = {
+        "version": _VERSION,
+        "settings": checkpoint.settings.to_json(),
+        "made_with": dict(sorted(checkpoint.made_with.items())),
+        "place": checkpoint.place,
+        "seconds": checkpoint.seconds,
+        "smooth": checkpoint.smooth,
+        "failing": checkpoint.failing,
+        "finished": checkpoint.finished,
+        "tally": tally_to_json(checkpoint.tally),
+    }
+    write_text_atomically(folder / NAME, json.dumps(data, allow_nan=False) + "\n")
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read ``sweep.json``.
+
+    Raises:
+        UsageError: There is none, or it cannot be read.
+    """
+    path = folder / NAME
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: no such file, so there is no sweep to resume; leave --resume out, "
+            f"or name its folder with --report"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        data: dict[str, Any] = json.loads(text)
+        if data["version"] != _VERSION:
+            raise ValueError
+        return Checkpoint(
+            settings=Settings.from_json(data["settings"]),
+            made_with=data["made_with"],
+            place=data["place"],
+            seconds=data["seconds"],
+            smooth=data["smooth"],
+            failing=data["failing"],
+            finished=data["finished"],
+            tally=tally_from_json(data["tally"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UsageError(
+            f"{path}: not a sweep of this version of crosscheck; leave --resume out to begin anew"
+        ) from None
+
+
+def made_with(states: tuple[FrameworkState, ...], environment: Mapping[str, str]) -> dict[str, str]:
+    """What the result of a sweep depends on beside its settings."""
+    relevant = ("gradient-crosscheck", "numpy", "python-flint", "machine")
+    found = {name: environment[name] for name in relevant if name in environment}
+    for state in states:
+        if state.state == "available":
+            found |= dict(state.versions)
+            found[f"{state.name} as"] = f"{state.formulation}, {state.mode}"
+    return found
+
+
+def changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What is different between two of `made_with`; empty if nothing is."""
+    return "; ".join(
+        f"{name} {then.get(name, 'absent')} and {now.get(name, 'absent')}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    )

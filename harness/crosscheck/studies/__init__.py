@@ -1,0 +1,1 @@
+"""What is measured of frameworks and of this package, kept as tables."""

@@ -1,0 +1,169 @@
+"""The divergences that are known and expected, as data: what was seen, of which version, and when.
+
+A contradiction or departure that is not among them fails a check, and so does one of them that no
+longer occurs: then a release has changed, and the list is out of date.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from crosscheck.studies.conventions.divergences import KINDS, Divergence, divergences
+from crosscheck.studies.conventions.table import Key, Table
+from crosscheck.tools.atomic import write_text_atomically
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["Expected", "accept", "read_expected", "unexpected", "write_expected"]
+
+_WHAT = "expected divergences, as 'crosscheck conventions --accept' writes them"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One divergence that is known.
+
+    Attributes:
+        framework: Whose.
+        kind: See `crosscheck.studies.conventions.divergences`.
+        unit: Of which unit.
+        formulation: In which formulation.
+        seen: The evidence: a cell of the table that shows it, or the cells that contradict
+            each other.
+        versions: Of the framework in which it was first seen.
+        date: When that was, as in 2026-01-31.
+    """
+
+    framework: str
+    kind: str
+    unit: str
+    formulation: str
+    seen: str
+    versions: str
+    date: str
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What tells it from the others."""
+        return (self.framework, self.kind, self.unit, self.formulation)
+
+    def __str__(self) -> str:
+        unit = "" if self.unit == "relu" else f"{self.unit} as "
+        return f"{self.framework} {unit}{self.formulation}: {self.kind} ({self.seen})"
+
+
+def _described(divergence: Divergence, table: Table, date: str) -> Expected:
+    first = divergence.sightings[0]
+    shown = [first]
+    if divergence.kind in ("modes", "dtypes"):
+        shown.append(divergence.sightings[1])
+    seen = "; ".join(
+        f"{each.key.mode}, {each.key.dtype} at {each.point}: "
+        f"{table.rows[each.key].cells[each.point]}"
+        for each in shown
+    )
+    return Expected(
+        divergence.framework,
+        divergence.kind,
+        divergence.unit,
+        divergence.formulation,
+        seen,
+        table.rows[first.key].versions,
+        date,
+    )
+
+
+def accept(
+    table: Table, before: Sequence[Expected] = (), date: datetime.date | None = None
+) -> list[Expected]:
+    """The divergences of ``table`` as expected ones; those known before keep version and date.
+
+    Known differences between modes stay where the table cannot tell: where some modes of the
+    formulation were measured with another version than the others.
+
+    Args:
+        table: A whole table.
+        before: What was expected until now.
+        date: Of the new ones; today by default.
+    """
+    day = (date or datetime.datetime.now(datetime.UTC).date()).isoformat()
+    known = {each.identity: each for each in before}
+    found = [
+        known.get(each.identity) or _described(each, table, day) for each in divergences(table)
+    ]
+    seen = {each.identity for each in found}
+    kept = [each for each in before if each.identity not in seen and _is_left_open(each, table)]
+    places = {name: place for place, name in enumerate(table.frameworks)}
+    return sorted(
+        [*found, *kept], key=lambda each: (places[each.framework], KINDS.index(each.kind))
+    )
+
+
+def _is_left_open(each: Expected, table: Table) -> bool:
+    """Whether a known difference between modes can no longer be seen, nor be said to be gone."""
+    return each.kind == "modes" and table.is_mixed(each.framework, each.unit, each.formulation)
+
+
+def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> list[str]:
+    """A line for each divergence that is new, and for each expected one that is gone.
+
+    Args:
+        table: The baseline with what was measured put in.
+        expected: What is known.
+        measured: What was measured; of the rest nothing is said.
+    """
+    found = {each.identity: each for each in accept(table) if _is_measured(each, measured)}
+    known = {each.identity: each for each in expected if _is_measured(each, measured)}
+    return [
+        *(f"not expected: {found[each]}" for each in found if each not in known),
+        *(
+            f"expected and no longer there: {known[each]}, seen in {known[each].versions} on "
+            f"{known[each].date}"
+            for each in known
+            if each not in found and not _is_left_open(known[each], table)
+        ),
+    ]
+
+
+def _is_measured(each: Expected, measured: Table) -> bool:
+    return any(
+        measured.should_have(Key(each.framework, each.unit, each.formulation, mode, ""))
+        for mode in {key.mode for key in measured.rows}
+    )
+
+
+def read_expected(path: Path) -> list[Expected]:
+    """The list stored at ``path``.
+
+    Raises:
+        UsageError: There is none, or the file holds something else.
+    """
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        if not isinstance(stored, list):
+            raise TypeError("no list")
+        return [_parsed(each) for each in stored]
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); wanted {_WHAT}") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path}: wanted {_WHAT} ({type(error).__name__}: {error})") from error
+
+
+def _parsed(stored: Mapping[str, str]) -> Expected:
+    found = Expected(**stored)
+    if not all(isinstance(value, str) for value in asdict(found).values()):
+        raise TypeError("a value is no text")
+    return found
+
+
+def write_expected(expected: Sequence[Expected], path: Path) -> None:
+    """Store the list at ``path``, one divergence a line.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    lines = ",\n".join(f" {json.dumps(asdict(each), ensure_ascii=False)}" for each in expected)
+    write_text_atomically(path, f"[\n{lines}\n]\n")

@@ -1,0 +1,274 @@
+"""Measuring conventions: every formulation in every mode and dtype, at every point."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.gatekeeper import CrashedError, reason_of
+from crosscheck.frameworks.own_lines import NUMPY, SYMPY
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.registry import known, open_frameworks
+from crosscheck.operators.units import UNITS
+from crosscheck.run.events import FrameworkState
+from crosscheck.run.sweep.pool import ProcessExecutor, WorkerLostError
+from crosscheck.studies.conventions.points import points_of, spelled
+from crosscheck.studies.conventions.table import Cell, Key, Row, Table
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.interrupts import interrupts, may_be_the_users
+
+__all__ = ["OWN", "Source", "measure", "sources", "written"]
+
+OWN = ("numpy", "sympy")
+"""The rows that are not of a framework: the reference's ReLU, and symbolic differentiation."""
+
+LONG = 67
+"""Elements of the long array: whole vectors of any processor, and a remainder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where rows come from.
+
+    Attributes:
+        name: As in the table.
+        versions: Of its packages, in a word.
+        lines: What to run.
+        session: A context in which it can be run.
+    """
+
+    name: str
+    versions: str
+    lines: Pointwise
+    session: Callable[[], AbstractContextManager[object]] = field(default=nullcontext)
+
+
+def sources(names: Sequence[str] | None) -> tuple[list[Source], list[FrameworkState]]:
+    """Where the rows of the table come from.
+
+    Args:
+        names: Frameworks, ``numpy`` and ``sympy`` among them; ``None`` for all there are.
+
+    Returns:
+        The sources, and the states of the frameworks: one that is absent or broken has no
+        source.
+
+    Raises:
+        UsageError: One is unknown, or was asked for and is absent.
+    """
+    wanted = None if names is None else [name for name in names if name not in OWN]
+    frameworks: list[Framework] = []
+    states: list[FrameworkState] = []
+    if wanted is None or wanted:
+        frameworks, states = open_frameworks(wanted)
+    versions = {state.name: state.versions for state in states}
+    found = [
+        Source(each.name, _versions(versions[each.name]), each.lines, each.session)
+        for each in frameworks
+        if each.lines is not None
+    ]
+    for name, lines in zip(OWN, (NUMPY, SYMPY), strict=True):
+        if names is None or name in names:
+            found.append(Source(name, _versions({name: importlib.metadata.version(name)}), lines))
+    return found, states
+
+
+def written() -> dict[str, Pointwise]:
+    """The lines of everything that has rows, by name; no framework is imported."""
+    found = {
+        name: adapter.lines
+        for name, adapter in known().items()
+        if isinstance(adapter, type) and adapter.lines is not None
+    }
+    return {**found, **dict(zip(OWN, (NUMPY, SYMPY), strict=True))}
+
+
+def _versions(packages: Mapping[str, str]) -> str:
+    return ", ".join(f"{package} {version}" for package, version in packages.items())
+
+
+def measure(
+    found: Sequence[Source],
+    *,
+    formulations: Collection[str] | None = None,
+    slow: bool = False,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Table:
+    """The table of conventions.
+
+    Args:
+        found: Where its rows come from.
+        formulations: Only formulations or units of these names.
+        slow: Measure the slow modes (compilers) as well.
+        jobs: How many processes to measure in; with 1 it is this one.
+        progress: Is told how many conventions are measured, of how many in all.
+
+    Raises:
+        UsageError: No source has any such formulation.
+    """
+    versions = {source.name: source.versions for source in found}
+    chosen = {source: list(keys(source, formulations, slow)) for source in found}
+    wanted = [key for each in chosen.values() for key in each]
+    if formulations is not None:
+        _require_known(formulations, found, wanted)
+    rows: dict[Key, Row] = {}
+
+    with interrupts() as held, closing(_measured(chosen, jobs)) as measured:
+        for part in measured:
+            with held():
+                rows.update(part)
+                if progress is not None:
+                    progress(len(rows), len(wanted))
+    return Table(
+        versions,
+        _environment(),
+        {key: replace(rows[key], versions=versions[key.framework]) for key in wanted},
+        None if formulations is None else frozenset(formulations),
+    )
+
+
+def _measured(
+    chosen: Mapping[Source, Sequence[Key]], jobs: int
+) -> Generator[Mapping[Key, Row], None, None]:
+    """The rows, some at a time, as they are measured.
+
+    Raises:
+        CrashedError: A library ended the process that measured.
+    """
+    if jobs == 1:
+        for source, each in chosen.items():
+            for key in each:
+                yield _rows(source, [key])
+        return
+    # The parts of one mode; the last first, since JAX compiles every one of its own.
+    parts: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    for key in reversed([key for each in chosen.values() for key in each]):
+        parts[key.framework, key.mode, key.unit].append(key)
+    pool = ProcessExecutor(jobs, deadline=None)
+    futures = {pool.submit(_part, part): key for key, part in parts.items()}
+    try:
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except WorkerLostError as error:
+                where = ", ".join(futures[future])
+                raise CrashedError(f"{where}: CRASHED: the process {error.what}") from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an interrupt nobody waits for the rest
+
+
+def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequence[Key]) -> None:
+    """Raise `UsageError` where a formulation or unit is nobody's."""
+    for name in names:
+        if not any(name in key.names for key in wanted):
+            units = {unit for source in found for unit in source.lines.units}
+            each = {
+                f for source in found for unit in units for f in source.lines.formulations(unit)
+            }
+            raise UsageError(
+                f"formulation={name!r}: wanted one of {', '.join(sorted(units | each))}"
+            )
+
+
+def _part(wanted: Sequence[Key]) -> dict[Key, Row]:
+    """Rows of one framework, measured in a process of their own."""
+    (source,), _ = sources([wanted[0].framework])
+    return _rows(source, wanted)
+
+
+def _rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
+    """Rows of one source.
+
+    Raises:
+        CrashedError: A library did not just say that it cannot do something, but tried to end the
+            program.
+    """
+    try:
+        return _measured_rows(source, wanted)
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+            raise
+        raise CrashedError(f"{source.name}: CRASHED: {reason_of(error)}") from error
+
+
+def _measured_rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
+    with source.session(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what libraries say of NaN is not asked
+        return {key: _row(source.lines, key) for key in wanted}
+
+
+def keys(source: Source, formulations: Collection[str] | None, slow: bool) -> Iterator[Key]:
+    """The rows of one source."""
+    lines = source.lines
+    for unit in UNITS:
+        for formulation in lines.formulations(unit):
+            if formulations is not None and not {formulation, unit} & set(formulations):
+                continue
+            for mode in lines.modes:
+                if mode in lines.slow and not slow:
+                    continue
+                for dtype in lines.make:
+                    yield Key(source.name, unit, formulation, mode, dtype)
+
+
+def _row(lines: Pointwise, key: Key) -> Row:
+    try:
+        run = lines.measure(key.unit, key.formulation, key.mode)
+    except Exception as error:  # the library's own words for what it cannot do
+        return Row(unsupported=_said(error))
+    cells = {
+        name: _cell(run, key.dtype, point)
+        for name, point in points_of(UNITS[key.unit], key.dtype).items()
+    }
+    reasons = {cell.unsupported for cell in cells.values()}
+    if len(reasons) == 1 and "" not in reasons:
+        return Row(unsupported=reasons.pop())
+    return Row(cells)
+
+
+def _cell(
+    run: Callable[[str, list[float]], tuple[list[float], list[float]]], dtype: str, point: float
+) -> Cell:
+    def pairs(count: int) -> list[tuple[str, str]]:
+        values, slopes = run(dtype, [point] * count)
+        return [
+            (spelled(value, point), spelled(slope, point))
+            for value, slope in zip(values, slopes, strict=True)
+        ]
+
+    try:
+        (alone,) = pairs(1)
+        others = dict.fromkeys(pair for pair in pairs(LONG) if pair != alone)
+    except Exception as error:  # as above
+        return Cell(unsupported=_said(error))
+    return Cell(*alone, tuple(sorted(others)))
+
+
+def _said(error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {' '.join(first.split())[:200]}"
+
+
+def _environment() -> dict[str, str]:
+    """What a convention may depend on besides versions."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    try:
+        features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
+        found["vectors"] = next(
+            name for name in ("AVX512_SKX", "AVX2", "ASIMD", "SSE2") if features.get(name)
+        )
+    except (AttributeError, StopIteration):
+        found["vectors"] = "unknown"
+    return found

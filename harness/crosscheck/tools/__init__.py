@@ -1,0 +1,1 @@
+"""Files, interrupts, compiling, counted work: what knows nothing of gradients."""
