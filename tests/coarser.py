@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.named import ARITHMETICS, Arithmetic
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 from crosscheck.frameworks.base import Framework
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import backward, forward, gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
 Fault = Callable[[Case], Gradients]

@@ -9,18 +9,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import faulty
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Validity
 from crosscheck.network.dense import Case, worked_example
 from crosscheck.report.json_ import document
 from crosscheck.run.crosscheck import Checker
-from crosscheck.run.events import (
-    CaseChecked,
-    Event,
-    ExitCode,
-    FrameworkState,
-    RunFinished,
-    RunStarted,
-)
+from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.tally import Tally
 
 STATES = (

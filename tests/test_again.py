@@ -12,6 +12,7 @@ import faulty
 import numpy as np
 import pytest
 from crosscheck.cases.profiles import Profile, profile
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
@@ -21,14 +22,7 @@ from crosscheck.report.summary import MarkdownSummary
 from crosscheck.run.again import Again, Asked, differing
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.crosscheck import Checker, check_generated, run
-from crosscheck.run.events import (
-    AskedAgain,
-    CaseChecked,
-    Event,
-    ExitCode,
-    FrameworkState,
-    RunStarted,
-)
+from crosscheck.run.events import AskedAgain, CaseChecked, Event, ExitCode, RunStarted
 from test_report import shown, validate
 
 SMALL = Profile("small", smooth_examples=24, boundary_examples=0, stacks=3, stack_size=4)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from crosscheck.numbers.formats import FORMATS
-from crosscheck.report.alarms import page
 from crosscheck.studies.alarms.catalogue import CATALOGUE
 from crosscheck.studies.alarms.measure import Key, Rate, Tally, read
+from crosscheck.studies.alarms.page import page
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 ENOUGH, ENOUGH_SINGLY = 10**5, 10**3

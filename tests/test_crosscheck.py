@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from crosscheck.cases.profiles import Profile
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
@@ -19,7 +20,6 @@ from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
-    FrameworkState,
     RunFinished,
     RunStarted,
     StackChecked,

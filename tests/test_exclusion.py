@@ -15,8 +15,9 @@ from crosscheck.judge.kinks import explanation as kink
 from crosscheck.judge.kinks.exclusion import Work, possible
 from crosscheck.judge.kinks.influence import Site
 from crosscheck.judge.verdict import Effect, Kind, Verdict
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import backward, forward
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
 

@@ -17,7 +17,8 @@ import pytest
 from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
-from crosscheck.network.dense import Array, Case, Gradients, worked_example
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.tools.errors import HarnessError, UnsupportedError
 

@@ -12,7 +12,8 @@ from crosscheck.cases.strategies import NONFINITE_KINDS, nonfinite_cases
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.outcomes import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.run.crosscheck import Checker, check_generated
 from crosscheck.run.events import CaseChecked
 from crosscheck.tools.errors import UsageError

@@ -112,6 +112,6 @@ def test_many_gates_are_cut() -> None:
 def test_a_verdict_brings_no_web_page_along_until_it_is_shown() -> None:
     program = (
         "import sys, crosscheck.judge.verdict, crosscheck.network.dense\n"
-        "assert 'crosscheck.report.notebook' not in sys.modules\n"
+        "assert 'crosscheck.judge.notebook' not in sys.modules\n"
     )
     processes.run([sys.executable, "-c", program], check=True)

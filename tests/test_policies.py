@@ -12,18 +12,19 @@ import jsonschema
 import numpy as np
 import pytest
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.notebook import verdict_html
 from crosscheck.judge.outcomes import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.report.html import page
 from crosscheck.report.json_ import document
-from crosscheck.report.notebook import verdict_html
 from crosscheck.report.policies import NOT_SEEN, choice, policy_rows
-from crosscheck.report.state import tally_from_json, tally_to_json
 from crosscheck.report.summary import markdown
 from crosscheck.report.terminal import TerminalReport
 from crosscheck.run.crosscheck import Checker
-from crosscheck.run.events import Event, ExitCode, FrameworkState, RunFinished, RunStarted
+from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
+from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally
 from rich.console import Console
 from unbounded import Simulated

@@ -14,6 +14,7 @@ import faulty
 import jsonschema
 import numpy as np
 import pytest
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import (
     FAILING,
     Effect,
@@ -35,12 +36,12 @@ from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
-    FrameworkState,
     RunFinished,
     RunStarted,
     StackChecked,
 )
-from crosscheck.run.tally import Spread, Tally
+from crosscheck.run.spread import Spread
+from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
 from rich.console import Console
 

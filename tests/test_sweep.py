@@ -25,6 +25,7 @@ from crosscheck.cli import main
 from crosscheck.frameworks.batched import batched
 from crosscheck.frameworks.jax_batched import JaxBatched
 from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.frameworks.torch_batched import TorchBatched
 from crosscheck.judge.compare import Judge
@@ -33,11 +34,10 @@ from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.report.sweep import duration
 from crosscheck.run.crosscheck import verdict_of
-from crosscheck.run.events import FrameworkState
+from crosscheck.run.spread import Spread
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.checkpoint import changed, made_with
 from crosscheck.run.sweep.fast import batched_gradients
-from crosscheck.run.tally import Spread
 from jsonschema import Draft202012Validator
 
 EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))

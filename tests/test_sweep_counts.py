@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from crosscheck.cases.stream.settings import BLOCK
 from crosscheck.judge.verdict import Kind
+from crosscheck.run.spread import Spread
 from crosscheck.run.sweep import counts
 from crosscheck.run.sweep.counts import AGREES, KINDS, NAMES, Counts, counted
-from crosscheck.run.tally import Spread
 
 EDGES = np.exp2(np.arange(-80, 1) / 4.0)
 

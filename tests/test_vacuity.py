@@ -16,6 +16,7 @@ import sweeping
 from crosscheck.cases.profiles import Profile
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.settings import Shape
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.branches import Stack
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
@@ -25,12 +26,12 @@ from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import format_of
 from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
-from crosscheck.report.state import tally_from_json, tally_to_json
 from crosscheck.report.summary import MarkdownSummary
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
-from crosscheck.run.events import Event, ExitCode, FrameworkState, RunStarted
+from crosscheck.run.events import Event, ExitCode, RunStarted
 from crosscheck.run.sweep.sampled import asked
+from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
 from test_report import shown, validate

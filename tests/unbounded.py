@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from crosscheck.judge.outcomes import Policy
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
 _SLOPE = {"0": 0.0, "1": 1.0, "1/2": 0.5, "NaN": np.nan}

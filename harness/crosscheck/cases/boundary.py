@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.drawing import SHAPES, Shape, layer_pairs, networks, numbers
-from crosscheck.network.dense import Array, Case, Network
+from crosscheck.network.dense import Case, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.errors import UsageError

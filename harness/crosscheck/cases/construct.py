@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.network.dense import Array, Case, Network
+from crosscheck.network.dense import Case, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic

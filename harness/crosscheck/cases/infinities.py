@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.drawing import SHAPES, Shape, layer_pairs, networks
-from crosscheck.network.dense import Array, Case
+from crosscheck.network.dense import Case
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Network
+from crosscheck.network.dense import Case, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
 __all__ = ["shrink"]

@@ -18,7 +18,8 @@ from crosscheck.cases.boundary import BOUNDARY_KINDS, boundary_cases
 from crosscheck.cases.construct import clear_case
 from crosscheck.cases.drawing import SHAPES, Shape, fan_in_scale, layer_pairs, networks, numbers
 from crosscheck.cases.infinities import NONFINITE_KINDS, nonfinite_cases
-from crosscheck.network.dense import Array, Case, Network
+from crosscheck.network.dense import Case, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from crosscheck.cases.construct import clear_case
 from crosscheck.cases.drawing import Shape, fan_in_scale, layer_pairs
-from crosscheck.network.dense import Array, Case, Network, Output, Reduction
+from crosscheck.network.dense import Case, Network, Output, Reduction
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
 __all__ = ["WIDE_SHAPES", "Visit", "visits", "wide_case", "wide_stack"]

@@ -110,7 +110,11 @@ def bench(
     if loops:
         rates += measure_loops(plan, tell)
     found = measure_storms(tell) if storms else []
-    starts = measure_start_up(repeats, tell) if start_up else []
+    starts = []
+    if start_up:
+        group = click.get_current_context().find_root().command
+        assert isinstance(group, click.Group)
+        starts = measure_start_up(["", *sorted(group.commands)], repeats, tell)
     measured = (plan, rates, growths, found, starts, environment())
     table = as_markdown(*measured)
     content = json.dumps(as_json(*measured), indent=1, allow_nan=False)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscheck.cli.options import names
-from crosscheck.run.events import ExitCode, FrameworkState
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:

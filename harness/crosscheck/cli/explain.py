@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from crosscheck.cli.options import framework_options
-from crosscheck.run.events import ExitCode, FrameworkState
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:

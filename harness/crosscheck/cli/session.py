@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crosscheck.run.events import FrameworkState, RunStarted
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.run.events import RunStarted
 
 __all__ = ["Session"]
 

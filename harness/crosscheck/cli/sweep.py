@@ -169,6 +169,7 @@ def _run(
     from dataclasses import replace
 
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
+    from crosscheck.report import write_reports
     from crosscheck.report.sweep import SweepTerminal
     from crosscheck.run import crosscheck
     from crosscheck.run.sweep.checkpoint import changed, made_with
@@ -207,6 +208,7 @@ def _run(
         started,
         session.report,
         terminal.show,
+        write_reports,
         versions,
         resumed,
     )

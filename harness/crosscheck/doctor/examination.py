@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from crosscheck.doctor import advice
+import crosscheck.doctor.advice as advice
 from crosscheck.doctor.diagnosis import (
     Check,
     Diagnosis,

@@ -17,7 +17,7 @@ from crosscheck.explain.names import EntryName, find_entry
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import Effect, GateClass
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.multilinear import fraction
 

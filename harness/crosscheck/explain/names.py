@@ -9,7 +9,8 @@ from typing import NoReturn
 import numpy as np
 
 from crosscheck.explain.expressions import Index, Partial, Symbol
-from crosscheck.network.dense import Array, Case
+from crosscheck.network.dense import Case
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["EntryName", "Names", "find_entry", "with_changes"]

@@ -36,7 +36,8 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, arrays_of, held_dtype
-from crosscheck.network.dense import Array, Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.tools.errors import HarnessError, UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users

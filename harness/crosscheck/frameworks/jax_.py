@@ -16,7 +16,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.jax_lines import LINES
 from crosscheck.frameworks.leaves import AT_ONCE, OneHot, assembled, leaves_of, tangents_of_a_pass
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import HarnessError, UnsupportedError
 
 __all__ = ["JaxFramework"]

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["AT_ONCE", "OneHot", "assembled", "leaves_of", "tangents_of_a_pass"]
 

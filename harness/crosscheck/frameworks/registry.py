@@ -15,7 +15,7 @@ from importlib import metadata
 from types import MappingProxyType
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.run.events import FrameworkState
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 

@@ -18,8 +18,9 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.judge.verdict import Verdict
-from crosscheck.network.dense import Array, Case
+from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward, exact_gradients, nearest_float
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["exact_entry", "script"]
 

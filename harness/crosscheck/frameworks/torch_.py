@@ -14,7 +14,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.leaves import OneHot, assembled, leaves_of
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_lines import LINES
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import HarnessError, UnsupportedError
 
 __all__ = ["TorchFramework"]

@@ -18,9 +18,10 @@ from crosscheck.judge.gates import OpenGate, open_gate
 from crosscheck.judge.kinks.clarke import Around, Subdifferential
 from crosscheck.judge.kinks.slopes import Equations, likely_slopes
 from crosscheck.judge.verdict import Effect, GateClass, Validity
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_at, exact_first_layer
 from crosscheck.network.reference import backward_layer, gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
 from crosscheck.numbers.formats import format_of

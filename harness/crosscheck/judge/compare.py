@@ -34,8 +34,9 @@ from crosscheck.judge.nonfinite import judged
 from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.vacuity import arrays_checked, unchecked
 from crosscheck.judge.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
-from crosscheck.network.dense import Array, Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.reference import gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic

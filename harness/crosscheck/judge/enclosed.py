@@ -18,7 +18,7 @@ import numpy as np
 
 from crosscheck.judge.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
 from crosscheck.judge.loss import loss_tangent
-from crosscheck.network.dense import Array, Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.exact import exact_forward, exact_where_open
 from crosscheck.network.reference import (
     Trace,
@@ -28,6 +28,7 @@ from crosscheck.network.reference import (
     forward_mode,
     loss_and_cotangent,
 )
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.halved_sum import with_constants_anywhere

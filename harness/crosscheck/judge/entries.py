@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.verdict import Entry
-from crosscheck.network.dense import Array, LeftOut
+from crosscheck.network.dense import LeftOut
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 

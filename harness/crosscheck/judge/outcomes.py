@@ -42,8 +42,9 @@ import numpy as np
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.loss import loss_tangent
 from crosscheck.judge.verdict import QUESTIONS
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import Trace, backward, forward
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.extended import Extended, model_of, placed

@@ -263,7 +263,7 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         """The verdict for a notebook."""
-        from crosscheck.report.notebook import verdict_html
+        from crosscheck.judge.notebook import verdict_html
 
         return verdict_html(self)
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
     "LEFT_OUT",
-    "Array",
     "Case",
     "Gradients",
     "LeftOut",
@@ -25,7 +25,6 @@ __all__ = [
     "worked_example",
 ]
 
-Array = NDArray[np.float64]
 Output = Literal["relu", "identity"]
 Reduction = Literal["sum", "mean"]
 
@@ -252,7 +251,7 @@ class Case:
 
     def _repr_html_(self) -> str:
         """The case for a notebook."""
-        from crosscheck.report.notebook import case_html
+        from crosscheck.network.notebook import case_html
 
         return case_html(self)
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.network.reference import Trace, backward, forward
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.dyadic import Dyadics
 
 _rational: Callable[[int, int], Any] = Fraction

@@ -52,7 +52,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 
 __all__ = [
     "Trace",

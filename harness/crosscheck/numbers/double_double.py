@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["PRODUCT_UNDERFLOW", "UNIT", "DoubleDouble", "two_prod", "two_sum"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["Dyadics"]
 

@@ -72,7 +72,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.ieee import TINY

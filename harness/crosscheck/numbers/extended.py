@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Center, Enclosure, Model
 from crosscheck.numbers.formats import Format

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
 
 __all__ = ["Factor", "Flags", "Kinds", "Sum", "multiplied"]

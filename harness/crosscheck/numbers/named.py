@@ -62,7 +62,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.tools.errors import UsageError
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from crosscheck.run.events import Event
+from crosscheck.run.tally import Tally
 
-__all__ = ["Sink", "open_sinks"]
+__all__ = ["Sink", "open_sinks", "write_reports"]
 
 
 class Sink(Protocol):
@@ -52,3 +53,13 @@ def open_sinks(folder: Path) -> Iterator[Callable[[Event], None]]:
     files: list[Sink] = [JsonReport(folder), HtmlReport(folder), MarkdownSummary(folder)]
     with listening([*files, terminal]) as emit:
         yield emit
+
+
+def write_reports(folder: Path, tally: Tally) -> None:
+    """``report.json`` and ``summary.md`` of what was counted so far, each whole or not at all."""
+    from crosscheck.report.json_ import as_text
+    from crosscheck.report.summary import markdown
+    from crosscheck.tools.atomic import write_text_atomically
+
+    write_text_atomically(folder / "report.json", as_text(tally))
+    write_text_atomically(folder / "summary.md", markdown(tally))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.report import Sink, listening
 from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
@@ -21,7 +22,6 @@ from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
-    FrameworkState,
     RunFinished,
     RunStarted,
     StackChecked,

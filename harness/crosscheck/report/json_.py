@@ -15,10 +15,10 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.files import case_to_json
 from crosscheck.report.policies import policy_lines
 from crosscheck.run.events import CaseChecked, Event, Part
-from crosscheck.run.tally import Boundary, BoundaryKey, Tally
+from crosscheck.run.tally import Tally, boundary_line
 from crosscheck.tools.atomic import write_text_atomically
 
-__all__ = ["SCHEMA_VERSION", "JsonReport", "boundary_line", "document", "number"]
+__all__ = ["SCHEMA_VERSION", "JsonReport", "as_text", "document", "number"]
 
 SCHEMA_VERSION = 2
 
@@ -44,14 +44,18 @@ class JsonReport:
     def close(self) -> None:
         """Write the report, unless the run never came to its last event."""
         if self._tally.finished is not None:
-            text = json.dumps(document(self._tally), indent=1, allow_nan=False) + "\n"
-            write_text_atomically(self._path, text)
+            write_text_atomically(self._path, as_text(self._tally))
 
 
 def number(value: float) -> dict[str, Any]:
     """A float as its exact hexadecimal form and a decimal, which is null for NaN and ±inf."""
     exact = float(value).hex() if math.isfinite(value) else str(float(value))
     return {"hex": exact, "decimal": float(value) if math.isfinite(value) else None}
+
+
+def as_text(tally: Tally) -> str:
+    """What ``report.json`` holds."""
+    return json.dumps(document(tally), indent=1, allow_nan=False) + "\n"
 
 
 def document(tally: Tally) -> dict[str, Any]:
@@ -180,20 +184,6 @@ def coverage_line(line: Line) -> dict[str, Any]:
         "not_checked": line.unchecked,
         "arrays": {name: empty for name, (_, empty) in line.seen.items() if empty},
         "never_checked": list(line.never),
-    }
-
-
-def boundary_line(key: BoundaryKey, line: Boundary) -> dict[str, Any]:
-    """A line of the ReLU-boundary table without its example."""
-    return {
-        "framework": key.framework,
-        "formulation": key.formulation,
-        "mode": key.mode,
-        "gate": str(key.gate),
-        "slope": key.slope,
-        "flipped": key.flipped,
-        "gates": line.gates,
-        "cases": line.cases,
     }
 
 

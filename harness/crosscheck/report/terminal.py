@@ -27,7 +27,8 @@ from crosscheck.run.events import (
     RunStarted,
     StackChecked,
 )
-from crosscheck.run.tally import Spread, Tally, failing_verdicts
+from crosscheck.run.spread import Spread
+from crosscheck.run.tally import Tally, failing_verdicts
 
 __all__ = ["TerminalReport"]
 

@@ -26,13 +26,14 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.cases.strategies import boundary_cases, smooth_cases
 from crosscheck.cases.wide import WIDE_SHAPES, visits, wide_case
 from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Case, Network, Output, Reduction, worked_example
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import known_names
 from crosscheck.run.crosscheck import Checker, Disagreement
-from crosscheck.run.events import CaseChecked, Event, FrameworkState, Part, StackChecked
+from crosscheck.run.events import CaseChecked, Event, Part, StackChecked
 from crosscheck.run.failing import SameFailure, failures
 from crosscheck.run.failure import failure_text
 from crosscheck.run.implementations import AbsentError, Implementation, implement

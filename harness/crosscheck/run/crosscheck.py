@@ -26,10 +26,12 @@ from crosscheck.cases.wide import Visit, visits, wide_case, wide_stack
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
 from crosscheck.frameworks.script import script
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import (
     FLAKY,
     LATER,
@@ -47,7 +49,6 @@ from crosscheck.run.events import (
     CaseChecked,
     Event,
     ExitCode,
-    FrameworkState,
     Part,
     RunFinished,
     RunStarted,

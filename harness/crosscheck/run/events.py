@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Seen
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import Array, Case, Gradients
-
-if TYPE_CHECKING:
-    from crosscheck.run.tally import Spread
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
+from crosscheck.run.spread import Spread
 
 __all__ = [
     "AskedAgain",
     "CaseChecked",
     "Event",
     "ExitCode",
-    "FrameworkState",
     "Part",
     "RunFinished",
     "RunStarted",
@@ -41,27 +40,6 @@ class ExitCode(IntEnum):
     INTERNAL_ERROR = 3
     USAGE = 4
     NOTHING_CHECKED = 5
-
-
-@dataclass(frozen=True)
-class FrameworkState:
-    """Whether a framework can be used here.
-
-    Attributes:
-        name: The adapter's name.
-        state: ``"available"``; ``"absent"`` (not installed); ``"broken"`` (importing it raised).
-        versions: Package name to version; empty unless available.
-        formulation: The formulation this run uses.
-        mode: The mode this run uses.
-        detail: For ``absent``, what to install; for ``broken``, the error in one line.
-    """
-
-    name: str
-    state: Literal["available", "absent", "broken"]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    formulation: str = ""
-    mode: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True)

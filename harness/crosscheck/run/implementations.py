@@ -29,8 +29,9 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import RefusedError
 from crosscheck.frameworks.leaves import assembled
 from crosscheck.frameworks.registry import state_of
-from crosscheck.network.dense import LEFT_OUT, Array, Case, Gradients, LeftOut
-from crosscheck.run.events import FrameworkState
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import HarnessError, UnsupportedError, UsageError
 
 __all__ = ["ROLES", "AbsentError", "Implementation", "implement"]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.network.dense import Array, Case, Network
+from crosscheck.network.dense import Case, Network
 from crosscheck.network.reference import forward, gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
 

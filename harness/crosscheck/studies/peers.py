@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["CHECKERS", "accepts", "numeric_kept"]
 

@@ -17,7 +17,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
 from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.verdict import fails
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.studies import peers

@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.network.exact import exact_forward
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import format_of

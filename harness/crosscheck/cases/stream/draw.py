@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.cases.stream.settings import Shape
-from crosscheck.network.dense import Array
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
 
 __all__ = [

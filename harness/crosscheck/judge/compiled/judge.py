@@ -13,7 +13,8 @@ import numpy as np
 
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.network.batch import Batch, address, aligned, arrays_of, chosen_gradients
-from crosscheck.network.dense import Array, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.compiling import digest, is_compiled

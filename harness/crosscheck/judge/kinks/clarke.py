@@ -54,8 +54,9 @@ import numpy as np
 from crosscheck.judge.kinks.cells import Cell, Parameter, Point, TooMany, reduced_forms, some_rows
 from crosscheck.judge.kinks.influence import Site, Slopes, silent_gates
 from crosscheck.judge.verdict import Validity
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.linear_programs import maximum, solve, strictly_feasible
 from crosscheck.tools.budget import Budget, Exhausted
 

@@ -35,9 +35,10 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.enclosed import Enclosed, leaves_bound
-from crosscheck.network.dense import Array, Gradients, LeftOut
+from crosscheck.network.dense import Gradients, LeftOut
 from crosscheck.network.exact import nearest_float, rationals
 from crosscheck.network.reference import backward_layer, loss_and_cotangent
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.linear_programs import maximum
 from crosscheck.tools.budget import Budget, Exhausted

@@ -51,8 +51,9 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.network.dense import Array, Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.exact import rationals
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.budget import Budget, Exhausted
 
 __all__ = [

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.enclosed import Enclosed, leaves_bound
-from crosscheck.network.dense import Array, Gradients, LeftOut
+from crosscheck.network.dense import Gradients, LeftOut
 from crosscheck.network.reference import parameter_gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 
 __all__ = ["CONVENTIONS", "Equations", "System", "UnitReader", "likely_slopes"]

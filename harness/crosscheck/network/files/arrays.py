@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case
+from crosscheck.network.dense import Case
 from crosscheck.network.files.building import (
     OPTIONS,
     build_case,
@@ -22,6 +22,7 @@ from crosscheck.network.files.building import (
     round_array,
     shortened,
 )
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 
 __all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors"]

@@ -8,7 +8,8 @@ from typing import Any, NoReturn, get_args
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Output, Reduction
+from crosscheck.network.dense import Case, Output, Reduction
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.tools.errors import UsageError
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case
+from crosscheck.network.dense import Case
 from crosscheck.network.files.building import (
     OPTIONS,
     build_case,
@@ -27,6 +27,7 @@ from crosscheck.network.files.building import (
     round_array,
     shortened,
 )
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 
 __all__ = ["case_from_json", "case_to_json", "from_json_text", "json_entry", "readable"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from crosscheck.cases.stream.settings import Settings
-from crosscheck.report.state import tally_from_json, tally_to_json
-from crosscheck.run.events import FrameworkState
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError

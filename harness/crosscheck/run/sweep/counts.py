@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from crosscheck.cases.stream.families import FAMILIES
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.dense import Array
-from crosscheck.run.tally import Spread, bin_table
+from crosscheck.numbers.arrays import Array
+from crosscheck.run.spread import Spread, bin_table
 from crosscheck.tools.compiling import is_compiled
 
 __all__ = ["AGREES", "KINDS", "NAMES", "Counts", "counted"]

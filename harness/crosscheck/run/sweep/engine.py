@@ -8,7 +8,6 @@ the work, when, or how often it was stopped and resumed.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,18 +18,10 @@ from crosscheck.cases.stream.families import HARD
 from crosscheck.cases.stream.memory import keep_freed_memory
 from crosscheck.cases.stream.settings import BLOCK, Settings
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
-from crosscheck.report.json_ import document
-from crosscheck.report.summary import markdown
 from crosscheck.run.crosscheck import outcome
-from crosscheck.run.events import (
-    Event,
-    ExitCode,
-    FrameworkState,
-    RunFinished,
-    RunStarted,
-    WorkerLost,
-)
+from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted, WorkerLost
 from crosscheck.run.sweep.check import check_parts
 from crosscheck.run.sweep.checkpoint import Checkpoint, save
 from crosscheck.run.sweep.record import Checked
@@ -119,9 +110,10 @@ class Sweep:
         frameworks: Opened; for the outcome, and for making failing cases small.
         states: Of all frameworks known.
         started: The first event.
-        folder: Gets ``report.json``, ``summary.md`` and ``sweep.json``; and for a framework that
-            fails a program that shows it, such as ``failing_torch.py``.
+        folder: Gets what ``report`` writes, and ``sweep.json``; and for a framework that fails a
+            program that shows it, such as ``failing_torch.py``.
         show: Takes each event after it was counted.
+        report: Writes the tally's reports into a folder, again and again.
         tally: All results so far.
         place: Everything before it is in the tally.
         smooth: See `crosscheck.run.crosscheck.Outcome`.
@@ -136,12 +128,13 @@ class Sweep:
         started: RunStarted,
         folder: Path,
         show: Callable[[Event, Tally], None],
+        report: Callable[[Path, Tally], None],
         made_with: Mapping[str, str],
         resumed: Checkpoint | None = None,
     ) -> None:
         self.settings, self.frameworks, self.states = settings, frameworks, states
         self.started, self.folder, self._show = started, folder, show
-        self._made_with = made_with
+        self._report, self._made_with = report, made_with
         self.tally = resumed.tally if resumed else Tally()
         self.tally.sweep = settings.to_json()
         self.place = resumed.place if resumed else 0
@@ -288,7 +281,5 @@ class Sweep:
             ),
         )
         self.tally.finished = finished
-        text = json.dumps(document(self.tally), indent=1, allow_nan=False) + "\n"
-        write_text_atomically(self.folder / "report.json", text)
-        write_text_atomically(self.folder / "summary.md", markdown(self.tally))
+        self._report(self.folder, self.tally)
         self.tally.finished = None

@@ -21,7 +21,8 @@ from crosscheck.judge.compiled import FusedJudge
 from crosscheck.judge.compiled.judge import pieces
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.network.batch import Batch, chosen_gradients, has_all_cases
-from crosscheck.network.dense import Array, Gradients
+from crosscheck.network.dense import Gradients
+from crosscheck.numbers.arrays import Array
 
 __all__ = ["agreements", "batched_gradients", "mode_of", "modes_of"]
 

@@ -15,7 +15,8 @@ from crosscheck.cases.stream.settings import BLOCK, Part, Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.vacuity import Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.run.events import CaseChecked, SweepChecked
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.counts import AGREES, KINDS, NAMES, counted

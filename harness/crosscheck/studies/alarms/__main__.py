@@ -39,9 +39,9 @@ def main(
     page: bool,
 ) -> None:
     """Put right gradients to the verdicts, part by part; what was counted before is kept."""
-    from crosscheck.report.alarms import page as text
     from crosscheck.studies.alarms.measure import Tally, measure, read, write
     from crosscheck.studies.alarms.others import measure_peers
+    from crosscheck.studies.alarms.page import page as text
     from crosscheck.tools.atomic import write_text_atomically
 
     place = folder / "alarms.json"

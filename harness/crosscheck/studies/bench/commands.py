@@ -109,22 +109,17 @@ def _run(words: Sequence[str]) -> tuple[float, int]:
 
 
 def measure_start_up(
-    repeats: int,
-    tell: Callable[[str], None] = lambda line: None,
-    commands: Sequence[str] | None = None,
+    commands: Sequence[str], repeats: int, tell: Callable[[str], None] = lambda line: None
 ) -> list[StartUp]:
     """How long each command takes to show its help, and the package to be imported.
 
     Args:
+        commands: Of ``crosscheck``; the empty one is that by itself.
         repeats: How often each is started.
         tell: Takes a line about each.
-        commands: Which; all by default.
     """
-    from crosscheck.cli.commands import cli
-
-    names = list(commands) if commands is not None else ["", *sorted(cli.commands)]
     programs = {"import crosscheck": [sys.executable, "-c", "import crosscheck"]}
-    for name in names:
+    for name in commands:
         words = ["crosscheck", *([name] if name else []), "--help"]
         programs[" ".join(words)] = [sys.executable, "-m", "crosscheck", *words[1:]]
     found = []

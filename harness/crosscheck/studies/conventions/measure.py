@@ -18,8 +18,8 @@ from crosscheck.frameworks.gatekeeper import CrashedError, reason_of
 from crosscheck.frameworks.own_lines import NUMPY, SYMPY
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.registry import known, open_frameworks
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.operators.units import UNITS
-from crosscheck.run.events import FrameworkState
 from crosscheck.run.sweep.pool import ProcessExecutor, WorkerLostError
 from crosscheck.studies.conventions.points import points_of, spelled
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.studies import peers
 from crosscheck.studies.faults.catalogue import CATALOGUE
 from crosscheck.studies.faults.fault import ROADS, Fault

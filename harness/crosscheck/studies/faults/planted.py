@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.network.dense import Array, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.studies.faults.fault import Fault
 from crosscheck.studies.faults.handwritten import HandWritten

@@ -17,18 +17,12 @@ from crosscheck.cases.profiles import profile
 from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
 from crosscheck.cases.stream.settings import Settings, Shape
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.dense import Network
 from crosscheck.run import crosscheck
 from crosscheck.run.checking import compare_implementations
-from crosscheck.run.events import (
-    CaseChecked,
-    Event,
-    ExitCode,
-    FrameworkState,
-    RunStarted,
-    StackChecked,
-)
+from crosscheck.run.events import CaseChecked, Event, ExitCode, RunStarted, StackChecked
 from crosscheck.run.sweep.check import check_part
 from crosscheck.studies.faults.fault import Fault, Road
 from crosscheck.studies.faults.planted import Planted, as_function

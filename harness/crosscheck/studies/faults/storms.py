@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Array, Case, Output, Reduction
+from crosscheck.network.dense import Case, Output, Reduction
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
 __all__ = ["STORMS", "kink_cases"]

@@ -23,9 +23,9 @@ from crosscheck.judge.verdict import (
 )
 from crosscheck.network.dense import Gradients
 from crosscheck.network.files import case_from_json, case_to_json
-from crosscheck.report.json_ import boundary_line
 from crosscheck.run.events import CaseChecked, WorkerLost
-from crosscheck.run.tally import BoundaryKey, Spread, Tally
+from crosscheck.run.spread import Spread
+from crosscheck.run.tally import BoundaryKey, Tally, boundary_line
 
 __all__ = ["tally_from_json", "tally_to_json"]
 
