@@ -27,7 +27,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 def test_a_circle_is_found() -> None:
     arrows = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set[str]()}
     assert set(structure.circle(arrows)) == {"b", "c"}
-    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\ndef f():\n    import b\n"
+    source = "if TYPE_CHECKING:\n    import a\ndef f():\n    import b\n"
     assert structure.imports(source, {"a": 0, "b": 0}) == {"b"}
 
 
