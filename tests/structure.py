@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import graphlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "harness" / "crosscheck"
@@ -73,6 +74,7 @@ def imports(source: str, names: Mapping[str, object]) -> set[str]:
     return found & set(names)
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     """Each module, and what it imports of the package."""
     every = modules()
