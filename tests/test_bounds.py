@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from crosscheck.numbers.double_double import UNIT, DoubleDouble, two_prod, two_sum
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure, Model, distance
 from crosscheck.numbers.formats import FORMATS, Format
 from toy import Overflow, Toy
 
@@ -313,6 +313,26 @@ def test_double_double_keeps_its_relative_error_even_when_terms_cancel(operation
         if abs(truth) > Fraction(2) ** -900 and np.isfinite(result.high).all():
             assert abs(exact(result) - truth) <= Fraction(UNIT) * abs(truth)
             assert result.high.item() == result.high.item() + result.low.item()
+
+
+def test_the_distance_is_that_from_both_parts_of_a_double_double() -> None:
+    center = DoubleDouble(np.array([1.0, 1.0, -1.0]), np.array([2.0**-54, -(2.0**-54), 2.0**-54]))
+    values = np.array([1.0 + 2.0**-52, 1.0, -1.0 - 2.0**-52])
+    expected = [3 * 2.0**-54, 2.0**-54, 5 * 2.0**-54]
+    assert distance(values, center).tolist() == expected
+    assert distance(np.array([1.0]), np.array([1.5])).tolist() == [0.5]
+
+
+def test_the_reference_s_own_error_of_a_sum_is_bounded_for_any_number_of_terms() -> None:
+    # Each of 2^-107 is half a unit in the last place of 2^-54, and is lost: ties go to even.
+    count = 1000
+    numbers = np.array([[1.0, 2.0**-54, *[2.0**-107] * count]])
+    held = Model(FORMATS["float64"]).enclose(numbers)
+    ones = Model(FORMATS["float64"]).enclose(np.ones_like(numbers))
+    for found in (held.sum(axis=-1), (held @ ones.swapaxes(0, 1))[0]):
+        error = abs(value_of(found) - (1 + Fraction(1, 2**54) + Fraction(count, 2**107)))
+        assert error > 20 * Fraction(UNIT), "a few units would not be enough"
+        assert error <= Fraction(float(found.r.item()))
 
 
 def test_two_sum_and_two_prod_lose_nothing() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import brute
@@ -18,7 +19,7 @@ from crosscheck.judge.kinks.clarke import Subdifferential
 from crosscheck.judge.kinks.influence import Site
 from crosscheck.judge.verdict import Kind, Validity
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.network.exact import exact_forward, nearest_floats
+from crosscheck.network.exact import exact_forward, nearest_floats, rationals
 from crosscheck.network.reference import forward, gradients
 from crosscheck.tools.budget import Budget
 
@@ -332,6 +333,88 @@ def test_membership_is_asked_of_what_was_returned_and_of_its_bounds(
         "parameters": "inside",
         "inputs": status,
     }
+
+
+CLOSE, UNSETTLED = "than rounding may take it", "first-order terms do not settle"
+
+
+@pytest.mark.parametrize(
+    ("certain", "uncertain", "target", "given", "width", "status", "reason"),
+    [
+        pytest.param([0, 1], [], 0.5, 0.5, 0.0, "inside", "2 adjacent cells", id="inside"),
+        pytest.param([0, 1], [], 1.25, 0.75, 0.5, "inside", "as it was returned", id="returned"),
+        pytest.param([0, 1], [], 1.25, 1.25, 0.0, "outside", "all 2", id="outside"),
+        pytest.param([0, 1], [2], 2.25, 2.25, 0.0, "outside", "all 3", id="outside of all"),
+        pytest.param([0, 1], [2], 1.75, 1.75, 0.0, "not decided", UNSETTLED, id="between"),
+        pytest.param([0, 1], [], 1.75, 1.75, 0.5, "outside", "with its bounds", id="far"),
+        pytest.param([0, 1], [2], 2.75, 2.75, 0.5, "outside", "with its bounds", id="far from all"),
+        pytest.param([0, 1], [], 1.25, 1.25, 0.5, "not decided", CLOSE, id="near"),
+        pytest.param([0, 1], [2], 1.25, 1.25, 0.5, "not decided", CLOSE, id="near a certain cell"),
+        pytest.param([0, 1], [2], 2.25, 2.25, 0.5, "not decided", UNSETTLED, id="near another"),
+        pytest.param([], [0, 1], 0.5, 0.5, 0.5, "not decided", UNSETTLED, id="no certain cell"),
+    ],
+)
+def test_it_is_said_whether_rounding_or_uncertain_cells_leave_it_open(
+    certain: list[int],
+    uncertain: list[int],
+    target: float,
+    given: float,
+    width: float,
+    status: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One input, and cells that have the slope itself as their gradient.
+    monkeypatch.setattr(clarke, "_is_silent", lambda *_: False)
+    site = (1, 0, 0)
+    point: Any = SimpleNamespace(
+        row=0,
+        rows=[0],
+        kinks=[site],
+        budget=Budget(clarke.MOST_OPERATIONS),
+        cells=[
+            *(Cell({site: value}) for value in certain),
+            *(Cell({site: value}, certain=False) for value in uncertain),
+        ],
+        gradient=lambda pattern: tuple(rationals(np.array([float(pattern[site])]))),
+        variables=1,
+        zero=rationals(np.zeros(1))[0],
+        add_shared=lambda values: values,
+    )
+
+    def with_inputs(value: float) -> Gradients:
+        return Gradients(np.array(0.0), (), (), np.array([[value]]))
+
+    around = clarke.Around(with_inputs(given), with_inputs(width))
+    found = clarke._membership(IDENTITY, point, {site: target}, lambda: around)
+    assert found.status == status
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("vectors", "patterns"),
+    [
+        ([[2]], {(0,), (1,)}),
+        ([[1], [-3]], {(0, 1), (1, 0)}),
+        ([[1, 0], [2, 0], [0, 1]], {(0, 0, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1)}),
+        # Three lines through 0 in the plane: all but the two that have all signs equal.
+        (
+            [[1, 0], [0, 1], [-1, -1]],
+            {(0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0)},
+        ),
+        # The third is the sum of the others: it has their sign where they have one.
+        (
+            [[1, 0], [0, 1], [1, 1]],
+            {(0, 0, 0), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 1)},
+        ),
+    ],
+)
+def test_the_patterns_of_a_unit_are_the_signs_that_one_direction_gives_its_rows(
+    vectors: list[list[int]], patterns: set[tuple[int, ...]]
+) -> None:
+    exact = [list(rationals(np.array(vector, dtype=np.float64))) for vector in vectors]
+    found = clarke._patterns(exact, Budget(clarke.MOST_OPERATIONS))
+    assert sorted(tuple(map(int, pattern)) for pattern in found) == sorted(patterns)
 
 
 def opposite_rows(slope: dict[Site, float] | float) -> tuple[str, str]:

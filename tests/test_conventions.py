@@ -324,6 +324,9 @@ def test_a_derivative_that_is_rounded_is_right_and_one_rounded_to_another_dtype_
         ("0 0.16666666666666666", "0 0.1666259765625", False),  # rounded to float16
         ("0 0.16666666666666666", "0 0.166748046875", False),
         ("0 0.16666666666666666", "0 0.1669921875", True),
+        ("0 1", "0 1.0009765625", True),  # the next number of float16
+        ("0 1", "0 0.99951171875", True),  # and the one before
+        ("0 1", "0 1.0009765624", False),
         ("inf 1", "-inf 1", True),
     ],
 )

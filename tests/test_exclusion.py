@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from crosscheck.judge.kinks import explanation as kink
 from crosscheck.judge.kinks.exclusion import Work, possible
 from crosscheck.judge.kinks.influence import Site
 from crosscheck.judge.verdict import Effect, Kind, Verdict
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.dense import LEFT_OUT, Case, Gradients
 from crosscheck.network.reference import backward, forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
@@ -70,6 +72,11 @@ def drawn(seed: int, among: list[float] | None = None) -> Callable[[int, Array],
         return rng.random(z.shape) if among is None else rng.choice(among, z.shape)
 
     return slopes
+
+
+def constant(of_layer: Mapping[int, float], layer: int, z: Array) -> Array:
+    """One slope for each layer."""
+    return np.full(z.shape, of_layer[layer])
 
 
 def many_kinks(dtype: str, count: int) -> Iterator[tuple[int, Case]]:
@@ -162,6 +169,33 @@ def test_a_cotangent_of_either_sign_is_decided_by_trying_both() -> None:
         assert judge(case, given).kind is Kind.DISAGREES
     given = replace(fine, weights=(np.array([[-1.0], [0.5]]), fine.weights[1]))
     assert judge(case, given).kind is Kind.KINK
+
+
+@pytest.mark.parametrize("scale", [-1.0, -(2.0**-10), 2.0**-10, 1.0])
+def test_what_is_excluded_at_a_cotangent_of_one_sign_does_not_depend_on_its_size(
+    scale: float,
+) -> None:
+    # z1 = (0, 1, 1), z2 = (1, 0) and g3 = r: g1 = (r + λ2 r, …) has the sign of r, and what λ2 r is
+    # is seen at the active units of layer 1 alone.
+    case = Case.of(
+        [[[0.0], [1.0], [1.0]], [[1.0, 1.0, 0.0], [1.0, 1.0, -1.0]], [[1.0, 1.0]]],
+        None,
+        [[1.0]],
+        [[1.0 - scale]],
+        output="identity",
+    )
+    enclosed = Enclosed(case, Model(format_of("float64")))
+    assert [(gate.layer, gate.unit) for gate in enclosed.open_gates] == [(1, 0), (2, 1)]
+    for below, above in product([0.0, 0.5, 1.0], repeat=2):
+        of_layer = {1: below, 2: above}
+        given = with_slopes(case, partial(constant, of_layer))
+        given = replace(given, weights=(given.weights[0], LEFT_OUT, given.weights[2]))
+        left = possible(enclosed, given)
+        assert left is not None, (below, above)
+        assert left.slopes == pytest.approx({(1, 0, 0): below, (2, 0, 1): above}, abs=2.0**-30)
+        wrong = given.weights[0].copy()
+        wrong[0] = 1.25 * (1.0 + above) * scale
+        assert possible(enclosed, replace(given, weights=(wrong, *given.weights[1:]))) is None
 
 
 def test_the_search_is_given_up_past_a_number_of_operations(

@@ -64,11 +64,12 @@ def test_a_subnormal_is_certain_unless_it_may_be_flushed(dtype: str, sign: float
     assert one_gate([0.0], [1.0], normal, dtype=dtype, flush=True) == (certain, normal)
 
 
-def test_a_value_too_small_for_a_float_is_not_shown_as_zero() -> None:
-    # z = 2^-1074 · 2^-10 is positive, though float64 has no such number.
-    gate, value = one_gate([2.0**-1074], [2.0**-10], None)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_value_too_small_for_a_float_is_not_shown_as_zero_and_keeps_its_sign(sign: float) -> None:
+    # z = ±2^-1074 · 2^-10 is not zero, though float64 has no such number.
+    gate, value = one_gate([2.0**-1074], [sign * 2.0**-10], None)
     assert gate is GateClass.UNDECIDED
-    assert value == 2.0**-1074
+    assert value == sign * 2.0**-1074
 
 
 def test_every_gate_is_listed_with_its_place_and_its_value_in_hexadecimal() -> None:

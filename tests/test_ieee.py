@@ -110,7 +110,11 @@ def test_every_road_says_the_same_where_the_thread_flushes_and_leaves_it_flushin
 
 
 @needs_x86
-@pytest.mark.parametrize("bits", ["0x8000", "0x0040", "0x6000"], ids=["FTZ", "DAZ", "rounding"])
+@pytest.mark.parametrize(
+    "bits",
+    ["0x8000", "0x0040", "0x2000", "0x4000", "0x6000"],
+    ids=["FTZ", "DAZ", "down", "up", "towards-zero"],
+)
 def test_each_mode_by_itself_is_noticed_and_taken_back(bits: str) -> None:
     assert run(
         FLUSH.replace("0x8040", bits)

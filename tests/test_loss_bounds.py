@@ -233,6 +233,20 @@ def test_a_loss_of_exact_terms_has_to_be_exact() -> None:
     assert half_square_sum(nothing, 3).e.item() == 0.0
 
 
+@pytest.mark.parametrize("form", FORMS[:3], ids=lambda form: form.name.replace(" ", "-"))
+def test_a_loss_is_exact_only_if_no_constant_that_may_be_put_to_it_is_subnormal(
+    form: Format,
+) -> None:
+    # A framework may form 1 / 2B first, and have 0 where that is below the normal numbers.
+    model, least = Model(form, flush=True), Fraction(form.smallest_normal)
+    for divisor, exact in ((int(1 / (2 * least)), True), (int(1 / least), False)):
+        residual = data(model, [Fraction(2)]) - data(model, [Fraction(0)])
+        enclosure = half_square_sum(residual, divisor)
+        assert exactly(enclosure) == Fraction(2, divisor) >= least
+        assert (enclosure.e.item() == 0.0) == exact, divisor
+        assert exact or Fraction(float(enclosure.e.item())) >= Fraction(2, divisor)
+
+
 def a_tangent(form: Format, divisor: int, flush: bool, scale: int) -> Any:
     """d · ȧ with d a power of two that takes tangents of a few η up to where they are seen."""
     model = Model(form, flush=flush)
@@ -290,6 +304,50 @@ def test_a_tangent_of_a_few_eta_is_lost_before_it_meets_a_large_residual(
     error = abs(given - truth) / (d / divisor)
     assert error > (2 * eta if order == "1/2B" else divisor * eta), "2Bτ would not be enough"
     assert 0.4 < ratio((found, truth, given)) <= 1.0
+
+
+@every_format
+def test_a_term_that_is_an_odd_number_of_eta_may_lose_all_of_it_when_it_is_halved(
+    form: Format,
+) -> None:
+    # d ḋ = η is exact, since ḋ = 4η and d = ¼ are; half of it is 0 in each of two products.
+    toy, model = Toy(form, random.Random(0)), Model(form)
+    eta = Fraction(form.smallest_subnormal)
+    d, t = Fraction(1, 4), 4 * eta
+    found = loss_tangent(data(model, [d]) - data(model, [Fraction(0)]), data(model, [t]), 1)
+    given = toy.times(TWO, toy.times(HALF, toy.times(d, t)))
+    assert d * t == eta
+    assert given == 0
+    assert (0.4 if form.name == "float64" else 0.9) < ratio((found, d * t, given)) <= 1.0
+
+
+@every_format
+def test_a_term_of_which_a_half_is_flushed_may_lose_nearly_twice_the_smallest_normal_number(
+    form: Format,
+) -> None:
+    model = Model(form, flush=True)
+    d, t = Fraction(3, 8), 4 * Fraction(form.smallest_normal)
+    found = loss_tangent(data(model, [d]) - data(model, [Fraction(0)]), data(model, [t]), 1)
+    assert 0 < d * t / 2 < Fraction(form.smallest_normal), "so that ½ (d ḋ) may be replaced by 0"
+    assert d * t <= Fraction(float(found.e.item()))
+
+
+@flushing
+@pytest.mark.parametrize("divisor", [1, 4])
+@every_format
+def test_the_loss_s_tangent_has_a_bound_if_and_only_if_no_sum_of_2_d_t_overflows(
+    form: Format, divisor: int, flush: bool
+) -> None:
+    # With all constants after the sum, Σ 2 d ḋ is formed: 2 B times J̇.
+    model, size = Model(form, flush=flush), form.emax // 2
+    residual = data(model, [Fraction(2) ** size]) - data(model, [Fraction(0)])
+    cotangent = residual / divisor
+    for share, fits in ((Fraction(3, 4), True), (Fraction(1), False)):
+        t = share * Fraction(2) ** (form.emax - size)
+        with np.errstate(all="ignore"):
+            found = loss_tangent(cotangent, data(model, [t]), divisor)
+            assert np.isfinite(found.e.item()) == fits, share
+        assert exactly(found) * divisor == t * Fraction(2) ** size < form.largest
 
 
 @every_format

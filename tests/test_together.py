@@ -12,7 +12,7 @@ from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.kinks.slopes import likely_slopes
+from crosscheck.judge.kinks.slopes import System, likely_slopes
 from crosscheck.judge.together import Judged, judged_together
 from crosscheck.judge.verdict import GateClass, Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
@@ -283,6 +283,44 @@ def test_a_range_of_slopes_that_overflowed_offers_none() -> None:
     assert list(likely_slopes(np.nan, 1.0)) == list(likely_slopes(0.0, np.nan)) == []
     assert list(likely_slopes(0.75, 0.5)) == []
     assert list(likely_slopes(0.25, 1.0)) == [0.5, 1.0, 0.625]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "tried"),
+    [
+        (0.0, 1.0, [0.5, 0.0, 1.0, 0.5]),
+        (0.0, 0.75, [0.5, 0.0, 0.375]),
+        (0.25, 0.75, [0.5, 0.5]),
+        (0.0, 0.25, [0.0, 0.125]),
+        (0.5, 0.5, [0.5, 0.5]),
+        (0.625, 0.875, [0.75]),
+    ],
+)
+def test_of_a_range_the_conventions_in_it_are_tried_before_its_middle(
+    lowest: float, highest: float, tried: list[float]
+) -> None:
+    assert list(likely_slopes(lowest, highest)) == tried
+
+
+def test_a_single_slope_has_the_range_that_all_equations_leave_of_zero_to_one() -> None:
+    # The last equation is 0 λ = 1 up to 0.5, which nothing fulfils, or up to 2; one says nothing.
+    matrix = np.array([[[2.0], [-4.0], [1.0], [0.0]]] * 3)
+    rest = np.array([[0.75, -2.0, 9.0, 1.0], [0.75, -2.0, 9.0, 1.0], [1.0, -2.5, 9.0, 1.0]])
+    room = np.array([[0.25, 0.5, np.inf, 0.5], [0.25, 0.5, np.inf, 2.0], [0.25, 1.0, np.inf, 2.0]])
+    low, high = System(matrix, rest, room).interval()
+    assert not low[0] <= high[0]
+    # 1/4 <= λ <= 1/2 and 3/8 <= λ <= 5/8; 3/8 <= λ <= 5/8 and 3/8 <= λ <= 7/8.
+    assert low[1:].tolist() == pytest.approx([0.375, 0.375], rel=2.0**-40)
+    assert high[1:].tolist() == pytest.approx([0.5, 0.625], rel=2.0**-40)
+    low, high = System(matrix[2, :1], rest[2, :1], room[2, :1]).interval()
+    assert (low, high) == pytest.approx((0.375, 0.625), rel=2.0**-40)
+    low, high = System(matrix[2, 1:2], rest[2, 1:2], room[2, 1:2]).interval()
+    assert (low, high) == pytest.approx((0.375, 0.875), rel=2.0**-40)
+    # Beyond [0, 1] there is nothing, and rounding takes nothing away.
+    found = System(np.array([[3.0]]), np.array([1.0]), np.array([5.0])).interval()
+    assert np.array(found).tolist() == [0.0, 1.0]
+    low, high = System(np.array([[3.0]]), np.array([1.0]), np.array([0.0])).interval()
+    assert low < 1 / 3 < high
 
 
 def test_without_gradients_there_is_the_reference() -> None:

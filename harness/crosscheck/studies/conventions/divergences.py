@@ -151,10 +151,15 @@ def _differ(one: tuple[Sighting, Cell], other: tuple[Sighting, Cell]) -> bool:
         and not (
             _is_number(a)
             and _is_number(b)
-            and abs(_number(a, 1.0) - _number(b, 1.0)) < _coarser(one, other).ulp(_number(a, 1.0))
+            and _are_closer_than_neighbours(float(a), float(b), _coarser(one, other))
         )
         for a, b in zip(one[1].plain, other[1].plain, strict=True)
     )
+
+
+def _are_closer_than_neighbours(a: float, b: float, form: Format) -> bool:
+    """Below a power of two the numbers of a format are nearer together than above."""
+    return abs(a - b) < float(form.ulp(min(abs(a), abs(b))))
 
 
 def _coarser(one: tuple[Sighting, Cell], other: tuple[Sighting, Cell]) -> Format:
