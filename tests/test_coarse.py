@@ -169,6 +169,25 @@ def test_float16_accumulation_is_named_and_only_where_its_bounds_tell_something(
     assert fails(judged(case, FAULTS["zero"](given)), ALL)
 
 
+def test_gates_that_float16_accumulation_leaves_open_do_not_excuse_a_gradient_of_zeros() -> None:
+    # 140 terms of size 1 leave 0.01: in float32 a certain gate, in float16 an open one.
+    rng, form = np.random.default_rng(3), FORMATS["float32"]
+    first = form.round(rng.uniform(0.5, 1.0, (140, 1)))
+    last = form.round(rng.uniform(0.5, 1.0, 140) * np.tile([1.0, -1.0], 70) / first[:, 0])
+    last[-1] += form.round((0.01 - last @ first[:, 0]) / first[-1, 0])
+    case = Case.of([first, form.round(last[None])], None, [[1.0]], [[-20.0]], dtype="float32")
+    right = gradients(case)
+    given = replace(
+        right,
+        loss=form.round(right.loss),
+        weights=tuple(map(form.round, right.weights)),
+        x=form.round(right.x),
+    )
+    judge = Judge(case)
+    assert judge.verdict(given, framework="rounded").kind is Kind.AGREES
+    assert judge.verdict(FAULTS["zero"](given), framework="zero").kind is Kind.DISAGREES
+
+
 def test_an_arithmetic_that_changes_nothing_explains_nothing() -> None:
     # All numbers have few bits. The two gates of layer 1 are kinks of one unit: its bias gradient
     # says λ = ½ for both, its weights say 0 and 1. No slopes give both, and each is in their hull.

@@ -12,7 +12,7 @@ Then the arithmetic is executed as usual. The search ends after `BUDGET` product
 **What is no explanation.** Bounds that are infinite throughout; an arithmetic that changes nothing
 in this case, for then it is the dtype's own, which is excluded already; and float16 accumulation,
 whose bounds grow by 2^-11 a term, where they cannot tell some array from zero
-(`crosscheck.judge.vacuity`).
+(`crosscheck.judge.vacuity`), or where slopes at the many gates that they leave open explain zero.
 
 **The name.** Several may hold a gradient. They are sorted by the root mean square of the difference
 to what each arithmetic gives when executed, on whichever side of an undecided gate that is. What
@@ -130,7 +130,7 @@ def _explained(enclosed: Enclosed, given: Gradients, enclose: Enclose) -> Coarse
     if not any(np.isfinite(bound.bound).any() for bound, _ in pairs):
         return None
     checked, unchecked = arrays_checked(explanation.gradients, given)
-    if unchecked and _adds_in_float16(arithmetic):
+    if _adds_in_float16(arithmetic) and (unchecked or explain(enclosed, _zeros(given)) is not None):
         return None
     gates = _own_gates(enclosed, explanation)
     executed = enclosed.gradients(gates)
@@ -146,6 +146,20 @@ def _explained(enclosed: Enclosed, given: Gradients, enclose: Enclose) -> Coarse
         precision = arithmetic.bits - float(np.log2(error / effect))
     checks = bool(checked) or not unchecked
     return Coarse(arithmetic, enclosed, explanation, distance, checks, precision)
+
+
+def _zeros(given: Gradients) -> Gradients:
+    """A gradient of zeros, beside the same loss."""
+
+    def zeros(array: Any) -> Any:
+        return array if array is None or isinstance(array, LeftOut) else np.zeros_like(array)
+
+    return Gradients(
+        given.loss,
+        tuple(map(zeros, given.weights)),
+        tuple(map(zeros, given.biases)),
+        zeros(given.x),
+    )
 
 
 def _high(loss: Any) -> float:
