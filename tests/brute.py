@@ -21,13 +21,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linprog  # type: ignore[import-untyped]
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Effect, GateClass, Kind, Verdict
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import nearest_floats
 from crosscheck.network.reference import Trace, backward, forward
 from crosscheck.numbers.multilinear import Multilinear, slope_symbol
-from scipy.optimize import linprog  # type: ignore[import-untyped]
 
 Site = tuple[int, int, int]
 MOST_KINKS = 12

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients

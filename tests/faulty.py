@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import backward, forward, gradients

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import faulty
+
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Validity
 from crosscheck.network.dense import Case, worked_example

@@ -11,6 +11,8 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+from test_report import shown, validate
+
 from crosscheck.cases.profiles import Profile, profile
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Verdict
@@ -23,7 +25,6 @@ from crosscheck.run.again import Again, Asked, differing
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.crosscheck import Checker, check_generated, run
 from crosscheck.run.events import AskedAgain, CaseChecked, Event, ExitCode, RunStarted
-from test_report import shown, validate
 
 SMALL = Profile("small", smooth_examples=24, boundary_examples=0, stacks=3, stack_size=4)
 STATES = (FrameworkState("faulty", "available", {"numpy": "2"}, "relu", "eager"),)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, chosen_gradients

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.studies.alarms.catalogue import CATALOGUE
 from crosscheck.studies.alarms.measure import Key, Rate, Tally, read

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from faulty import Faulty, correct
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.batched import ThroughAdapter, batched
 from crosscheck.frameworks.jax_ import JaxFramework
@@ -15,7 +17,6 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, aligned, held_dtype
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.studies.power import gaussian_stack
-from faulty import Faulty, correct
 
 FRAMEWORKS: dict[str, type[Framework]] = {
     "torch": TorchFramework,

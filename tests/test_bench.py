@@ -10,6 +10,7 @@ from typing import Any
 
 import processes
 import pytest
+
 from crosscheck.cases.stream.families import DEFAULT_MIX
 from crosscheck.cases.stream.generate import case
 from crosscheck.cases.stream.settings import BLOCK, Shape

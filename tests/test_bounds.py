@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy import Overflow, Toy
+
 from crosscheck.numbers.double_double import UNIT, DoubleDouble, two_prod, two_sum
 from crosscheck.numbers.enclosure import Enclosure, Model, distance
 from crosscheck.numbers.formats import FORMATS, Format
-from toy import Overflow, Toy
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 EIGHT_BITS = Format("eight bits", precision=8, emin=-20, emax=20)

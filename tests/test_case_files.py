@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crosscheck.network.dense import Case, worked_example
 from crosscheck.network.files import case_from_json, case_to_json, read_case, write_case
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.tools.atomic import write_bytes_atomically, write_text_atomically
 from crosscheck.tools.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 ENDINGS = ("json", "npz", "safetensors")
 

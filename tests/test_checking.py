@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faulty import FAULTS, Faulty, correct, not_strict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_readme import drawn
+
 from crosscheck.cases.strategies import boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.frameworks import registry
 from crosscheck.judge.compare import Judge
@@ -25,10 +30,6 @@ from crosscheck.run.checking import (
 from crosscheck.run.failing import has_open_gates
 from crosscheck.run.failure import case_as_python
 from crosscheck.tools.errors import UsageError
-from faulty import FAULTS, Faulty, correct, not_strict
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from test_readme import drawn
 
 SHAPES = [((1, 1, 1), 1), ((2, 3, 1), 2)]
 FEW: dict[str, Any] = {"shapes": SHAPES, "cases": 8}

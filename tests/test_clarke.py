@@ -12,6 +12,7 @@ from typing import Any
 import brute
 import numpy as np
 import pytest
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.kinks import clarke
 from crosscheck.judge.kinks.cells import Cell, Point

@@ -12,6 +12,7 @@ from typing import Any
 
 import processes
 import pytest
+
 from crosscheck.cli import main
 from crosscheck.frameworks import registry
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from coarser import FAULTS, Simulated, random_case
+from toy import Overflow, Toy
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.dense import Case, Gradients
@@ -19,7 +21,6 @@ from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.named import ARITHMETICS, Arithmetic, arithmetics_of, executed
 from crosscheck.run.checking import compare_implementations
-from toy import Overflow, Toy
 
 ALL = tuple(ARITHMETICS)
 MULTIPLICANDS = ("tf32", "bfloat16-multiplicands")

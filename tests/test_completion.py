@@ -9,6 +9,7 @@ from pathlib import Path
 
 import processes
 import pytest
+
 from crosscheck.cli import main
 
 ROOT = Path(__file__).parents[1]

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 import processes
 import pytest
+
 from crosscheck.cli import main
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_ import TorchFramework

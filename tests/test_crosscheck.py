@@ -10,6 +10,7 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+
 from crosscheck.cases.profiles import Profile
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState

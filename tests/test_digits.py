@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import processes
 import pytest
+
 from crosscheck.network.dense import Case, Network
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import FORMATS

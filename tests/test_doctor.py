@@ -19,6 +19,9 @@ from typing import Any
 
 import processes
 import pytest
+from flushing import FLUSH, needs_x86
+from processes import is_running
+
 from crosscheck.cli import main
 from crosscheck.doctor import Diagnosis, FrameworkHealth, LibraryHealth, Problem, advice, examine
 from crosscheck.doctor.advice import on_framework, on_libraries
@@ -28,8 +31,6 @@ from crosscheck.doctor.probe import LIBRARIES, PACKAGES
 from crosscheck.doctor.runner import Outcome, Runner
 from crosscheck.frameworks import registry
 from crosscheck.frameworks.registry import GROUP
-from flushing import FLUSH, needs_x86
-from processes import is_running
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.network.exact import nearest_float, rationals
 from crosscheck.numbers.dyadic import Dyadics
 

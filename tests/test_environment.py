@@ -9,11 +9,12 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+from pages import named
+
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.run.environment import environment, keeps_subnormals
-from pages import named
 
 
 def flushing(case: Case) -> Gradients:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+
 from crosscheck.numbers import linear_programs as exact_lp
 from crosscheck.numbers.linear_programs import Answer, maximum, solve, strictly_feasible
 

@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks import exclusion

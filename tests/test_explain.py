@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faulty import Faulty, correct, not_strict, scaled_gradient
+
 from crosscheck.cli import main
 from crosscheck.explain import Derivation, Step, explain_case, find_entry, with_changes
 from crosscheck.explain.comparison import entries_of, expected
@@ -27,7 +29,6 @@ from crosscheck.network.reference import gradients
 from crosscheck.network.symbolic import sympy_gradients
 from crosscheck.numbers.multilinear import Multilinear, slope_symbol
 from crosscheck.tools.errors import UsageError
-from faulty import Faulty, correct, not_strict, scaled_gradient
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import processes
 import pytest
+from test_explain import CASES, IDS, normal
+
 from crosscheck.explain import explain_case
 from crosscheck.network.dense import worked_example
-from test_explain import CASES, IDS, normal
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "msedge"))),

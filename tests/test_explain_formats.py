@@ -12,6 +12,9 @@ from typing import Literal, TypeAlias
 
 import processes
 import pytest
+from faulty import Faulty, correct, doubled_loss
+from test_explain import CASES, IDS, normal
+
 from crosscheck.cli import main
 from crosscheck.explain import Document, explain_case
 from crosscheck.explain.document import Formulas, Section
@@ -33,8 +36,6 @@ from crosscheck.explain.latex import prose
 from crosscheck.explain.mathml import inline as mathml
 from crosscheck.explain.text import expression as text
 from crosscheck.network.dense import worked_example
-from faulty import Faulty, correct, doubled_loss
-from test_explain import CASES, IDS, normal
 
 Form: TypeAlias = Literal["text", "markdown", "latex", "html"]
 

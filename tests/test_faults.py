@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.verdict import fails

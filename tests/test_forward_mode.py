@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_whole_gradients import choose, exact, random_case
+from toy import Overflow, Toy
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed, _joined
 from crosscheck.judge.kinks.exclusion import possible
@@ -21,8 +24,6 @@ from crosscheck.network.exact import exact_forward, exact_gradients, rationals
 from crosscheck.network.reference import forward, forward_mode, gradients
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
-from test_whole_gradients import choose, exact, random_case
-from toy import Overflow, Toy
 
 ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework

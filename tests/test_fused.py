@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
+
 from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
@@ -22,7 +24,6 @@ from crosscheck.network.reference import gradients
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.studies.power import gaussian_stack, plant
-from numba import njit
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
 

@@ -17,6 +17,7 @@ import faulty
 import numpy as np
 import processes
 import pytest
+
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Part, Settings, Shape

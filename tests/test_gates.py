@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pages
 import pytest
+
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.report import listening, open_sinks
 from crosscheck.report.html import HtmlReport, excerpt, page

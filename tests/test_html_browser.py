@@ -12,9 +12,10 @@ from typing import Any
 import pages
 import processes
 import pytest
+from test_html import table
+
 from crosscheck.report.html import page
 from crosscheck.studies.conventions.table import write_table
-from test_html import table
 
 BROWSER = next(
     filter(

@@ -10,9 +10,10 @@ from typing import Any
 
 import processes
 import pytest
+from flushing import FLUSH, needs_x86
+
 from crosscheck.numbers import ieee
 from crosscheck.numbers.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
-from flushing import FLUSH, needs_x86
 
 VERDICTS = """
 import json

@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from unbounded import Simulated
+
 from crosscheck.cases.profiles import Profile, profile
 from crosscheck.cases.strategies import NONFINITE_KINDS, nonfinite_cases
 from crosscheck.frameworks.base import Framework
@@ -17,8 +20,6 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.run.crosscheck import Checker, check_generated
 from crosscheck.run.events import CaseChecked
 from crosscheck.tools.errors import UsageError
-from hypothesis import HealthCheck, Phase, given, settings
-from unbounded import Simulated
 
 SELECTS = Policy("NaN", "0", "0", "select")
 SHAPES = (((2, 3, 1), 1), ((1, 2, 2), 3))

@@ -15,6 +15,7 @@ from typing import Any
 import faulty
 import processes
 import pytest
+
 from crosscheck import cli
 from crosscheck.frameworks import registry
 from crosscheck.network.dense import Case, Gradients, worked_example

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut, worked_example

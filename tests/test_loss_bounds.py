@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy import Toy
+
 from crosscheck.judge.loss import loss_tangent
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.halved_sum import with_constants_anywhere
-from toy import Toy
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 FORMS = [FOUR_BITS, FORMATS["float16"], FORMATS["float32"], FORMATS["float64"]]

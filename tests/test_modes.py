@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import BLOCK, Part, Settings, Shape

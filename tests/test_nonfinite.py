@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from unbounded import Simulated, stack_of_cases
+
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.nonfinite import compared
 from crosscheck.judge.outcomes import Outcomes, Policy
@@ -21,7 +23,6 @@ from crosscheck.numbers.extended import Extended, model_of
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import ARITHMETICS
 from crosscheck.run.checking import DisagreementError, require_agreement
-from unbounded import Simulated, stack_of_cases
 
 NAN, INF = math.nan, math.inf
 BIG = 65504.0  # the largest float16

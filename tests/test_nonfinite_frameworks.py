@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from unbounded import stack_of_cases
+
 from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
@@ -14,7 +16,6 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case
 from crosscheck.report.policies import choice
-from unbounded import stack_of_cases
 
 COUNT = 16
 ADAPTERS: dict[str, Any] = {

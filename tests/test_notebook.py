@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import processes
 import pytest
+from faulty import not_strict, scaled_gradient
+from test_explain_formats import checked
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import MEANING, Entry, Kind, Verdict
 from crosscheck.network.dense import Case, worked_example
-from faulty import not_strict, scaled_gradient
-from test_explain_formats import checked
 
 
 def words(source: str) -> str:

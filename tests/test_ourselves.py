@@ -9,15 +9,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import crosscheck.judge.kinks.explanation  # noqa: F401  # who has imported much by name
 import numpy as np
 import processes
 import pytest
-from crosscheck.numbers.enclosure import Model
-from crosscheck.numbers.formats import format_of
 from ourselves.catalogue import FAULTS
 from ourselves.planting import Fault, around, changed, planted
 from ourselves.roles import ROLES
+
+import crosscheck.judge.kinks.explanation  # noqa: F401  # who has imported much by name
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "reports" / "FAULTS.md"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import processes
 import pytest
+
 from crosscheck.report.reading import Report
 
 pytest_plugins = ["pytester"]

@@ -11,6 +11,9 @@ from typing import ClassVar
 import jsonschema
 import numpy as np
 import pytest
+from rich.console import Console
+from unbounded import Simulated
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.notebook import verdict_html
@@ -26,8 +29,6 @@ from crosscheck.run.crosscheck import Checker
 from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally
-from rich.console import Console
-from unbounded import Simulated
 
 SELECTS = Policy("NaN", "0", "0", "select")
 

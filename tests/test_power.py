@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulty
 import numpy as np
 import pytest
+
 from crosscheck.cli import main
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import format_of

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from crosscheck.cli import main
 from crosscheck.report.kills import page
 from crosscheck.studies.faults import matrix

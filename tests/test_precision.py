@@ -12,6 +12,7 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework

@@ -16,12 +16,13 @@ from typing import Any
 
 import processes
 import pytest
-from crosscheck.frameworks.base import Framework
-from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

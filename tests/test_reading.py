@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import crosscheck
 import pages
 import processes
 import pytest
+
+import crosscheck
 from crosscheck import Report, UsageError
 from crosscheck.cli import main
 

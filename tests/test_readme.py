@@ -11,6 +11,7 @@ from typing import Any
 
 import processes
 import pytest
+
 from crosscheck.cases.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
+
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.exact import exact_forward, exact_gradients, nearest_floats
 from crosscheck.network.reference import gradients

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import processes
 import pytest
+
 from crosscheck.frameworks import registry
 from crosscheck.frameworks.registry import GROUP, known, open_frameworks, state_of
 from crosscheck.frameworks.torch_ import TorchFramework

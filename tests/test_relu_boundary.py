@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks, state_of
 from crosscheck.judge.compare import Judge

@@ -14,6 +14,8 @@ import faulty
 import jsonschema
 import numpy as np
 import pytest
+from rich.console import Console
+
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import (
     FAILING,
@@ -43,7 +45,6 @@ from crosscheck.run.events import (
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
-from rich.console import Console
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),

@@ -12,6 +12,7 @@ import faulty
 import numpy as np
 import processes
 import pytest
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.frameworks.script import exact_entry, script

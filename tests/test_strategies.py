@@ -10,6 +10,9 @@ import hypothesis
 import numpy as np
 import processes
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crosscheck.cases.profiles import profile, settings
 from crosscheck.cases.search import search
 from crosscheck.cases.strategies import (
@@ -26,8 +29,6 @@ from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.tools.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 CERTAIN_KINDS = list(BOUNDARY_KINDS)[:6]
 

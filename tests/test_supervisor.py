@@ -12,6 +12,7 @@ from pathlib import Path
 import processes
 import pytest
 import sweeping
+
 from crosscheck.cli.supervisor import is_program, needs_none
 
 PROGRAM = """

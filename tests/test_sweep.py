@@ -18,6 +18,8 @@ import numpy as np
 import processes
 import pytest
 import sweeping
+from jsonschema import Draft202012Validator
+
 from crosscheck.cases.stream.families import FAMILIES, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import BLOCK, Part, Settings, Shape
@@ -38,7 +40,6 @@ from crosscheck.run.spread import Spread
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.checkpoint import changed, made_with
 from crosscheck.run.sweep.fast import batched_gradients
-from jsonschema import Draft202012Validator
 
 EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))
 SCHEMA = json.loads(

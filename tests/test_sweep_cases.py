@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import processes
 import pytest
+
 from crosscheck.cases.stream.families import DEFAULT_MIX, FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block, case
 from crosscheck.cases.stream.settings import BLOCK, Settings, Shape

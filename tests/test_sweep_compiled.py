@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit, uint64
+
 from crosscheck.cases.stream import compiled, draw, generate, memory, steps, words
 from crosscheck.cases.stream.compiled import Maker
 from crosscheck.cases.stream.draw import Draw
@@ -22,7 +24,6 @@ from crosscheck.network.batch import ALIGNMENT, Batch, held_dtype
 from crosscheck.network.dense import Network
 from crosscheck.numbers.formats import FORMATS, Format, format_of
 from crosscheck.tools.errors import UsageError
-from numba import njit, uint64
 
 SIZES = [2**k for k in range(12)]
 SHAPES = {

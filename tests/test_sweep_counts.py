@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.cases.stream.settings import BLOCK
 from crosscheck.judge.verdict import Kind
 from crosscheck.run.spread import Spread

@@ -16,6 +16,7 @@ from typing import Any
 import processes
 import pytest
 import sweeping
+
 from crosscheck.cases.stream.settings import BLOCK, Settings, Shape
 from crosscheck.cli import main
 from crosscheck.frameworks.registry import open_frameworks

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape

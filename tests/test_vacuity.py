@@ -13,6 +13,8 @@ import faulty
 import numpy as np
 import pytest
 import sweeping
+from test_report import shown, validate
+
 from crosscheck.cases.profiles import Profile
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.settings import Shape
@@ -34,7 +36,6 @@ from crosscheck.run.sweep.sampled import asked
 from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
-from test_report import shown, validate
 
 INF = float("inf")
 

@@ -8,6 +8,7 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
+
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.verdict import FAILING, MEANING, GateClass, Kind, Verdict, fails, how_to_allow
 from crosscheck.network.dense import Case, Gradients, worked_example

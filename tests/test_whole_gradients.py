@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy import Overflow, Toy
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks.exclusion import possible
@@ -16,7 +18,6 @@ from crosscheck.judge.verdict import Kind, fails
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
-from toy import Overflow, Toy
 
 ZERO, HALF = Fraction(0), Fraction(1, 2)
 choose: Any = np.where  # whose types know nothing of fractions

@@ -9,6 +9,7 @@ from pathlib import Path
 import faulty
 import numpy as np
 import pytest
+
 from crosscheck.cases.profiles import profile
 from crosscheck.cases.shrink import shrink
 from crosscheck.cases.strategies import SHAPES

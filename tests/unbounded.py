@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from crosscheck.judge.outcomes import Policy
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array

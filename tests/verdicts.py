@@ -23,6 +23,7 @@ from typing import Any
 import click
 import coarser
 import numpy as np
+
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.together import judged_together
 from crosscheck.network.batch import chosen_gradients
