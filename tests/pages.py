@@ -14,7 +14,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Validity
 from crosscheck.network.dense import Case, worked_example
 from crosscheck.report.json_ import document
-from crosscheck.run.crosscheck import Checker
+from crosscheck.run.checker import Checker
 from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.tally import Tally
 

@@ -22,8 +22,9 @@ from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
 from crosscheck.report.summary import MarkdownSummary
 from crosscheck.run.again import Again, Asked, differing
+from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
-from crosscheck.run.crosscheck import Checker, check_generated, run
+from crosscheck.run.crosscheck import check_generated, run
 from crosscheck.run.events import AskedAgain, CaseChecked, Event, ExitCode, RunStarted
 
 SMALL = Profile("small", smooth_examples=24, boundary_examples=0, stacks=3, stack_size=4)

@@ -20,13 +20,8 @@ from crosscheck.frameworks import registry
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
-from crosscheck.run import checking
-from crosscheck.run.checking import (
-    EXAMPLES,
-    DisagreementError,
-    compare_implementations,
-    require_agreement,
-)
+from crosscheck.run.checking import EXAMPLES, compare_implementations, require_agreement
+from crosscheck.run.comparison import DisagreementError, raise_failure
 from crosscheck.run.failing import has_open_gates
 from crosscheck.run.failure import case_as_python
 from crosscheck.tools.errors import UsageError
@@ -195,7 +190,7 @@ def test_a_fault_in_one_library_is_caught_beside_correct_ones(role: str) -> None
     kinds = {v.framework: v.kind for v in comparison.failure.event.verdicts}
     assert kinds == {"numpy by_hand": Kind.AGREES, f"{role} {role}_fault": Kind.DISAGREES}
     with pytest.raises(DisagreementError):
-        checking.raise_failure(comparison)
+        raise_failure(comparison)
 
 
 def test_the_case_of_a_failure_is_small_and_fails_again_when_it_is_pasted() -> None:

@@ -16,7 +16,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, worked_example
-from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
+from crosscheck.run.checker import Checker
+from crosscheck.run.crosscheck import check_generated, check_given, run
 from crosscheck.run.events import (
     CaseChecked,
     Event,

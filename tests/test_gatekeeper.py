@@ -33,8 +33,9 @@ from crosscheck.network.batch import Batch
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import format_of
+from crosscheck.run.answers import verdict_of
+from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
-from crosscheck.run.crosscheck import Checker, verdict_of
 from crosscheck.run.environment import keeps_subnormals
 from crosscheck.run.events import CaseChecked
 from crosscheck.run.sweep.check import check_part

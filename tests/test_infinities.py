@@ -17,7 +17,8 @@ from crosscheck.judge.outcomes import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.run.crosscheck import Checker, check_generated
+from crosscheck.run.checker import Checker
+from crosscheck.run.crosscheck import check_generated
 from crosscheck.run.events import CaseChecked
 from crosscheck.tools.errors import UsageError
 

@@ -19,7 +19,8 @@ import pytest
 from crosscheck import cli
 from crosscheck.frameworks import registry
 from crosscheck.network.dense import Case, Gradients, worked_example
-from crosscheck.run.crosscheck import Checker, check_given, run
+from crosscheck.run.checker import Checker
+from crosscheck.run.crosscheck import check_given, run
 from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
 from crosscheck.studies.conventions import measure as measuring
 from crosscheck.studies.conventions.table import Key, Row

@@ -25,7 +25,7 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case, worked_example
-from crosscheck.run.crosscheck import Checker
+from crosscheck.run.checker import Checker
 from crosscheck.run.events import CaseChecked, Event, StackChecked
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.check import judged as judged_in_sweep

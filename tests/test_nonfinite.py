@@ -22,7 +22,8 @@ from crosscheck.network.reference import gradients
 from crosscheck.numbers.extended import Extended, model_of
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import ARITHMETICS
-from crosscheck.run.checking import DisagreementError, require_agreement
+from crosscheck.run.checking import require_agreement
+from crosscheck.run.comparison import DisagreementError
 
 NAN, INF = math.nan, math.inf
 BIG = 65504.0  # the largest float16

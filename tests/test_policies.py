@@ -25,7 +25,7 @@ from crosscheck.report.json_ import document
 from crosscheck.report.policies import NOT_SEEN, choice, policy_rows
 from crosscheck.report.summary import markdown
 from crosscheck.report.terminal import TerminalReport
-from crosscheck.run.crosscheck import Checker
+from crosscheck.run.checker import Checker
 from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.sweep.state import tally_from_json, tally_to_json
 from crosscheck.run.tally import Tally

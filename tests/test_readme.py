@@ -19,7 +19,7 @@ from crosscheck.frameworks.registry import GROUP, open_frameworks
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.network.dense import worked_example
-from crosscheck.run.crosscheck import Checker
+from crosscheck.run.checker import Checker
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

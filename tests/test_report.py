@@ -33,7 +33,7 @@ from crosscheck.report import listening, open_sinks
 from crosscheck.report.json_ import JsonReport
 from crosscheck.report.summary import MarkdownSummary
 from crosscheck.report.terminal import TerminalReport
-from crosscheck.run.crosscheck import Checker
+from crosscheck.run.checker import Checker
 from crosscheck.run.events import (
     CaseChecked,
     Event,

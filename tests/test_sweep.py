@@ -35,7 +35,7 @@ from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.report.sweep import duration
-from crosscheck.run.crosscheck import verdict_of
+from crosscheck.run.answers import verdict_of
 from crosscheck.run.spread import Spread
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.checkpoint import changed, made_with

@@ -29,8 +29,9 @@ from crosscheck.numbers.formats import format_of
 from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
 from crosscheck.report.summary import MarkdownSummary
+from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
-from crosscheck.run.crosscheck import Checker, check_generated, check_given, run
+from crosscheck.run.crosscheck import check_generated, check_given, run
 from crosscheck.run.events import Event, ExitCode, RunStarted
 from crosscheck.run.sweep.sampled import asked
 from crosscheck.run.sweep.state import tally_from_json, tally_to_json

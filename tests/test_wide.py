@@ -20,8 +20,9 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
-from crosscheck.run.crosscheck import Checker, check_generated
+from crosscheck.run.crosscheck import check_generated
 from crosscheck.run.events import CaseChecked, Event
 
 
@@ -87,7 +88,7 @@ class Faulty(faulty.Faulty):
 def test_the_wide_cases_of_the_quick_profile_find_faults_of_sizes(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crosscheck.run.crosscheck._ATTEMPTS", 40)  # how small is tested below
+    monkeypatch.setattr("crosscheck.run.checker.ATTEMPTS", 40)  # how small is tested below
     events: list[Event] = []
     checker = Checker([Faulty(faulty.WIDE_FAULTS[name])], events.append)
     alone = replace(

@@ -12,12 +12,8 @@ if TYPE_CHECKING:
     from crosscheck.network.reference import gradients
     from crosscheck.numbers.formats import FORMATS, Format
     from crosscheck.report.reading import Report
-    from crosscheck.run.checking import (
-        Comparison,
-        DisagreementError,
-        compare_implementations,
-        require_agreement,
-    )
+    from crosscheck.run.checking import compare_implementations, require_agreement
+    from crosscheck.run.comparison import Comparison, DisagreementError
     from crosscheck.tools.errors import HarnessError, UnsupportedError, UsageError
 
 __all__ = [

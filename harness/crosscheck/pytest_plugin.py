@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from crosscheck.judge.verdict import Verdict
-    from crosscheck.run.checking import Arguments, Comparison
+    from crosscheck.run.checking import Arguments
+    from crosscheck.run.comparison import Comparison
 
 __all__ = ["crosscheck", "relu_boundary_record"]
 
@@ -140,7 +141,8 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
         __tracebackhide__ = True
         import unittest
 
-        from crosscheck.run.checking import DisagreementError, require_agreement
+        from crosscheck.run.checking import require_agreement
+        from crosscheck.run.comparison import DisagreementError
         from crosscheck.run.implementations import AbsentError
         from crosscheck.tools.errors import HarnessError
 

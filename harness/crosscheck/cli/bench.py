@@ -81,7 +81,7 @@ def bench(
     import json
 
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
-    from crosscheck.run.crosscheck import environment
+    from crosscheck.run.environment import environment
     from crosscheck.studies.bench.batches import Plan, measure_batches
     from crosscheck.studies.bench.commands import measure_growth, measure_start_up
     from crosscheck.studies.bench.others import measure_loops

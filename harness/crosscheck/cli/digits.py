@@ -34,6 +34,7 @@ def digits(
     pixels, many of them zero) and checks its gradient on the whole data set.
     """
     from crosscheck.run import crosscheck
+    from crosscheck.run.environment import environment
     from crosscheck.studies.digits import train_digits
 
     format_of(dtype)
@@ -48,7 +49,7 @@ def digits(
         seed=None,
         dtypes=(dtype,),
         frameworks=session.states,
-        environment=crosscheck.environment(session.frameworks, dtype),
+        environment=environment(session.frameworks, dtype),
         planned=1,
     )
     return session.run(

@@ -50,6 +50,7 @@ def replay(
     from crosscheck.cases.stream.settings import Part, Settings
     from crosscheck.network.files import case_to_json
     from crosscheck.run import crosscheck
+    from crosscheck.run.environment import environment
     from crosscheck.run.sweep.check import check_part
     from crosscheck.run.sweep.fast import mode_of
 
@@ -71,7 +72,7 @@ def replay(
         seed=None,
         dtypes=(shape.dtype,),
         frameworks=session.states,
-        environment=crosscheck.environment(),
+        environment=environment(),
         planned=1,
     )
     code = session.run(

@@ -69,6 +69,8 @@ def run(
     from crosscheck.cases.profiles import profile as profile_of
     from crosscheck.network.files import read_case
     from crosscheck.run import crosscheck
+    from crosscheck.run.checker import Checker
+    from crosscheck.run.environment import environment
     from crosscheck.studies.worked import points
 
     for dtype in dtypes:
@@ -97,11 +99,11 @@ def run(
         seed=None if given else seed,
         dtypes=tuple(dict.fromkeys(case.dtype for _, case in cases)) if given else dtypes,
         frameworks=session.states,
-        environment=crosscheck.environment(session.frameworks, dtypes[0]),
+        environment=environment(session.frameworks, dtypes[0]),
         planned=len(cases) if given else profile.planned,
     )
 
-    def work(checker: crosscheck.Checker) -> None:
+    def work(checker: Checker) -> None:
         if given:
             crosscheck.check_given(checker, cases)
         else:

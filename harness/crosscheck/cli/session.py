@@ -48,11 +48,12 @@ class Session:
         """Do ``work`` with every sink listening."""
         from crosscheck.report import open_sinks
         from crosscheck.run import crosscheck
+        from crosscheck.run.checker import Checker
 
         with open_sinks(self.report) as emit:
             return int(
                 crosscheck.run(
-                    lambda emit: crosscheck.Checker(self.frameworks, emit, allow=self.allow),
+                    lambda emit: Checker(self.frameworks, emit, allow=self.allow),
                     work,
                     started,
                     self.states,

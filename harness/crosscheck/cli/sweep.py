@@ -171,14 +171,14 @@ def _run(
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
     from crosscheck.report import write_reports
     from crosscheck.report.sweep import SweepTerminal
-    from crosscheck.run import crosscheck
+    from crosscheck.run.environment import environment as described
     from crosscheck.run.sweep.checkpoint import changed, made_with
     from crosscheck.run.sweep.conclude import smallest
     from crosscheck.run.sweep.engine import Sweep, in_this_process
     from crosscheck.run.sweep.fast import modes_of
     from crosscheck.run.sweep.workers import on_cluster, on_processes
 
-    environment = crosscheck.environment()
+    environment = described()
     versions = made_with(session.states, environment)
     if resumed is not None and (difference := changed(resumed.made_with, versions)):
         raise UsageError(

@@ -9,7 +9,7 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import GateReading, Verdict, fails
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.run.crosscheck import answer
+from crosscheck.run.answers import answer
 
 __all__ = ["Answer", "ask"]
 

@@ -9,10 +9,8 @@ other function there is no bound here, and so neither a verdict nor a tolerance.
 from __future__ import annotations
 
 import unittest
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Literal, TypedDict, Unpack
 
 import hypothesis
@@ -26,26 +24,20 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.cases.strategies import boundary_cases, smooth_cases
 from crosscheck.cases.wide import WIDE_SHAPES, visits, wide_case
 from crosscheck.frameworks.gatekeeper import ask
-from crosscheck.frameworks.state import FrameworkState
-from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Case, Network, Output, Reduction, worked_example
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import known_names
-from crosscheck.run.crosscheck import Checker, Disagreement
-from crosscheck.run.events import CaseChecked, Event, Part, StackChecked
+from crosscheck.run.checker import Checker, Disagreement
+from crosscheck.run.comparison import Comparison, Failure, raise_failure
+from crosscheck.run.events import CaseChecked, Event, Part
 from crosscheck.run.failing import SameFailure, failures
-from crosscheck.run.failure import failure_text
 from crosscheck.run.implementations import AbsentError, Implementation, implement
-from crosscheck.run.tally import slope_name
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
     "EXAMPLES",
     "Arguments",
-    "Comparison",
-    "DisagreementError",
-    "Failure",
     "compare_implementations",
     "require_agreement",
 ]
@@ -58,18 +50,6 @@ _WORKED = "worked example"
 
 Function = Callable[..., Any]
 Cases = Case | Iterable[Case] | st.SearchStrategy[Case] | int
-
-
-class DisagreementError(AssertionError):
-    """An implementation returned a wrong gradient, or raised.
-
-    Attributes:
-        comparison: What was compared, with the failing case.
-    """
-
-    def __init__(self, message: str, comparison: Comparison) -> None:
-        super().__init__(message)
-        self.comparison = comparison
 
 
 class Arguments(TypedDict, total=False):
@@ -88,97 +68,6 @@ class Arguments(TypedDict, total=False):
     profile: str
     seed: int
     allow: Sequence[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Failure:
-    """The smallest case found on which an implementation fails.
-
-    Attributes:
-        event: The case and every implementation's verdict.
-        note: Where it comes from.
-        error: What an implementation raised on it; ``None`` if none did.
-        traceback: Where it was raised, from the function on.
-    """
-
-    event: CaseChecked
-    note: str
-    error: BaseException | None = None
-    traceback: TracebackType | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What came of comparing implementations.
-
-    Attributes:
-        states: The implementations, as they appear in a report.
-        events: What was checked; see `crosscheck.run.events`.
-        keys: The keys of all cases that were checked.
-        failure: The smallest failing case; ``None`` if every gradient is explained.
-    """
-
-    states: tuple[FrameworkState, ...]
-    events: tuple[Event, ...]
-    keys: frozenset[str]
-    failure: Failure | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gradient is explained."""
-        return self.failure is None
-
-    @property
-    def kinds(self) -> Mapping[str, Mapping[Kind, int]]:
-        """Implementation to verdict to number of cases."""
-        found: dict[str, Counter[Kind]] = {state.name: Counter() for state in self.states}
-        for event in self.events:
-            if isinstance(event, StackChecked):
-                for name, kinds in event.kinds.items():
-                    found[name].update(kinds)
-        return found
-
-    @property
-    def coverage(self) -> Coverage:
-        """Which arrays were checked, shape by shape; see `crosscheck.judge.vacuity`."""
-        found = Coverage()
-        for event in self.events:
-            if isinstance(event, StackChecked):
-                for name, seen in event.seen.items():
-                    found.add(name, event.dtype, event.widths, event.rows, seen)
-        return found
-
-    @property
-    def unchecked(self) -> Mapping[tuple[str, str, tuple[int, ...], int], tuple[str, ...]]:
-        """(implementation, dtype, widths, rows) to the arrays that were never checked there.
-
-        Every number from zero to the right one is within the bounds of such an array.
-        """
-        return {
-            (line.framework, line.dtype, line.widths, line.rows): line.never
-            for line in self.coverage.lines()
-            if line.never
-        }
-
-    @property
-    def boundary(self) -> Mapping[tuple[str, str, str], int]:
-        """(implementation, gate class, λ) to number of gates that are not certain."""
-        found: Counter[tuple[str, str, str]] = Counter()
-        for event in self.events:
-            if isinstance(event, CaseChecked) and not event.shrunk:
-                for verdict in event.verdicts:
-                    for gate in verdict.gates:
-                        side = ", other side" if gate.flipped else ""
-                        name = f"{verdict.framework} ({verdict.mode})"
-                        found[name, f"{gate.gate}{side}", slope_name(gate)] += 1
-        return found
-
-    @property
-    def message(self) -> str:
-        """What a person reads; one line if nothing failed."""
-        if self.failure is None:
-            return f"every gradient is explained, on {len(self.keys):,} cases"
-        return failure_text(self.failure.event, note=self.failure.note)
 
 
 def require_agreement(
@@ -207,19 +96,6 @@ def require_agreement(
         raise
     raise_failure(comparison)
     return comparison
-
-
-def raise_failure(comparison: Comparison) -> None:
-    """Raise the failure of ``comparison``, if there is one.
-
-    Raises:
-        DisagreementError: There is one.
-    """
-    __tracebackhide__ = True
-    failure = comparison.failure
-    if failure is not None:
-        cause = failure.error and failure.error.with_traceback(failure.traceback)
-        raise DisagreementError(comparison.message, comparison) from cause
 
 
 def compare_implementations(

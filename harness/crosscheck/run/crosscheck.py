@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,389 +20,34 @@ from crosscheck.cases.strategies import (
     smooth_cases,
 )
 from crosscheck.cases.wide import Visit, visits, wide_case, wide_stack
-from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
-from crosscheck.frameworks.script import script
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.judge.vacuity import Coverage, Seen, seen_by
-from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.dense import Case, Gradients, Network
-from crosscheck.numbers.arrays import Array
+from crosscheck.judge.vacuity import Coverage
+from crosscheck.judge.verdict import Verdict
+from crosscheck.network.dense import Case, Network
 from crosscheck.run.again import (
-    FLAKY,
-    LATER,
     NAME,
-    Again,
-    Asked,
-    came_and_went,
-    differing,
-    named,
-    named_at_once,
 )
-from crosscheck.run.environment import environment
+from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement, Emit
 from crosscheck.run.events import (
-    AskedAgain,
-    CaseChecked,
-    Event,
     ExitCode,
     Part,
     RunFinished,
     RunStarted,
-    StackChecked,
 )
-from crosscheck.run.failing import Failing, SameFailure, failures
+from crosscheck.run.failing import SameFailure, failures
 from crosscheck.tools.interrupts import interrupts
 
 __all__ = [
-    "Checker",
-    "Disagreement",
     "Outcome",
-    "answer",
     "check_generated",
     "check_given",
-    "environment",
-    "of_the_whole",
     "outcome",
-    "verdict_of",
 ]
 
-Emit = Callable[[Event], None]
 
 _ALSO_ZERO = "the bounds there cannot tell the gradient from zero"
 _MORE = 16
 """Cases of a shape of which an array was never checked."""
-_ATTEMPTS = 200
-"""At shrinking a case: for each a framework may have to compile."""
-_TRIED = 3
-"""Failing cases of a stack that are put to the frameworks by themselves, to be shrunk."""
-_LARGEST_SCRIPT = 2_000
-"""Numbers in a case that is still written out as a program to paste."""
-
-
-class Disagreement(AssertionError):
-    """Raised inside a search so that the case is shrunk."""
-
-
-@dataclass(eq=False)
-class Checker:
-    """Puts cases to frameworks and tells what comes of it.
-
-    Attributes:
-        frameworks: The adapters to check.
-        emit: Takes each event.
-        allow: Names of coarser arithmetics whose REDUCED is no failure.
-        failed: Whether anything failed so far.
-        smooth: How many cases with certain gates at least one framework was compared on.
-        coverage: Which arrays were checked, shape by shape.
-        nondeterministic: Names of frameworks whose answer depends on when they are asked, with a
-            case on which that is wrong.
-        held: Makes a block in which the results of a case are counted and told whole: an
-            interrupt waits for its end.
-    """
-
-    frameworks: Sequence[Framework]
-    emit: Emit
-    allow: tuple[str, ...] = ()
-    held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-    failed: bool = False
-    smooth: int = 0
-    coverage: Coverage = field(default_factory=Coverage)
-    _seen: set[int] = field(default_factory=set)
-    nondeterministic: dict[str, CaseChecked] = field(default_factory=dict)
-    _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
-    _again: Again = field(default_factory=Again)
-
-    @property
-    def distinct(self) -> int:
-        """How many different cases were checked."""
-        return len(self._seen)
-
-    def is_failing(self, verdict: Verdict) -> bool:
-        """Whether ``verdict`` makes the run fail."""
-        return fails(verdict, self.allow)
-
-    def is_lasting(self, verdict: Verdict) -> bool:
-        """Whether it does so again when the same call is made again."""
-        return self.is_failing(verdict) and not came_and_went(verdict)
-
-    def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
-        """One verdict per framework on a single case."""
-        judge = judge or Judge(case)
-        return tuple(verdict_of(framework, case, judge) for framework in self.frameworks)
-
-    def ask(self, case: Case, judge: Judge, names: Collection[str]) -> tuple[Verdict, ...]:
-        """The verdicts of the frameworks with some names on a single case."""
-        return tuple(
-            verdict_of(each, case, judge) for each in self.frameworks if each.name in names
-        )
-
-    def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
-        """Check a single case, count it and report it."""
-        judge = Judge(case)
-        answers = [answer(framework, case, judge) for framework in self.frameworks]
-        verdicts = tuple(
-            self._asked_at_once(framework, case, judge, given, verdict)
-            for framework, (given, verdict) in zip(self.frameworks, answers, strict=True)
-        )
-        scripts = self._scripts(case, verdicts)
-        with self.held():
-            self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
-            self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
-            if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                checked = self._checked(part, label, case, judge, verdicts, scripts)
-                self.emit(checked)
-                self._tell(checked)
-        self._again.note(Asked(case, [given for given, _ in answers], part, label))
-        for asked in self._again.due():
-            self._ask_again(asked)
-        return verdicts
-
-    def finish(self) -> None:
-        """Ask again what still waits for it."""
-        for asked in self._again.rest():
-            self._ask_again(asked)
-
-    def _asked_at_once(
-        self,
-        framework: Framework,
-        case: Case,
-        judge: Judge,
-        given: Gradients | None,
-        verdict: Verdict,
-    ) -> Verdict:
-        """A verdict; a failing one with its name if the same call gives something else now."""
-        if not self.is_failing(verdict):
-            return verdict
-        again, then = answer(framework, case, judge)
-        return named_at_once(verdict, given, again, passes=not self.is_failing(then))
-
-    def tell_flaky(self, case: Case, verdicts: Sequence[Verdict], part: Part, label: str) -> None:
-        """Report a case that failed twice when it was found, and passed while it was shrunk."""
-        told = [
-            named(each, FLAKY)
-            if self.is_failing(each) and not each.detail.startswith(NAME)
-            else each
-            for each in verdicts
-        ]
-        with self.held():
-            scripts = self._scripts(case, verdicts)
-            checked = self._checked(part, label, case, Judge(case), told, scripts)
-            self.emit(replace(checked, shrunk=True))
-            self._tell(checked)
-
-    def _tell(self, checked: CaseChecked) -> None:
-        """Count the verdicts that depend on when they were asked for."""
-        for verdict in checked.verdicts:
-            if verdict.detail.startswith(NAME):
-                self.nondeterministic.setdefault(verdict.framework, checked)
-                self.emit(AskedAgain(verdict.framework, 1, 0, 1))
-
-    def _ask_again(self, asked: Asked) -> None:
-        """Make a call again, and see whether it returns the same bits."""
-        for framework, given in zip(self.frameworks, asked.given, strict=True):
-            if given is None:
-                continue
-            count, case = asked.case.count or 1, asked.case
-            now = ask(framework, case)
-            wrong: list[CaseChecked] = []
-            if isinstance(now, Refused):
-                changed = np.arange(count)
-            else:
-                changed = np.flatnonzero(np.atleast_1d(differing(given, now)))
-            for index in changed.tolist():
-                one = case if case.count is None else case[index]
-                judge = Judge(one)
-                names = (framework.name, framework.formulation, framework.mode)
-                if isinstance(now, Refused):
-                    verdict = Verdict(*names, now.kind, detail=now.reason)
-                else:
-                    verdict = judge.verdict(
-                        now if case.count is None else now[index],
-                        framework=names[0],
-                        formulation=names[1],
-                        mode=names[2],
-                        derivation=framework.derivation,
-                    )
-                if self.is_failing(verdict):
-                    told = (named(verdict, LATER),)
-                    where = f"{asked.label}, asked again"
-                    wrong.append(self._checked(asked.part, where, one, judge, told, {}))
-            with self.held():
-                self.failed |= bool(wrong)
-                self.emit(AskedAgain(framework.name, count, len(changed) - len(wrong), len(wrong)))
-                for each in wrong[:_TRIED]:
-                    self.emit(each)
-                    self.nondeterministic.setdefault(framework.name, each)
-
-    def check_shrunk(self, case: Case, part: Part, label: str) -> None:
-        """Report the smallest form of a failing case; it is not counted."""
-        judge = Judge(case)
-        verdicts = self.verdicts(case, judge)
-        scripts = self._scripts(case, verdicts)
-        checked = self._checked(part, label, case, judge, verdicts, scripts)
-        self.emit(replace(checked, shrunk=True))
-
-    def check_smallest(
-        self, case: Case, failing: Collection[Failing], part: Part, label: str
-    ) -> None:
-        """Make a failing case as small as it gets and report it; once for a label and a failure.
-
-        A case that fails only as part of its stack, or only at times, is left as it was found.
-        """
-        fresh = {each for each in failing if (label, each) not in self._shrunk}
-        if not fresh:
-            return
-        same = SameFailure(case, fresh, self.ask, self.is_failing)
-        if same(case):
-            self._shrunk |= {(label, each) for each in fresh}
-            self.check_shrunk(shrink(case, same, attempts=_ATTEMPTS), part, label)
-
-    def check_stack(self, stack: Case, part: Part, label: str) -> None:
-        """Check a stack of cases at once; shrink the first that fails."""
-        count = stack.count
-        assert count is not None
-        judge = StackJudge(stack)
-        verdicts: list[list[Verdict]] = [[] for _ in range(count)]
-        bounds = np.zeros((count, len(self.frameworks)))
-        answers: list[Gradients | None] = []
-        for column, framework in enumerate(self.frameworks):
-            given = ask(framework, stack)
-            answers.append(None if isinstance(given, Refused) else given)
-            if isinstance(given, Refused):
-                alone = [verdict_of(framework, stack[i], judge.judge(i)) for i in range(count)]
-                if not given.raised and not any(map(self.is_failing, alone)):
-                    alone[0] = of_the_whole(alone[0], given, f"the stack of {count} cases")
-                for row, verdict in zip(verdicts, alone, strict=True):
-                    row.append(verdict)
-                continue
-            agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
-            arrays = judge.arrays_checked(framework.derivation)
-            for index in range(count):
-                names = (framework.name, framework.formulation, framework.mode)
-                if agrees[index]:
-                    checked, unchecked = arrays[index]
-                    verdict = Verdict(*names, Kind.AGREES, checked=checked, unchecked=unchecked)
-                    verdicts[index].append(verdict)
-                    continue
-                verdict = judge.judge(index).verdict(
-                    given[index],
-                    framework=names[0],
-                    formulation=names[1],
-                    mode=names[2],
-                    derivation=framework.derivation,
-                )
-                verdicts[index].append(verdict)
-                bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
-            self._asked_stack_at_once(framework, column, stack, judge, given, verdicts)
-        failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
-        with self.held():
-            self.failed |= bool(failing)
-            self._count(stack, part, verdicts, bounds)
-            for index, row in enumerate(verdicts):
-                if all(verdict.kind is Kind.AGREES for verdict in row):
-                    continue
-                case = stack[index]
-                where = f"{label}, case {index}"
-                scripts = self._scripts(case, row)
-                checked_ = self._checked(part, where, case, judge.judge(index), row, scripts)
-                self.emit(checked_)
-                self._tell(checked_)
-        lasting = [index for index in failing if any(map(self.is_lasting, verdicts[index]))]
-        for index in lasting[:_TRIED]:
-            self.check_smallest(
-                stack[index], failures(verdicts[index], self.is_lasting), part, label
-            )
-        self._again.note(Asked(stack, answers, part, label))
-        for asked in self._again.due():
-            self._ask_again(asked)
-
-    def _asked_stack_at_once(
-        self,
-        framework: Framework,
-        column: int,
-        stack: Case,
-        judge: StackJudge,
-        given: Gradients,
-        verdicts: Sequence[list[Verdict]],
-    ) -> None:
-        """Give failing verdicts of a framework their name if the same call gives other bits now."""
-        failing = [at for at, row in enumerate(verdicts) if self.is_failing(row[column])]
-        again = ask(framework, stack) if failing else None
-        if again is None or isinstance(again, Refused):
-            return
-        for index in failing:
-            before, now = given[index], again[index]
-            if not differing(before, now):
-                continue
-            then = judge.judge(index).verdict(
-                now, framework=framework.name, derivation=framework.derivation
-            )
-            passes = not self.is_failing(then)
-            told = named_at_once(verdicts[index][column], before, now, passes=passes)
-            verdicts[index][column] = told
-
-    def _checked(
-        self,
-        part: Part,
-        label: str,
-        case: Case,
-        judge: Judge,
-        verdicts: Sequence[Verdict],
-        scripts: Mapping[str, str],
-    ) -> CaseChecked:
-        reference, found = judge.reference, tuple(verdicts)
-        return CaseChecked(part, label, case, reference, found, scripts=scripts, allow=self.allow)
-
-    def _scripts(self, case: Case, verdicts: Sequence[Verdict]) -> dict[str, str]:
-        """For each framework that fails on ``case``, a program that shows it, if there is one."""
-        if sum(array.size for _, array in case.arrays()) > _LARGEST_SCRIPT:
-            return {}
-        programs = {
-            framework.name: script(case, framework, verdict)
-            for framework, verdict in zip(self.frameworks, verdicts, strict=True)
-            if self.is_failing(verdict)
-        }
-        return {name: text for name, text in programs.items() if text is not None}
-
-    def fails(self, case: Case) -> bool:
-        """Whether any framework fails on a single case; nothing is counted or reported."""
-        return any(self.is_failing(verdict) for verdict in self.verdicts(case))
-
-    def _count(
-        self, case: Case, part: Part, verdicts: Sequence[Sequence[Verdict]], bounds: Array
-    ) -> None:
-        before = self.distinct
-        self._seen.update(_fingerprints(case))
-        kinds: dict[str, dict[Kind, int]] = {}
-        compared: dict[str, Array] = {}
-        seen: dict[str, Seen] = {}
-        for column, framework in enumerate(self.frameworks):
-            of_framework = [row[column].kind for row in verdicts]
-            kinds[framework.name] = dict(Counter(of_framework))
-            agrees = np.array([kind is Kind.AGREES for kind in of_framework])
-            compared[framework.name] = bounds[agrees, column]
-            seen[framework.name] = seen_by(row[column] for row in verdicts)
-            self.coverage.add(
-                framework.name, case.dtype, case.network.widths, case.rows, seen[framework.name]
-            )
-        self.smooth += sum(
-            any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
-            for row in verdicts
-        )
-        self.emit(
-            StackChecked(
-                part=part,
-                widths=case.network.widths,
-                rows=case.rows,
-                dtype=case.dtype,
-                count=len(verdicts),
-                distinct=self.distinct - before,
-                kinds=kinds,
-                bounds=compared,
-                seen=seen,
-            )
-        )
 
 
 def check_given(checker: Checker, cases: Iterable[tuple[str, Case]]) -> None:
@@ -526,53 +168,7 @@ def _search(
     # Hypothesis keeps to what the strategy can draw; rows and units may still go.
     failing = failures(checker.verdicts(finding.smallest), checker.is_failing)
     same = SameFailure(finding.smallest, failing, checker.ask, checker.is_failing)
-    checker.check_shrunk(shrink(finding.smallest, same, attempts=_ATTEMPTS), part, label)
-
-
-def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
-    """What ``judge`` says of a framework's gradient of its case, or of what came in its place."""
-    return answer(framework, case, judge)[1]
-
-
-def answer(framework: Framework, case: Case, judge: Judge) -> tuple[Gradients | None, Verdict]:
-    """What a framework returns for a single case, if anything, and the verdict on it."""
-    names = (framework.name, framework.formulation, framework.mode)
-    given = ask(framework, case)
-    if isinstance(given, Refused):
-        return None, Verdict(*names, given.kind, detail=given.reason)
-    verdict = judge.verdict(
-        given,
-        framework=names[0],
-        formulation=names[1],
-        mode=names[2],
-        derivation=framework.derivation,
-    )
-    return given, verdict
-
-
-def of_the_whole(alone: Verdict, refused: Refused, whole: str) -> Verdict:
-    """The verdict that one case bears for several which fail only when they are asked together.
-
-    Args:
-        alone: The verdict on the case by itself.
-        refused: Why there are no gradients of all of them.
-        whole: What all of them are, for people.
-    """
-    detail = f"{refused.reason}; asked for {whole}, for none of them alone"
-    return Verdict(alone.framework, alone.formulation, alone.mode, refused.kind, detail=detail)
-
-
-def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:
-    return [verdict.worst.bounds if verdict.worst else 0.0 for verdict in verdicts]
-
-
-def _fingerprints(case: Case) -> Iterable[int]:
-    """One number per case that is the same for equal cases and hardly ever for others."""
-    count = case.count or 1
-    flat = np.concatenate([array.reshape(count, -1) for _, array in case.arrays()], axis=1)
-    shape = (case.network, case.dtype, case.rows)
-    for row in flat:
-        yield hash((shape, row.tobytes()))
+    checker.check_shrunk(shrink(finding.smallest, same, attempts=ATTEMPTS), part, label)
 
 
 def run(

@@ -11,7 +11,7 @@ from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.exact import nearest_floats
 from crosscheck.network.reference import gradients
 from crosscheck.network.symbolic import sympy_gradients
-from crosscheck.run.crosscheck import answer
+from crosscheck.run.answers import answer
 
 __all__ = ["POINTS", "Row", "points", "side_by_side"]
 

@@ -12,7 +12,7 @@ from crosscheck.frameworks.gatekeeper import Refused
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Gradients
-from crosscheck.run.crosscheck import verdict_of
+from crosscheck.run.answers import verdict_of
 from crosscheck.run.sweep.fast import batched_gradients, mode_of
 
 __all__ = ["Answer", "answer"]

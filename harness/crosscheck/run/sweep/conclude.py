@@ -12,7 +12,7 @@ from crosscheck.frameworks.script import script
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.dense import Case
-from crosscheck.run.crosscheck import verdict_of
+from crosscheck.run.answers import verdict_of
 from crosscheck.run.events import CaseChecked
 from crosscheck.run.sweep.quarantine import ENDED
 from crosscheck.run.tally import Tally

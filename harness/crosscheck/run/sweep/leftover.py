@@ -22,7 +22,7 @@ from crosscheck.judge.together import Judged, judged_together
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.batch import Batch, has_all_cases
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.run.crosscheck import of_the_whole, verdict_of
+from crosscheck.run.answers import of_the_whole, verdict_of
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.record import Record
 

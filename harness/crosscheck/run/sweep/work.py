@@ -18,7 +18,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Verdict
-from crosscheck.run.crosscheck import environment, verdict_of
+from crosscheck.run.answers import verdict_of
+from crosscheck.run.environment import environment
 from crosscheck.run.sweep.answers import Answer, answer
 from crosscheck.run.sweep.check import batches_of, check_parts, made_anew
 from crosscheck.run.sweep.checkpoint import made_with

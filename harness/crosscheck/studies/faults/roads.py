@@ -21,6 +21,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.dense import Network
 from crosscheck.run import crosscheck
+from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.events import CaseChecked, Event, ExitCode, RunStarted, StackChecked
 from crosscheck.run.sweep.check import check_part
@@ -96,13 +97,13 @@ def travel(road: Road, fault: Fault) -> Caught | None:
 
 
 def _run(
-    fault: Fault, framework: Framework, name: str, work: Callable[[crosscheck.Checker], None]
+    fault: Fault, framework: Framework, name: str, work: Callable[[Checker], None]
 ) -> Caught | None:
     """As ``crosscheck run`` does it, up to the first failure."""
     watches: list[_Watch] = []
 
-    def checker_of(emit: Callable[[Event], None]) -> crosscheck.Checker:
-        checker = crosscheck.Checker([framework], emit)
+    def checker_of(emit: Callable[[Event], None]) -> Checker:
+        checker = Checker([framework], emit)
         watches.append(_Watch(checker.is_failing))
         return checker
 
@@ -125,7 +126,7 @@ def _run(
 
 def _profile(name: str) -> Callable[[Fault], Caught | None]:
     def road(fault: Fault) -> Caught | None:
-        def work(checker: crosscheck.Checker) -> None:
+        def work(checker: Checker) -> None:
             crosscheck.check_generated(checker, profile(name), seed=SEED, dtypes=fault.dtypes)
 
         return _run(fault, Planted(fault), name, work)
