@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+import crosscheck
 from crosscheck.frameworks.base import Framework
 from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
 
@@ -82,6 +83,16 @@ def test_the_package_ships_its_types() -> None:
     assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [
         "harness/crosscheck"
     ]
+
+
+@pytest.mark.parametrize("name", crosscheck.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(crosscheck, name) is not None
+
+
+def test_there_is_no_other_public_name() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'gradient'"):
+        _ = crosscheck.gradient
 
 
 def test_the_licence_names_the_authors() -> None:

@@ -42,12 +42,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "run.checking": (
-        "Comparison",
-        "DisagreementError",
-        "compare_implementations",
-        "require_agreement",
-    ),
+    "run.checking": ("compare_implementations", "require_agreement"),
+    "run.comparison": ("Comparison", "DisagreementError"),
     "judge.compare": ("Judge", "StackJudge"),
     "tools.errors": ("HarnessError", "UnsupportedError", "UsageError"),
     "numbers.formats": ("FORMATS", "Format"),
