@@ -12,11 +12,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
@@ -98,15 +100,19 @@ def _is_set(name: str) -> bool:
 
 
 def _blas() -> str:
-    """The library behind NumPy's ``@``, as NumPy was built."""
-    try:
-        built = np.show_config(mode="dicts")
-        blas = built["Build Dependencies"]["blas"] if built else {}
-    except (KeyError, TypeError):
-        return "not known"
-    named = f"{blas.get('name', 'not known')} {blas.get('version', '')}".strip()
-    configuration = blas.get("openblas configuration", "")
-    return f"{named} ({' '.join(configuration.split())})" if configuration else named
+    """Libraries in this process that split sums over threads; BLAS by version and processor type.
+
+    As they are now: which kernels a library takes, and how many threads, is decided when it is
+    loaded. Apple's Accelerate does not tell.
+    """
+    return "; ".join(sorted({_library(each) for each in threadpool_info()})) or "none that tells"
+
+
+def _library(told: Mapping[str, Any]) -> str:
+    name = f"{told['internal_api']} {told['version'] or ''}".strip()
+    kernels = f" ({told['architecture']})" if told.get("architecture") else ""
+    threads = told["num_threads"]
+    return f"{name}{kernels}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _processor() -> str:
