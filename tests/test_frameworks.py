@@ -21,7 +21,7 @@ from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, format_of
-from crosscheck.tools.errors import HarnessError, UnsupportedError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 ADAPTERS: dict[str, type[Any]] = {
     adapter.name: adapter for adapter in (TorchFramework, TensorFlowFramework, JaxFramework)
@@ -255,7 +255,7 @@ def test_another_dtype_coming_back_is_an_error(name: str, monkeypatch: pytest.Mo
     framework = ADAPTERS[name]()
     send = framework.send
     monkeypatch.setattr(framework, "send", lambda array, dtype: send(array, "float32"))
-    with pytest.raises(HarnessError, match=rf"{name} returned \S*float32 where float64"):
+    with pytest.raises(CrosscheckError, match=rf"{name} returned \S*float32 where float64"):
         framework.gradients(worked_example())
 
 
@@ -319,7 +319,7 @@ def test_a_framework_that_fails_is_not_called_unsupported(name: str, mode: str) 
     failing = writing_relu_as(f"{namespace}.reshape(z, (7, 7))", name, mode)
     with pytest.raises(Exception, match=r"7|49") as caught:
         failing.gradients(worked_example())
-    assert not isinstance(caught.value, HarnessError)
+    assert not isinstance(caught.value, CrosscheckError)
 
 
 # The way there and back

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from crosscheck.report.reading import Report
     from crosscheck.run.checking import compare_implementations, require_agreement
     from crosscheck.run.comparison import Comparison, DisagreementError
-    from crosscheck.tools.errors import HarnessError, UnsupportedError, UsageError
+    from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = [
     "FORMATS",
     "Case",
     "Comparison",
+    "CrosscheckError",
     "DisagreementError",
     "Entry",
     "Format",
     "GateClass",
     "GateReading",
     "Gradients",
-    "HarnessError",
     "Judge",
     "Kind",
     "Network",
@@ -45,7 +45,7 @@ _HOME = {
     "run.checking": ("compare_implementations", "require_agreement"),
     "run.comparison": ("Comparison", "DisagreementError"),
     "judge.compare": ("Judge", "StackJudge"),
-    "tools.errors": ("HarnessError", "UnsupportedError", "UsageError"),
+    "tools.errors": ("CrosscheckError", "UnsupportedError", "UsageError"),
     "numbers.formats": ("FORMATS", "Format"),
     "network.dense": ("Case", "Gradients", "Network", "worked_example"),
     "network.reference": ("gradients",),

@@ -144,7 +144,7 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
         from crosscheck.run.checking import require_agreement
         from crosscheck.run.comparison import DisagreementError
         from crosscheck.run.implementations import AbsentError
-        from crosscheck.tools.errors import HarnessError
+        from crosscheck.tools.errors import CrosscheckError
 
         option = request.config.option
         arguments.setdefault("profile", option.crosscheck_profile)
@@ -158,7 +158,7 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
             pytest.skip(str(error))
         except AbsentError as error:
             pytest.fail(f"crosscheck: {error}", pytrace=False)
-        except HarnessError as error:
+        except CrosscheckError as error:
             raise error.with_traceback(None) from error.__cause__
         _record(request, comparison)
         return comparison

@@ -21,7 +21,7 @@ from crosscheck.cli.report import report
 from crosscheck.cli.run import run
 from crosscheck.cli.sweep import sweep
 from crosscheck.run.events import ExitCode
-from crosscheck.tools.errors import HarnessError
+from crosscheck.tools.errors import CrosscheckError
 from crosscheck.tools.interrupts import interrupts
 
 __all__ = ["cli", "run_command"]
@@ -39,7 +39,7 @@ def run_command(argv: Sequence[str] | None) -> int:
         hint = f" (see '{context.command_path} --help')" if context else ""
         _complain(f"{error.format_message()}{hint}")
         return int(ExitCode.USAGE)
-    except HarnessError as error:
+    except CrosscheckError as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:

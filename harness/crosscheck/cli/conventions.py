@@ -138,7 +138,7 @@ def _measured(
     Raises:
         UsageError: It is to be checked, and a framework of the baseline is not installed; or a
             framework or formulation is unknown.
-        HarnessError: A framework is broken.
+        CrosscheckError: A framework is broken.
     """
     from crosscheck.studies.conventions.baseline import TABLE, folder
     from crosscheck.studies.conventions.measure import measure, sources

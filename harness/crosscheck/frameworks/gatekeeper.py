@@ -39,7 +39,7 @@ from crosscheck.network.batch import Batch, arrays_of, held_dtype
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
-from crosscheck.tools.errors import HarnessError, UnsupportedError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users
 
 __all__ = [
@@ -64,7 +64,7 @@ SHARE = 64
 _turn = itertools.count()
 
 
-class RefusedError(HarnessError):
+class RefusedError(CrosscheckError):
     """What was returned is no gradient of the case; the message says what was wanted."""
 
     exit_code = 1
@@ -77,7 +77,7 @@ class _ChangedError(RefusedError):
         super().__init__(f"it changed {', '.join(names)} of the case in place")
 
 
-class CrashedError(HarnessError):
+class CrashedError(CrosscheckError):
     """A framework failed where there is no verdict to say so."""
 
     exit_code = 1

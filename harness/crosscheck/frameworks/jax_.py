@@ -18,7 +18,7 @@ from crosscheck.frameworks.leaves import AT_ONCE, OneHot, assembled, leaves_of, 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
-from crosscheck.tools.errors import HarnessError, UnsupportedError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["JaxFramework"]
 
@@ -82,7 +82,7 @@ class JaxFramework(Framework):
         Raises:
             UnsupportedError: JAX has not implemented an operation for this dtype, or would need
                 more memory in mode ``jacfwd`` than there is.
-            HarnessError: JAX returned another dtype than the case's.
+            CrosscheckError: JAX returned another dtype than the case's.
         """
         if self.mode == "jacfwd":
             size = OneHot(case).size
@@ -225,9 +225,9 @@ class JaxFramework(Framework):
             dtype: What it has to be.
 
         Raises:
-            HarnessError: It has another dtype.
+            CrosscheckError: It has another dtype.
         """
         if array.dtype != self._jnp.dtype(dtype):
-            raise HarnessError(f"jax returned {array.dtype} where {dtype} was asked for")
+            raise CrosscheckError(f"jax returned {array.dtype} where {dtype} was asked for")
         with np.errstate(invalid="ignore"):
             return np.array(np.asarray(array), dtype=np.float64, order="C")

@@ -19,7 +19,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.tensorflow_lines import LINES
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
-from crosscheck.tools.errors import HarnessError, UnsupportedError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TensorFlowFramework"]
 
@@ -114,7 +114,7 @@ class TensorFlowFramework(Framework):
 
         Raises:
             UnsupportedError: TensorFlow has no such operation for this dtype or mode.
-            HarnessError: TensorFlow returned another dtype than the case's.
+            CrosscheckError: TensorFlow returned another dtype than the case's.
         """
         tf = self._tf
         differentiate = self._by_accumulator if self.mode == "forward" else self._by_tape
@@ -230,10 +230,10 @@ class TensorFlowFramework(Framework):
             dtype: What it has to be.
 
         Raises:
-            HarnessError: It has another dtype.
+            CrosscheckError: It has another dtype.
         """
         if tensor.dtype != self._tf.as_dtype(dtype):
-            raise HarnessError(
+            raise CrosscheckError(
                 f"tensorflow returned {tensor.dtype.name} where {dtype} was asked for"
             )
         with np.errstate(invalid="ignore"):

@@ -16,7 +16,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_lines import LINES
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.tools.errors import HarnessError, UnsupportedError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TorchFramework"]
 
@@ -74,7 +74,7 @@ class TorchFramework(Framework):
 
         Raises:
             UnsupportedError: PyTorch has not implemented an operation for this dtype or mode.
-            HarnessError: PyTorch returned another dtype than the case's.
+            CrosscheckError: PyTorch returned another dtype than the case's.
         """
         torch = self._torch
         differentiate = {
@@ -232,11 +232,11 @@ class TorchFramework(Framework):
             dtype: What it has to be.
 
         Raises:
-            HarnessError: It has another dtype.
+            CrosscheckError: It has another dtype.
         """
         torch = self._torch
         if tensor.dtype != getattr(torch, dtype):
-            raise HarnessError(f"torch returned {tensor.dtype} where {dtype} was asked for")
+            raise CrosscheckError(f"torch returned {tensor.dtype} where {dtype} was asked for")
         tensor = tensor.detach()
         if dtype == "bfloat16":
             upper = tensor.contiguous().view(torch.int16).numpy().view(np.uint16)

@@ -154,7 +154,7 @@ def compare_implementations(
         UsageError: The arguments, or what a function returned, cannot be used; or an
             implementation could not be compared on any case, or none of its arrays was checked.
             Its subclass `AbsentError`: a library is not installed.
-        HarnessError: A library is installed and cannot be imported.
+        CrosscheckError: A library is installed and cannot be imported.
     """
     profile_of(profile)
     implementations = implement(

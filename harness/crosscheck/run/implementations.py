@@ -32,7 +32,7 @@ from crosscheck.frameworks.registry import state_of
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut
 from crosscheck.numbers.arrays import Array
-from crosscheck.tools.errors import HarnessError, UnsupportedError, UsageError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["ROLES", "AbsentError", "Implementation", "implement"]
 
@@ -231,7 +231,7 @@ class Implementation(Framework):
     Raises:
         UsageError: It is no function of one or of four arguments.
         AbsentError: The library is not installed.
-        HarnessError: The library is installed and cannot be imported.
+        CrosscheckError: The library is installed and cannot be imported.
     """
 
     name: ClassVar[str] = "function"
@@ -318,7 +318,7 @@ class Implementation(Framework):
             fetch = self._library.fetch
         try:
             return fetch(tensor, dtype)
-        except HarnessError as error:
+        except CrosscheckError as error:
             raise type(error)(f"{self.name}, {what}: {error}") from None
 
     def _given(self, case: Case, returned: Any) -> Gradients:
@@ -377,7 +377,7 @@ def implement(functions: Mapping[str, Callable[..., Any] | None]) -> list[Implem
     Raises:
         UsageError: There is no function, or one is none that can be used.
         AbsentError: A library is not installed.
-        HarnessError: A library is installed and cannot be imported.
+        CrosscheckError: A library is installed and cannot be imported.
     """
     given = {role: function for role, function in functions.items() if function is not None}
     if not given:
@@ -469,7 +469,7 @@ def _require_available(role: str) -> None:
             "absent='skip' to have the test skipped where it is not"
         )
     if state.state == "broken":
-        raise HarnessError(f"{role}: installed, but it cannot be imported: {state.detail}")
+        raise CrosscheckError(f"{role}: installed, but it cannot be imported: {state.detail}")
 
 
 def _name(function: Any) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["HarnessError", "UnsupportedError", "UsageError"]
+__all__ = ["CrosscheckError", "UnsupportedError", "UsageError"]
 
 
-class HarnessError(Exception):
+class CrosscheckError(Exception):
     """Base class of every error the harness raises on purpose.
 
     The message is one line: what was given, what was wanted, what to do.
@@ -14,11 +14,11 @@ class HarnessError(Exception):
     exit_code = 3
 
 
-class UsageError(HarnessError, ValueError):
+class UsageError(CrosscheckError, ValueError):
     """The user's data or arguments cannot be used as they are."""
 
     exit_code = 4
 
 
-class UnsupportedError(HarnessError):
+class UnsupportedError(CrosscheckError):
     """A framework says that it cannot do this dtype, formulation or mode."""

@@ -20,7 +20,7 @@ from crosscheck.run.sweep.engine import Source, Step, steps
 from crosscheck.run.sweep.pool import WorkerLostError
 from crosscheck.run.sweep.quarantine import Quarantine
 from crosscheck.run.sweep.work import Done, do
-from crosscheck.tools.errors import HarnessError, UsageError
+from crosscheck.tools.errors import CrosscheckError, UsageError
 
 __all__ = ["coordinated", "described"]
 
@@ -86,7 +86,7 @@ def coordinated(
                         piece = running.pop(future)
                         try:
                             ready[piece.first] = _same_versions(future.result(), made_with)
-                        except HarnessError:
+                        except CrosscheckError:
                             raise
                         except (Exception, CancelledError) as error:
                             lost.append(_lost(error, settings, piece))

@@ -24,7 +24,7 @@ from crosscheck.run.sweep.answers import Answer, answer
 from crosscheck.run.sweep.check import batches_of, check_parts, made_anew
 from crosscheck.run.sweep.checkpoint import made_with
 from crosscheck.run.sweep.record import Checked
-from crosscheck.tools.errors import HarnessError
+from crosscheck.tools.errors import CrosscheckError
 
 __all__ = ["ONE_THREAD", "Done", "ask_batches", "ask_case", "do", "one_thread"]
 
@@ -127,4 +127,4 @@ def _named(settings: Settings, name: str) -> Framework:
     for framework in opened(settings)[0]:
         if framework.name == name:
             return framework
-    raise HarnessError(f"framework {name!r} cannot be used in this worker; install it there too")
+    raise CrosscheckError(f"framework {name!r} cannot be used in this worker; install it there too")
