@@ -8,7 +8,9 @@ prints the picture.
 from __future__ import annotations
 
 import ast
+import contextlib
 import graphlib
+import importlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -103,6 +105,21 @@ def circle(arrows: Mapping[str, set[str]]) -> list[str]:
         found: list[str] = error.args[1]
         return found
     return []
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module of the package, or what one defines or imports."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        with contextlib.suppress(ModuleNotFoundError):
+            found: object = importlib.import_module(".".join(parts[:cut]))
+            break
+    for part in parts[cut:]:
+        fields = getattr(found, "__annotations__", {})
+        if not hasattr(found, part) and part not in fields:
+            return False
+        found = getattr(found, part, None)
+    return True
 
 
 def picture() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,21 @@ def test_a_circle_is_found() -> None:
 
 def test_the_picture_in_the_guide_is_that_of_the_code() -> None:
     assert f"```text\n{structure.picture()}\n```" in CONTRIBUTING.read_text("utf-8")
+
+
+NAMED = re.compile(r"`(crosscheck(?:\.\w+)+)`")
+
+
+def test_what_a_text_names_is_there() -> None:
+    missing = {
+        f"{name}: {each}"
+        for name, path in structure.modules().items()
+        for each in NAMED.findall(path.read_text("utf-8"))
+        if not structure.is_there(each)
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("name", ["crosscheck.mixed", "crosscheck.run.tally.Spreads"])
+def test_what_is_not_there_is_noticed(name: str) -> None:
+    assert not structure.is_there(name)

@@ -159,10 +159,10 @@ class Extended:
     @property
     def returned(self) -> Extended:
         """The same numbers in the dtype: no finite one is beyond Ω."""
-        end, may = _end(self.model.format), self.may
-        up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
-        finite = may.finite & (self.low <= end) & (self.high >= -end)
-        return Extended(self.finite, Kinds(finite, may.plus | up, may.minus | down, may.nan))
+        end = _end(self.model.format)
+        may = self._overflowing(end).may
+        within = (self.low <= end) & (self.high >= -end)
+        return Extended(self.finite, may._replace(finite=may.finite & within))
 
     def map(self, function: Callable[[Any], Any]) -> Extended:
         """The same numbers in another arrangement."""
@@ -199,7 +199,11 @@ class Extended:
         arithmetic = self.model.arithmetic
         if arithmetic is None or arithmetic.multiplicand is None:
             return self
-        end, may = _end(arithmetic.multiplicand), self.may
+        return self._overflowing(_end(arithmetic.multiplicand))
+
+    def _overflowing(self, end: float) -> Extended:
+        """This with an infinity as well where a finite number may be beyond ``end``."""
+        may = self.may
         up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
         return Extended(self.finite, may._replace(plus=may.plus | up, minus=may.minus | down))
 

@@ -19,7 +19,7 @@ rows are in the dtype. Let p be the precision of the multiplicands' format, 24 b
     A library may do so in some of its matrix products and not in others: PyTorch with
     ``set_float32_matmul_precision("medium")`` does in those that are large enough, TensorFlow with
     ``TF_SET_ONEDNN_FPMATH_MODE=BF16`` in those of stacks (both measured, on a processor with
-    AMX). See `crosscheck.mixed`.
+    AMX). See `crosscheck.judge.coarse`.
 
 ``truncated``
     Of bfloat16: the products, which have 16 bits, are added up in float32 in any order, and the

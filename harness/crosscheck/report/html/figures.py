@@ -12,7 +12,7 @@ from crosscheck.report.html.numbers import digits, value
 __all__ = ["Bar", "Histogram", "Segment", "Tangent", "bar", "histogram", "tangents"]
 
 _OCTAVES = 20
-"""The histogram begins at 2^-20, as `crosscheck.run.tally.Spread` does."""
+"""The histogram begins at 2^-20, as `crosscheck.run.spread.Spread` does."""
 _BINS = 4 * _OCTAVES
 _BIN_WIDTH = 2
 _MARGIN = 12

@@ -41,7 +41,7 @@ def count(
         last: The one behind the last.
         agreeing: Number of the verdict AGREES.
         disagreeing: Number of the verdict DISAGREES.
-        edges: Of the bins; see `crosscheck.run.tally.bin_table`.
+        edges: Of the bins; see `crosscheck.run.spread.bin_table`.
         table: Likewise.
         lower: Likewise.
         kinds: (frameworks, families, verdicts), int64: is added to.
