@@ -17,7 +17,6 @@ import numpy as np
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.named import ARITHMETICS, Arithmetic
 
@@ -32,38 +31,28 @@ def fault(function: Callable[[Gradients], Gradients]) -> Callable[[Gradients], G
     return function
 
 
-def every_array(given: Gradients, change: Callable[[Array], Array]) -> Gradients:
-    """``given`` with all derivatives changed alike."""
-    return dataclasses.replace(
-        given,
-        weights=tuple(map(change, given.weights)),
-        biases=tuple(None if bias is None else change(bias) for bias in given.biases),
-        x=change(given.x),
-    )
-
-
 @fault
 def zero(given: Gradients) -> Gradients:
     """All derivatives are zero."""
-    return every_array(given, lambda array: 0.0 * array)
+    return given.map_derivatives(lambda array: 0.0 * array)
 
 
 @fault
 def doubled(given: Gradients) -> Gradients:
     """All derivatives are twice what they should be."""
-    return every_array(given, lambda array: 2.0 * array)
+    return given.map_derivatives(lambda array: 2.0 * array)
 
 
 @fault
 def negated(given: Gradients) -> Gradients:
     """All derivatives have the other sign."""
-    return every_array(given, lambda array: -array)
+    return given.map_derivatives(lambda array: -array)
 
 
 @fault
 def a_hundredth_more(given: Gradients) -> Gradients:
     """All derivatives are too large by a hundredth."""
-    return every_array(given, lambda array: array * 1.01)
+    return given.map_derivatives(lambda array: array * 1.01)
 
 
 @fault

@@ -207,18 +207,9 @@ def verdict(case: Case, given: Gradients) -> Verdict:
     return Judge(case).verdict(given, framework="")
 
 
-def each_array(given: Gradients, change: Callable[[Any], Any]) -> Gradients:
-    return Gradients(
-        change(np.asarray(given.loss)),
-        tuple(change(weight) for weight in given.weights),
-        tuple(None if bias is None else change(bias) for bias in given.biases),
-        change(given.x),
-    )
-
-
 def with_first(given: Gradients, old: Callable[[Any], Any], new: Any) -> tuple[str, Gradients]:
     """The first entry, from the top, that is as ``old`` says, replaced."""
-    copy = each_array(given, np.array)
+    copy = given.map(np.array)
     for name, value in copy.entries():
         if name != "J" and old(value).any():
             at = tuple(np.argwhere(old(value))[0])
@@ -285,10 +276,10 @@ def test_a_gradient_that_is_changed_as_a_whole_disagrees(
 ) -> None:
     case = CASES[name]
     right = honest(case)
-    given = each_array(right, fault)
+    given = right.map(fault)
     # In float64, rounded once: what overflows before the end in a narrower range need not there.
     with np.errstate(all="ignore"):
-        wider = each_array(gradients(case), format_of(case.dtype).round)
+        wider = gradients(case).map(format_of(case.dtype).round)
     same = equal(given, right) or (name == "overflow" and equal(given, wider))
     assert (verdict(case, given).kind is Kind.DISAGREES) == (not same)
 
@@ -305,13 +296,13 @@ def test_what_overflows_on_the_way_may_come_back_in_a_wider_range() -> None:
     case = Case.of(
         [[[2.0**127]], [[2.0**-10]]], None, [[2.0]], [[0.0]], dtype="float32", output="identity"
     )
-    narrow, wide = honest(case), each_array(gradients(case), format_of("float32").round)
+    narrow, wide = honest(case), gradients(case).map(format_of("float32").round)
     assert np.isinf(narrow.weights[0]).all()
     assert np.isfinite(wide.weights[0]).all()
     for given in (narrow, wide):
         assert verdict(case, given).kind is Kind.NONFINITE
     doubled = replace(wide, weights=(2.0 * wide.weights[0], wide.weights[1]))
-    for wrong in (each_array(wide, np.zeros_like), doubled, each_array(narrow, np.nan_to_num)):
+    for wrong in (wide.map(np.zeros_like), doubled, narrow.map(np.nan_to_num)):
         assert verdict(case, wrong).kind is Kind.DISAGREES
 
 
@@ -383,7 +374,7 @@ def test_a_loss_that_overflows_alone_is_compared_by_every_judge() -> None:
     for wrong in (42.0, -INF, NAN, 2.0**1000):
         assert verdict(case, replace(right, loss=np.float64(wrong))).kind is Kind.DISAGREES
     stack = Case.of([[[[1.0]]]], [[[0.0]]], [[[1.0]]], [[[-(2.0**600)]]])
-    given = each_array(right, lambda value: value[None])
+    given = right.map(lambda value: value[None])
     assert not StackJudge(stack).agreements(given)[0].any()
     (found,) = judged_together(stack, [given])
     assert found is not None
@@ -457,7 +448,7 @@ def test_a_coarser_arithmetic_is_named_in_such_a_case_too() -> None:
     found = verdict(case, honest(rounded))
     assert (found.kind, found.arithmetics) == (Kind.REDUCED, ("bfloat16-multiplicands",))
     assert verdict(case, honest(case)).kind is Kind.NONFINITE
-    wrong = each_array(honest(rounded), lambda value: 2.0 * value)
+    wrong = honest(rounded).map(lambda value: 2.0 * value)
     assert verdict(case, wrong).kind is Kind.DISAGREES
 
 

@@ -114,12 +114,7 @@ class ThroughAdapter(Batched):
             with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
                 return np.asarray(array, dtype=held)
 
-        return Gradients(
-            hold(found.loss),
-            tuple(hold(weight) for weight in found.weights),
-            tuple(None if bias is None else hold(bias) for bias in found.biases),
-            hold(found.x),
-        )
+        return found.map(hold)
 
     def compile(self, batch: Batch) -> Any:
         """Nothing."""

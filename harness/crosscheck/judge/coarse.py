@@ -130,7 +130,8 @@ def _explained(enclosed: Enclosed, given: Gradients, enclose: Enclose) -> Coarse
     if not any(np.isfinite(bound.bound).any() for bound, _ in pairs):
         return None
     checked, unchecked = arrays_checked(explanation.gradients, given)
-    if _adds_in_float16(arithmetic) and (unchecked or explain(enclosed, _zeros(given)) is not None):
+    zeros = given.map_derivatives(np.zeros_like)
+    if _adds_in_float16(arithmetic) and (unchecked or explain(enclosed, zeros) is not None):
         return None
     gates = _own_gates(enclosed, explanation)
     executed = enclosed.gradients(gates)
@@ -146,20 +147,6 @@ def _explained(enclosed: Enclosed, given: Gradients, enclose: Enclose) -> Coarse
         precision = arithmetic.bits - float(np.log2(error / effect))
     checks = bool(checked) or not unchecked
     return Coarse(arithmetic, enclosed, explanation, distance, checks, precision)
-
-
-def _zeros(given: Gradients) -> Gradients:
-    """A gradient of zeros, beside the same loss."""
-
-    def zeros(array: Any) -> Any:
-        return array if array is None or isinstance(array, LeftOut) else np.zeros_like(array)
-
-    return Gradients(
-        given.loss,
-        tuple(map(zeros, given.weights)),
-        tuple(map(zeros, given.biases)),
-        zeros(given.x),
-    )
 
 
 def _high(loss: Any) -> float:

@@ -103,13 +103,7 @@ class Judge:
         """The reference's gradient in float64, with gate 0 at every gate that is not certain."""
         if not self.case.is_finite:
             return gradients(self.case)
-        enclosure = self.enclosed(Model(self.format)).certain_gradients
-        return Gradients(
-            enclosure.loss.high,
-            tuple(weight.high for weight in enclosure.weights),
-            tuple(None if bias is None else bias.high for bias in enclosure.biases),
-            enclosure.x.high,
-        )
+        return self.enclosed(Model(self.format)).certain_gradients.map(lambda each: each.high)
 
     @property
     def _plain(self) -> Enclosed:
@@ -410,12 +404,7 @@ def _identity(value: Any) -> tuple[object, ...]:
 
 def _widths(bounds: Gradients) -> Gradients:
     """How far each entry may be from the exact one."""
-    return Gradients(
-        bounds.loss.bound,
-        tuple(weight.bound for weight in bounds.weights),
-        tuple(None if bias is None else bias.bound for bias in bounds.biases),
-        bounds.x.bound,
-    )
+    return bounds.map(lambda each: each.bound)
 
 
 def _is_whole(given: Gradients, block: str) -> bool:

@@ -176,15 +176,7 @@ class Enclosed:
                 partial(loss_tangent, divisor=self._divisor),
                 _joined,
             )
-            return Gradients(
-                self.loss,
-                tuple(map(self._unless_the_loss_overflows, found.weights)),
-                tuple(
-                    None if bias is None else self._unless_the_loss_overflows(bias)
-                    for bias in found.biases
-                ),
-                self._unless_the_loss_overflows(found.x),
-            )
+            return replace(found.map_derivatives(self._unless_the_loss_overflows), loss=self.loss)
 
     def _backward(self, gates: Sequence[Any]) -> Gradients:
         """`backward` of a single case, by layers that may have been computed before."""

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -252,15 +253,8 @@ class Outcomes:
             possible = self._gradients(together, len(policies))
         for at in range(len(policies)):
             with np.errstate(all="ignore"):  # a part may close what was left open
-                one = Gradients(
-                    possible.loss[at : at + 1].returned,
-                    tuple(weight[at : at + 1].returned for weight in possible.weights),
-                    tuple(
-                        None if bias is None else bias[at : at + 1].returned
-                        for bias in possible.biases
-                    ),
-                    possible.x[at : at + 1].returned,
-                )
+                part = possible.map(operator.itemgetter(slice(at, at + 1)))
+                one = part.map(operator.attrgetter("returned"))
             asked = together.asked[:, at]
             yield one, frozenset(itertools.compress(QUESTIONS, asked.tolist()))
 

@@ -132,12 +132,7 @@ def widened(array: Any) -> Any:
 
 def chosen_gradients(given: Gradients, chosen: Any) -> Gradients:
     """The gradients at ``chosen`` of a batch's, as float64."""
-    return Gradients(
-        widened(given.loss[chosen]),
-        tuple(widened(weight[chosen]) for weight in given.weights),
-        tuple(None if bias is None else widened(bias[chosen]) for bias in given.biases),
-        widened(given.x[chosen]),
-    )
+    return given.map(lambda array: widened(array[chosen]))
 
 
 def has_all_cases(given: Gradients, count: int) -> bool:

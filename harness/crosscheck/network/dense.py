@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -296,11 +296,24 @@ class Gradients:
 
     def __getitem__(self, index: int) -> Gradients:
         """The gradients of case ``index`` of a stack."""
+        return self.map(lambda array: array[index])
+
+    def map(self, change: Callable[[Any], Any]) -> Gradients:
+        """``J`` and each array that is there put through ``change``."""
+        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
+        return replace(self.map_derivatives(change), loss=loss)
+
+    def map_derivatives(self, change: Callable[[Any], Any]) -> Gradients:
+        """Each array that is there put through ``change``, but not ``J``."""
+
+        def changed(array: Any) -> Any:
+            return array if array is None or isinstance(array, LeftOut) else change(array)
+
         return Gradients(
-            self.loss[index],
-            tuple(weight[index] for weight in self.weights),
-            tuple(None if bias is None else bias[index] for bias in self.biases),
-            self.x[index],
+            self.loss,
+            tuple(map(changed, self.weights)),
+            tuple(map(changed, self.biases)),
+            changed(self.x),
         )
 
 

@@ -151,13 +151,8 @@ def main(words: Sequence[str]) -> None:
     """One verdict; prints what `Storm` says of it."""
     name, gradient = words
     case = STORMS[name]()
-    form, given = format_of(case.dtype), GRADIENTS[gradient](case)
-    given = Gradients(
-        form.round(given.loss),
-        tuple(form.round(each) for each in given.weights),
-        tuple(None if each is None else form.round(each) for each in given.biases),
-        form.round(given.x),
-    )
+    form = format_of(case.dtype)
+    given = GRADIENTS[gradient](case).map(form.round)
     start = time.perf_counter()
     verdict = Judge(case).verdict(given, framework="bench")
     seconds = time.perf_counter() - start

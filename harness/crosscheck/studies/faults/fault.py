@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from crosscheck.network.dense import Gradients
 from crosscheck.studies.faults.handwritten import At, Change
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Fault",
     "Road",
     "each_array",
-    "mapped",
     "scaled",
     "without",
 ]
@@ -68,17 +66,7 @@ def scaled(factor: float) -> Change:
 
 def each_array(change: Callable[[Any], Any]) -> Change:
     """An answer with each array of the gradient, but not the loss, put through ``change``."""
-    return lambda answer, at: mapped(answer, change)
-
-
-def mapped(answer: Gradients, change: Callable[[Any], Any]) -> Gradients:
-    """Each array of a gradient, but not the loss, put through ``change``."""
-    return replace(
-        answer,
-        weights=tuple(change(weight) for weight in answer.weights),
-        biases=tuple(None if bias is None else change(bias) for bias in answer.biases),
-        x=change(answer.x),
-    )
+    return lambda answer, at: answer.map_derivatives(change)
 
 
 def only_layer(which: Callable[[At], bool], change: Change) -> Change:

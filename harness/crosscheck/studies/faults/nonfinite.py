@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.network.dense import Gradients
-from crosscheck.studies.faults.fault import Fault, Road, each_array, mapped
+from crosscheck.studies.faults.fault import Fault, Road, each_array
 from crosscheck.studies.faults.handwritten import At
 
 __all__ = ["NONFINITES"]
@@ -28,7 +28,7 @@ def _infected(answer: Gradients, at: At) -> Gradients:
     ]
     if not any(np.isnan(array).any() for array in numbers):
         return answer
-    return mapped(answer, lambda array: np.full_like(array, np.nan))
+    return answer.map_derivatives(lambda array: np.full_like(array, np.nan))
 
 
 def _is_nonfinite(at: At) -> bool:
@@ -72,7 +72,7 @@ NONFINITES = (
         "all is 42 where the case holds NaN or an infinity",
         "answer",
         lambda answer, at: (
-            mapped(answer, lambda a: np.full_like(a, 42)) if _is_nonfinite(at) else answer
+            answer.map_derivatives(lambda a: np.full_like(a, 42)) if _is_nonfinite(at) else answer
         ),
         caught=_SPECIAL,
         why=_FINITE,
@@ -82,7 +82,7 @@ NONFINITES = (
         "NaN and infinity",
         "the finite numbers are doubled where the case holds NaN or an infinity",
         "answer",
-        lambda answer, at: mapped(answer, lambda a: a * 2) if _is_nonfinite(at) else answer,
+        lambda answer, at: answer.map_derivatives(lambda a: a * 2) if _is_nonfinite(at) else answer,
         caught=_SPECIAL,
         why=_FINITE,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.network.dense import Gradients
-from crosscheck.studies.faults.fault import Fault, mapped
+from crosscheck.studies.faults.fault import Fault
 from crosscheck.studies.faults.handwritten import At, Change
 
 __all__ = ["ALIASES", "NONDETERMINISM", "STALE"]
@@ -178,7 +178,7 @@ STALE = (
 
 def _wrong(answer: Gradients) -> Gradients:
     """Every array a little off: by a factor 1 + 2^-8."""
-    return mapped(answer, lambda array: array + array / 256)
+    return answer.map_derivatives(lambda array: array + array / 256)
 
 
 def _now_and_then(when: Callable[[At], bool]) -> Change:
@@ -198,7 +198,7 @@ def _cases(which: Callable[[Any, At], Any]) -> Change:
             factor = np.where(chosen, 1 + 1 / 256, 1.0).reshape(-1, *(1,) * (array.ndim - 1))
             return array * factor.astype(array.dtype)
 
-        return mapped(answer, choose)
+        return answer.map_derivatives(choose)
 
     return change
 
