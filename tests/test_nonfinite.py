@@ -291,10 +291,16 @@ def equal(one: Gradients, other: Gradients) -> bool:
     )
 
 
-def test_what_overflows_on_the_way_may_come_back_in_a_wider_range() -> None:
-    # z1 = 2^128 is beyond float32; dJ/dw1 = 2 · 2^-10 · 2^118 is not.
+@pytest.mark.parametrize("width", [1, 64, 256])
+def test_what_overflows_on_the_way_may_come_back_in_a_wider_range(width: int) -> None:
+    # z1 = 2^128 is beyond float32; dJ/dw1 = 2 · 2^-10 · a2 is not, with a2 = width · 2^118.
     case = Case.of(
-        [[[2.0**127]], [[2.0**-10]]], None, [[2.0]], [[0.0]], dtype="float32", output="identity"
+        [np.full((width, 1), 2.0**127), np.full((1, width), 2.0**-10)],
+        None,
+        [[2.0]],
+        [[0.0]],
+        dtype="float32",
+        output="identity",
     )
     narrow, wide = honest(case), gradients(case).map(format_of("float32").round)
     assert np.isinf(narrow.weights[0]).all()
