@@ -18,11 +18,12 @@ from crosscheck.explain.answers import Answer, ask
 from crosscheck.explain.build import build
 from crosscheck.explain.closed import require_short
 from crosscheck.explain.document import FORMATS, Document
-from crosscheck.explain.names import EntryName, find_entry, with_changes
+from crosscheck.explain.names import find_entry, with_changes
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.compare import Judge
 from crosscheck.network.dense import Case
+from crosscheck.network.names import EntryName
 from crosscheck.tools.errors import UsageError
 
 __all__ = [

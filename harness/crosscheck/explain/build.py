@@ -11,12 +11,13 @@ from crosscheck.explain.answers import Answer
 from crosscheck.explain.closed import closed_formulas
 from crosscheck.explain.comparison import result_section
 from crosscheck.explain.document import Block, Document, Formulas, Items, Paragraph, Part, Section
-from crosscheck.explain.expressions import Expression, Line, Matrix, Number, Symbol, relation
+from crosscheck.explain.expressions import Expression, Line, Matrix, Number, relation
 from crosscheck.explain.large import entry_section, overview, size
-from crosscheck.explain.names import EntryName, find_entry
+from crosscheck.explain.names import find_entry
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import Effect, GateClass
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.multilinear import fraction
@@ -131,8 +132,7 @@ def _given(derivation: Derivation) -> Block:
     arrays = dict(case.arrays())
     lines = []
     for name in order:
-        letter = "w" if names.scalar and name[0] == "W" else name[0]
-        symbol = Symbol(letter, int(name[1:]) if name[1:] else None)
+        symbol = names.entry(EntryName.of(name))
         lines.append(Line((symbol, _matrix(derivation, arrays[name]))))
     return Formulas(tuple(lines), compact=True)
 

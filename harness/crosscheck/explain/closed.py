@@ -23,9 +23,9 @@ from crosscheck.explain.expressions import (
     Term,
     is_negative,
 )
-from crosscheck.explain.names import EntryName
 from crosscheck.explain.steps import Derivation
 from crosscheck.network.dense import Case
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.tools.errors import UsageError
 
@@ -98,7 +98,7 @@ def _formulas(derivation: Derivation, entry: EntryName | None) -> Iterator[Line]
     arrays = dict(case.arrays())
     symbols = dict(_symbols(network, case))
     values = {
-        symbol: sympy.Rational(*_ratio(arrays[f"{name.letter}{name.layer or ''}"][name.index]))
+        symbol: sympy.Rational(*_ratio(arrays[name.array][name.index]))
         for name, symbol in symbols.items()
     }
     shown = {symbol: names.entry(name) for name, symbol in symbols.items()}

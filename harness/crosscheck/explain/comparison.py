@@ -11,11 +11,11 @@ from crosscheck.explain.answers import Answer
 from crosscheck.explain.derived import Value, plain
 from crosscheck.explain.document import Block, Cell, Items, Paragraph, Section, Table
 from crosscheck.explain.expressions import Expression, Number
-from crosscheck.explain.names import EntryName
 from crosscheck.explain.steps import Derivation
 from crosscheck.judge.verdict import MEANING, GateReading, Kind, Validity, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.network.exact import nearest_float
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.multilinear import GateKey, Multilinear
 
@@ -28,9 +28,8 @@ _SHOWN_SLOPES = 24
 def entries_of(gradients: Gradients) -> Iterator[EntryName]:
     """All entries of a gradient in the order of backpropagation, the loss first."""
     for name, array in gradients.entries():
-        layer = int(name[1:]) if name[1:] else None
         for index in np.ndindex(*np.shape(array)):
-            yield EntryName(name[0], layer, index)
+            yield EntryName.of(name, index)
 
 
 def result_section(
@@ -43,7 +42,7 @@ def result_section(
         answers: What the frameworks say.
         entry: The only entry to show; ``None`` for all.
     """
-    wanted = [EntryName("J", None, ()), entry] if entry else [*entries_of(derivation.gradients)]
+    wanted = [EntryName("J"), entry] if entry else [*entries_of(derivation.gradients)]
     rows: list[tuple[Cell, ...]] = [
         (derivation.names.slope(*key), *_slopes(derivation, key, answers))
         for key in [*derivation.symbols][:_SHOWN_SLOPES]
@@ -87,7 +86,7 @@ def _given(answer: Answer, name: EntryName) -> float | None:
     if answer.gradients is None:
         return None
     arrays = dict(answer.gradients.entries())
-    array = np.asarray(arrays[f"{name.letter}{name.layer or ''}"])
+    array = np.asarray(arrays[name.array])
     return float(array[name.index]) if array.ndim == len(name.index) else None
 
 

@@ -11,12 +11,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crosscheck.explain.names import EntryName, Names
+from crosscheck.explain.names import Names
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, rationals
+from crosscheck.network.names import EntryName
 from crosscheck.network.reference import Trace, backward_layer, forward, loss_and_cotangent
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.ieee import in_ieee_arithmetic

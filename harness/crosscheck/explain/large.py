@@ -12,9 +12,9 @@ import numpy as np
 from crosscheck.explain.derived import Value, plain
 from crosscheck.explain.document import Block, Cell, Formulas, Paragraph, Section, Table
 from crosscheck.explain.expressions import Expression, Line, Over, Product, Sum, Symbol
-from crosscheck.explain.names import EntryName
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.network.exact import nearest_float
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import Multilinear, fraction
 
 __all__ = ["entry_section", "overview", "size"]

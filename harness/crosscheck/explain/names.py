@@ -10,10 +10,11 @@ import numpy as np
 
 from crosscheck.explain.expressions import Index, Partial, Symbol
 from crosscheck.network.dense import Case
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["EntryName", "Names", "find_entry", "with_changes"]
+__all__ = ["Names", "find_entry", "with_changes"]
 
 
 @dataclass(frozen=True)
@@ -76,26 +77,8 @@ class Names:
         return () if self.scalar else index
 
 
-@dataclass(frozen=True)
-class EntryName:
-    """An entry of an array of a case, or the loss.
-
-    Attributes:
-        letter: ``W``, ``b``, ``x``, ``y`` or ``J``.
-        layer: 1 … L for W and b, else ``None``.
-        index: Its zero-based index in the array.
-    """
-
-    letter: str
-    layer: int | None
-    index: tuple[int, ...]
-
-    def __str__(self) -> str:
-        array = f"{self.letter}{self.layer or ''}"
-        return f"{array}[{','.join(map(str, self.index))}]" if self.index else array
-
-
-_ENTRY = re.compile(r"\s*(?:d?J/d)?([A-Za-z])(\d*)\s*(?:\[([\d\s,]*)\])?\s*")
+_DERIVATIVE = re.compile("^d?J/d")
+_SPACED = re.compile(r"\s*([\[\],])\s*")
 
 
 def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
@@ -112,35 +95,32 @@ def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
     arrays = dict(case.arrays())
     if not targets:
         del arrays["y"]
-    match = _ENTRY.fullmatch(text)
-    name = (
-        "" if match is None else f"{match[1].upper() if match[1] in 'wW' else match[1]}{match[2]}"
-    )
-    if match is None or name not in arrays:
-        _refuse(text, f"wanted an entry such as {_example(arrays)} of {', '.join(arrays)}")
-    shape = arrays[name].shape
-    if match[3] is None:
-        if arrays[name].size != 1:
-            _refuse(text, f"{name} has shape {shape}, wanted an index as in {_entry(name, shape)}")
-        index = (0,) * len(shape)
-    else:
-        parts = [part.strip() for part in match[3].split(",")]
-        if len(parts) != len(shape) or not all(parts):
-            _refuse(text, f"{name} has shape {shape}, wanted an index as in {_entry(name, shape)}")
-        index = tuple(map(int, parts))
-        if any(at >= size for at, size in zip(index, shape, strict=True)):
-            last = _entry(name, shape)
-            _refuse(text, f"{name} has shape {shape}: indices start at 0, the last is {last}")
-    return EntryName(name[0], int(name[1:]) if name[1:] else None, index)
+    entry = _parsed(text)
+    if entry is None or entry.array not in arrays:
+        last = _last(*next(iter(arrays.items())))
+        _refuse(text, f"wanted an entry such as {last} of {', '.join(arrays)}")
+    array = arrays[entry.array]
+    shape, last = f"{entry.array} has shape {array.shape}", _last(entry.array, array)
+    if not entry.index and array.size == 1:
+        return replace(entry, index=(0,) * array.ndim)
+    if len(entry.index) != array.ndim:
+        _refuse(text, f"{shape}, wanted an index as in {last}")
+    if any(at >= size for at, size in zip(entry.index, array.shape, strict=True)):
+        _refuse(text, f"{shape}: indices start at 0, the last is {last}")
+    return entry
 
 
-def _entry(name: str, shape: tuple[int, ...]) -> str:
-    return f"{name}[{','.join(str(size - 1) for size in shape)}]"
+def _parsed(text: str) -> EntryName | None:
+    """The entry's name in ``text``, which may have spaces and a w in it, and ``dJ/d`` before it."""
+    bare = _DERIVATIVE.sub("", _SPACED.sub(r"\1", text.strip()), count=1)
+    try:
+        return EntryName.parse(f"W{bare[1:]}" if bare[:1] == "w" else bare)
+    except ValueError:
+        return None
 
 
-def _example(arrays: dict[str, Array]) -> str:
-    name = next(iter(arrays))
-    return _entry(name, arrays[name].shape)
+def _last(name: str, array: Array) -> EntryName:
+    return EntryName.of(name, (size - 1 for size in array.shape))
 
 
 def _refuse(text: str, complaint: str) -> NoReturn:
@@ -160,7 +140,7 @@ def with_changes(case: Case, changes: dict[str, float]) -> Case:
     arrays = {name: array.copy() for name, array in case.arrays()}
     for text, value in changes.items():
         entry = find_entry(text, case, targets=True)
-        array = arrays[str(replace(entry, index=()))]
+        array = arrays[entry.array]
         array[entry.index] = value
         if not np.isfinite(value):
             raise UsageError(f"{text}={value}: wanted a finite number")

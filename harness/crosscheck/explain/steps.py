@@ -26,7 +26,7 @@ from crosscheck.explain.expressions import (
     Symbol,
     value_expression,
 )
-from crosscheck.explain.names import EntryName
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import fraction
 
 __all__ = ["Derivation", "Step"]

@@ -20,6 +20,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward, exact_gradients, nearest_float
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 
 __all__ = ["exact_entry", "script"]
@@ -120,14 +121,10 @@ def exact_entry(case: Case, name: str) -> Fraction:
         (z > 0).astype(np.float64) if case.network.has_relu(layer) else None
         for layer, z in enumerate(trace.pre_activations, start=1)
     ]
-    array, index = _parsed(name)
-    value: Any = np.asarray(dict(exact_gradients(case, trace, gates).entries())[array])[index]
+    arrays = dict(exact_gradients(case, trace, gates).entries())
+    entry = EntryName.parse(name)
+    value: Any = np.asarray(arrays[entry.array])[entry.index]
     return Fraction(int(value.numerator), int(value.denominator))
-
-
-def _parsed(name: str) -> tuple[str, tuple[int, ...]]:
-    array, _, index = name.rstrip("]").partition("[")
-    return array, tuple(int(number) for number in index.split(",") if number)
 
 
 def _is_used(line: str, body: str) -> bool:
@@ -170,9 +167,9 @@ def _printing(case: Case, verdict: Verdict, lines: Pointwise) -> str:
     calls = "\nvalue, found = gradient(p)\n"
     if verdict.worst is None:
         return f'{calls}print("J", value)\nfor name in found:\n    print(name, found[name])'
-    array, index = _parsed(verdict.worst.name)
-    where = f'found["{array}"][{", ".join(map(str, index))}]' if index else "value"
-    label = "J" if array == "J" else f"dJ/d{verdict.worst.name}"
+    entry = EntryName.parse(verdict.worst.name)
+    where = f'found["{entry.array}"][{", ".join(map(str, entry.index))}]'
+    where, label = ("value", "J") if entry.array == "J" else (where, f"dJ/d{entry}")
     text = f'{calls}print("{label}:", float({where}))'
     if case.is_finite:
         exact = exact_entry(case, verdict.worst.name)

@@ -35,6 +35,7 @@ from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.vacuity import arrays_checked, unchecked
 from crosscheck.judge.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
 from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
@@ -301,7 +302,7 @@ class Judge:
         first = None
         for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
             if name != "J" and leaves_bound(bound, value).any():
-                first = 0 if name == "x" else int(name[1:])
+                first = layer_of(name)
                 break
         detail = ""
         if enclosed.open_gates:

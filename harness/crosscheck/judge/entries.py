@@ -9,11 +9,12 @@ import numpy as np
 
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.dense import LeftOut
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 
-__all__ = ["classes_of", "entry_of", "label_of", "ratio_of"]
+__all__ = ["classes_of", "entry_of", "ratio_of"]
 
 
 def ratio_of(error: Array, bound: Array) -> Array:
@@ -22,11 +23,6 @@ def ratio_of(error: Array, bound: Array) -> Array:
         ratio = error / bound
     instead = np.where(np.isnan(error) & ~np.isinf(bound), np.inf, 0.0)
     return np.where(np.isnan(ratio), instead, ratio)
-
-
-def label_of(name: str, index: tuple[Any, ...]) -> str:
-    """The name of an entry, as in `Entry`."""
-    return f"{name}[{','.join(map(str, index))}]" if index else name
 
 
 def entry_of(
@@ -45,7 +41,7 @@ def entry_of(
         error, room = bound.distance(values)[index], bound.bound[index]
         reference = float(bound.high[index])
         return Entry(
-            name=label_of(name, index),
+            name=str(EntryName.of(name, index)),
             given=float(values[index]),
             reference=reference,
             error=float(error),

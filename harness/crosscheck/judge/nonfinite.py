@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.entries import classes_of, entry_of, label_of, ratio_of
+from crosscheck.judge.entries import classes_of, entry_of, ratio_of
 from crosscheck.judge.outcomes import Outcomes, Policy
 from crosscheck.judge.verdict import QUESTIONS, Entry, Kind, PolicyReading, Verdict
 from crosscheck.network.dense import Gradients, LeftOut
+from crosscheck.network.names import EntryName, layer_of
 from crosscheck.numbers.extended import Extended
 from crosscheck.numbers.formats import Format, format_of
 
@@ -162,7 +163,7 @@ def _contradiction(
     else:
         wanted = {"+inf": math.inf, "-inf": -math.inf}.get(kinds[0], math.nan)
         error = abs(float(values[index]) - wanted)
-        label = label_of(name, index)
+        label = str(EntryName.of(name, index))
         entry = Entry(label, float(values[index]), wanted, error, 0.0, math.inf, math.inf)
     entry = replace(entry, bounds=math.inf if math.isnan(entry.bounds) else entry.bounds)
     among = f"; {int(wrong.sum())} of the {wrong.size} entries of {name} are like that"
@@ -170,7 +171,7 @@ def _contradiction(
         named,
         kind=Kind.DISAGREES,
         worst=entry,
-        first_layer=None if name == "J" else 0 if name == "x" else int(name[1:]),
+        first_layer=layer_of(name),
         detail=f"{entry.name} is {entry.given:g}, where only {' or '.join(kinds)} is possible"
         + (", within a bound" if possible.may.finite[index] else "")
         + (among if wrong.size > 1 else ""),

@@ -25,11 +25,12 @@ import numpy as np
 
 from crosscheck.judge.branches import Answers, Place, Stack
 from crosscheck.judge.compare import kind_of
-from crosscheck.judge.entries import label_of, ratio_of
+from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.kinks.readings import reading_of
 from crosscheck.judge.vacuity import side_by_side
 from crosscheck.judge.verdict import Entry, Validity, Verdict
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.enclosure import distance
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 
@@ -145,4 +146,4 @@ def _label(places: Sequence[Place], entry: int) -> str:
     """The name of an entry, as in `Entry`."""
     name, start, shape = next(place for place in reversed(places) if place[1] <= entry)
     index = np.unravel_index(entry - start, shape)
-    return label_of(name, index)
+    return str(EntryName.of(name, index))

@@ -26,6 +26,7 @@ import numpy as np
 from crosscheck.judge.kinks.influence import Site
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
+from crosscheck.network.names import EntryName
 from crosscheck.network.reference import Trace, loss_and_cotangent
 from crosscheck.numbers.linear_programs import strictly_feasible
 from crosscheck.tools.budget import Budget, Exhausted
@@ -156,12 +157,13 @@ class Point:
     def _position(self, parameter: Parameter) -> int:
         """Where a parameter stands among all: layer by layer, weights before biases."""
         name, *index = parameter
-        layer = int(str(name)[1:])
-        units, inputs = (int(size) for size in self.case.weights[layer - 1].shape)
-        start = self.offsets[layer - 1]
-        if str(name).startswith("b"):
-            return start + units * inputs + int(index[0])
-        return start + int(index[0]) * inputs + int(index[1])
+        array = EntryName.of(str(name), index)
+        assert array.layer is not None
+        units, inputs = (int(size) for size in self.case.weights[array.layer - 1].shape)
+        start = self.offsets[array.layer - 1]
+        if array.letter == "b":
+            return start + units * inputs + array.index[0]
+        return start + array.index[0] * inputs + array.index[1]
 
     def add_shared(self, values: Any) -> Any:
         """A vector (or rows) over the variables, with the entries of each group added up."""

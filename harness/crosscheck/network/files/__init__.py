@@ -38,7 +38,7 @@ from crosscheck.network.files.arrays import (
     native_arrays,
     require_safetensors,
 )
-from crosscheck.network.files.building import either, entry_name, options_of, refuse, require_single
+from crosscheck.network.files.building import either, options_of, refuse, require_single
 from crosscheck.network.files.json_ import (
     case_from_json,
     case_to_json,
@@ -46,6 +46,7 @@ from crosscheck.network.files.json_ import (
     json_entry,
     readable,
 )
+from crosscheck.network.names import EntryName
 from crosscheck.tools.atomic import write_bytes_atomically
 
 __all__ = ["case_from_json", "case_to_json", "read_case", "write_case"]
@@ -85,10 +86,9 @@ def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) 
     if not allow_nonfinite:
         for name, array in case.arrays():
             for index in np.argwhere(~np.isfinite(array))[:1]:
-                entry = (
-                    json_entry(name, index) if read is from_json_text else entry_name(name, index)
-                )
-                refuse(origin, f"{entry} is {array[tuple(index)]}, wanted a finite number")
+                entry = EntryName.of(name, index)
+                where = json_entry(entry) if read is from_json_text else str(entry)
+                refuse(origin, f"{where} is {array[entry.index]}, wanted a finite number")
     return case
 
 

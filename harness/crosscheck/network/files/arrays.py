@@ -17,11 +17,11 @@ from crosscheck.network.files.building import (
     build_case,
     checked_options,
     cut,
-    entry_name,
     refuse,
     round_array,
     shortened,
 )
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 
@@ -152,7 +152,7 @@ def _from_arrays(
                 f"{name} is {array.dtype}, wanted float16, float32, float64 or whole numbers",
             )
         wide = array.astype(np.float64)
-        converted[name] = round_array(wide, form, partial(entry_name, name), origin)
+        converted[name] = round_array(wide, form, partial(EntryName.of, name), origin)
     return build_case(
         [converted[name] for name in layers[::2]],
         [converted.get(name) for name in layers[1::2]],

@@ -20,7 +20,6 @@ __all__ = [
     "close_match",
     "cut",
     "either",
-    "entry_name",
     "indexed_path",
     "kind_of",
     "largest_of",
@@ -56,7 +55,7 @@ def checked_options(given: Mapping[str, Any], origin: str) -> dict[str, Any]:
     return dict(given)
 
 
-def round_array(wide: Array, form: Format, entry: Callable[[Any], str], origin: str) -> Array:
+def round_array(wide: Array, form: Format, entry: Callable[[Any], object], origin: str) -> Array:
     """``wide`` in the format; a finite number must stay finite."""
     with np.errstate(over="ignore"):  # it is reported here
         rounded = form.round(wide)
@@ -117,11 +116,6 @@ def require_single(case: Case) -> None:
 def refuse(origin: str, complaint: str) -> NoReturn:
     """Raise a complaint about the file called ``origin``."""
     raise UsageError(f"{origin}: {complaint}") from None
-
-
-def entry_name(name: str, index: Sequence[int]) -> str:
-    """``W2[0,1]`` for an entry of an array."""
-    return f"{name}[{','.join(map(str, index))}]"
 
 
 def indexed_path(field: str, index: Sequence[int]) -> str:

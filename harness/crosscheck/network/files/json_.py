@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from crosscheck.network.files.building import (
     round_array,
     shortened,
 )
+from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 
@@ -242,11 +243,12 @@ def _number(value: Any, at: str, form: Format, origin: str) -> float:
 
 def _json_name(name: str) -> str:
     """Where JSON has the array that is called ``W1``, ``b1``, ``x`` or ``y``."""
-    if name in ("x", "y"):
-        return name
-    return f"{'weights' if name[0] == 'W' else 'biases'}[{int(name[1:]) - 1}]"
+    return json_entry(EntryName.of(name))
 
 
-def json_entry(name: str, index: Sequence[int]) -> str:
+def json_entry(entry: EntryName) -> str:
     """Where an entry of a case is in JSON: ``W2[0,1]`` is ``weights[1][0][1]``."""
-    return indexed_path(_json_name(name), index)
+    if entry.layer is None:
+        return indexed_path(entry.letter, entry.index)
+    field = "weights" if entry.letter == "W" else "biases"
+    return indexed_path(field, (entry.layer - 1, *entry.index))

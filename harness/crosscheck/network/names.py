@@ -1,0 +1,76 @@
+"""What an array of a case or of a gradient is called, and an entry of one.
+
+``W2`` and ``b2`` belong to layer 2, ``x`` and ``y`` are inputs and targets, ``J`` is the loss.
+``W2[0,1]`` is the weight of layer 2 from unit 1 to unit 0: the index counts from 0, and stands in
+brackets behind the name of the array; the loss has none. Whatever says or reads such a name, says
+and reads it by this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import SupportsInt
+
+__all__ = ["EntryName", "layer_of"]
+
+_NAME = re.compile(r"([A-Za-z])([1-9][0-9]{0,8})?(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
+
+
+@dataclass(frozen=True)
+class EntryName:
+    """An entry of an array, or a whole one.
+
+    Attributes:
+        letter: ``W``, ``b``, ``x``, ``y`` or ``J``.
+        layer: 1 … L for W and b, else ``None``.
+        index: Its zero-based index in the array; empty for the loss, and for a whole array.
+    """
+
+    letter: str
+    layer: int | None = None
+    index: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, array: str, index: Iterable[SupportsInt | str] = ()) -> EntryName:
+        """The entry of the array that is called ``array`` at ``index``.
+
+        Raises:
+            ValueError: An array is not called that.
+        """
+        letter, number = array[:1], array[1:]
+        return cls(letter, int(number) if number else None, tuple(int(each) for each in index))
+
+    @classmethod
+    def parse(cls, text: str) -> EntryName:
+        """The inverse of ``str``.
+
+        Raises:
+            ValueError: ``text`` is no such name. A number of more than eighteen digits is no
+                index, since there is no array of that size.
+        """
+        match = _NAME.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text[:40]!r}: no entry, wanted a name such as W2[0,1]")
+        return cls.of(match[1] + (match[2] or ""), match[3].split(",") if match[3] else ())
+
+    @property
+    def array(self) -> str:
+        """The name of the array."""
+        return self.letter if self.layer is None else f"{self.letter}{self.layer}"
+
+    def __str__(self) -> str:
+        return f"{self.array}[{','.join(map(str, self.index))}]" if self.index else self.array
+
+
+def layer_of(array: str) -> int | None:
+    """The layer in which backpropagation reaches an array of a gradient.
+
+    1 … L for W and b, 0 for x, which is the activation below the first layer, and ``None`` for J,
+    from which it starts.
+
+    Args:
+        array: The name of the array.
+    """
+    return 0 if array == "x" else EntryName.of(array).layer
