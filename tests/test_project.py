@@ -464,7 +464,7 @@ def project_files() -> list[Path]:
             if not {name, (here / name).relative_to(ROOT).as_posix()} & ignored
             and not (here / name / "pyvenv.cfg").is_file()
         ]
-        files += [here / name for name in names]
+        files += [here / name for name in names if name != ".git"]  # as a second work tree has it
     return files
 
 
