@@ -16,9 +16,9 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, chosen_gradients
 from crosscheck.network.dense import Case
+from crosscheck.network.loss_bounds import divided, with_constants_anywhere
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, Format, format_of
-from crosscheck.numbers.halved_sum import with_constants_anywhere
 from crosscheck.studies.alarms import sums
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
 from crosscheck.studies.alarms.measure import EVERYBODY, measure
@@ -217,8 +217,8 @@ def test_the_bound_on_the_loss_holds_wherever_constants_stand(precision: int, ro
         ]
         residual = Model(form).enclose(np.array([[float(term)] for term in terms]))
         with np.errstate(all="ignore"):
-            loss = (residual * residual).sum(axis=(-2, -1)) / 2
-            loss = loss / rows if rows > 1 else loss
+            loss = divided((residual * residual).sum(axis=(-2, -1)), 2)
+            loss = divided(loss, rows) if rows > 1 else loss
             bound = with_constants_anywhere(loss, residual, rows)
         exact = sum((term * term for term in terms), Fraction(0)) / 2 / rows
         room = Fraction(float(bound.e)) if np.isfinite(bound.e) else None

@@ -144,7 +144,7 @@ def test_a_module_that_is_compiled_where_numbers_are_flushed_has_its_constants(
 import json, sys
 sys.pycache_prefix, sys.dont_write_bytecode = {str(tmp_path)!r}, False
 import crosscheck.numbers.double_double, crosscheck.numbers.enclosure
-import crosscheck.judge.gates, crosscheck.judge.loss
+import crosscheck.judge.gates, crosscheck.network.loss_bounds
 from crosscheck.numbers import double_double, enclosure
 from crosscheck.numbers.formats import FORMATS
 tiny = [enclosure._TINY, double_double.PRODUCT_UNDERFLOW, FORMATS["float64"].smallest_subnormal]

@@ -16,10 +16,14 @@ import numpy as np
 import pytest
 from toy import Toy
 
-from crosscheck.judge.loss import loss_tangent
+from crosscheck.network.loss_bounds import (
+    divided,
+    loss_tangent,
+    residual_of,
+    with_constants_anywhere,
+)
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import FORMATS, Format
-from crosscheck.numbers.halved_sum import with_constants_anywhere
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 FORMS = [FOUR_BITS, FORMATS["float16"], FORMATS["float32"], FORMATS["float64"]]
@@ -79,8 +83,8 @@ def data(model: Model, values: Sequence[Fraction]) -> Enclosure:
 
 
 def half_square_sum(residual: Enclosure, divisor: int) -> Enclosure:
-    loss = (residual * residual).sum(axis=(-2, -1)) / 2
-    loss = loss / divisor if divisor > 1 else loss
+    loss = divided((residual * residual).sum(axis=(-2, -1)), 2)
+    loss = divided(loss, divisor) if divisor > 1 else loss
     return with_constants_anywhere(loss, residual, divisor)
 
 
@@ -115,13 +119,13 @@ def a_cotangent(form: Format, divisor: int, flush: bool) -> Any:
 
     def attempt(numbers: list[int], toy: Toy) -> Attempt:
         d = numbers[0] * eta * (1 if numbers[0] < 1 << form.precision else 0)
-        residual = data(model, [d]) - data(model, [Fraction(0)])
+        residual = residual_of(data(model, [d]), data(model, [Fraction(0)]))
         if toy.rng.random() < 0.7:
             given = in_some_order(toy, divisor, d, [HALF, TWO, "mean"])
         else:  # (½ d) d, by the product rule
             one = in_some_order(toy, divisor, d, [HALF, "mean"])
             given = toy.plus(one, in_some_order(toy, divisor, d, [HALF, "mean"]))
-        return residual / divisor, d / divisor, given
+        return divided(residual, divisor), d / divisor, given
 
     return attempt
 
@@ -143,7 +147,7 @@ def test_the_mean_before_the_half_loses_three_halves_of_eta(name: str) -> None:
     given = toy.times(TWO, toy.times(HALF, toy.times(Fraction(1, divisor), d)))
     error = abs(given - d / divisor)
     zero = data(Model(form), [Fraction(0)])
-    enclosure = (data(Model(form), [d]) - zero) / divisor
+    enclosure = divided(residual_of(data(Model(form), [d]), zero), divisor)
     assert error == Fraction(47, 32) * eta > eta, "two products of ½η would not be enough"
     assert eta < Fraction(float(enclosure.e.item())) <= (3 if name == "float64" else 1.6) * eta
     assert ratio((enclosure, d / divisor, given)) <= 1.0
@@ -156,7 +160,7 @@ def a_loss(form: Format, divisor: int, flush: bool, scale: int, terms: int) -> A
 
     def attempt(numbers: list[int], toy: Toy) -> Attempt:
         d = [number % (1 << min(form.precision, 6)) * unit for number in numbers]
-        residual = data(model, d) - data(model, [Fraction(0)] * terms)
+        residual = residual_of(data(model, d), data(model, [Fraction(0)] * terms))
         places = [toy.rng.choice(["d", "term", "sum"]) for _ in range(2)]
 
         def scaled(value: Fraction, place: str) -> Fraction:
@@ -195,7 +199,7 @@ def test_a_half_that_is_put_to_every_term_loses_at_every_term(form: Format) -> N
     least = form.emin - form.precision + 1
     # d² is 9/8 η or 81/64 η, hence rounded to η, and that to 0 when it is halved.
     d = 3 * Fraction(2) ** ((least - 3) // 2) if least % 2 else 9 * Fraction(2) ** (least // 2 - 3)
-    residual = data(Model(form), [d] * count) - data(Model(form), [Fraction(0)] * count)
+    residual = residual_of(data(Model(form), [d] * count), data(Model(form), [Fraction(0)] * count))
     each = toy.times(HALF, toy.times(d, d))
     enclosure = half_square_sum(residual, 1)
     truth, given = count * d * d / 2, count * each
@@ -216,7 +220,7 @@ def test_a_mean_that_is_put_to_every_term_rounds_exact_terms() -> None:
         value = max(terms, key=lambda each: terms[each][0] - terms[each][1])  # most is rounded up
         d.append(value)
         given, truth = terms[value]
-    residual = data(Model(form), d) - data(Model(form), [Fraction(0)] * divisor)
+    residual = residual_of(data(Model(form), d), data(Model(form), [Fraction(0)] * divisor))
     old = ((1 + Fraction(form.unit_roundoff)) ** 3 - 1) * truth
     assert given - truth > old, "three roundings of the exact sum would not be enough"
     assert 0.1 < ratio((half_square_sum(residual, divisor), truth, given)) <= 1.0
@@ -226,11 +230,11 @@ def test_a_loss_of_exact_terms_has_to_be_exact() -> None:
     model = Model(FORMATS["float32"])
     for k in range(3):
         residual = data(model, [Fraction(n) for n in (1, 2, 3)])
-        residual = residual - data(model, [Fraction(0)] * 3)
+        residual = residual_of(residual, data(model, [Fraction(0)] * 3))
         enclosure = half_square_sum(residual, 1 << k)
         assert enclosure.e.item() == enclosure.r.item() == 0.0
         assert exactly(enclosure) == Fraction(7, 1 << k)
-    nothing = data(model, [Fraction(0)] * 3) - data(model, [Fraction(0)] * 3)
+    nothing = residual_of(data(model, [Fraction(0)] * 3), data(model, [Fraction(0)] * 3))
     assert half_square_sum(nothing, 3).e.item() == 0.0
 
 
@@ -241,7 +245,7 @@ def test_a_loss_is_exact_only_if_no_constant_that_may_be_put_to_it_is_subnormal(
     # A framework may form 1 / 2B first, and have 0 where that is below the normal numbers.
     model, least = Model(form, flush=True), Fraction(form.smallest_normal)
     for divisor, exact in ((int(1 / (2 * least)), True), (int(1 / least), False)):
-        residual = data(model, [Fraction(2)]) - data(model, [Fraction(0)])
+        residual = residual_of(data(model, [Fraction(2)]), data(model, [Fraction(0)]))
         enclosure = half_square_sum(residual, divisor)
         assert exactly(enclosure) == Fraction(2, divisor) >= least
         assert (enclosure.e.item() == 0.0) == exact, divisor
@@ -257,7 +261,7 @@ def a_tangent(form: Format, divisor: int, flush: bool, scale: int) -> Any:
     def attempt(numbers: list[int], toy: Toy) -> Attempt:
         t = numbers[0] % (1 << form.precision) * eta
         d = (1 + numbers[1] % 8) * size
-        cotangent = (data(model, [d]) - data(model, [Fraction(0)])) / divisor
+        cotangent = divided(residual_of(data(model, [d]), data(model, [Fraction(0)])), divisor)
         found = loss_tangent(cotangent, data(model, [t]), divisor)
         sides: list[list[Any]] = [[], []]
         for factor in (HALF, TWO, "mean"):
@@ -296,7 +300,7 @@ def test_a_tangent_of_a_few_eta_is_lost_before_it_meets_a_large_residual(
     divisor, model = 8, Model(form)
     t = 7 * eta if order == "1/2B" else 11 * eta
     d = Fraction(2) ** (form.emax - 3 if form.emax < 900 else 900)
-    cotangent = (data(model, [d]) - data(model, [Fraction(0)])) / divisor
+    cotangent = divided(residual_of(data(model, [d]), data(model, [Fraction(0)])), divisor)
     found = loss_tangent(cotangent, data(model, [t]), divisor)
     small = toy.times(Fraction(1, 2 * divisor), t)
     if order != "1/2B":
@@ -315,7 +319,9 @@ def test_a_term_that_is_an_odd_number_of_eta_may_lose_all_of_it_when_it_is_halve
     toy, model = Toy(form, random.Random(0)), Model(form)
     eta = Fraction(form.smallest_subnormal)
     d, t = Fraction(1, 4), 4 * eta
-    found = loss_tangent(data(model, [d]) - data(model, [Fraction(0)]), data(model, [t]), 1)
+    found = loss_tangent(
+        residual_of(data(model, [d]), data(model, [Fraction(0)])), data(model, [t]), 1
+    )
     given = toy.times(TWO, toy.times(HALF, toy.times(d, t)))
     assert d * t == eta
     assert given == 0
@@ -328,7 +334,9 @@ def test_a_term_of_which_a_half_is_flushed_may_lose_nearly_twice_the_smallest_no
 ) -> None:
     model = Model(form, flush=True)
     d, t = Fraction(3, 8), 4 * Fraction(form.smallest_normal)
-    found = loss_tangent(data(model, [d]) - data(model, [Fraction(0)]), data(model, [t]), 1)
+    found = loss_tangent(
+        residual_of(data(model, [d]), data(model, [Fraction(0)])), data(model, [t]), 1
+    )
     assert 0 < d * t / 2 < Fraction(form.smallest_normal), "so that ½ (d ḋ) may be replaced by 0"
     assert d * t <= Fraction(float(found.e.item()))
 
@@ -341,8 +349,8 @@ def test_the_loss_s_tangent_has_a_bound_if_and_only_if_no_sum_of_2_d_t_overflows
 ) -> None:
     # With all constants after the sum, Σ 2 d ḋ is formed: 2 B times J̇.
     model, size = Model(form, flush=flush), form.emax // 2
-    residual = data(model, [Fraction(2) ** size]) - data(model, [Fraction(0)])
-    cotangent = residual / divisor
+    residual = residual_of(data(model, [Fraction(2) ** size]), data(model, [Fraction(0)]))
+    cotangent = divided(residual, divisor)
     for share, fits in ((Fraction(3, 4), True), (Fraction(1), False)):
         t = share * Fraction(2) ** (form.emax - size)
         with np.errstate(all="ignore"):
@@ -357,7 +365,7 @@ def test_a_mean_of_three_loses_subnormal_bits_of_a_tangent_of_any_grain(form: Fo
     toy, eta = Toy(form, random.Random(0)), Fraction(form.smallest_subnormal)
     d, t = Fraction(2) ** (form.emax // 2), 8 * eta
     model = Model(form)
-    cotangent = (data(model, [d]) - data(model, [Fraction(0)])) / 3
+    cotangent = divided(residual_of(data(model, [d]), data(model, [Fraction(0)])), 3)
     found = loss_tangent(cotangent, data(model, [t]), 3)
     truth, given = d * t / 3, toy.times(d, toy.rounded(t / 3))
     if form is not FOUR_BITS:
@@ -395,11 +403,11 @@ def test_the_bounds_in_float64_are_no_less_than_the_formulas_they_stand_for(flus
             if a + err > 0 and not (one.exact[k] and bound == 0):
                 s = Fraction(gate)
                 assert Fraction(bound) >= s * err + u * s * (a + err) + tau
-        quotients = (one / 2).e.tolist()
+        quotients = divided(one, 2).e.tolist()
         for k, (a, err, bound) in enumerate(zip(c, e, quotients, strict=True)):
             if a + err > 0 and not (one.exact[k] and bound == 0):
                 assert Fraction(bound) >= err / 2 + (2 if flush else 3) * tau
-        residuals = (one - other).e.tolist()
+        residuals = residual_of(one, other).e.tolist()
         for a, err, b, bound in zip(c, e, w, residuals, strict=True):
             if err > 0:
                 rounded = u * (abs(a - b) + err) if b > 0 and a + err > 0 else 0
@@ -423,7 +431,7 @@ def test_every_order_of_every_residual_of_four_bits_is_inside() -> None:
     toy, largest = Toy(FOUR_BITS, random.Random(0)), 0.0
     for divisor, number in itertools.product((2, 4, 8, 16, 32), range(1, 16)):
         d = number * eta
-        enclosure = (data(model, [d]) - data(model, [Fraction(0)])) / divisor
+        enclosure = divided(residual_of(data(model, [d]), data(model, [Fraction(0)])), divisor)
         for order in itertools.permutations((HALF, TWO, Fraction(1, divisor))):
             given = d
             for factor in order:

@@ -3,7 +3,7 @@
 The gradient can be enclosed as reverse mode or as forward mode computes it: two formulas for the
 same numbers, with rounding errors of their own. Up to ȧ_L forward mode consists of any-order sums
 of products and of products with gates, for which the rules of `crosscheck.numbers.enclosure` hold
-as they stand. The last step is new: `crosscheck.judge.loss.loss_tangent`.
+as they stand. The last step is new: `crosscheck.network.loss_bounds.loss_tangent`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from crosscheck.judge.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
-from crosscheck.judge.loss import loss_tangent
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.exact import exact_forward, exact_where_open
+from crosscheck.network.loss_bounds import loss_and_cotangent, loss_tangent
 from crosscheck.network.reference import (
     Trace,
     backward,
     backward_layer,
     forward,
     forward_mode,
-    loss_and_cotangent,
 )
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
-from crosscheck.numbers.halved_sum import with_constants_anywhere
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 
 __all__ = ["Derivation", "Enclosed", "leaves_bound"]
@@ -93,8 +91,10 @@ class Enclosed:
                 for layer, z in enumerate(self.trace.pre_activations, start=1)
             )
             output = self.trace.activations[-1]
-            loss, self.cotangent = loss_and_cotangent(case.network, output, self.y)
-            self.loss = with_constants_anywhere(loss, output - self.y, self._divisor)
+            self.loss, self.cotangent = loss_and_cotangent(case.network, output, self.y)
+
+    def _loss_and_cotangent(self, *_: Any) -> tuple[Enclosure, Enclosure]:
+        return self.loss, self.cotangent
 
     @property
     def _divisor(self) -> int:
@@ -163,8 +163,9 @@ class Enclosed:
                 plain = all(gate is None or isinstance(gate, np.ndarray) for gate in gates)
                 if plain and self.case.count is None:
                     return self._backward(gates)
-                found = backward(network, weights, biases, self.trace, self.y, gates)
-                return replace(found, loss=self.loss)
+                return backward(
+                    network, weights, biases, self.trace, self.y, gates, self._loss_and_cotangent
+                )
             found = forward_mode(
                 network,
                 weights,
@@ -175,6 +176,7 @@ class Enclosed:
                 self.model.enclose,
                 partial(loss_tangent, divisor=self._divisor),
                 _joined,
+                loss_and_cotangent=self._loss_and_cotangent,
             )
             return replace(found.map_derivatives(self._unless_the_loss_overflows), loss=self.loss)
 

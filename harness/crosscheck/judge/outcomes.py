@@ -41,9 +41,15 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.loss import loss_tangent
 from crosscheck.judge.verdict import QUESTIONS
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.loss_bounds import loss_tangent
+from crosscheck.network.loss_kinds import (
+    half_sum_of_squares,
+    quotient_of,
+    residual_of,
+    tangent_of_loss,
+)
 from crosscheck.network.reference import Trace, backward, forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
@@ -277,13 +283,13 @@ class Outcomes:
             for layer, z in enumerate(trace.pre_activations, start=1)
         ]
         divisor = case.rows if network.reduction == "mean" else 1
-        residual = trace.activations[-1] - y
-        loss = residual.half_sum_of_squares(divisor)
+        residual = residual_of(trace.activations[-1], y)
+        loss = half_sum_of_squares(residual, divisor)
+        is_mean = network.reduction == "mean"
+        cotangent = quotient_of(residual, divisor) if is_mean else residual
         if self.derivation == "forward":
-            cotangent = residual / divisor
             return self._pushed(weights, trace, gates, cotangent, loss, divisor)
-        found = backward(network, weights, biases, trace, y, gates)
-        return Gradients(loss, found.weights, found.biases, found.x)
+        return backward(network, weights, biases, trace, y, gates, lambda *_: (loss, cotangent))
 
     def _pushed(
         self,
@@ -322,8 +328,8 @@ class Outcomes:
             for at in range(layer, depth):
                 tangent = (upwards(tangent, at) @ weights[at] + still[at]).closed
             tangent = upwards(tangent, depth)
-            found = cotangent.tangent_of_loss(
-                tangent, divisor, lambda g, t: loss_tangent(g, t, divisor)
+            found = tangent_of_loss(
+                cotangent, tangent, divisor, lambda g, t: loss_tangent(g, t, divisor)
             )
             overflows = np.broadcast_to(~loss.may.plain, found.shape)
             return Extended(found.finite, found.may._replace(nan=found.may.nan | overflows))

@@ -48,7 +48,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -123,6 +123,10 @@ def loss_and_cotangent(network: Network, output: Any, y: Any) -> tuple[Any, Any]
     return loss, residual
 
 
+LossAndCotangent: TypeAlias = Callable[[Network, Any, Any], tuple[Any, Any]]
+"""Of the shape, ``a_L`` and the targets: ``J`` and ``g_L``."""
+
+
 def backward_layer(
     weight: Any, bias: Any, activation: Any, cotangent: Any, gate: Any
 ) -> tuple[Any, Any, Any]:
@@ -161,6 +165,7 @@ def backward(
     trace: Trace,
     y: Any,
     gates: Sequence[Any],
+    loss_and_cotangent: LossAndCotangent = loss_and_cotangent,
 ) -> Gradients:
     """The backward pass, on any number type.
 
@@ -171,6 +176,7 @@ def backward(
         trace: What `forward` returned.
         y: Targets.
         gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
+        loss_and_cotangent: ``J`` and ``g_L``, if not by `loss_and_cotangent`.
     """
     loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
     weight_gradients: list[Any] = []
@@ -205,6 +211,7 @@ def forward_mode(
     loss_tangent: Callable[[Any, Any], Any] = loss_tangent,
     join: Callable[[Sequence[Any]], Any] = np.concatenate,
     at_once: int = 2**16,
+    loss_and_cotangent: LossAndCotangent = loss_and_cotangent,
 ) -> Gradients:
     """The gradient in forward mode, on any number type.
 
@@ -231,6 +238,7 @@ def forward_mode(
         join: Puts arrays of numbers one after the other along the first axis.
         at_once: About how many tangents of one layer to hold at once; at least those that the
             parameters of one unit have.
+        loss_and_cotangent: ``J`` and ``g_L``, if not by `loss_and_cotangent`.
     """
     loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
     cases = y.shape[:-2]  # the axis over independent cases, if there is one

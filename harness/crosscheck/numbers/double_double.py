@@ -23,6 +23,7 @@ neither the splitting of large numbers overflows nor that of small ones loses bi
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -30,7 +31,7 @@ import numpy as np
 
 from crosscheck.numbers.arrays import Array
 
-__all__ = ["PRODUCT_UNDERFLOW", "UNIT", "DoubleDouble", "two_prod", "two_sum"]
+__all__ = ["PRODUCT_UNDERFLOW", "UNIT", "DoubleDouble", "high", "two_prod", "two_sum"]
 
 UNIT = 2.0**-102
 PRODUCT_UNDERFLOW: float = struct.unpack("<d", (2).to_bytes(8, "little"))[0]
@@ -152,3 +153,12 @@ class DoubleDouble:
 
     def __getitem__(self, index: Any) -> DoubleDouble:
         return DoubleDouble(self.high[index], self.low[index])
+
+    def map(self, change: Callable[[Array], Array]) -> DoubleDouble:
+        """The same numbers in another arrangement."""
+        return DoubleDouble(change(self.high), change(self.low))
+
+
+def high(values: Array | DoubleDouble) -> Array:
+    """Values rounded to float64."""
+    return values.high if isinstance(values, DoubleDouble) else values

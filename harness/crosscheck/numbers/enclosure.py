@@ -58,7 +58,7 @@ that is exact in the accumulator, no product is rounded: K = N - 1, and L = U; w
 flushing can do to a product is in U as before.
 
 **Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers.
-A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `_up(·, m)` restores;
+A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `up(·, m)` restores;
 products of bounds that underflow lose at most `_TINY` = 2^-1074 each, which is added wherever a
 product of non-zero bounds was formed.
 """
@@ -67,16 +67,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
+from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble, high
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.named import Arithmetic, executed
+from crosscheck.numbers.rounding import (
+    NO_GRAIN,
+    growth,
+    least_sums,
+    lowest_bit,
+    or_infinity,
+    tiny,
+    up,
+)
 
 __all__ = ["Center", "Enclosure", "Model", "OpenSum", "Product", "distance"]
 
@@ -87,7 +96,6 @@ Product: TypeAlias = tuple[Literal["forward", "weight", "input"], int]
 """A matrix product of backpropagation and its layer: z_l, ∂J/∂W_l or g_{l-1}."""
 
 _TINY = TINY
-_NO_GRAIN = np.int32(1 << 20)
 
 _WITHOUT_OVERFLOW = 2.0**1000
 """A few numbers below this have a sum in float64."""
@@ -163,56 +171,12 @@ class Model:
         return found
 
 
-def _high(center: Center) -> Array:
-    return center.high if isinstance(center, DoubleDouble) else center
-
-
 def distance(values: Array, center: Center) -> Array:
     """|values - center| in float64."""
-    gap = values - _high(center)
+    gap = values - high(center)
     if isinstance(center, DoubleDouble):
         gap = gap - center.low
     return np.abs(gap)
-
-
-def _up(bound: Any, depth: int) -> Any:
-    """``bound`` enlarged by what ``depth`` roundings to nearest can have taken from it."""
-    return bound * (1.0 + (depth + 4) * 2.0**-52)
-
-
-def _or_infinity(bound: Array) -> Array:
-    return np.fmin(bound, np.inf)  # which NaN is not
-
-
-def _growth(unit: float, factors: Array | float) -> Array:
-    """(1 + unit)^factors - 1, rounded up."""
-    return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**-50)
-
-
-def _tiny(count: Array) -> Array:
-    """2^-1074 times whole numbers below 2^52: the float64 with these bits.
-
-    Products that come out subnormal take processors forty times as long as others.
-    """
-    return np.asarray(count, dtype=np.int64).view(np.float64)
-
-
-def _grain(values: Array) -> Any:
-    """Exponent g of the lowest set bit of each value (it is a multiple of 2^g); large for 0."""
-    significand, exponent = np.frexp(values)
-    integer = np.abs(np.ldexp(significand, 53)).astype(np.int64)
-    lowest = np.frexp((integer & -integer).astype(np.float64))[1] - 1
-    return np.where(integer == 0, _NO_GRAIN, exponent - 53 + lowest)
-
-
-def _least_sums(left: Any, right: Any) -> Any:
-    """min_j (left_ij + right_jk), whole numbers of shape (..., n, K) and (..., K, m)."""
-    rows, depth = left.shape[-2:]
-    if depth <= rows:
-        terms = (left[..., :, j, None] + right[..., None, j, :] for j in range(depth))
-        return reduce(np.minimum, terms)
-    sums = [(left[..., i, :, None] + right).min(axis=-2) for i in range(rows)]
-    return np.stack(sums, axis=-2)
 
 
 class Enclosure:
@@ -249,21 +213,21 @@ class Enclosure:
     def size(self) -> Array:
         """Upper bound on |q|."""
         if self.is_data:
-            return np.abs(_high(self.c))
-        size = np.abs(_high(self.c)) + self.r
+            return np.abs(high(self.c))
+        size = np.abs(high(self.c)) + self.r
         if isinstance(self.c, DoubleDouble):
             size = size + np.abs(self.c.low)
             inexact = (self.r != 0) | (self.c.low != 0)
         else:
             inexact = self.r != 0
-        return np.where(inexact, _up(size, 2), size)
+        return np.where(inexact, up(size, 2), size)
 
     @cached_property
     def reach(self) -> Array:
         """Upper bound on |q̂|."""
         if self.is_data:
             return self.size
-        return np.where(self.e != 0, _or_infinity(_up(self.size + self.e, 1)), self.size)
+        return np.where(self.e != 0, or_infinity(up(self.size + self.e, 1)), self.size)
 
     @cached_property
     def exact(self) -> Any:
@@ -273,7 +237,7 @@ class Enclosure:
     @cached_property
     def grain(self) -> Any:
         """Exponent of the lowest set bit of c; only meaningful where `exact`."""
-        return _grain(np.where(self.exact, _high(self.c), 0.0))
+        return lowest_bit(np.where(self.exact, high(self.c), 0.0))
 
     @cached_property
     def lost_by_reading(self) -> Array:
@@ -281,7 +245,7 @@ class Enclosure:
         if not self.model.flush:
             return np.zeros_like(self.e)
         tiny = self.model.format.smallest_normal
-        least = np.abs(_high(self.c)) - _up(self.reach - np.abs(_high(self.c)), 2)
+        least = np.abs(high(self.c)) - up(self.reach - np.abs(high(self.c)), 2)
         return np.where((self.reach > 0) & (least < tiny), np.minimum(self.reach, tiny), 0.0)
 
     @cached_property
@@ -290,17 +254,17 @@ class Enclosure:
         margin = self.r + self.e
         if isinstance(self.c, DoubleDouble):
             margin = margin + np.abs(self.c.low)
-        return _or_infinity(_up(margin, 2))
+        return or_infinity(up(margin, 2))
 
     @property
     def high(self) -> Array:
         """c rounded to float64."""
-        return _high(self.c)
+        return high(self.c)
 
     @cached_property
     def bound(self) -> Array:
         """r + e, and what forming |q̂ - c| in float64 can add to it."""
-        return _or_infinity(_up(self.r + self.e, 4))
+        return or_infinity(up(self.r + self.e, 4))
 
     def distance(self, values: Array) -> Array:
         """|values - c| in float64; compare it with `bound`."""
@@ -349,7 +313,7 @@ class Enclosure:
             c = np.where(positive, self.c, 0.0)
         e = self.e
         if self.model.flush:
-            e = np.where(self.lost_by_reading > 0, _up(e + self.lost_by_reading, 1), e)
+            e = np.where(self.lost_by_reading > 0, up(e + self.lost_by_reading, 1), e)
         return Enclosure(
             self.model, c, np.where(surely_off, 0.0, self.r), np.where(surely_off, 0.0, e)
         )
@@ -445,9 +409,9 @@ class Enclosure:
             flushed = product(left.lost_by_reading, right.reach)
             flushed = flushed + product(left.reach, right.lost_by_reading)
         exact = inexact == 0
-        grain = np.full(inexact.shape, _NO_GRAIN)
+        grain = np.full(inexact.shape, NO_GRAIN)
         if (exact & (products > 0)).any():
-            grain = (np.add if product is np.multiply else _least_sums)(left.grain, right.grain)
+            grain = (np.add if product is np.multiply else least_sums)(left.grain, right.grain)
         own = carried = np.zeros_like(products)
         if not (left.is_data and np.isfinite(right.reach).all()):
             own, carried = product(left.r, right.size), product(left.e, right.reach)
@@ -489,7 +453,7 @@ class Enclosure:
             addends=addends,
             flushed=self.lost_by_reading.sum(axis) if self.model.flush else nothing,
             all_exact=exact,
-            least_grain=self.grain.min(axis) if is_needed else np.full(own.shape, _NO_GRAIN),
+            least_grain=self.grain.min(axis) if is_needed else np.full(own.shape, NO_GRAIN),
             depth=depth,
         )
 
@@ -501,144 +465,65 @@ class Enclosure:
         return self[..., None].sum(-1)
 
     def __sub__(self, other: Enclosure) -> Enclosure:
-        """The residual d = a - y.
+        """A difference of two.
 
-        fl(â - y) = (â - y)(1 + δ), so e = e_a + e_y + u (|a - y| + e_a + e_y). The derivative of
-        ½ d² is formed by frameworks as 2 · d · ½ in some order; these are exact but for
-        underflow of ½ d (½η, doubled to η; under flush-to-zero 2λ₀) and overflow of 2 d. Exact
-        when both operands are, d is a multiple of 2η (2λ₀) and |d| <= 2^(p+g).
+        fl(q̂ - p̂) = (q̂ - p̂)(1 + δ), so e = e_q + e_p + u (|q - p| + e_q + e_p), without the last
+        where one of them is zero. Gradual underflow makes no difference inexact; under
+        flush-to-zero λ₀ may be lost, and what reading operands as zero can lose. Exact when both
+        operands are and |q - p| <= 2^(p+g), for both are multiples of 2^g then, as is q - p.
         """
         model = self.model
         c = self.c - other.c  # type: ignore[operator]
-        wide = isinstance(c, DoubleDouble)
         own = self.r + other.r
-        r = own + (UNIT if wide else 2.0**-53) * (np.abs(_high(c)) + own)
+        r = own + (UNIT if isinstance(c, DoubleDouble) else 2.0**-53) * (np.abs(high(c)) + own)
         carried = self.e + other.e
-        size = np.abs(_high(c)) + r
+        size = np.abs(high(c)) + r
         one_is_zero = (self.reach == 0) | (other.reach == 0)
-        nothing = (self.reach == 0) & (other.reach == 0)
         u = np.where(one_is_zero, 0.0, model.roundoff)
         e = carried + u * (size + carried)
-        if model.flush:
-            e = e + self.lost_by_reading + other.lost_by_reading
-        lost = 3.0 * model.least if model.flush else model.lost(2)
         exact = self.exact & other.exact
+        if model.flush:
+            e = e + self.lost_by_reading + other.lost_by_reading + model.least
+            exact = exact & (self.lost_by_reading == 0) & (other.lost_by_reading == 0)
         if exact.any():
             grain = np.minimum(self.grain, other.grain)
-            exact = (
-                exact
-                & (self.lost_by_reading == 0)
-                & (other.lost_by_reading == 0)
-                & (np.ldexp(1.0, np.minimum(grain, 1023)) >= 2.0 * model.least)
-                & (
-                    _up(np.abs(_high(c)), 2)
-                    <= np.ldexp(1.0, np.minimum(grain, 900) + model.precision)
-                )
-            )
-        exact = exact | nothing
-        r = np.where(exact, 0.0, _up(r, 6) + 2 * _TINY)
-        e = np.where(exact, 0.0, _up(e, 8) + (_up(lost, 8) + _TINY))
-        peak = 2.0 * (size + e) * (1.0 + model.roundoff)
-        e = np.where(_up(peak, 8) < model.format.largest, e, np.inf)
-        return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
+            fits = up(np.abs(high(c)), 2) <= np.ldexp(1.0, np.minimum(grain, 900) + model.precision)
+            exact = exact & fits & (np.ldexp(1.0, np.minimum(grain, 1023)) >= model.least)
+        exact = exact | ((self.reach == 0) & (other.reach == 0))
+        r = np.where(exact, 0.0, up(r, 6) + 2 * _TINY)
+        e = np.where(exact, 0.0, up(e, 8) + 2 * _TINY)
+        peak = (size + e) * (1.0 + model.roundoff)
+        e = np.where(up(peak, 8) < model.format.largest, e, np.inf)
+        return Enclosure(model, c, or_infinity(r), or_infinity(e))
 
-    def __rmul__(self, gate: Array) -> Enclosure:
-        """δ = s ∘ g for gates s in [0, 1], known exactly.
+    def __rmul__(self, factor: Array) -> Enclosure:
+        """f ∘ q for float64 factors f known exactly to everyone, |f| <= 1.
 
-        s = 0 gives exactly 0 and s = 1 exactly g. But where g may overflow, a framework that
+        f = 0 gives exactly 0 and f = ±1 exactly ±q. But where q may overflow, a framework that
         multiplies by 0 returns 0 · ∞ = NaN, one that selects returns 0: e = ∞. Otherwise a
-        framework multiplies once: e = s e_g + u s (|g| + e_g) + τ, with τ = ½η (λ₀ and ς(g)
-        under flush-to-zero); halving is exact when g is exact and a multiple of 2η (2λ₀).
+        framework multiplies once: e = |f| e_q + u |f| (|q| + e_q) + τ, with τ = ½η (λ₀ and ς(q)
+        under flush-to-zero); halving is exact when q is exact and a multiple of 2η (2λ₀).
         """
-        model = self.model
-        c = gate * self.c
+        model, size = self.model, np.abs(factor)
+        c = factor * self.c
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
-        # u s would underflow for a tiny s, and |g| may be huge: so s comes last.
-        r = _up(gate * self.r + gate * (unit * self.size), 6) + lost + 2 * _TINY
-        e = gate * self.e + gate * (model.roundoff * self.reach) + self.lost_by_reading
-        e = _up(e, 8) + (_up(model.lost(1), 8) + 2 * _TINY)
-        halved = (gate == 0.5) & self.exact
+        # u |f| would underflow for a tiny f, and |q| may be huge: so f comes last.
+        r = up(size * self.r + size * (unit * self.size), 6) + lost + 2 * _TINY
+        e = size * self.e + size * (model.roundoff * self.reach) + self.lost_by_reading
+        e = up(e, 8) + (up(model.lost(1), 8) + 2 * _TINY)
+        halved = (size == 0.5) & self.exact
         if halved.any():
             halved &= np.ldexp(1.0, np.minimum(self.grain, 1023)) >= 2.0 * model.least
-        unchanged, shut = gate == 1.0, (gate == 0.0) | (self.reach == 0)
+        unchanged, shut = size == 1.0, (size == 0.0) | (self.reach == 0)
         if isinstance(c, DoubleDouble):
             c = DoubleDouble(np.where(shut, 0.0, c.high), np.where(shut, 0.0, c.low))
         else:
             c = np.where(shut, 0.0, c)
         r = np.where(shut | halved, 0.0, np.where(unchanged, self.r, r))
-        overflows = (gate == 0.0) & np.isinf(self.e)
+        overflows = (size == 0.0) & np.isinf(self.e)
         e = np.where(shut | halved, 0.0, np.where(unchanged, self.e, e))
         e = np.where(overflows, np.inf, e)
-        return Enclosure(model, c, _or_infinity(r), _or_infinity(e))
-
-    def __truediv__(self, divisor: int) -> Enclosure:
-        """Division of the residual by a whole number k, in whatever way a framework does it.
-
-        For k a power of two every way is exact but for underflow. Else there are at most three
-        roundings (k or 1/k formed, then a product or quotient, at the loss or at the residual):
-        e = (e_q + ((1 + u)³ - 1)(|q| + e_q)) / k + lost, and where a factor that is formed is below
-        λ₀, as 1 / 2k may be, its absolute error makes a relative one (`_growth_of_quotient`).
-
-        *Absolute errors*, at the size of q / k. The ½ of the loss and the 2 of the square may come
-        before or after 1/k or between. Let a product lose τ:
-
-            1/k, then 2 and ½ in any place where 2 comes first    τ, or 1½τ for 2, 1/k, ½
-            ½, 1/k, 2; 1 / 2k, 2                                  2τ, and 2τ / k for ½ q
-            1/k, ½, 2                                             τ + 2τ = 3τ
-            (½ q) q by the product rule, 1/k before or after      1½τ + τ, and 2τ / k for ½ q
-
-        What ½ q loses is in e_q (`__sub__`), unless q is exact and a multiple of 2η. So 3τ are
-        lost. Under flush-to-zero it is 2λ₀, and ς(q), the latter also for k = 1: whichever product
-        is replaced by zero, it is at least half of q / k, which therefore was below 2λ₀, and
-        nothing more can be lost than all of it. Exact are quotients such that q / 2k is free of
-        underflow.
-        """
-        model = self.model
-        if divisor == 1:
-            # Nothing is rounded, but a framework that divides may read a subnormal as zero.
-            return Enclosure(model, self.c, self.r, _up(self.e + self.lost_by_reading, 1))
-        power_of_two = divisor & (divisor - 1) == 0
-        unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, _TINY)
-        r = _up((self.r + unit * self.size) / divisor, 6) + lost + 2 * _TINY
-        theta = _growth_of_quotient(model, divisor, 2 * divisor, 3)
-        e = (self.e + theta * self.reach) / divisor + self.lost_by_reading
-        e = _up(e, 8) + (_up(model.lost(2 if model.flush else 3), 8) + _TINY)
-        exact = self.reach == 0
-        if power_of_two and self.exact.any():
-            shifted = np.minimum(self.grain, 1023) - divisor.bit_length()  # q / 2k
-            exact = exact | (
-                self.exact
-                & (self.lost_by_reading == 0)
-                & (np.ldexp(1.0, shifted) >= model.least)
-                & (theta == 0.0)
-            )
-        return Enclosure(
-            model,
-            self.c / divisor,
-            _or_infinity(np.where(exact, 0.0, r)),
-            _or_infinity(np.where(exact, 0.0, e)),
-        )
-
-
-def _growth_of_quotient(model: Model, divisor: int, most: int, roundings: int) -> float:
-    """The largest relative error of a division by constants, rounded up.
-
-    Args:
-        model: The arithmetic.
-        divisor: By what is divided: a power of two rounds nothing.
-        most: 1 / ``most`` is the smallest factor that a framework may form. Below λ₀ it has an
-            absolute error τ, and so a relative one of τ · ``most``.
-        roundings: How many there are, if the divisor is no power of two.
-    """
-    power_of_two = divisor & (divisor - 1) == 0
-    theta = 0.0 if power_of_two else float(_growth(model.roundoff, roundings))
-    smallest = 1.0 / most
-    if smallest < model.format.smallest_normal and (model.flush or not power_of_two):
-        theta = (1.0 + theta) * (1.0 + model.underflow / smallest) - 1.0
-        theta *= 1.0 + 2.0**-48
-    elif smallest < model.format.smallest_subnormal:
-        theta = 1.0
-    return theta
+        return Enclosure(model, c, or_infinity(r), or_infinity(e))
 
 
 class OpenSum(Enclosure):
@@ -752,7 +637,7 @@ class OpenSum(Enclosure):
         precision = self.model.precision
         with np.errstate(under="ignore"):
             # M itself is a rounded sum: 4 + 2^-51 must not pass for 4.
-            magnitude = _up(self.total, self.depth + 2)
+            magnitude = up(self.total, self.depth + 2)
             fits = magnitude <= np.ldexp(1.0, np.minimum(grain + precision, 1023))
             fine = np.ldexp(1.0, grain) >= self.model.least
         return (exact & fits & fine) | nothing
@@ -762,11 +647,11 @@ class OpenSum(Enclosure):
         """Bound on the reference's own error, of this sum as a whole."""
         wide = isinstance(self.c, DoubleDouble)
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
-        theta = _growth(unit, self._factors + 2)
-        r = self.own + theta * self.total + _tiny((2.0 * (lost / _TINY + 2.0)) * self.products)
+        theta = growth(unit, self._factors + 2)
+        r = self.own + theta * self.total + tiny((2.0 * (lost / _TINY + 2.0)) * self.products)
         some = (self._factors > 0) | (self.products > 0)
-        r = np.where(some, _up(r, self.depth + 8) + 2 * _TINY, self.own)
-        return np.where(self._certain, 0.0, _or_infinity(r))
+        r = np.where(some, up(r, self.depth + 8) + 2 * _TINY, self.own)
+        return np.where(self._certain, 0.0, or_infinity(r))
 
     @cached_property
     def e(self) -> Array:  # type: ignore[override]
@@ -777,7 +662,7 @@ class OpenSum(Enclosure):
         2 (n + 1) η that are added, as θ < ½.
         """
         model = self.model
-        theta = _growth(model.roundoff, self._factors)
+        theta = growth(model.roundoff, self._factors)
         if model.flush:
             absolute = (self.products + self._additions) * model.least + self.flushed
         else:
@@ -785,13 +670,13 @@ class OpenSum(Enclosure):
         in_any_order = theta * self.total + (1.0 + theta) * absolute
         node_by_node = leaves = model.roundoff * self.rounded + absolute
         if self._additions.any() or not self.total.max() < _WITHOUT_OVERFLOW:
-            exact_sum = np.abs(_high(self.c)) + self.r + self.carried
+            exact_sum = np.abs(high(self.c)) + self.r + self.carried
             partial = 0.5 * (self.total + exact_sum) + leaves
             added = model.roundoff * self._additions * (partial + in_any_order)
             node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
-        e = _up(self.carried + rounding, self.depth + 12) + _tiny(2 * (self.products + 1))
+        e = up(self.carried + rounding, self.depth + 12) + tiny(2 * (self.products + 1))
         some = (self._factors > 0) | (self.products > 0)
         e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
-        fits = _up(self.total + in_any_order, self.depth + 8) < model.format.largest
-        return np.where(fits, np.where(self._certain, 0.0, _or_infinity(e)), np.inf)
+        fits = up(self.total + in_any_order, self.depth + 8) < model.format.largest
+        return np.where(fits, np.where(self._certain, 0.0, or_infinity(e)), np.inf)

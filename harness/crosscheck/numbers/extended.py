@@ -180,14 +180,14 @@ class Extended:
     def __matmul__(self, other: Extended) -> OpenExtended:
         left, right = self._multiplicand, other._multiplicand
         terms, arithmetic = left.shape[-1], self.model.arithmetic
-        up = _positive(left.high) @ _positive(right.high)
-        up = up + _positive(-left.low) @ _positive(-right.low)
-        down = _positive(left.high) @ _positive(-right.low)
-        down = down + _positive(-left.low) @ _positive(right.high)
+        up = positive(left.high) @ positive(right.high)
+        up = up + positive(-left.low) @ positive(-right.low)
+        down = positive(left.high) @ positive(-right.low)
+        down = down + positive(-left.low) @ positive(right.high)
         flags = _flags_of_products(left, right, up.shape)
         return OpenExtended(
             left.finite @ right.finite,
-            _shrunk(left.finite, -540) @ _shrunk(right.finite, -540) if left.model.wide else None,
+            shrunk(left.finite, -540) @ shrunk(right.finite, -540) if left.model.wide else None,
             -1080,
             Sum(*flags, up, down, terms),
             None if arithmetic is None else _end(arithmetic.accumulator),
@@ -215,23 +215,23 @@ class Extended:
             may = Kinds(may.finite, may.plus | may.minus, np.zeros_like(may.nan), may.nan)
             up, down = size * size, np.zeros_like(size)
         else:
-            may = _kinds_of_products(self, other)
-            up, down = _products(self, other)
+            may = kinds_of_products(self, other)
+            up, down = products_of(self, other)
         found = Sum.of(may.map(lambda array: array[None]), 0, up, down, 1)
         scaled = None
         if self.model.wide:
-            scaled = _shrunk(self.finite, -540) * _shrunk(other.finite, -540)
+            scaled = shrunk(self.finite, -540) * shrunk(other.finite, -540)
         return OpenExtended(self.finite * other.finite, scaled, -1080, found).closed
 
     def sum(self, axis: int | tuple[int, ...]) -> OpenExtended:
         """Any-order sum over one axis or several."""
         axes = axis if isinstance(axis, tuple) else (axis,)
         terms = int(np.prod([self.shape[one] for one in axes]))
-        up, down = _positive(self.high).sum(axis), _positive(-self.low).sum(axis)
+        up, down = positive(self.high).sum(axis), positive(-self.low).sum(axis)
         power = -8 - terms.bit_length()
         return OpenExtended(
             self.finite.sum(axis),
-            _shrunk(self.finite, power).sum(axis) if self.model.wide else None,
+            shrunk(self.finite, power).sum(axis) if self.model.wide else None,
             power,
             Sum.of(self.may, axis, up, down, terms),
         )
@@ -247,64 +247,6 @@ class Extended:
             Enclosure(finite.model, -c, finite.r, finite.e),
             Kinds(may.finite, may.minus, may.plus, may.nan),
         )
-
-    def __sub__(self, other: Extended) -> Extended:
-        """The residual d; as the derivative of ½ d² it passes through 2 d, which may overflow."""
-        negative = -other
-        up = _positive(self.high) + _positive(negative.high)
-        down = _positive(-self.low) + _positive(-negative.low)
-        pair = Kinds(*(np.stack(both, -1) for both in zip(self.may, negative.may, strict=True)))
-        found = Sum.of(pair, -1, 2.0 * up, 2.0 * down, 2)
-        scaled = None
-        if self.model.wide:
-            scaled = _shrunk(self.finite, -8) - _shrunk(other.finite, -8)
-        closed = _closed(self.finite - other.finite, scaled, -8, found, up + down)
-        may = closed.may  # 2 d is one number: it overflows to one side, never to NaN
-        nan = found.nan | (found.plus & found.minus & (found.infinite > 1))
-        return Extended(closed.finite, may._replace(nan=nan))
-
-    def __truediv__(self, divisor: int) -> Extended:
-        return Extended(self.finite / divisor, self.may)
-
-    # -- the loss --------------------------------------------------------------------------
-
-    def half_sum_of_squares(self, divisor: int) -> Extended:
-        """J = ½ Σ d² / B over the last two axes: Σ d² may overflow, or be halved in time.
-
-        Args:
-            divisor: B.
-        """
-        size = np.maximum(np.abs(self.low), np.abs(self.high))
-        may = self.may
-        squares = Kinds(may.finite, may.plus | may.minus, np.zeros_like(may.nan), may.nan)
-        total = (size * size).sum(axis=(-2, -1))
-        found = Sum.of(squares, (-2, -1), total, np.zeros_like(total), size.size)
-
-        def enclosed(d: Enclosure) -> Enclosure:
-            return (d * d).sum(axis=(-2, -1)) / 2 / divisor
-
-        scaled = enclosed(_shrunk(self.finite, -540)) if self.model.wide else None
-        return _closed(enclosed(self.finite), scaled, -1080, found)
-
-    def tangent_of_loss(
-        self, tangent: Extended, divisor: int, enclosed: Callable[[Enclosure, Enclosure], Enclosure]
-    ) -> Extended:
-        """J̇ = Σ g_L ∘ ȧ_L over the last two axes, g_L being this: partial sums may be 2 B J̇.
-
-        Args:
-            tangent: ȧ_L, with any axes in front.
-            divisor: B.
-            enclosed: J̇ from enclosures of g_L and ȧ_L, bilinear.
-        """
-        axes = (-2, -1)
-        up, down = _products(self, tangent)
-        kinds = _kinds_of_products(self, tangent)
-        factor, terms = 2.0 * divisor, 2 * int(np.prod(self.shape[-2:]))
-        found = Sum.of(kinds, axes, factor * up.sum(axis=axes), factor * down.sum(axis=axes), terms)
-        scaled = None
-        if self.model.wide:
-            scaled = enclosed(_shrunk(self.finite, -540), _shrunk(tangent.finite, -540))
-        return _closed(enclosed(self.finite, tangent.finite), scaled, -1080, found)
 
 
 class OpenExtended(Extended):
@@ -323,11 +265,11 @@ class OpenExtended(Extended):
         self._closed: Extended | None = None
 
     def __add__(self, other: Extended) -> OpenExtended:
-        up, down = _positive(other.high), _positive(-other.low)
+        up, down = positive(other.high), positive(-other.low)
         one = Sum.of(other.may.map(lambda array: array[None]), 0, up, down, 1)
         scaled = self._scaled
         if scaled is not None:
-            scaled = scaled + _shrunk(other.finite, self._power)
+            scaled = scaled + shrunk(other.finite, self._power)
         terms = self._terms + one
         return OpenExtended(self._enclosure + other.finite, scaled, self._power, terms, self._end)
 
@@ -335,7 +277,7 @@ class OpenExtended(Extended):
     def closed(self) -> Extended:
         """The sum as numbers."""
         if self._closed is None:
-            self._closed = _closed(
+            self._closed = closed(
                 self._enclosure, self._scaled, self._power, self._terms, overflow=self._end
             )
         return self._closed
@@ -386,7 +328,7 @@ def placed(
     return Extended(Enclosure(model, c, shaped(r), shaped(e)), may.map(shaped))
 
 
-def _positive(values: Array) -> Array:
+def positive(values: Array) -> Array:
     return np.maximum(values, 0.0)
 
 
@@ -399,7 +341,7 @@ def _ends(enclosure: Enclosure) -> tuple[Array, Array]:
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 
 
-def _shrunk(enclosure: Enclosure, power: int) -> Enclosure:
+def shrunk(enclosure: Enclosure, power: int) -> Enclosure:
     """The same numbers times 2^power, and r enlarged by what is lost by that."""
     if isinstance(enclosure.c, DoubleDouble):
         c: Center = DoubleDouble(
@@ -413,7 +355,7 @@ def _shrunk(enclosure: Enclosure, power: int) -> Enclosure:
     return Enclosure(enclosure.model, c, r, e)
 
 
-def _closed(
+def closed(
     enclosure: Enclosure,
     scaled: Enclosure | None,
     power: int,
@@ -472,12 +414,12 @@ def _closed(
     return Extended(Enclosure(model, c, r, e), may._replace(finite=finite))
 
 
-def _products(left: Extended, right: Extended) -> tuple[Array, Array]:
+def products_of(left: Extended, right: Extended) -> tuple[Array, Array]:
     """Upper bounds on the positive and on the negative part of products, entry by entry."""
-    up = _positive(left.high) * _positive(right.high)
-    up = np.maximum(up, _positive(-left.low) * _positive(-right.low))
-    down = _positive(left.high) * _positive(-right.low)
-    return up, np.maximum(down, _positive(-left.low) * _positive(right.high))
+    up = positive(left.high) * positive(right.high)
+    up = np.maximum(up, positive(-left.low) * positive(-right.low))
+    down = positive(left.high) * positive(-right.low)
+    return up, np.maximum(down, positive(-left.low) * positive(right.high))
 
 
 def _factor(numbers: Extended) -> Factor:
@@ -487,7 +429,7 @@ def _factor(numbers: Extended) -> Factor:
     )
 
 
-def _kinds_of_products(left: Extended, right: Extended) -> Kinds:
+def kinds_of_products(left: Extended, right: Extended) -> Kinds:
     """The kinds of products, entry by entry, less overflow."""
     return multiplied(_factor(left), _factor(right))
 

@@ -267,7 +267,7 @@ def divide(
     tau: Any,
     splitter: Any,
 ) -> Any:
-    """Division by a whole number, see `Enclosure.__truediv__`."""
+    """Division by a whole number, see `crosscheck.network.loss_bounds.divided`."""
     k, three, zero = splat(float(divisor)), splat(3.0), splat(0.0)
     if divisor & (divisor - 1) == 0:  # what is exact may stay exact
         return high / k, low / k, where(error > zero, error / k + three * tau, zero)
