@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness" / "crosscheck"
 ROOMS = (
     "tools",
     "numbers",
+    "program",
     "operators",
     "network",
     "judge",

@@ -28,7 +28,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "loss by underflow": "crosscheck.numbers.enclosure:Model.underflow",
         "lowest bit": "crosscheck.numbers.enclosure:lowest_bit",
         "rounding of bounds": "crosscheck.numbers.enclosure:up",
-        "roundings of a term": "crosscheck.numbers.enclosure:OpenSum._factors",
+        "roundings of a term": "crosscheck.numbers.enclosure:OpenSum.factors",
         "additions of a sum": "crosscheck.numbers.enclosure:OpenSum._additions",
         "certificate of exactness": "crosscheck.numbers.enclosure:OpenSum._certain",
         "error of a sum": "crosscheck.numbers.enclosure:OpenSum.e",

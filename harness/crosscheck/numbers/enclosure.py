@@ -274,12 +274,12 @@ class Enclosure:
 
     def swapaxes(self, first: int, second: int) -> Enclosure:
         """As NumPy's."""
-        return self._rearranged(lambda array: array.swapaxes(first, second))
+        return self.rearranged(lambda array: array.swapaxes(first, second))
 
     def __getitem__(self, index: Any) -> Enclosure:
-        return self._rearranged(lambda array: array[index])
+        return self.rearranged(lambda array: array[index])
 
-    def _rearranged(self, function: Callable[[Any], Any]) -> Enclosure:
+    def rearranged(self, function: Callable[[Any], Any]) -> Enclosure:
         """The same numbers in another arrangement, with what is known of them already."""
         found = Enclosure(self.model, function(self.c), function(self.r), function(self.e))
         found.is_data, found.is_spared = self.is_data, self.is_spared
@@ -320,7 +320,7 @@ class Enclosure:
 
     def spared(self) -> Enclosure:
         """The same numbers, with `is_spared`."""
-        found = self._rearranged(lambda array: array)
+        found = self.rearranged(lambda array: array)
         found.is_spared = True
         return found
 
@@ -615,13 +615,35 @@ class OpenSum(Enclosure):
             rounds=self.rounds,
         )
 
+    def joined(self, other: OpenSum) -> OpenSum:
+        """The terms of two sums as one, of which nobody knows the order.
+
+        That the terms of either are added by themselves first is one of the orders.
+        """
+        exact = self.all_exact & other.all_exact
+        return OpenSum(
+            self.model,
+            self.c + other.c,  # type: ignore[operator]
+            own=self.own + other.own,
+            carried=self.carried + other.carried,
+            total=self.total + other.total,
+            rounded=self.rounded + other.rounded,
+            products=self.products + other.products,
+            addends=self.addends + other.addends,
+            flushed=self.flushed + other.flushed,
+            all_exact=exact,
+            least_grain=np.minimum(self.least_grain, other.least_grain),
+            depth=self.depth + other.depth,
+            rounds=self.rounds or other.rounds,
+        )
+
     @cached_property
     def _additions(self) -> Array:
         """N - 1, how many additions make the sum."""
         return np.maximum(self.products + self.addends - 1, 0)
 
     @cached_property
-    def _factors(self) -> Array:
+    def factors(self) -> Array:
         """K, the most roundings that any term can pass."""
         return self._additions + (self.products > 0) if self.rounds else self._additions
 
@@ -647,9 +669,9 @@ class OpenSum(Enclosure):
         """Bound on the reference's own error, of this sum as a whole."""
         wide = isinstance(self.c, DoubleDouble)
         unit, lost = (UNIT, PRODUCT_UNDERFLOW) if wide else (2.0**-53, _TINY)
-        theta = growth(unit, self._factors + 2)
+        theta = growth(unit, self.factors + 2)
         r = self.own + theta * self.total + tiny((2.0 * (lost / _TINY + 2.0)) * self.products)
-        some = (self._factors > 0) | (self.products > 0)
+        some = (self.factors > 0) | (self.products > 0)
         r = np.where(some, up(r, self.depth + 8) + 2 * _TINY, self.own)
         return np.where(self._certain, 0.0, or_infinity(r))
 
@@ -662,7 +684,7 @@ class OpenSum(Enclosure):
         2 (n + 1) η that are added, as θ < ½.
         """
         model = self.model
-        theta = growth(model.roundoff, self._factors)
+        theta = growth(model.roundoff, self.factors)
         if model.flush:
             absolute = (self.products + self._additions) * model.least + self.flushed
         else:
@@ -676,7 +698,7 @@ class OpenSum(Enclosure):
             node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
         e = up(self.carried + rounding, self.depth + 12) + tiny(2 * (self.products + 1))
-        some = (self._factors > 0) | (self.products > 0)
+        some = (self.factors > 0) | (self.products > 0)
         e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
         fits = up(self.total + in_any_order, self.depth + 8) < model.format.largest
         return np.where(fits, np.where(self._certain, 0.0, or_infinity(e)), np.inf)

@@ -166,7 +166,7 @@ class Extended:
 
     def map(self, function: Callable[[Any], Any]) -> Extended:
         """The same numbers in another arrangement."""
-        return Extended(self.finite._rearranged(function), self.may.map(function))
+        return Extended(self.finite.rearranged(function), self.may.map(function))
 
     def swapaxes(self, first: int, second: int) -> Extended:
         """As NumPy's."""

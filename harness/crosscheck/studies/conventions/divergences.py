@@ -29,7 +29,8 @@ from typing import Literal, get_args
 
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.operators.units import UNITS, Unit
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.units import UNITS
 from crosscheck.studies.conventions.points import points_of
 from crosscheck.studies.conventions.table import Cell, Key, Table, unsigned
 
@@ -194,7 +195,9 @@ def _number(text: str, point: float) -> float:
     return point if text == "z" else float(text)
 
 
-def _departure(unit: Unit, form: Format, point: float, value: float, slope: float) -> Kind | None:
+def _departure(
+    unit: Piecewise, form: Format, point: float, value: float, slope: float
+) -> Kind | None:
     if math.isnan(point):
         return None if math.isnan(value) and math.isnan(slope) else "nan"
     right_value = _is_value(unit, form, point, value)
@@ -214,18 +217,18 @@ def _departure(unit: Unit, form: Format, point: float, value: float, slope: floa
 
 
 @in_ieee_arithmetic
-def is_right_value(unit: Unit, dtype: str, point: float, value: float) -> bool:
+def is_right_value(unit: Piecewise, dtype: str, point: float, value: float) -> bool:
     """Whether ``value`` is the unit's at ``point``, rounded to ``dtype``; NaN at NaN."""
     return (math.isnan(point) and math.isnan(value)) or _is_value(
         unit, FORMATS["float64" if dtype == "exact" else dtype], point, value
     )
 
 
-def _is_value(unit: Unit, form: Format, point: float, value: float) -> bool:
+def _is_value(unit: Piecewise, form: Format, point: float, value: float) -> bool:
     return _is_rounded(form, unit.value(point), value)
 
 
-def _is_slope(unit: Unit, form: Format, point: float, slope: float) -> bool:
+def _is_slope(unit: Piecewise, form: Format, point: float, slope: float) -> bool:
     """Whether ``slope`` is a generalised derivative, or one rounded."""
     low, high = sorted(unit.slopes(point))
     if not math.isfinite(slope):

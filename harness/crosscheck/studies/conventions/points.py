@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.operators.units import Unit
+from crosscheck.numbers.piecewise import Piecewise
 
 __all__ = ["points_of", "spelled"]
 
 
 @in_ieee_arithmetic
-def points_of(unit: Unit, dtype: str) -> Mapping[str, float]:
+def points_of(unit: Piecewise, dtype: str) -> Mapping[str, float]:
     """The points for ``unit`` in ``dtype``, by name.
 
     Signed zeros; the smallest subnormal number, one in the middle and the smallest normal

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crosscheck.operators.units import UNITS, Unit
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.units import UNITS
 from crosscheck.studies.conventions.divergences import is_right_value
 from crosscheck.studies.conventions.points import points_of
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, unsigned
@@ -64,7 +65,7 @@ class Block:
 
     framework: str
     versions: str
-    unit: Unit
+    unit: Piecewise
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
 
@@ -118,7 +119,7 @@ def _own_relu(table: Table, framework: str) -> Mapping[str, Cell]:
     )
 
 
-def _is_needless(name: str, unit: Unit, formulations: Mapping[str, Mapping[Key, Row]]) -> bool:
+def _is_needless(name: str, unit: Piecewise, formulations: Mapping[str, Mapping[Key, Row]]) -> bool:
     rows = [(key, row) for each in formulations.values() for key, row in each.items() if row.cells]
     if name in _DROPPED:
         return all(row.cells[name].plain == row.cells[_DROPPED[name]].plain for _, row in rows)
@@ -136,7 +137,7 @@ def _lines(
     formulation: str,
     source: str,
     rows: Mapping[Key, Row],
-    unit: Unit,
+    unit: Piecewise,
     columns: Sequence[str],
     own: Mapping[str, Cell],
 ) -> Iterator[Line]:
@@ -157,7 +158,7 @@ def _lines(
         yield Line(label, number == 0, source if number == 0 else "", cells, differs, unsupported)
 
 
-def _text(cell: Cell, unit: Unit, dtype: str, point: float) -> str:
+def _text(cell: Cell, unit: Piecewise, dtype: str, point: float) -> str:
     if cell.unsupported:
         return "error"
     value, slope = cell.plain

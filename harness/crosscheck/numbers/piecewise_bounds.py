@@ -1,0 +1,301 @@
+"""Piecewise polynomials of enclosures: their values, and products with their derivatives.
+
+**The piece.** A framework compares ẑ with a breakpoint b̂, |b̂ - b| <= e_b; comparisons are exact.
+Where |c_z - b| exceeds the margin of z and e_b the side is certain. So each number has a first and
+a last piece that an evaluation can be in; under flush-to-zero a z that may be read as zero is on no
+certain side of 0.
+
+**Values** (`value_of`). f is continuous, so f̂ is near a piece's value whatever the side. With
+L = sup |f'| over all that z, ẑ and c_z can be
+
+    |f(c_z) - f(z)| <= L r,    |f(ẑ) - f(z)| <= L e.
+
+The framework's own part, for each piece p(z) = Σ c_k z^k that can be met: nothing where p is z, -z
+or a constant of the dtype. Else with at most R roundings a term (`Piecewise.roundings`) and
+coefficients that are held as ĉ_k, |ĉ_k - c_k| <= ε_k, no worse than rounded to the dtype,
+
+    ((1 + u)^R - 1) Σ |ĉ_k| Z^k + (1 + u)^R (Σ ε_k Z^k + R τ (1 + Z)),       Z = |c_z| + margin.
+
+A breakpoint held as b̂ lets a wrong piece be taken within e_b of b: |p - p'| <= J e_b with J the
+jump of the slope, if p(b) = p'(b). Exact are numbers in certain pieces whose terms, for exact z and
+coefficients that are numbers of the dtype, are multiples of 2^g, 2^g >= η, with Σ |terms| at most
+2^(p+g): any way of adding and multiplying them is exact then. (Under flush-to-zero 2^g >= λ₀.)
+
+**Slopes** (`slope_of`). The derivative is a piecewise polynomial that may jump. Within certain
+pieces it is a value as above. Where a jump is open it is
+
+    s = s₋ + λ (s₊ - s₋),                                        λ in [0, 1] the decision,
+
+s₋ and s₊ the neighbouring pieces' values at z. If more than one breakpoint is open at once, the
+decision names the pair of neighbours as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.double_double import UNIT, DoubleDouble, high
+from crosscheck.numbers.enclosure import Center, Enclosure, Model
+from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.piecewise import Piecewise, evaluated
+from crosscheck.numbers.rounding import growth, lowest_bit, or_infinity, up
+from crosscheck.numbers.scaling import nearest
+
+__all__ = ["Sides", "Slope", "sides_of", "slope_of", "value_of"]
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which pieces each number can be in; of z's shape.
+
+    Attributes:
+        first: The first piece, from 0.
+        last: The last one.
+        center: The one that the reference is in; at a breakpoint the one to the left.
+    """
+
+    first: Indices
+    last: Indices
+    center: Indices
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Where there is more than one."""
+        return self.first < self.last
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative, entry by entry: the reference's value and bounds.
+
+    Attributes:
+        value: σ, float64.
+        r: |σ - s| at most.
+        e: |ŝ - s| at most.
+    """
+
+    value: Array
+    r: Array
+    e: Array
+
+
+def _held(value: Fraction, model: Model) -> tuple[float, float, float]:
+    """A constant in float64, what that errs, and what holding it in the dtype or finer can."""
+    rounded = nearest(value)
+    own = abs(nearest(value - Fraction(rounded))) * (1 + 2.0**-50)
+    in_format = model.format.round(np.array(rounded))
+    error = abs(nearest(value - Fraction(float(in_format)))) if np.isfinite(in_format) else np.inf
+    if error and value:
+        error = max(error * (1 + 2.0**-50), TINY)
+    return rounded, own + (TINY if own else 0.0), error
+
+
+def sides_of(z: Enclosure, function: Piecewise) -> Sides:
+    """The pieces of ``function`` that z can be in."""
+    margin, model = z.margin, z.model
+    low = z.c.low if isinstance(z.c, DoubleDouble) else 0.0
+    shape = z.shape
+    first, last, center = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for point in function.breakpoints:
+        at, own, error = _held(point, model)
+        gap = z.high - at
+        # Near its zero the difference is exact (Sterbenz), elsewhere its sign is right.
+        room = margin + up(own + error, 1)
+        clear = np.abs(gap) > up(room, 2) if point else np.abs(gap) > room
+        if model.flush and point == 0:
+            clear = np.abs(gap) - room >= model.least
+        first += clear & (gap > 0)
+        last += ~(clear & (gap < 0))
+        center += (gap > 0) | ((gap == 0) & (low > 0))
+    return Sides(first, last, center)
+
+
+def _steepest(z: Enclosure, sides: Sides, function: Piecewise) -> Array:
+    """L: the largest |f'| over all that z can be, rounded up."""
+    steepest = np.zeros(z.shape)
+    reach = np.abs(z.high) + z.margin
+    for number, mask in _met(sides, function):
+        piece = function.derivative.pieces[number]
+        sup = sum(
+            (abs(nearest(c)) * reach**power for power, c in enumerate(piece) if c),
+            np.zeros(z.shape),
+        )
+        steepest = np.where(mask, np.maximum(steepest, sup), steepest)
+    return np.asarray(up(steepest, 8))
+
+
+def _met(sides: Sides, function: Piecewise) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Each piece that any number can be in, and where."""
+    for number in range(len(function.pieces)):
+        mask = (sides.first <= number) & (number <= sides.last)
+        if mask.any():
+            yield number, mask
+
+
+def _is_trivial(piece: tuple[Fraction, ...], model: Model) -> bool:
+    """Whether a piece is z, -z, or a constant that is a number of the dtype."""
+    constant, linear, higher = piece[0], piece[1:2], any(piece[2:])
+    if higher:
+        return False
+    if not any(linear):
+        return _held(constant, model)[2] == 0.0
+    return constant == 0 and abs(linear[0]) == 1
+
+
+def value_of(z: Enclosure, function: Piecewise, sides: Sides | None = None) -> Enclosure:
+    """f(z) of a continuous piecewise polynomial; see the module's text."""
+    model = z.model
+    sides = sides_of(z, function) if sides is None else sides
+    c, own_r = _polynomial(z, sides.center, function)
+    steepest = _steepest(z, sides, function)
+    r, e = steepest * z.r + own_r, steepest * z.e
+    if model.flush:
+        e = e + steepest * z.lost_by_reading
+    own = np.zeros(z.shape)
+    exact = z.exact & ~sides.open
+    constant = np.ones(z.shape, dtype=bool)
+    for number, mask in _met(sides, function):
+        piece = function.pieces[number]
+        constant &= ~mask | (not any(piece[1:]))
+        if _is_trivial(piece, model):
+            continue
+        part, free = _own_error(z, piece, function.roundings)
+        own = np.where(mask, np.maximum(own, part), own)
+        exact &= ~mask | free
+    slopes = function.derivative
+    for k, point in enumerate(function.breakpoints):
+        error = _held(point, model)[2]
+        if error:
+            jump = abs(evaluated(slopes.pieces[k + 1], point) - evaluated(slopes.pieces[k], point))
+            near = (sides.first <= k) & (k < sides.last)
+            own = own + np.where(near, nearest(jump) * error * (1 + 2.0**-40), 0.0)
+    surely = ~sides.open & constant
+    r = np.where(surely, own_r, r)
+    e = np.where(surely, own, e + own)
+    r = np.where(exact | (r == 0), 0.0, up(r, 10) + 2 * TINY)
+    e = np.where(exact | (e == 0), 0.0, up(e, 12) + 2 * TINY)
+    size = np.abs(high(c)) + r + e
+    e = np.where(up(size, 4) < model.format.largest, e, np.inf)
+    return Enclosure(model, c, or_infinity(r), or_infinity(e))
+
+
+def _own_error(z: Enclosure, piece: tuple[Fraction, ...], roundings: int) -> tuple[Array, Any]:
+    """A piece's own error in any evaluation of it, and where it is exact if z is."""
+    model = z.model
+    reach = z.reach
+    total = held = np.zeros(z.shape)
+    grain: Any = np.full(z.shape, 1 << 20)
+    representable = True
+    for power, coefficient in enumerate(piece):
+        if not coefficient:
+            continue
+        value, own, error = _held(coefficient, model)
+        representable &= error == 0.0
+        total = total + (abs(value) + own + error) * reach**power
+        held = held + error * reach**power
+        bits = int(lowest_bit(np.array(value)))
+        grain = np.minimum(grain, bits + power * z.grain if power else bits)
+    theta = float(growth(model.roundoff, roundings))
+    lost = model.lost(roundings) * (2.0 if model.flush else 1.0) * (1.0 + reach)
+    part = theta * total + (1.0 + theta) * (held + lost)
+    spare = 2 if len(piece) > 2 and any(piece[2:]) else 0
+    fits = up(total, 8) <= np.ldexp(1.0, np.clip(grain - spare, -1100, 900) + model.precision)
+    fine = np.ldexp(1.0, np.clip(grain - spare, -1100, 900)) >= model.least
+    free = fits & fine & representable
+    if model.flush:
+        free = free & (z.lost_by_reading == 0)
+    return np.asarray(part), free
+
+
+def _polynomial(z: Enclosure, number: Indices, function: Piecewise) -> tuple[Center, Array]:
+    """Pieces' values at c_z, and a bound on what computing them errs."""
+    wide = isinstance(z.c, DoubleDouble)
+    unit = 4 * UNIT if wide else 4 * 2.0**-53
+    size, power = np.zeros(z.shape), np.ones(z.shape)
+    total: Any = None
+    trivial = np.array([_is_plain(piece) for piece in function.pieces])[number]
+    for degree in range(function.degree, -1, -1):
+        column = [
+            piece[degree] if degree < len(piece) else Fraction(0) for piece in function.pieces
+        ]
+        highs = np.array([nearest(c) for c in column])
+        term: Any = highs[number]
+        if wide:
+            lows = np.array([nearest(c - Fraction(nearest(c))) for c in column])
+            term = DoubleDouble(term, lows[number])
+        total = term if total is None else total * z.c + term
+    for degree in range(function.degree + 1):
+        column = [
+            piece[degree] if degree < len(piece) else Fraction(0) for piece in function.pieces
+        ]
+        size = size + np.array([abs(nearest(c)) for c in column])[number] * power
+        power = power * z.size
+    own = np.where(trivial, 0.0, up(unit * (function.degree + 1) * size, 8) + 8 * TINY)
+    return total, np.asarray(own)
+
+
+def _is_plain(piece: tuple[Fraction, ...]) -> bool:
+    """Whether a piece is z, -z or a constant that float64 holds."""
+    if any(piece[2:]):
+        return False
+    if not any(piece[1:2]):
+        return Fraction(nearest(piece[0])) == piece[0]
+    return piece[0] == 0 and abs(piece[1]) == 1
+
+
+def slope_of(
+    z: Enclosure, slopes: Piecewise, sides: Sides, decided: Array, pair: Indices | None = None
+) -> Slope:
+    """The derivative at z; see the module's text.
+
+    Args:
+        z: Where.
+        slopes: The derivative, `Piecewise.derivative`.
+        sides: Of z and the same breakpoints.
+        decided: λ at each number with an open jump, float64 of z's shape; no matter elsewhere.
+        pair: The piece on the left of the jump that λ speaks of; the first one by default.
+    """
+    model = z.model
+    left = sides.first if pair is None else pair
+    value, r, e = np.zeros((3, *z.shape))
+    reach, margin = np.abs(z.high) + z.margin, z.margin
+    for side, weight in ((left, 1.0 - decided), (np.minimum(left + 1, sides.last), decided)):
+        part = np.where(sides.open, weight, 1.0 if side is left else 0.0)
+        for number in np.unique(side[part != 0]).tolist():
+            here = (side == number) & (part != 0)
+            piece = slopes.pieces[number]
+            own: Array = np.zeros(z.shape)
+            at: Array = np.zeros(z.shape)
+            steep: float = 0.0
+            held = np.zeros(z.shape)
+            for power, coefficient in enumerate(piece):
+                c, rest, error = _held(coefficient, model)
+                at = at + c * z.high**power
+                own = own + (rest + (4 * 2.0**-53 * abs(c) if power else 0.0)) * reach**power
+                held = held + error * reach**power
+                steep = steep + abs(c) * power
+            if any(piece[1:]):
+                held = held + float(growth(model.roundoff, slopes.roundings)) * np.abs(at)
+                held = held + float(growth(model.roundoff, slopes.roundings)) * steep * margin
+                held = held + model.lost(slopes.roundings) + steep * margin
+                own = own + steep * margin
+            value = value + np.where(here, part * at, 0.0)
+            r = r + np.where(here, part * up(own, 8), 0.0)
+            e = e + np.where(here, part * up(held, 8), 0.0)
+    mixed = sides.open & (decided != 0.0) & (decided != 1.0)
+    # A mixture is formed by one product and one sum, or is a constant that is rounded.
+    exact = np.isin(decided, (0.0, 0.5, 1.0)) & (r == 0) & (e == 0)
+    most = max((abs(nearest(c)) for piece in slopes.pieces for c in piece), default=0.0)
+    theta = 2.0 * most * float(growth(model.roundoff, 3))
+    rounded = mixed & ~exact
+    own_off, off = np.where(rounded, 2.0**-50 * most, 0.0), np.where(rounded, theta, 0.0)
+    return Slope(value, r + own_off, e + off)

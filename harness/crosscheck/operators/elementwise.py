@@ -1,0 +1,49 @@
+"""Activations: one function of one number, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.operator import Attribute, Line, Operator
+from crosscheck.program.graph import Var
+
+__all__ = ["activation"]
+
+
+def activation(
+    unit: Piecewise,
+    lines: Mapping[str, Mapping[str, Line]],
+    *,
+    attributes: Mapping[str, Attribute] | None = None,
+    function: Callable[..., Piecewise] | None = None,
+    check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None,
+    words: str = "",
+) -> Operator:
+    """An operator of one operand ``z``.
+
+    Args:
+        unit: The function; with the default attributes if there are any.
+        lines: As of `Operator`, in ``z`` and the attributes.
+        attributes: Name to default.
+        function: The function for some attributes, if there are any.
+        check: As of `Operator`.
+        words: As of `Operator`.
+    """
+
+    def expand(z: Var, **settings: Any) -> Var:
+        return z.piecewise(unit if function is None else function(**settings))
+
+    return Operator(
+        name=unit.name,
+        role="activation",
+        formula=unit.formula,
+        operands=("z",),
+        expand=expand,
+        lines=lines,
+        attributes=attributes or {},
+        unit=unit,
+        check=check,
+        words=words,
+    )

@@ -1,0 +1,64 @@
+"""The Huber loss: c Σ h(a - y), h(d) = ½ d² for |d| <= δ and δ (|d| - ½ δ) beyond.
+
+∂J/∂a = c clip(d, -δ, δ): continuous, so that there is no choice to be made at |d| = δ. The value is
+formed as q (d - ½ q) with q = clip(d, -δ, δ), as ½ q² + δ (|d| - q) with q = min(|d|, δ), or piece
+by piece: at most six roundings of a term of ½ d², or of δ |d| and ½ δ².
+
+Source: Huber, *Robust estimation of a location parameter*, 1964.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.operator import Attribute, Operator, exact
+from crosscheck.operators.reductions import check_reduction, loss_lines, reduced
+from crosscheck.program.graph import Var
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["OPERATOR"]
+
+
+def _function(delta: Attribute) -> Piecewise:
+    d, half, zero = exact(delta), Fraction(1, 2), Fraction(0)
+    outside = -half * d * d
+    pieces = ((outside, -d), (zero, zero, half), (outside, d))
+    return Piecewise("huber", "½ d² or δ (|d| - ½ δ)", (-d, d), pieces, roundings=6)
+
+
+def _expand(a: Var, y: Var, delta: Attribute, factor: Attribute, reduction: Attribute) -> Var:
+    return reduced((a - y).piecewise(_function(delta)), factor, reduction)
+
+
+def _check(attributes: Mapping[str, Attribute]) -> None:
+    check_reduction(attributes)
+    if not exact(attributes["delta"]) > 0:
+        raise UsageError(f"huber: delta={attributes['delta']}, wanted a positive number")
+
+
+OPERATOR = Operator(
+    name="huber",
+    role="loss",
+    formula="factor Σ h(a - y), h(d) = ½ d² up to |d| = delta, then delta (|d| - ½ delta)",
+    operands=("a", "y"),
+    targets=frozenset({"y"}),
+    attributes={"delta": 1.0, "factor": 1.0, "reduction": "sum"},
+    check=_check,
+    expand=_expand,
+    lines=loss_lines(
+        {
+            "torch": {"huber_loss": "F.huber_loss(a, y, reduction='none', delta=delta)"},
+            "tensorflow": {
+                "where": "tf.where(tf.abs(a - y) <= delta, 0.5 * tf.square(a - y), "
+                "delta * (tf.abs(a - y) - 0.5 * delta))"
+            },
+            "jax": {
+                "where": "jnp.where(jnp.abs(a - y) <= delta, 0.5 * jnp.square(a - y), "
+                "delta * (jnp.abs(a - y) - 0.5 * delta))"
+            },
+        }
+    ),
+    words="Small residuals are squared, large ones are not; what goes down is cut off at delta.",
+)

@@ -1,0 +1,169 @@
+"""What an operator is: sentences in primitives, and its line of source in each framework.
+
+The line that is shown is the line that runs: adapters, programs to paste and tables are made of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.program.graph import Shape, Var
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["Attribute", "Line", "Operator", "Role", "Use", "exact"]
+
+Role: TypeAlias = Literal["layer", "activation", "join", "loss"]
+"""What strategies do with it: ``"layer"`` and ``"activation"`` take one array that comes from below
+(a layer has parameters that mix its features), ``"join"`` takes two of one shape, ``"loss"`` takes
+an output and targets and ends a program."""
+
+Attribute: TypeAlias = float | int | str
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def exact(value: Attribute) -> Fraction:
+    """A number of a program as a rational: what float64 has for it, or a fraction in words.
+
+    Raises:
+        UsageError: It is no finite number.
+    """
+    try:
+        return Fraction(value)
+    except (ValueError, OverflowError, ZeroDivisionError, TypeError):
+        raise UsageError(f"{value!r}: wanted a finite number") from None
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of an operator, for lines that depend on it.
+
+    Attributes:
+        operands: Name of each operand that is there to the expression that stands for it.
+        attributes: The attributes, those left out with their defaults.
+        shapes: Name of each operand that is there to its shape, for one case.
+    """
+
+    operands: Mapping[str, str]
+    attributes: Mapping[str, Attribute]
+    shapes: Mapping[str, Shape]
+
+
+Line: TypeAlias = str | Callable[[Use], str]
+"""An expression in the names of operands and attributes, or a function that writes one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """An operator.
+
+    Attributes:
+        name: What users type, in case files too.
+        role: See `Role`.
+        formula: What it is, for people.
+        operands: Names of its arrays, in order.
+        expand: Its value in primitives, of a `Var` for each operand that is there and of the
+            attributes, both by name.
+        lines: Framework to name of a formulation to its line; the first is the default.
+        optional: Operands that may be left out.
+        targets: Operands that nothing is differentiated by.
+        attributes: Name to default.
+        parameters: Shapes of the operands that are parameters, by name, for an input of some
+            shape; the last axis is that of features.
+        unit: Its function of one number, if it is one; conventions are measured of it.
+        check: Raises a `UsageError` if attributes do not go together.
+        words: A sentence for `explain`.
+    """
+
+    name: str
+    role: Role
+    formula: str
+    operands: tuple[str, ...]
+    expand: Callable[..., Var]
+    lines: Mapping[str, Mapping[str, Line]]
+    optional: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: _NOTHING)
+    parameters: Callable[[Shape, int], Mapping[str, Shape]] = lambda shape, units: _NOTHING
+    unit: Piecewise | None = None
+    check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None
+    words: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The operands that are no parameters: what comes from below, and targets."""
+        own = self.parameters((1, 1), 1)
+        return tuple(name for name in self.operands if name not in own)
+
+    def formulations(self, framework: str) -> Mapping[str, Line]:
+        """The ways of writing it in a framework; none where it is not known there."""
+        return self.lines.get(framework, _NOTHING)
+
+    def settled(self, given: Mapping[str, Attribute]) -> dict[str, Attribute]:
+        """The attributes with defaults for those that are left out.
+
+        Raises:
+            UsageError: One is unknown, or they do not go together.
+        """
+        for name, value in given.items():
+            if name not in self.attributes:
+                known = ", ".join(self.attributes) or "none"
+                raise UsageError(f"{self.name}: attribute {name!r}, wanted some of: {known}")
+            if not isinstance(value, str | int | float) or isinstance(value, bool):
+                raise UsageError(f"{self.name}: {name}={value!r}, wanted a number or a word")
+        found = {**self.attributes, **given}
+        self.check(found)
+        return found
+
+    def line(self, framework: str, formulation: str | None, use: Use) -> str:
+        """Its source for one use.
+
+        Raises:
+            UsageError: It has no line there, or no formulation of this name.
+        """
+        lines = self.formulations(framework)
+        if not lines:
+            raise UsageError(f"{self.name}: no line of source for {framework}")
+        if formulation is not None and formulation not in lines:
+            raise UsageError(
+                f"{self.name}: formulation {formulation!r}, wanted one of {', '.join(lines)}"
+            )
+        line = lines[formulation or next(iter(lines))]
+        text = line if isinstance(line, str) else line(use)
+        names = {**use.operands, **{name: _literal(v) for name, v in use.attributes.items()}}
+        return replaced(text, names)
+
+
+def replaced(text: str, names: Mapping[str, str]) -> str:
+    """An expression with others in the place of names."""
+    if not names:
+        return text
+    pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w.])(?:{pattern})\b(?!\s*=[^=])", lambda m: names[m.group()], text)
+
+
+def _literal(value: Attribute) -> str:
+    return repr(float(exact(value))) if not _is_word(value) else repr(value)
+
+
+def _is_word(value: Attribute) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        return True
+    return False
+
+
+def require_shape(name: str, shapes: Sequence[Shape], axes: int) -> None:
+    """Raise a `UsageError` unless each shape has this many axes."""
+    for shape in shapes:
+        if len(shape) != axes:
+            raise UsageError(f"{name}: shape {shape}, wanted {axes} axes")

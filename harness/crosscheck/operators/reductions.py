@@ -1,0 +1,69 @@
+"""What losses have in common: a sum over rows and outputs, times constants.
+
+``reduction`` is ``"sum"``; ``"mean"``, over all elements, as PyTorch's and Keras's mean losses; or
+``"rows"``, the mean over rows of sums over outputs. ``factor`` is any constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+from crosscheck.operators.operator import Attribute, Line, Use, exact
+from crosscheck.program.graph import Var
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["check_reduction", "loss_lines", "reduced"]
+
+_REDUCTIONS = ("sum", "mean", "rows")
+
+
+def check_reduction(attributes: Mapping[str, Attribute]) -> None:
+    """Raise a `UsageError` if ``factor`` or ``reduction`` is none."""
+    if attributes["reduction"] not in _REDUCTIONS:
+        raise UsageError(
+            f"reduction={attributes['reduction']!r}, wanted one of {', '.join(_REDUCTIONS)}"
+        )
+    if exact(attributes["factor"]) == 0:
+        raise UsageError("factor=0, wanted another number")
+
+
+def reduced(terms: Var, factor: Attribute, reduction: Attribute) -> Var:
+    """c Σ of all terms, with c the factor, by the number of terms or of rows for a mean."""
+    count = {"sum": 1, "mean": math.prod(terms.shape), "rows": terms.shape[0]}[str(reduction)]
+    return terms.sum().times(exact(factor), Fraction(1, count))
+
+
+_SUM = {
+    "torch": "({}).sum((-2, -1))",
+    "tensorflow": "tf.reduce_sum({}, axis=(-2, -1))",
+    "jax": "jnp.sum({}, axis=(-2, -1))",
+}
+_MEAN = {
+    "torch": "({}).mean((-2, -1))",
+    "tensorflow": "tf.reduce_mean({}, axis=(-2, -1))",
+    "jax": "jnp.mean({}, axis=(-2, -1))",
+}
+
+
+def loss_lines(terms: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Line]]:
+    """The lines of a loss from those of its terms.
+
+    Args:
+        terms: Framework to formulation to an expression of the terms, an array.
+    """
+    return {
+        framework: {name: _reducing(framework, each) for name, each in lines.items()}
+        for framework, lines in terms.items()
+    }
+
+
+def _reducing(framework: str, terms: str) -> Callable[[Use], str]:
+    def line(use: Use) -> str:
+        reduction, factor = use.attributes["reduction"], exact(use.attributes["factor"])
+        total = (_MEAN if reduction == "mean" else _SUM)[framework].format(terms)
+        text = total if factor == 1 else f"{float(factor)} * {total}"
+        return f"{text} / {use.shapes['a'][-2]}" if reduction == "rows" else text
+
+    return line

@@ -1,0 +1,1 @@
+"""Programs: straight-line sequences of primitives, their derivatives, and what runs them."""

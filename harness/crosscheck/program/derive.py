@@ -1,0 +1,129 @@
+"""Derivatives of programs, which are programs: cotangents, tangents, and one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from crosscheck.program.graph import Graph, Program, Var
+from crosscheck.program.rules import rule_of
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["gradient", "jvp", "vjp"]
+
+
+def gradient(program: Program, output: str, wrt: Sequence[str]) -> Program:
+    """The gradient of a scalar result: the result, and its derivative by each array.
+
+    Args:
+        program: The program.
+        output: Name of a result of shape ().
+        wrt: Names of inputs.
+
+    Returns:
+        A program with the same inputs and nodes; its results are ``output`` and ``wrt``.
+
+    Raises:
+        UsageError: The result has another shape, or a name is unknown.
+    """
+    if output not in program.outputs or program.nodes[program.outputs[output]].shape != ():
+        raise UsageError(f"gradient: {output!r} is no result of shape (), wanted one")
+    graph = Graph.of(program)
+    found = _cotangents(graph, {program.outputs[output]: graph.ones(())}, program, wrt)
+    top = Var(graph, program.outputs[output])
+    return graph.program(_inputs(graph, program), {output: top, **found})
+
+
+def vjp(program: Program, seeds: Mapping[str, str], wrt: Sequence[str]) -> Program:
+    """The sum of the results' gradients, each weighed with a cotangent that is an input.
+
+    Args:
+        program: The program.
+        seeds: Name of each result to that of the input for its cotangent.
+        wrt: Names of inputs.
+
+    Returns:
+        A program with one more input for each seed; its results are those of ``program``, then
+        the derivatives by name.
+
+    Raises:
+        UsageError: A name is unknown, or one of a seed is taken.
+    """
+    graph = Graph.of(program)
+    given, inputs = {}, _inputs(graph, program)
+    for name, seed in seeds.items():
+        if name not in program.outputs or seed in program.inputs:
+            raise UsageError(f"vjp: {name!r} is no result, or {seed!r} is an input already")
+        number = program.outputs[name]
+        inputs[seed] = given[number] = graph.leaf(seed, program.nodes[number].shape)
+    found = _cotangents(graph, given, program, wrt)
+    results = {name: Var(graph, number) for name, number in program.outputs.items()}
+    return graph.program(inputs, {**results, **found})
+
+
+def jvp(program: Program, tangents: Mapping[str, str]) -> Program:
+    """The results' derivatives along tangents of the inputs.
+
+    Args:
+        program: The program.
+        tangents: Name of each input that moves to that of the input for its tangent.
+
+    Returns:
+        A program with one more input for each tangent; its results are those of ``program``, then
+        their tangents under the same names with a dot, ``"J."``. What does not move has none.
+    """
+    graph = Graph.of(program)
+    inputs = _inputs(graph, program)
+    along: dict[int, Var | None] = {}
+    for name, tangent in tangents.items():
+        if name not in program.inputs or tangent in program.inputs:
+            raise UsageError(f"jvp: {name!r} is no input, or {tangent!r} is one already")
+        number = program.inputs[name]
+        inputs[tangent] = along[number] = graph.leaf(tangent, program.nodes[number].shape)
+    for number in program.needed:
+        node = program.nodes[number]
+        if number in along or not any(along.get(each) is not None for each in node.inputs):
+            continue
+        operands = [Var(graph, each) for each in node.inputs]
+        moving = [along.get(each) for each in node.inputs]
+        y = Var(graph, number)
+        along[number] = rule_of(node.op).jvp(moving, y, operands, node.settings)
+    results = {name: Var(graph, number) for name, number in program.outputs.items()}
+    for name, number in program.outputs.items():
+        moved = along.get(number)
+        if moved is not None:
+            results[f"{name}."] = moved
+    return graph.program(inputs, results)
+
+
+def _inputs(graph: Graph, program: Program) -> dict[str, Var]:
+    return {name: Var(graph, number) for name, number in program.inputs.items()}
+
+
+def _cotangents(
+    graph: Graph, given: Mapping[int, Var], program: Program, wrt: Sequence[str]
+) -> dict[str, Var]:
+    """The derivative by each of ``wrt``: all that its consumers send down, added up."""
+    unknown = [name for name in wrt if name not in program.inputs]
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is no input; there are {', '.join(program.inputs)}")
+    wanted = {program.inputs[name] for name in wrt}
+    leads = set(wanted)  # the nodes through which anything wanted is reached
+    for number in program.needed:
+        if leads & set(program.nodes[number].inputs):
+            leads.add(number)
+    found: dict[int, Var] = dict(given)
+    for number in reversed(program.needed):
+        node = program.nodes[number]
+        if number not in found or number not in leads or (number in wanted and not node.inputs):
+            continue
+        operands = [Var(graph, each) for each in node.inputs]
+        contributions = rule_of(node.op).vjp(
+            found[number], Var(graph, number), operands, node.settings
+        )
+        for each, sent in zip(node.inputs, contributions, strict=True):
+            if sent is not None and each in leads:
+                found[each] = found[each] + sent if each in found else sent
+    return {
+        name: found[number] if number in found else graph.zeros(program.nodes[number].shape)
+        for name, number in ((name, program.inputs[name]) for name in wrt)
+    }
