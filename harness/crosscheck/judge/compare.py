@@ -33,7 +33,16 @@ from crosscheck.judge.kinks.readings import gate_readings
 from crosscheck.judge.nonfinite import judged
 from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.vacuity import arrays_checked, unchecked
-from crosscheck.judge.verdict import Effect, Entry, GateClass, GateReading, Kind, Validity, Verdict
+from crosscheck.judge.verdict import (
+    Effect,
+    Entry,
+    GateClass,
+    GateReading,
+    Kind,
+    Validity,
+    Verdict,
+    kind_of,
+)
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
@@ -44,7 +53,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.named import Arithmetic, arithmetics_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Judge", "StackJudge", "kind_of"]
+__all__ = ["Judge", "StackJudge"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -460,10 +469,3 @@ def _mixture(readings: tuple[GateReading, ...]) -> str:
         for layer, slopes in sorted(used.items())
         if len(slopes) > 1
     )
-
-
-def kind_of(readings: tuple[GateReading, ...]) -> Kind:
-    """The verdict on a gradient that is explained by these readings."""
-    if any(reading.gate is GateClass.KINK for reading in readings):
-        return Kind.KINK
-    return Kind.UNDECIDED if readings else Kind.AGREES

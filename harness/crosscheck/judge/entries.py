@@ -9,7 +9,7 @@ import numpy as np
 
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.dense import LeftOut
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import label
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
@@ -41,7 +41,7 @@ def entry_of(
         error, room = bound.distance(values)[index], bound.bound[index]
         reference = float(bound.high[index])
         return Entry(
-            name=str(EntryName.of(name, index)),
+            name=label(name, index),
             given=float(values[index]),
             reference=reference,
             error=float(error),

@@ -24,11 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.judge.branches import Answers, Place, Stack
-from crosscheck.judge.compare import kind_of
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.kinks.readings import reading_of
 from crosscheck.judge.vacuity import side_by_side
-from crosscheck.judge.verdict import Entry, Validity, Verdict
+from crosscheck.judge.verdict import Entry, Validity, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.enclosure import distance

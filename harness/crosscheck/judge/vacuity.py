@@ -32,7 +32,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crosscheck.network.dense import Gradients, LeftOut
+from crosscheck.network.dense import LeftOut, Tree
 
 __all__ = [
     "SAMPLED",
@@ -59,7 +59,7 @@ def vacuous(bound: Any) -> Any:
         return (bound.bound > 0) & ~(np.abs(bound.high) > bound.bound)
 
 
-def unchecked(bounds: Gradients, *, stacked: bool = False) -> dict[str, Any]:
+def unchecked(bounds: Tree, *, stacked: bool = False) -> dict[str, Any]:
     """Which arrays of a gradient are not checked.
 
     Args:
@@ -104,7 +104,7 @@ def side_by_side(
     ]
 
 
-def arrays_checked(bounds: Gradients, given: Gradients) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def arrays_checked(bounds: Tree, given: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The arrays of ``given`` that a comparison with ``bounds`` checks, and those it does not.
 
     Args:

@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "fails",
     "how_to_allow",
+    "kind_of",
 ]
 
 
@@ -132,10 +133,12 @@ class Effect(StrEnum):
 class GateReading:
     """One gate whose sign is not certain, and what one framework did there.
 
+    In a network of operators it is any decision at a breakpoint, identified by step and index.
+
     Attributes:
-        layer: 1 … L.
-        unit: Index within the layer, from 0.
-        row: Row of the batch, from 0.
+        layer: 1 … L; in a network of operators the number of the step.
+        unit: Index within the layer, from 0; the last index there.
+        row: Row of the batch, from 0; the first index there.
         gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
         pre_activation: The exact pre-activation rounded to float64; 0.0 only at a kink.
         slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
@@ -143,6 +146,10 @@ class GateReading:
         flipped: An undecided gate at which the framework took the side opposite to the
             exact sign.
         effect: Whether λ was read, and if not why.
+        step: In a network of operators the step that decides; empty in a dense one.
+        index: The index in its operand, there.
+        breakpoint: Which value is decided upon.
+        slopes: The slopes from the left and from the right of it; λ goes from one to the other.
     """
 
     layer: int
@@ -153,6 +160,17 @@ class GateReading:
     slope: float | None
     flipped: bool = False
     effect: Effect = Effect.READ
+    step: str = ""
+    index: tuple[int, ...] = ()
+    breakpoint: float = 0.0
+    slopes: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def where(self) -> str:
+        """The place, for people."""
+        if not self.step:
+            return f"layer {self.layer}, unit {self.unit}, row {self.row}"
+        return f"{self.step}[{','.join(map(str, self.index))}] at {self.breakpoint:g}"
 
 
 @dataclass(frozen=True)
@@ -289,3 +307,10 @@ def how_to_allow(verdict: Verdict) -> str:
     if name is None:
         return ""
     return f'if that is meant to be: --allow {name}, or allow=("{name}",) in a test'
+
+
+def kind_of(readings: tuple[GateReading, ...]) -> Kind:
+    """The verdict on a gradient that is explained by these readings."""
+    if any(reading.gate is GateClass.KINK for reading in readings):
+        return Kind.KINK
+    return Kind.UNDECIDED if readings else Kind.AGREES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ __all__ = [
     "Network",
     "Output",
     "Reduction",
+    "Tree",
     "worked_example",
 ]
 
@@ -263,6 +264,13 @@ class LeftOut:
 
 LEFT_OUT = LeftOut()
 """In the place of ``J``, ``dJ/dW_l``, ``dJ/db_l`` or ``dJ/dx`` of a gradient under test."""
+
+
+class Tree(Protocol):
+    """A loss and its derivatives by arrays with names."""
+
+    def entries(self) -> Iterator[tuple[str, Any]]:
+        """``(name, array)``: ``J``, then the derivatives."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ __all__ = [
     "exact_where_open",
     "nearest_float",
     "nearest_floats",
+    "rational_of",
     "rationals",
 ]
 
@@ -45,6 +46,11 @@ def rationals(values: Array) -> Rationals:
     exact = np.empty(values.size, dtype=object)
     exact[:] = [_rational(*value.as_integer_ratio()) for value in values.ravel().tolist()]
     return exact.reshape(values.shape)
+
+
+def rational_of(value: Fraction) -> Any:
+    """A fraction as a rational of the kind that is used here."""
+    return _rational(value.numerator, value.denominator)
 
 
 def nearest_float(value: Any) -> float:

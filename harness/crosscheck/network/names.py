@@ -2,7 +2,8 @@
 
 ``W2`` and ``b2`` belong to layer 2, ``x`` and ``y`` are inputs and targets, ``J`` is the loss.
 ``W2[0,1]`` is the weight of layer 2 from unit 1 to unit 0: the index counts from 0, and stands in
-brackets behind the name of the array; the loss has none. Whatever says or reads such a name, says
+brackets behind the name of the array; the loss has none. Networks of operators have arrays of any
+name, and entries called in the same way. Whatever says or reads such a name, says
 and reads it by this module.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import SupportsInt
 
-__all__ = ["EntryName", "layer_of"]
+__all__ = ["EntryName", "label", "layer_of"]
 
 _NAME = re.compile(r"([A-Za-z])([1-9][0-9]{0,8})?(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
 
@@ -61,7 +62,13 @@ class EntryName:
         return self.letter if self.layer is None else f"{self.letter}{self.layer}"
 
     def __str__(self) -> str:
-        return f"{self.array}[{','.join(map(str, self.index))}]" if self.index else self.array
+        return label(self.array, self.index)
+
+
+def label(array: str, index: Iterable[SupportsInt | str] = ()) -> str:
+    """The name of an entry of an array, whatever that is called."""
+    numbers = ",".join(str(int(each)) for each in index)
+    return f"{array}[{numbers}]" if numbers else array
 
 
 def layer_of(array: str) -> int | None:

@@ -17,7 +17,7 @@ from rich.table import Table
 from crosscheck.judge.vacuity import SAMPLED, Share
 from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import label
 from crosscheck.report.policies import policy_rows
 from crosscheck.run.events import (
     CaseChecked,
@@ -135,7 +135,7 @@ class TerminalReport:
             f"{network.output}, {network.reduction}; key {event.case.key}"
         )
         entries = [
-            (str(EntryName.of(name, index)), float(value))
+            (label(name, index), float(value))
             for name, array in event.reference.entries()
             for index, value in np.ndenumerate(np.asarray(array))
         ]

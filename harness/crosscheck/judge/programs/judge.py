@@ -1,0 +1,390 @@
+"""Verdicts on gradients of networks of operators, from their programs' a-priori bounds.
+
+As for dense networks (`crosscheck.judge.compare`) the arithmetics that a framework may honestly
+have used are tried in order, and the first that explains the gradient gives the verdict: gradual
+underflow, flush-to-zero, a named arithmetic. Three things are less:
+
+    not finite      where an intermediate result may overflow, entries without a bound are not
+                    compared; their arrays are listed as not checked
+    named           all matrix products have the arithmetic, or none
+    membership      see `crosscheck.judge.programs.membership`
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from crosscheck.judge.entries import entry_of, ratio_of
+from crosscheck.judge.kinks.influence import Influence
+from crosscheck.judge.kinks.slopes import CONVENTIONS
+from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision
+from crosscheck.judge.programs.explanation import (
+    MOST_OPERATIONS,
+    Explanation,
+    consumer_of,
+    contains,
+    explain,
+)
+from crosscheck.judge.programs.forms import Forms
+from crosscheck.judge.programs.influence import influences
+from crosscheck.judge.programs.membership import membership
+from crosscheck.judge.vacuity import arrays_checked, unchecked
+from crosscheck.judge.verdict import (
+    Effect,
+    Entry,
+    GateClass,
+    GateReading,
+    Kind,
+    Validity,
+    Verdict,
+    kind_of,
+)
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.dense import LeftOut
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import Format, format_of
+from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.named import arithmetics_of
+from crosscheck.numbers.scaling import nearest
+from crosscheck.program.arithmetic import OnFloats
+from crosscheck.program.evaluate import evaluate
+from crosscheck.tools.budget import Budget, Exhausted
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["ProgramJudge", "ProgramStackJudge"]
+
+_LEFT_OPEN = (
+    "no slopes at its open decisions were found that explain the gradient, and none excluded"
+)
+_ENDLESS = "an intermediate result may overflow; entries without a bound were not compared"
+_NOT_FINITE = "the case holds NaN or infinity, of which networks of operators have no verdict"
+
+_EFFECTS = {
+    Influence.NONE: Effect.NONE,
+    Influence.TOGETHER: Effect.READ,
+}
+
+
+class ProgramJudge:
+    """Compares gradients of one case with the reference.
+
+    Args:
+        case: A single case.
+    """
+
+    def __init__(self, case: Composed) -> None:
+        self.case = case
+        self.format: Format = format_of(case.dtype)
+        self._enclosed: dict[Model, EnclosedProgram] = {}
+        self._validity: tuple[Validity, ...] | None = None
+
+    def enclosed(self, model: Model) -> EnclosedProgram:
+        """The case on enclosures of ``model``, computed once."""
+        if model not in self._enclosed:
+            self._enclosed[model] = EnclosedProgram(self.case, model)
+        return self._enclosed[model]
+
+    @cached_property
+    @in_ieee_arithmetic
+    def reference(self) -> Derivatives:
+        """The reference's gradient in float64, with λ = 0 at every decision that is open."""
+        if not self.case.is_finite:
+            with np.errstate(all="ignore"):
+                found = evaluate(self.case.gradient, OnFloats(), dict(self.case.arrays()))
+            return Derivatives(found.pop("J"), found)
+        return self.enclosed(Model(self.format)).gradients().map(lambda each: each.high)
+
+    @in_ieee_arithmetic
+    def verdict(
+        self,
+        given: Derivatives,
+        *,
+        framework: str,
+        formulation: str = "",
+        mode: str = "",
+        derivation: str = "reverse",
+    ) -> Verdict:
+        """What comparing ``given`` with the reference says; arguments as of the dense judge's.
+
+        Raises:
+            UsageError: All of the gradient is left out.
+        """
+        named = Verdict(framework, formulation, mode, Kind.DISAGREES)
+        if derivation != "reverse":
+            return replace(
+                named, kind=Kind.UNSUPPORTED, detail="networks of operators: reverse mode only"
+            )
+        if all(isinstance(value, LeftOut) for value in given.arrays.values()):
+            raise UsageError("given: every array of the gradient is left out, wanted at least one")
+        misshapen = self._misshapen(given)
+        if misshapen:
+            return replace(named, detail=misshapen)
+        if not self.case.is_finite:
+            return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
+        left_open: Verdict | None = None
+        for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
+            enclosed = self.enclosed(Model(self.format, flush=flush))
+            explanation = explain(enclosed, given)
+            if explanation is None:
+                continue
+            verdict = self._explained(named, enclosed, given, explanation, kind)
+            if explanation.found:
+                return verdict if left_open is None else left_open
+            left_open = left_open or verdict
+        return left_open or self._reduced(named, given) or self._disagreement(named, given)
+
+    def _explained(
+        self,
+        named: Verdict,
+        enclosed: EnclosedProgram,
+        given: Derivatives,
+        explanation: Explanation,
+        kind: Kind | None,
+    ) -> Verdict:
+        readings = self._readings(enclosed, given, explanation)
+        checked, not_checked = arrays_checked(explanation.gradients, given)
+        detail = "" if explanation.found else _LEFT_OPEN
+        if not _is_bounded(explanation.gradients, given):
+            kind, detail = Kind.NONFINITE, _ENDLESS
+        elif not explanation.found:
+            kind = Kind.UNDECIDED
+        return replace(
+            named,
+            kind=kind or kind_of(readings),
+            worst=max(self._entries(explanation.gradients, given), key=lambda each: each.bounds),
+            gates=readings,
+            validity=self._members(enclosed, explanation),
+            detail=detail,
+            checked=checked,
+            unchecked=not_checked,
+        )
+
+    def _readings(
+        self, enclosed: EnclosedProgram, given: Derivatives, explanation: Explanation
+    ) -> tuple[GateReading, ...]:
+        """The decisions that matter; of those without effect nothing but that is said."""
+        decisions = enclosed.decisions
+        if not decisions:
+            return ()
+        effects = self._effects(enclosed, given, explanation)
+        if all(effect is Effect.NONE for effect in effects.values()):
+            return ()  # the gradient is one and the same, whatever is decided
+        step_of = enclosed.case.step_of
+        numbers = {each.id: number for number, each in enumerate(enclosed.case.steps, start=1)}
+        found = []
+        for each in decisions:
+            site, index = each.place
+            step = consumer_of(enclosed, site, step_of)
+            effect = effects[each.place]
+            slope = explanation.slopes.get(each.place) if effect is Effect.READ else None
+            flipped = (
+                each.gate is GateClass.UNDECIDED
+                and slope is not None
+                and slope != float(each.sign > 0)
+            )
+            found.append(
+                GateReading(
+                    numbers.get(step, 0),
+                    index[-1] if index else 0,
+                    index[0] if len(index) > 1 else 0,
+                    each.gate,
+                    each.value,
+                    slope,
+                    flipped,
+                    effect,
+                    step,
+                    index,
+                    nearest(each.breakpoint),
+                    _slopes_at(enclosed, each),
+                )
+            )
+        return tuple(found)
+
+    def _effects(
+        self, enclosed: EnclosedProgram, given: Derivatives, explanation: Explanation
+    ) -> dict[tuple[int, tuple[int, ...]], Effect]:
+        places = [each.place for each in enclosed.decisions]
+        if not explanation.found:
+            return dict.fromkeys(places, Effect.NOT_DECIDED)
+        slopes = explanation.slopes
+        found = {}
+        influence: dict[Any, Influence] = dict.fromkeys(places, Influence.ALONE)
+        if enclosed.model.arithmetic is None:
+            try:
+                forms = explanation.forms or Forms(enclosed, Budget(MOST_OPERATIONS))
+                influence |= influences(forms, given, slopes)
+            except Exhausted:
+                influence = dict.fromkeys(places, Influence.UNKNOWN)
+        for place in places:
+            effect = _EFFECTS.get(influence[place])
+            if effect is None:
+                others = [each for each in CONVENTIONS if each != slopes[place]]
+                small = any(
+                    contains(enclosed.gradients({**slopes, place: each}), given) for each in others
+                )
+                effect = Effect.TOO_SMALL if small else Effect.READ
+                if not small and influence[place] is Influence.UNKNOWN:
+                    effect = Effect.NOT_DECIDED
+            found[place] = effect
+        return found
+
+    def _members(self, enclosed: EnclosedProgram, explanation: Explanation) -> tuple[Validity, ...]:
+        kinks = [each for each in enclosed.decisions if each.gate is not GateClass.UNDECIDED]
+        if not kinks or enclosed.model.arithmetic is not None:
+            return ()
+        undecided = len(kinks) < len(enclosed.decisions)
+        if not explanation.found or undecided:
+            reason = "it is not known on which side of each breakpoint the framework was"
+            return tuple(
+                Validity(block, "not decided", reason) for block in ("parameters", "inputs")
+            )
+        if self._validity is None:
+            self._validity = membership(enclosed, kinks)
+        return self._validity
+
+    def _reduced(self, named: Verdict, given: Derivatives) -> Verdict | None:
+        """The named arithmetics whose bounds hold the gradient and would not hold zero."""
+        found: list[tuple[float, str, EnclosedProgram, Explanation]] = []
+        zeros = given.map_derivatives(np.zeros_like)
+        for arithmetic in arithmetics_of(self.case.dtype):
+            enclosed = self.enclosed(Model(self.format, flush=True, arithmetic=arithmetic))
+            explanation = explain(enclosed, given)
+            if explanation is None or not explanation.found:
+                continue
+            checked, _ = arrays_checked(explanation.gradients, given)
+            if not checked or not _is_bounded(explanation.gradients, given):
+                continue
+            if explain(enclosed, zeros) is not None:
+                continue
+            distance = max(each.error for each in self._entries(explanation.gradients, given))
+            found.append((distance, arithmetic.name, enclosed, explanation))
+        if not found:
+            return None
+        found.sort(key=lambda each: each[0])
+        _, _, enclosed, explanation = found[0]
+        verdict = self._explained(named, enclosed, given, explanation, Kind.REDUCED)
+        return replace(verdict, arithmetics=tuple(name for _, name, _, _ in found))
+
+    def _disagreement(self, named: Verdict, given: Derivatives) -> Verdict:
+        enclosed = self.enclosed(Model(self.format, flush=True))
+        sided = {each.place: float(each.sign > 0) for each in enclosed.decisions}
+        bounds = enclosed.gradients(sided)
+        checked, not_checked = arrays_checked(bounds, given)
+        detail = ""
+        if enclosed.decisions:
+            detail = "no slopes between the one-sided ones at its open decisions explain it"
+        return replace(
+            named,
+            worst=max(self._entries(bounds, given), key=lambda each: each.bounds),
+            detail=detail,
+            checked=checked,
+            unchecked=not_checked,
+        )
+
+    def _misshapen(self, given: Derivatives) -> str:
+        shapes = self.case.shapes
+        if list(given.arrays) != list(self.case.wanted):
+            wanted, found = ", ".join(self.case.wanted), ", ".join(given.arrays)
+            return f"derivatives by {found} returned, wanted {wanted}"
+        for name, value in (("J", given.loss), *given.arrays.items()):
+            shape = () if name == "J" else shapes[name]
+            if not isinstance(value, LeftOut) and np.shape(value) != shape:
+                return f"{name}: shape {np.shape(value)} returned, wanted {shape}"
+        return ""
+
+    def _entries(self, bounds: Derivatives, given: Derivatives) -> list[Entry]:
+        """The worst entry of each array."""
+        found = []
+        with np.errstate(all="ignore"):
+            for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
+                if isinstance(value, LeftOut):
+                    continue
+                values = np.asarray(value, dtype=np.float64)
+                ratio = ratio_of(bound.distance(values), bound.bound)
+                index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+                found.append(entry_of(name, bound, values, index, self.format))
+        return found
+
+
+class ProgramStackJudge:
+    """Compares gradients of a stack of cases, all at once where no decision is open.
+
+    Args:
+        case: A stack of cases.
+    """
+
+    def __init__(self, case: Composed) -> None:
+        self.case = case
+        self.finite: Any = case.are_finite
+        self._judges: dict[int, ProgramJudge] = {}
+
+    def judge(self, index: int) -> ProgramJudge:
+        """The judge of case ``index``."""
+        if index not in self._judges:
+            self._judges[index] = ProgramJudge(self.case[index])
+        return self._judges[index]
+
+    @cached_property
+    def _whole(self) -> EnclosedProgram:
+        return EnclosedProgram(self.case, Model(format_of(self.case.dtype)))
+
+    @in_ieee_arithmetic
+    def arrays_checked(
+        self, derivation: str = "reverse"
+    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Of each case the arrays that are checked, and those that are not."""
+        found = unchecked(self._whole.gradients(), stacked=True)
+        return [
+            (
+                tuple(name for name, empty in found.items() if not empty[index]),
+                tuple(name for name, empty in found.items() if empty[index]),
+            )
+            for index in range(len(self.finite))
+        ]
+
+    @in_ieee_arithmetic
+    def agreements(self, given: Derivatives, derivation: str = "reverse") -> tuple[Any, Array]:
+        """Which cases AGREE, and the largest error / bound of each case.
+
+        Returns:
+            As the dense judge's: where the first is false, ask `judge`.
+        """
+        agrees = self.finite & ~self._whole.has_open
+        largest = np.zeros(len(agrees))
+        if derivation != "reverse":
+            return np.zeros_like(agrees), largest
+        with np.errstate(all="ignore"):
+            values = dict(given.entries())
+            for name, bound in self._whole.gradients().entries():
+                value = np.asarray(values[name])
+                if value.shape != bound.shape:
+                    return np.zeros_like(agrees), largest
+                ratio = ratio_of(bound.distance(value), bound.bound)
+                ratio = ratio.reshape(len(agrees), -1).max(axis=1)
+                finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
+                agrees &= finite & (ratio <= 1.0)
+                largest = np.fmax(largest, ratio)
+        return agrees, largest
+
+
+def _slopes_at(enclosed: EnclosedProgram, decision: OpenDecision) -> tuple[float, float]:
+    """The slopes from the left and from the right of a breakpoint."""
+    for function in enclosed.sites[decision.place[0]]:
+        if decision.breakpoint in function.kinks:
+            left, right = function.slopes(nearest(decision.breakpoint))
+            return float(left), float(right)
+    return 0.0, 1.0
+
+
+def _is_bounded(bounds: Derivatives, given: Derivatives) -> bool:
+    """Whether every entry that is there has a bound."""
+    return all(
+        np.isfinite(bound.bound).all()
+        for (_, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True)
+        if not isinstance(value, LeftOut)
+    )
