@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UnsupportedError, UsageError
 
 __all__ = ["Framework"]
 
@@ -108,3 +109,18 @@ class Framework(abc.ABC):
             UnsupportedError: The library cannot do this dtype, formulation or mode; or no stack,
                 and then it is asked for each case by itself.
         """
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of a network of operators, as `gradients` of a dense one.
+
+        Args:
+            case: A single case or a stack; a copy for this call.
+
+        Returns:
+            Float64 arrays for each of `Composed.wanted`, in that order.
+
+        Raises:
+            UnsupportedError: The adapter knows dense networks only, as it does unless it says
+                otherwise; or the library cannot do this dtype, formulation or mode.
+        """
+        raise UnsupportedError(f"{self.name}: its adapter knows dense ReLU networks only")

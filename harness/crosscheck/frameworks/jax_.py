@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.jax_lines import LINES
-from crosscheck.frameworks.leaves import AT_ONCE, OneHot, assembled, leaves_of, tangents_of_a_pass
+from crosscheck.frameworks.leaves import (
+    AT_ONCE,
+    RELU,
+    OneHot,
+    assembled,
+    assembled_by_name,
+    constants_of,
+    leaves_of,
+    loss_function,
+    tangents_of_a_pass,
+)
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["JaxFramework"]
+
+T = TypeVar("T")
+
+Losses = Callable[..., Any]
+"""J of the leaves and targets, one after the other; one number for each case of a stack."""
+
+What = tuple[Losses, bool, int]
+"""J, whether it is a single case, and how many numbers a pass with tangents holds of one."""
 
 _MOST = 2**27
 """How many tangents `jax.jacfwd`, which knows no parts, may hold of one case: 1 GiB of float64."""
@@ -47,7 +65,7 @@ class JaxFramework(Framework):
     module: ClassVar[str] = "jax"
     packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
     lines: ClassVar[Pointwise | None] = LINES
-    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations(RELU)
     modes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "jit": "jax.jit(jax.value_and_grad(J))",
@@ -66,7 +84,6 @@ class JaxFramework(Framework):
         self._jax: Any = importlib.import_module("jax")
         self._jnp: Any = importlib.import_module("jax.numpy")
         self._cpu = self._jax.local_devices(backend="cpu")[0]
-        self._relu = LINES.function(self.formulations[self.formulation])
         self._differentiate: Callable[..., Any] = self._at_once
         if self.mode in ("vmap", "jacrev", "jacfwd"):
             self._differentiate = self._over_cases
@@ -92,31 +109,60 @@ class JaxFramework(Framework):
                     f"jax, jacfwd: for {size:,} parameters and inputs it would hold "
                     f"{numbers:.1g} numbers at once; mode forward does as much in parts"
                 )
+        if self.mode == "forward":
+            return self._asked(case.dtype, lambda: self._by_tangents(case))
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled(case, loss, found)
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of ``case`` by JAX; see `Framework.derivatives`.
+
+        Raises:
+            UnsupportedError: As of `gradients`, or in a mode that carries tangents.
+            CrosscheckError: As of `gradients`.
+        """
+        if self.mode in self.forward_modes:
+            raise UnsupportedError("jax: networks of operators in reverse mode only")
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled_by_name(case, loss, found)
+
+    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
+        """What ``call`` returns, unless JAX cannot do it."""
         with self.session():
             try:
-                return self._gradients(case)
+                return call()
             except NotImplementedError as error:
                 raise UnsupportedError(
-                    f"jax, {case.dtype}, {self.mode}: {' '.join(str(error).split())}"
+                    f"jax, {dtype}, {self.mode}: {' '.join(str(error).split())}"
                 ) from error
 
-    def _gradients(self, case: Case) -> Gradients:
-        structure = self._jax.tree.structure((list(case.weights), list(case.biases), case.x))
+    def _sent(self, case: Case | Composed) -> tuple[Losses, list[Any], list[Any]]:
+        """J as a function, the leaves, and the rest."""
+        losses_of = loss_function(case, "jax", LINES, {RELU: self.formulations[self.formulation]})
+        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
+        return losses_of, leaves, [self.send(array, case.dtype) for array in constants_of(case)]
 
-        def send(leaves: Iterable[Array]) -> Any:
-            return self._jax.tree.unflatten(structure, [self.send(v, case.dtype) for v in leaves])
+    def _what(self, case: Case | Composed, losses_of: Losses) -> What:
+        numbers = 0
+        if self.mode == "jacfwd" and isinstance(case, Case):
+            numbers = tangents_of_a_pass(case.network, case.rows, OneHot(case).size)
+        return losses_of, case.count is None, numbers
 
-        parameters, y = send(leaves_of(case)), self.send(case.y, case.dtype)
-        if self.mode == "forward":
-            one_hot = OneHot(case)
-            derivatives = np.empty((one_hot.size, *case.x.shape[:-2]))
-            for start, tangents in one_hot.blocks():
-                losses, found = self._differentiate(case.network, parameters, y, send(tangents))
-                derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
-            return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
-        losses, found = self._differentiate(case.network, parameters, y)
-        arrays = [self.fetch(array, case.dtype) for array in self._jax.tree.leaves(found)]
-        return assembled(case, self.fetch(losses, case.dtype), arrays)
+    def _differentiated(self, case: Case | Composed) -> tuple[Array, list[Array]]:
+        """J and its derivatives by the leaves."""
+        losses_of, leaves, rest = self._sent(case)
+        losses, found = self._differentiate(self._what(case, losses_of), leaves, rest)
+        return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
+
+    def _by_tangents(self, case: Case) -> Gradients:
+        losses_of, leaves, rest = self._sent(case)
+        one_hot = OneHot(case)
+        derivatives = np.empty((one_hot.size, *case.x.shape[:-2]))
+        for start, tangents in one_hot.blocks():
+            along = [self.send(tangent, case.dtype) for tangent in tangents]
+            losses, found = self._differentiate(self._what(case, losses_of), leaves, rest, along)
+            derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
+        return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
 
     def session(self) -> AbstractContextManager[object]:
         """The 64-bit switch, on inside a with statement; its old place is before JAX 0.8."""
@@ -127,81 +173,71 @@ class JaxFramework(Framework):
         manager: AbstractContextManager[object] = switch(True)
         return manager
 
-    def _at_once(self, network: Network, parameters: Any, y: Any) -> tuple[Any, Any]:
+    def _at_once(self, what: What, leaves: Any, rest: Any) -> tuple[Any, Any]:
         """Modes ``jit`` and ``eager``: losses and their gradients, by one reverse pass.
 
         Each case of a stack has its own arrays, so the gradient of the sum of the losses holds
         the gradient of each.
         """
+        losses_of, *_ = what
 
-        def sum_and_losses(parameters: Any) -> tuple[Any, Any]:
-            losses = self._losses(network, parameters, y)
+        def sum_and_losses(leaves: Any) -> tuple[Any, Any]:
+            losses = losses_of(*leaves, *rest)
             return self._jnp.sum(losses), losses
 
-        (_, losses), found = self._jax.value_and_grad(sum_and_losses, has_aux=True)(parameters)
+        (_, losses), found = self._jax.value_and_grad(sum_and_losses, has_aux=True)(leaves)
         return losses, found
 
-    def _over_cases(self, network: Network, parameters: Any, y: Any) -> tuple[Any, Any]:
+    def _over_cases(self, what: What, leaves: Any, rest: Any) -> tuple[Any, Any]:
         """Modes ``vmap``, ``jacrev`` and ``jacfwd``: the same for a function of one case.
 
         A single case is a stack of one.
         """
         jax = self._jax
+        losses_of, is_single, numbers = what
 
-        def loss_twice(parameters: Any, y: Any) -> tuple[Any, Any]:
-            loss = self._losses(network, parameters, y)
+        def loss_twice(leaves: Any, rest: Any) -> tuple[Any, Any]:
+            loss = losses_of(*leaves, *rest)
             return loss, loss
 
-        def differentiate(parameters: Any, y: Any) -> tuple[Any, Any]:
+        def differentiate(leaves: Any, rest: Any) -> tuple[Any, Any]:
             if self.mode == "vmap":
-                (loss, _), found = jax.value_and_grad(loss_twice, has_aux=True)(parameters, y)
+                (loss, _), found = jax.value_and_grad(loss_twice, has_aux=True)(leaves, rest)
             else:
                 jacobian = jax.jacrev if self.mode == "jacrev" else jax.jacfwd
-                found, loss = jacobian(loss_twice, has_aux=True)(parameters, y)
+                found, loss = jacobian(loss_twice, has_aux=True)(leaves, rest)
             return loss, found
 
-        if y.ndim == 2:
-            stack = jax.tree.map(lambda array: array[None], (parameters, y))
+        if is_single:
+            stack = jax.tree.map(lambda array: array[None], (leaves, rest))
             result = jax.vmap(differentiate)(*stack)
             one: tuple[Any, Any] = jax.tree.map(lambda array: array[0], result)
             return one
-        size = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(parameters))
-        at_once = AT_ONCE // (size * tangents_of_a_pass(network, y.shape[-2], size))
-        if self.mode != "jacfwd" or at_once >= len(y):
-            every: tuple[Any, Any] = jax.vmap(differentiate)(parameters, y)
+        count = len(leaves[0])
+        size = sum(math.prod(leaf.shape[1:]) for leaf in leaves)
+        at_once = AT_ONCE // max(1, size * numbers)
+        if self.mode != "jacfwd" or at_once >= count:
+            every: tuple[Any, Any] = jax.vmap(differentiate)(leaves, rest)
             return every
         parts: tuple[Any, Any] = jax.lax.map(
-            lambda case: differentiate(*case), (parameters, y), batch_size=max(1, at_once)
+            lambda case: differentiate(*case), (leaves, rest), batch_size=max(1, at_once)
         )
         return parts
 
-    def _pushed(self, network: Network, parameters: Any, y: Any, tangents: Any) -> tuple[Any, Any]:
+    def _pushed(self, what: What, leaves: Any, rest: Any, tangents: Any) -> tuple[Any, Any]:
         """Mode ``forward``: losses, and their tangents for each of some tangents."""
         jax = self._jax
+        losses_of, *_ = what
 
         def push(tangents: Any) -> Any:
-            along = jax.tree.map(
-                lambda tangent, leaf: self._jnp.broadcast_to(tangent, leaf.shape),
-                tangents,
-                parameters,
-            )
-            losses = functools.partial(self._losses, network, y=y)
-            return jax.jvp(losses, (parameters,), (along,))
+            along = [
+                self._jnp.broadcast_to(tangent, leaf.shape)
+                for tangent, leaf in zip(tangents, leaves, strict=True)
+            ]
+            return jax.jvp(lambda *each: losses_of(*each, *rest), tuple(leaves), tuple(along))
 
         pushed: tuple[Any, Any] = jax.vmap(push, out_axes=(None, 0))(tangents)
         return pushed
-
-    def _losses(self, network: Network, parameters: Any, y: Any) -> Any:
-        """``J``, one for each case of a stack."""
-        jnp = self._jnp
-        weights, biases, activation = parameters
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-            z = activation @ jnp.swapaxes(weight, -1, -2)
-            if bias is not None:
-                z = z + bias[..., None, :]
-            activation = self._relu(z) if network.has_relu(layer) else z
-        losses = 0.5 * jnp.sum(jnp.square(activation - y), axis=(-2, -1))
-        return losses / y.shape[-2] if network.reduction == "mean" else losses
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as a JAX array of ``dtype`` on the CPU; 64 bits need the switch on.

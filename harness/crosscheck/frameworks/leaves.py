@@ -10,22 +10,106 @@ case.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.text import function_of, statements
+from crosscheck.network.composed import Composed, Derivatives, Step, dense_steps
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
+from crosscheck.operators.relu import OPERATOR
+from crosscheck.program.graph import Shape
 
-__all__ = ["AT_ONCE", "OneHot", "assembled", "leaves_of", "tangents_of_a_pass"]
+__all__ = [
+    "AT_ONCE",
+    "RELU",
+    "OneHot",
+    "assembled",
+    "assembled_by_name",
+    "constants_of",
+    "leaves_of",
+    "loss_function",
+    "tangents_of_a_pass",
+]
+
+RELU = OPERATOR.name
+"""Of which a framework's formulation is chosen."""
 
 AT_ONCE = 2**22
 """How many numbers may be held as tangents at once: 32 MiB of float64."""
 
 
-def leaves_of(case: Case) -> list[Array]:
-    """``W_1 … W_L``, then those of ``b_1 … b_L`` that there are, then ``x``."""
+def leaves_of(case: Case | Composed) -> list[Array]:
+    """What a case is differentiated by, in the order of `loss_function`'s arguments.
+
+    Of a dense network ``W_1 … W_L``, then those of ``b_1 … b_L`` that there are, then ``x``.
+    """
+    if isinstance(case, Composed):
+        arrays = dict(case.arrays())
+        return [arrays[name] for name in case.wanted]
     return [*case.weights, *(bias for bias in case.biases if bias is not None), case.x]
+
+
+def constants_of(case: Case | Composed) -> list[Array]:
+    """The rest: targets."""
+    if isinstance(case, Composed):
+        return [array for name, array in case.arrays() if name not in case.wanted]
+    return [case.y]
+
+
+def loss_function(
+    case: Case | Composed, framework: str, lines: Pointwise, sources: Mapping[str, str]
+) -> Callable[..., Any]:
+    """J of `leaves_of` and then `constants_of`, for single cases and stacks of a shape.
+
+    It is made of the operators' lines, and one and the same for cases that differ in numbers only.
+
+    Args:
+        case: A single case or a stack.
+        framework: Whose lines.
+        lines: With its imports.
+        sources: Operator to its line, if not the first of the framework's.
+
+    Raises:
+        UnsupportedError: An operator is not known there.
+    """
+    if isinstance(case, Composed):
+        names = (*case.wanted, *(name for name in case.shapes if name not in case.wanted))
+        shapes = {**case.shapes, **case.result_shapes}
+        steps = case.steps
+    else:
+        has_bias = tuple(bias is not None for bias in case.biases)
+        steps = dense_steps(case.network, has_bias)
+        layers = range(1, case.network.depth + 1)
+        biases = [f"b{layer}" for layer in layers if has_bias[layer - 1]]
+        names = (*(f"W{layer}" for layer in layers), *biases, "x", "y")
+        output = steps[-2].id
+        shapes = {output: (case.rows, case.network.widths[-1])}
+    return _function(
+        steps, names, tuple(shapes.items()), framework, lines.setup, tuple(sources.items())
+    )
+
+
+@lru_cache(maxsize=512)
+def _function(
+    steps: tuple[Step, ...],
+    names: tuple[str, ...],
+    shapes: tuple[tuple[str, Shape], ...],
+    framework: str,
+    setup: str,
+    sources: tuple[tuple[str, str], ...],
+) -> Callable[..., Any]:
+    lines = statements(steps, dict(shapes), framework, dict(sources))
+    return function_of(setup, names, lines)
+
+
+def assembled_by_name(case: Composed, loss: Array, derivatives: Iterable[Array]) -> Derivatives:
+    """The gradient of ``case`` from the derivatives by each of `leaves_of`, in their order."""
+    return Derivatives(loss, dict(zip(case.wanted, derivatives, strict=True)))
 
 
 def assembled(case: Case, loss: Array, derivatives: Iterable[Array]) -> Gradients:

@@ -9,15 +9,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.leaves import OneHot, assembled, leaves_of
+from crosscheck.frameworks.leaves import (
+    RELU,
+    OneHot,
+    assembled,
+    assembled_by_name,
+    constants_of,
+    leaves_of,
+    loss_function,
+)
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.tensorflow_lines import LINES
-from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
@@ -66,6 +75,9 @@ def _start_up_notices_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
+T = TypeVar("T")
+
+
 class TensorFlowFramework(Framework):
     """TensorFlow's automatic differentiation, on the CPU.
 
@@ -82,7 +94,7 @@ class TensorFlowFramework(Framework):
     module: ClassVar[str] = "tensorflow"
     packages: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow-cpu")
     lines: ClassVar[Pointwise | None] = LINES
-    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations(RELU)
     modes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "eager": "tf.GradientTape",
@@ -101,7 +113,6 @@ class TensorFlowFramework(Framework):
                 os.environ.setdefault(variable, value)
         with _start_up_notices_held_back():
             self._tf: Any = importlib.import_module("tensorflow")
-        self._relu = LINES.function(self.formulations[self.formulation])
         self._compiled: dict[object, Callable[..., Any]] = {}
 
     def session(self) -> contextlib.AbstractContextManager[object]:
@@ -116,25 +127,41 @@ class TensorFlowFramework(Framework):
             UnsupportedError: TensorFlow has no such operation for this dtype or mode.
             CrosscheckError: TensorFlow returned another dtype than the case's.
         """
-        tf = self._tf
-        differentiate = self._by_accumulator if self.mode == "forward" else self._by_tape
+        if self.mode == "forward":
+            return self._asked(case.dtype, lambda: self._by_accumulator(case))
+        loss, found = self._asked(case.dtype, lambda: self._by_tape(case))
+        return assembled(case, loss, found)
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of ``case`` by TensorFlow; see `Framework.derivatives`.
+
+        Raises:
+            UnsupportedError: As of `gradients`, or in mode ``forward``.
+            CrosscheckError: As of `gradients`.
+        """
+        if self.mode == "forward":
+            raise UnsupportedError("tensorflow: networks of operators in reverse mode only")
+        loss, found = self._asked(case.dtype, lambda: self._by_tape(case))
+        return assembled_by_name(case, loss, found)
+
+    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
+        """What ``call`` returns, unless TensorFlow cannot do it."""
+        errors = self._tf.errors
         try:
             with self.session():
-                return differentiate(case)
-        except (TypeError, LookupError, tf.errors.OpError) as error:
-            reason = _unsupported(error, tf.errors.UnimplementedError)
+                return call()
+        except (TypeError, LookupError, errors.OpError) as error:
+            reason = _unsupported(error, errors.UnimplementedError)
             if reason is None:
                 raise
-            raise UnsupportedError(f"tensorflow, {case.dtype}, {self.mode}: {reason}") from error
+            raise UnsupportedError(f"tensorflow, {dtype}, {self.mode}: {reason}") from error
 
-    def _by_tape(self, case: Case) -> Gradients:
+    def _by_tape(self, case: Case | Composed) -> tuple[Array, list[Array]]:
         dtype = case.dtype
-        weights = [self.send(weight, dtype) for weight in case.weights]
-        biases = [None if bias is None else self.send(bias, dtype) for bias in case.biases]
-        x, y = self.send(case.x, dtype), self.send(case.y, dtype)
-        losses, found = self._differentiate(case.network, weights, biases, x, y)
-        arrays = [self.fetch(array, dtype) for array in found]
-        return assembled(case, self.fetch(losses, dtype), arrays)
+        leaves = [self.send(leaf, dtype) for leaf in leaves_of(case)]
+        rest = [self.send(array, dtype) for array in constants_of(case)]
+        losses, found = self._differentiate(self._losses_of(case), leaves, rest)
+        return self.fetch(losses, dtype), [self.fetch(array, dtype) for array in found]
 
     def _by_accumulator(self, case: Case) -> Gradients:
         """One accumulator for many passes: each has a copy of the case, with its own tangent.
@@ -144,7 +171,7 @@ class TensorFlowFramework(Framework):
         for each new shape: tenths of a second for a network's first case.
         """
         tf, dtype, one_hot = self._tf, case.dtype, OneHot(case)
-        cases = case.x.shape[:-2]
+        cases, losses_of = case.x.shape[:-2], self._losses_of(case)
         leaves = leaves_of(case)
         y = self.send(case.y, dtype)
         derivatives = np.empty((one_hot.size, *cases))
@@ -160,54 +187,40 @@ class TensorFlowFramework(Framework):
                 )
                 for tangent, copy in zip(tangents, copies, strict=True)
             ]
-            remaining = iter(copies)
-            weights = [next(remaining) for _ in case.weights]
-            biases = [None if bias is None else next(remaining) for bias in case.biases]
             with tf.autodiff.ForwardAccumulator(copies, along) as accumulator:
-                losses = self._losses(case.network, weights, biases, next(remaining), y)
+                losses = losses_of(*copies, y)
             found = accumulator.jvp(losses)
             derivatives[start : start + count] = self.fetch(found, dtype)
         return one_hot.gradients(self.fetch(losses[0], dtype), derivatives)
 
     def _differentiate(
-        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
+        self, losses_of: Callable[..., Any], leaves: Sequence[Any], rest: Sequence[Any]
     ) -> tuple[Any, Any]:
-        """Losses, and their gradients: all weights', all biases' that there are, and x's."""
+        """Losses, and their gradients by each of the leaves."""
         tf = self._tf
 
-        def differentiate(weights: Any, biases: Any, x: Any, y: Any) -> tuple[Any, Any]:
-            leaves = [*weights, *(bias for bias in biases if bias is not None), x]
+        def differentiate(leaves: Any, rest: Any) -> tuple[Any, Any]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(leaves)
-                losses = self._losses(network, weights, biases, x, y)
+                losses = losses_of(*leaves, *rest)
             # A tape differentiates the sum of its targets. Each case of a stack has its own
             # arrays, so the gradient of the sum holds the gradient of each.
             return losses, tape.gradient(losses, leaves)
 
         if self.mode == "eager":
-            return differentiate(weights, biases, x, y)
-        key = (network, tuple(bias is None for bias in biases), tuple(x.shape), x.dtype)
+            return differentiate(leaves, rest)
+        key = (losses_of, *((tuple(each.shape), each.dtype) for each in (*leaves, *rest)))
         if key not in self._compiled:
             compiled = tf.function(differentiate, autograph=False, jit_compile=self.mode == "xla")
             # Traced here for this one shape. A tf.function that is called with many shapes
             # warns that it is traced too often.
-            self._compiled[key] = compiled.get_concrete_function(weights, biases, x, y)
-        losses, found = self._compiled[key](weights, biases, x, y)
+            self._compiled[key] = compiled.get_concrete_function(leaves, rest)
+        losses, found = self._compiled[key](leaves, rest)
         return losses, found
 
-    def _losses(
-        self, network: Network, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
-    ) -> Any:
-        """``J``, one for each case of a stack."""
-        tf = self._tf
-        activation = x
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-            z = tf.matmul(activation, weight, transpose_b=True)
-            if bias is not None:
-                z = z + tf.expand_dims(bias, -2)
-            activation = self._relu(z) if network.has_relu(layer) else z
-        losses = 0.5 * tf.reduce_sum(tf.square(activation - y), axis=(-2, -1))
-        return losses / y.shape[-2] if network.reduction == "mean" else losses
+    def _losses_of(self, case: Case | Composed) -> Callable[..., Any]:
+        """``J`` as a function of the leaves and the rest, one number for each case of a stack."""
+        return loss_function(case, "tensorflow", LINES, {RELU: self.formulations[self.formulation]})
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as a tensor of ``dtype``, in memory that is not the caller's.

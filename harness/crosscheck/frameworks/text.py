@@ -18,7 +18,7 @@ def statements(
     steps: Sequence[Step],
     shapes: Mapping[str, Shape],
     framework: str,
-    formulations: Mapping[str, str],
+    sources: Mapping[str, str],
     spelt: Callable[[str], str] = lambda name: name,
 ) -> list[str]:
     """The assignments that end in ``J = …``.
@@ -27,11 +27,11 @@ def statements(
         steps: The network.
         shapes: Name of each array, and of each result, to its shape in one case.
         framework: Whose lines.
-        formulations: Name of an operator to its formulation, if not the first.
+        sources: Name of an operator to its line, if not the first of the framework's.
         spelt: How an array that is given is written.
 
     Raises:
-        UnsupportedError: An operator has no line there, or no such formulation.
+        UnsupportedError: An operator has no line there.
     """
     lines, known = [], {each.id for each in steps}
     for each in steps:
@@ -42,7 +42,7 @@ def statements(
         use = Use(operands, each.settings, inner)
         operator = operator_of(each.op)
         try:
-            text = operator.line(framework, formulations.get(each.op), use)
+            text = operator.line(framework, use, sources.get(each.op))
         except UsageError as error:
             raise UnsupportedError(str(error)) from None
         target = "J" if each is steps[-1] else each.id

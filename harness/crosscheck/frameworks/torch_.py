@@ -6,22 +6,36 @@ import importlib
 import types
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.leaves import OneHot, assembled, leaves_of
+from crosscheck.frameworks.leaves import (
+    RELU,
+    OneHot,
+    assembled,
+    assembled_by_name,
+    constants_of,
+    leaves_of,
+    loss_function,
+)
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_lines import LINES
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TorchFramework"]
 
+T = TypeVar("T")
+
 Losses = Callable[..., Any]
-"""J of the leaves and y, given one after the other; one number for each case of a stack."""
+"""J of the leaves and targets, one after the other; one number for each case of a stack."""
+
+Returned = tuple[Any, Sequence[Any]]
+"""J, and its derivative by each leaf."""
 
 _UNSUPPORTED = (
     "Batching rule not implemented",
@@ -50,7 +64,7 @@ class TorchFramework(Framework):
     module: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     lines: ClassVar[Pointwise | None] = LINES
-    formulations: ClassVar[Mapping[str, str]] = LINES.formulations("relu")
+    formulations: ClassVar[Mapping[str, str]] = LINES.formulations(RELU)
     modes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "eager": "torch.autograd.grad(J, …)",
@@ -66,7 +80,6 @@ class TorchFramework(Framework):
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
         self._torch: Any = importlib.import_module("torch")
-        self._relu = LINES.function(self.formulations[self.formulation])
         self._compiled: dict[object, Losses] = {}
 
     def gradients(self, case: Case) -> Gradients:
@@ -76,29 +89,55 @@ class TorchFramework(Framework):
             UnsupportedError: PyTorch has not implemented an operation for this dtype or mode.
             CrosscheckError: PyTorch returned another dtype than the case's.
         """
+        if self.mode == "forward":
+            return self._asked(case.dtype, lambda: self._by_jvp(case))
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled(case, loss, found)
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of ``case`` by PyTorch; see `Framework.derivatives`.
+
+        Raises:
+            UnsupportedError: As of `gradients`, or in mode ``forward``.
+            CrosscheckError: As of `gradients`.
+        """
+        if self.mode == "forward":
+            raise UnsupportedError("torch: networks of operators in reverse mode only")
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled_by_name(case, loss, found)
+
+    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
+        """What ``call`` returns, unless PyTorch cannot do it."""
         torch = self._torch
-        differentiate = {
-            "eager": self._by_autograd,
-            "func": self._by_func,
-            "vmap": self._by_vmap,
-            "forward": self._by_jvp,
-            "compile": self._by_autograd,
-        }[self.mode]
         try:
             # A caller's torch.no_grad or inference_mode must not reach in here.
             with torch.inference_mode(False), torch.enable_grad():
-                leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
-                return differentiate(case, leaves, self.send(case.y, case.dtype))
+                return call()
         except Exception as error:
             reason = self._unsupported(error)
             if reason is None:
                 raise
-            raise UnsupportedError(f"torch, {case.dtype}, {self.mode}: {reason}") from error
+            raise UnsupportedError(f"torch, {dtype}, {self.mode}: {reason}") from error
 
-    def _by_autograd(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+    def _differentiated(self, case: Case | Composed) -> tuple[Array, list[Array]]:
+        """J and its derivatives by the leaves, in reverse mode."""
+        differentiate = {
+            "eager": self._by_autograd,
+            "func": self._by_func,
+            "vmap": self._by_vmap,
+            "compile": self._by_autograd,
+        }[self.mode]
+        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
+        rest = [self.send(array, case.dtype) for array in constants_of(case)]
+        losses, found = differentiate(case, leaves, rest)
+        return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
+
+    def _by_autograd(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> Returned:
         losses_of = self._losses_of(case)
         if self.mode == "compile":
-            key = (case.network, *(bias is None for bias in case.biases), *map(_kind, (*leaves, y)))
+            key = (losses_of, *map(_kind, (*leaves, *rest)))
             if key not in self._compiled:
                 self._compiled[key] = self._torch.compile(
                     _with_code_of_its_own(losses_of), fullgraph=True, dynamic=False
@@ -106,13 +145,14 @@ class TorchFramework(Framework):
             losses_of = self._compiled[key]
         for leaf in leaves:
             leaf.requires_grad_()
-        losses = losses_of(*leaves, y)
+        losses = losses_of(*leaves, *rest)
         # Each case of a stack has its own leaves, so the gradient of the sum of the losses
         # holds the gradient of each.
-        found = self._torch.autograd.grad(losses.sum(), leaves)
-        return self._assembled(case, losses, found)
+        return losses, self._torch.autograd.grad(losses.sum(), leaves)
 
-    def _by_func(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+    def _by_func(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> Returned:
         losses_of = self._losses_of(case)
 
         def sum_and_losses(*arrays: Any) -> tuple[Any, Any]:
@@ -122,10 +162,12 @@ class TorchFramework(Framework):
         differentiate = self._torch.func.grad_and_value(
             sum_and_losses, argnums=tuple(range(len(leaves))), has_aux=True
         )
-        found, (_, losses) = differentiate(*leaves, y)
-        return self._assembled(case, losses, found)
+        found, (_, losses) = differentiate(*leaves, *rest)
+        return losses, found
 
-    def _by_vmap(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+    def _by_vmap(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> Returned:
         """A single case is a stack of one."""
         differentiate = self._torch.func.vmap(
             self._torch.func.grad_and_value(
@@ -133,12 +175,12 @@ class TorchFramework(Framework):
             )
         )
         if case.count is not None:
-            found, losses = differentiate(*leaves, y)
-            return self._assembled(case, losses, found)
-        found, losses = differentiate(*(array.unsqueeze(0) for array in (*leaves, y)))
-        return self._assembled(case, losses[0], [array[0] for array in found])
+            found, losses = differentiate(*leaves, *rest)
+            return losses, found
+        found, losses = differentiate(*(array.unsqueeze(0) for array in (*leaves, *rest)))
+        return losses[0], [array[0] for array in found]
 
-    def _by_jvp(self, case: Case, leaves: Sequence[Any], y: Any) -> Gradients:
+    def _by_jvp(self, case: Case) -> Gradients:
         """A single case is a stack of one.
 
         Were its loss a tensor without axes, ½ times it would have a tangent in float64,
@@ -146,6 +188,8 @@ class TorchFramework(Framework):
         """
         one_hot, jvp = OneHot(case), self._torch.func.jvp
         losses_of = self._losses_of(case)
+        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
+        y = self.send(case.y, case.dtype)
         if case.count is None:
             leaves, y = [leaf.unsqueeze(0) for leaf in leaves], y.unsqueeze(0)
 
@@ -164,29 +208,9 @@ class TorchFramework(Framework):
             losses, derivatives = losses[0], derivatives[:, 0]
         return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
 
-    def _losses_of(self, case: Case) -> Losses:
-        """``J`` as a function of the leaves and y, for single cases and stacks of this network."""
-        relu, depth, count = self._relu, case.network.depth, sum(b is not None for b in case.biases)
-        gated = [case.network.has_relu(layer) for layer in range(1, depth + 1)]
-        biased = [bias is not None for bias in case.biases]
-        divisor = case.rows if case.network.reduction == "mean" else None
-
-        def losses(*arrays: Any) -> Any:
-            weights, biases = arrays[:depth], list(arrays[depth : depth + count])
-            activation, y = arrays[-2:]
-            for weight, has_bias, has_relu in zip(weights, biased, gated, strict=True):
-                z = activation @ weight.transpose(-1, -2)
-                if has_bias:
-                    z = z + biases.pop(0).unsqueeze(-2)
-                activation = relu(z) if has_relu else z
-            total = 0.5 * (activation - y).square().sum((-2, -1))
-            return total if divisor is None else total / divisor
-
-        return losses
-
-    def _assembled(self, case: Case, losses: Any, found: Sequence[Any]) -> Gradients:
-        arrays = [self.fetch(array, case.dtype) for array in found]
-        return assembled(case, self.fetch(losses, case.dtype), arrays)
+    def _losses_of(self, case: Case | Composed) -> Losses:
+        """``J`` as a function of the leaves and the rest, for single cases and stacks."""
+        return loss_function(case, "torch", LINES, {RELU: self.formulations[self.formulation]})
 
     def _unsupported(self, error: Exception) -> str | None:
         """What ``error`` says PyTorch cannot do, or ``None``."""

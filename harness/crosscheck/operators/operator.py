@@ -121,20 +121,21 @@ class Operator:
         self.check(found)
         return found
 
-    def line(self, framework: str, formulation: str | None, use: Use) -> str:
+    def line(self, framework: str, use: Use, source: Line | None = None) -> str:
         """Its source for one use.
 
+        Args:
+            framework: Whose.
+            use: The use.
+            source: The line to take, if not the first of the framework's.
+
         Raises:
-            UsageError: It has no line there, or no formulation of this name.
+            UsageError: It has no line there.
         """
         lines = self.formulations(framework)
-        if not lines:
+        if source is None and not lines:
             raise UsageError(f"{self.name}: no line of source for {framework}")
-        if formulation is not None and formulation not in lines:
-            raise UsageError(
-                f"{self.name}: formulation {formulation!r}, wanted one of {', '.join(lines)}"
-            )
-        line = lines[formulation or next(iter(lines))]
+        line = next(iter(lines.values())) if source is None else source
         text = line if isinstance(line, str) else line(use)
         names = {**use.operands, **{name: _literal(v) for name, v in use.attributes.items()}}
         return replaced(text, names)
