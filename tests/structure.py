@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness" / "crosscheck"
 ROOMS = (
     "tools",
     "numbers",
+    "formulas",
     "operators",
     "network",
     "judge",
