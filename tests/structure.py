@@ -21,6 +21,7 @@ ROOMS = (
     "tools",
     "numbers",
     "program",
+    "formulas",
     "operators",
     "network",
     "judge",

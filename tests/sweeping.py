@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from crosscheck.cli import main
+from crosscheck.tools.sealed import checksum
 
 SOURCE = '''
 """Frameworks for tests: each computes by hand, and some do something else at some cases."""
@@ -188,9 +189,16 @@ def sweep(*words: str, report: str = "here") -> tuple[int, dict[str, Any]]:
     return code, json.loads(Path(report, "report.json").read_text())
 
 
+def resealed(content: dict[str, Any]) -> str:
+    """A file of this package with a checksum that fits what was made of it."""
+    return json.dumps({**content, "checksum": checksum(content)})
+
+
 def result(report: dict[str, Any]) -> dict[str, Any]:
     """A report without what depends on time and on who did the work."""
     run = {key: value for key, value in report["run"].items() if key != "seconds"}
-    run["environment"] = {k: v for k, v in run["environment"].items() if k != "started"}
+    report = {key: value for key, value in report.items() if key != "checksum"}
+    loaded = ("started", "blas")  # as far as it is loaded by then, in this process or another
+    run["environment"] = {k: v for k, v in run["environment"].items() if k not in loaded}
     sweep_ = {k: v for k, v in report["sweep"].items() if k not in ("workers", "workers_lost")}
     return {**report, "run": run, "sweep": sweep_}

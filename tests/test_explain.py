@@ -18,7 +18,7 @@ from faulty import Faulty, correct, not_strict, scaled_gradient
 from crosscheck.cli import main
 from crosscheck.explain import Derivation, Step, explain_case, find_entry, with_changes
 from crosscheck.explain.comparison import entries_of, expected
-from crosscheck.explain.numerals import numeral
+from crosscheck.formulas.numerals import numeral
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.compare import Judge
 from crosscheck.network import exact as exact_module

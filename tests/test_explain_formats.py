@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import processes
 import pytest
@@ -17,8 +17,17 @@ from test_explain import CASES, IDS, normal
 
 from crosscheck.cli import main
 from crosscheck.explain import Document, explain_case
-from crosscheck.explain.document import Formulas, Section
-from crosscheck.explain.expressions import (
+from crosscheck.explain.document import Block, Formulas, Section
+from crosscheck.explain.html import FORMAT as html_form
+from crosscheck.explain.latex import FORMAT as latex_form
+from crosscheck.explain.markdown import FORMAT as markdown_form
+from crosscheck.explain.text import FORMAT as text_form
+from crosscheck.explain.writing import Format
+from crosscheck.formulas.latex import inline as latex
+from crosscheck.formulas.latex import prose
+from crosscheck.formulas.mathml import inline as mathml
+from crosscheck.formulas.text import expression as text
+from crosscheck.formulas.tree import (
     Difference,
     Expression,
     Line,
@@ -31,10 +40,6 @@ from crosscheck.explain.expressions import (
     Term,
     Words,
 )
-from crosscheck.explain.latex import inline as latex
-from crosscheck.explain.latex import prose
-from crosscheck.explain.mathml import inline as mathml
-from crosscheck.explain.text import expression as text
 from crosscheck.network.dense import worked_example
 
 Form: TypeAlias = Literal["text", "markdown", "latex", "html"]
@@ -229,6 +234,11 @@ def test_the_worked_example_s_chain_is_the_same_in_every_format() -> None:
         assert r"= 2 \cdot 1 \cdot 2 = 4" in written
     words = "".join(checked(document.render("html")).words)
     assert "∂J∂w2 =∂J∂a2·∂a2∂z2·∂z2∂w2 =2·1·2 =4" in words
+
+
+@pytest.mark.parametrize("form", [text_form, markdown_form, latex_form, html_form])
+def test_every_kind_of_block_is_written(form: Format) -> None:
+    assert set(form.blocks) == set(get_args(Block))
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html"])

@@ -27,7 +27,8 @@ from crosscheck.report.summary import markdown
 from crosscheck.report.terminal import TerminalReport
 from crosscheck.run.checker import Checker
 from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
-from crosscheck.run.sweep.state import tally_from_json, tally_to_json
+from crosscheck.run.records import RECORDS
+from crosscheck.run.sweep.state import taken_up
 from crosscheck.run.tally import Tally
 
 SELECTS = Policy("NaN", "0", "0", "select")
@@ -128,7 +129,7 @@ def test_a_run_without_such_cases_has_no_table() -> None:
 @pytest.mark.parametrize("policies", [(SELECTS,), (SELECTS, Policy("0", "0", "0", "select"))])
 def test_the_table_outlives_a_checkpoint(policies: tuple[Policy, ...]) -> None:
     found = tally(*policies)
-    again = tally_from_json(json.loads(json.dumps(tally_to_json(found))))
+    again = taken_up(RECORDS.together(json.loads(json.dumps(RECORDS.apart(found))), Tally))
     assert policy_rows(again.policies) == policy_rows(found.policies)
     assert [event.verdicts[0].policies for event in again.kept] == [
         event.verdicts[0].policies for event in found.kept

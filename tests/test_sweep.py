@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from crosscheck.run.spread import Spread
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.checkpoint import changed, made_with
 from crosscheck.run.sweep.fast import batched_gradients
+from crosscheck.tools.records import number
 
 EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))
 SCHEMA = json.loads(
@@ -363,8 +364,8 @@ RESUMED = ("--cases", "5000", "--seed", "9", "--frameworks", "plain")
     [
         (("--seed", "10"), "--resume: seed is 10, and 9 in the sweep that was begun"),
         (("--cases", "1e6"), "--resume: cases is 1000000, and 5000"),
-        (("--widths", "1,1"), "--resume: shapes is"),
-        (("--frameworks", "plain,wrong"), '--resume: frameworks is ["plain", "wrong"]'),
+        (("--widths", "1,1"), "--resume: shapes is --widths 1,1 --dtype float64, and --widths "),
+        (("--frameworks", "plain,wrong"), "--resume: frameworks is plain,wrong, and plain in"),
         (("--report", "nowhere"), "no such file, so there is no sweep to resume"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -410,12 +411,72 @@ def test_a_sweep_is_not_resumed_with_other_versions_or_from_a_broken_file(
     path = Path("here/sweep.json")
     data = json.loads(path.read_text())
     for name in data["made_with"]:
-        path.write_text(json.dumps({**data, "made_with": {**data["made_with"], name: "1.0"}}))
+        other = {**data, "made_with": {**data["made_with"], name: "1.0"}}
+        path.write_text(sweeping.resealed(other))
         assert main(["sweep", "--resume", "--report", "here"]) == 4
         assert f"other versions, then and now: {name} 1.0 and" in capsys.readouterr().err
     path.write_text("{}")
     assert main(["sweep", "--resume", "--report", "here"]) == 4
-    assert "not a sweep of this version" in capsys.readouterr().err
+    assert "JSON, but not a sweep: no field schema_version" in capsys.readouterr().err
+
+
+def changed_at(*path: Any, to: Any) -> Callable[[Any], str]:
+    """A checkpoint in which something else stands at a place, with a checksum that fits."""
+
+    def change(content: Any) -> str:
+        place = content
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = to
+        return sweeping.resealed(content)
+
+    return change
+
+
+DAMAGED: dict[str, tuple[Callable[[Any], str], str]] = {
+    "cut": (lambda content: json.dumps(content)[:-100], "not a sweep: "),
+    "edited": (lambda content: json.dumps({**content, "place": 1}), "its checksum is not that"),
+    "unsealed": (
+        lambda content: json.dumps({**content, "checksum": None}),
+        "a sweep that is damaged: its checksum is not that of the rest",
+    ),
+    "version 2": (changed_at("schema_version", to=2), "a sweep of version 2, and this crosscheck"),
+    "no place": (changed_at("place", to="far"), "damaged: place: 'far' is not a whole number"),
+    "no seed": (changed_at("settings", "seed", to=-1), "damaged: settings: seed=-1: wanted"),
+    "no bins": (
+        changed_at("tally", "spreads", 0, 1, to={"counts": [10**30], "largest": number(1.0)}),
+        "its counts are not those of the bins",
+    ),
+    "no float": (
+        changed_at("seconds", to={"hex": "0x1.0000000000000p+9999", "decimal": 1.0}),
+        "damaged: seconds: ",
+    ),
+    "no case": (
+        changed_at("tally", "kept", to=[{"part": "sweep", "case": {"weights": [[]]}}]),
+        "damaged: tally.kept[0].",
+    ),
+    "deep": (
+        changed_at("tally", "kept", to=json.loads("[" * 400 + "]" * 400)),
+        "damaged: tally.kept[0]: a list of 1 is not an object",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "complaint"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_checkpoint_is_refused_in_one_line_that_says_what_to_do(
+    change: Callable[[Any], str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweeping.sweep("--cases", "100", "--seed", "9", "--frameworks", "wrong")
+    path = Path("here/sweep.json")
+    path.write_text(change(json.loads(path.read_text())))
+    capsys.readouterr()
+    assert main(["sweep", "--resume", "--report", "here"]) == 4
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.startswith("crosscheck: here/sweep.json: ")
+    assert error.endswith("leave --resume out to begin anew\n")
+    assert error.count("\n") == 1
+    assert len(error) < 400
 
 
 # Replay

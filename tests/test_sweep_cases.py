@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 from fractions import Fraction
 
@@ -19,6 +20,7 @@ from crosscheck.network.batch import ALIGNMENT, held_dtype
 from crosscheck.network.dense import Network
 from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.run.records import RECORDS
 from crosscheck.tools.errors import UsageError
 
 SHAPE = Shape(Network((4, 8, 1)))
@@ -281,4 +283,4 @@ def test_settings_survive_json() -> None:
         ("torch",),
         (("torch", "clamp"),),
     )
-    assert Settings.from_json(settings.to_json()) == settings
+    assert RECORDS.together(json.loads(json.dumps(RECORDS.apart(settings))), Settings) == settings

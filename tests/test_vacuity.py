@@ -33,8 +33,9 @@ from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.crosscheck import check_generated, check_given, run
 from crosscheck.run.events import Event, ExitCode, RunStarted
+from crosscheck.run.records import RECORDS
 from crosscheck.run.sweep.sampled import asked
-from crosscheck.run.sweep.state import tally_from_json, tally_to_json
+from crosscheck.run.sweep.state import taken_up
 from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
 
@@ -275,7 +276,7 @@ def test_what_was_counted_survives_a_checkpoint() -> None:
     tally = Tally()
     for event in given_run(zero, wide("float16")):
         tally.add(event)
-    again = tally_from_json(json.loads(json.dumps(tally_to_json(tally))))
+    again = taken_up(RECORDS.together(json.loads(json.dumps(RECORDS.apart(tally))), Tally))
     assert list(again.coverage.lines()) == list(tally.coverage.lines())
     assert again.kept[0].verdicts == tally.kept[0].verdicts
 

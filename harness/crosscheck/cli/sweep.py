@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -149,12 +148,19 @@ def _same(context: click.Context, wanted: Settings, before: Settings) -> Setting
             for option in options
         )
         if given and getattr(wanted, field) != getattr(before, field):
-            now, then = wanted.to_json()[field], before.to_json()[field]
+            now, then = (_told(getattr(each, field)) for each in (wanted, before))
             raise UsageError(
-                f"--resume: {field} is {json.dumps(now)}, and {json.dumps(then)} in the sweep that "
-                f"was begun; leave the option out, or begin anew without --resume"
+                f"--resume: {field} is {now}, and {then} in the sweep that was begun; "
+                f"leave the option out, or begin anew without --resume"
             )
     return before
+
+
+def _told(value: Any) -> str:
+    """A field of the settings, for a person."""
+    if isinstance(value, tuple):
+        return ",".join(map(_told, value)) or "none"
+    return " ".join(value.words()) if hasattr(value, "words") else str(value)
 
 
 def _run(

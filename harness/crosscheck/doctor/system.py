@@ -41,7 +41,7 @@ def system() -> dict[str, str]:
         "processor": f"{told['processor']}; {_cores()}",
         "BLAS": told["blas"],
     }
-    for package in ("gradient-crosscheck", "numpy", "hypothesis", "sympy"):
+    for package in ("gradient-crosscheck", "numpy", "ml_dtypes", "hypothesis", "sympy"):
         found[package] = told[package]
     found.update({name: os.environ[name] for name in _VARIABLES if name in os.environ})
     return found

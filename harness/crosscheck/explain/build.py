@@ -11,10 +11,10 @@ from crosscheck.explain.answers import Answer
 from crosscheck.explain.closed import closed_formulas
 from crosscheck.explain.comparison import result_section
 from crosscheck.explain.document import Block, Document, Formulas, Items, Paragraph, Part, Section
-from crosscheck.explain.expressions import Expression, Line, Matrix, Number, relation
 from crosscheck.explain.large import entry_section, overview, size
 from crosscheck.explain.names import find_entry
 from crosscheck.explain.steps import Derivation, Step
+from crosscheck.formulas.tree import Expression, Line, Matrix, Number, relation
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import Effect, GateClass
 from crosscheck.network.names import EntryName

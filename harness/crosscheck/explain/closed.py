@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from crosscheck.explain.document import Block, Formulas, Paragraph, Section
-from crosscheck.explain.expressions import (
+from crosscheck.explain.steps import Derivation
+from crosscheck.formulas.tree import (
     Call,
     Expression,
     Line,
@@ -21,9 +23,7 @@ from crosscheck.explain.expressions import (
     Sum,
     Symbol,
     Term,
-    is_negative,
 )
-from crosscheck.explain.steps import Derivation
 from crosscheck.network.dense import Case
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import fraction
@@ -128,7 +128,7 @@ def _expression(formula: Any, symbols: Mapping[Any, Symbol]) -> Expression:
     if formula.is_Rational:
         return Number(fraction(formula))
     if formula.is_Add:
-        terms = sorted(map(convert, formula.as_ordered_terms()), key=is_negative)
+        terms = sorted(map(convert, formula.as_ordered_terms()), key=attrgetter("is_negative"))
         return Sum(tuple(terms))
     if formula.is_Mul:
         coefficient, rest = formula.as_coeff_Mul()

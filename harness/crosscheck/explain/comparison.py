@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 
 from crosscheck.explain.answers import Answer
-from crosscheck.explain.derived import Value, plain
 from crosscheck.explain.document import Block, Cell, Items, Paragraph, Section, Table
-from crosscheck.explain.expressions import Expression, Number
 from crosscheck.explain.steps import Derivation
+from crosscheck.explain.values import Value, plain
+from crosscheck.formulas.tree import Expression, Number
 from crosscheck.judge.verdict import MEANING, GateReading, Kind, Validity, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.network.exact import nearest_float

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from crosscheck.explain.names import Names
+from crosscheck.explain.values import Value, plain
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import GateClass
@@ -21,24 +22,14 @@ from crosscheck.network.names import EntryName
 from crosscheck.network.reference import Trace, backward_layer, forward, loss_and_cotangent
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.numbers.multilinear import GateKey, Multilinear, fraction, slope_symbol
+from crosscheck.numbers.multilinear import GateKey, slope_symbol
 
-__all__ = ["Numbers", "Value", "plain"]
-
-Value: TypeAlias = Fraction | Multilinear
+__all__ = ["Numbers"]
 
 _MOST_EXACT = 100_000
 """Products in a forward pass that is still done on rationals: about a second."""
 _MOST_SYMBOLS = 64
 """Gates that are still kept as symbols: what they lead to is read by people."""
-
-
-def plain(value: Any) -> Value:
-    """A number of the reference as a rational, or as a polynomial if it depends on a slope."""
-    if isinstance(value, Multilinear):
-        constant = value.constant
-        return value if constant is None else constant
-    return fraction(value)
 
 
 class Numbers:

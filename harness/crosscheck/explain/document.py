@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from crosscheck.explain.expressions import Expression, Line
+from crosscheck.formulas.tree import Expression, Line
 from crosscheck.tools.errors import UsageError
 
 __all__ = [

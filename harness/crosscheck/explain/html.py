@@ -7,23 +7,15 @@ choice of dark or light.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from crosscheck.explain.document import (
-    Block,
-    Cell,
-    Document,
-    Formulas,
-    Items,
-    Paragraph,
-    Part,
-    Table,
-)
-from crosscheck.explain.expressions import Line
-from crosscheck.explain.mathml import inline, members
+from crosscheck.explain.document import Cell, Document, Formulas, Items, Paragraph, Table
+from crosscheck.explain.writing import Format
+from crosscheck.formulas.mathml import inline, members
+from crosscheck.formulas.tree import Line
 from crosscheck.judge.verdict import FAILING, Kind
 
-__all__ = ["fragment", "render"]
+__all__ = ["FORMAT", "fragment", "render"]
 
 _STYLE = """
 .crosscheck-explain { --ink: #1d232b; --soft: #5c6672; --line: #d5dae0; --good: #1a7f37;
@@ -84,36 +76,37 @@ def render(document: Document) -> str:
 
 def fragment(document: Document) -> str:
     """The document as an element, with its style; several may stand on one page."""
-    lines = [
-        '<div class="crosscheck-explain">',
-        f"<style>{_STYLE}</style>",
-        f"<h1>{html.escape(document.title)}</h1>",
-        *_blocks(document.introduction),
-    ]
-    for section in document.sections:
-        lines += [
-            f"<section>\n<h2>{html.escape(section.title)}</h2>",
-            *_blocks(section.blocks),
-            "</section>",
-        ]
-    return "\n".join([*lines, "</div>"])
+    return "\n".join([*FORMAT.lines(document), "</div>"])
 
 
-def _blocks(blocks: tuple[Block, ...]) -> Iterator[str]:
-    for block in blocks:
-        match block:
-            case Formulas():
-                kind = " compact" if block.compact else ""
-                yield f'<div class="formulas{kind}">'
-                yield from map(_line, block.lines)
-                yield "</div>"
-            case Paragraph():
-                yield f"<p>{_parts(block.parts)}</p>"
-            case Items():
-                items = "\n".join(f"<li>{_parts(item.parts)}</li>" for item in block.items)
-                yield f"<ul>\n{items}\n</ul>"
-            case Table():
-                yield from _table(block)
+def _introduction(title: str, blocks: Iterable[str]) -> Iterator[str]:
+    yield '<div class="crosscheck-explain">'
+    yield f"<style>{_STYLE}</style>"
+    yield f"<h1>{title}</h1>"
+    yield from blocks
+
+
+def _section(title: str, blocks: Iterable[str]) -> Iterator[str]:
+    yield f"<section>\n<h2>{title}</h2>"
+    yield from blocks
+    yield "</section>"
+
+
+def _paragraph(block: Paragraph, form: Format) -> Iterator[str]:
+    yield f"<p>{form.cell(block)}</p>"
+
+
+def _items(block: Items, form: Format) -> Iterator[str]:
+    yield "<ul>"
+    yield from (f"<li>{form.cell(item)}</li>" for item in block.items)
+    yield "</ul>"
+
+
+def _formulas(block: Formulas, form: Format) -> Iterator[str]:
+    kind = " compact" if block.compact else ""
+    yield f'<div class="formulas{kind}">'
+    yield from map(_line, block.lines)
+    yield "</div>"
 
 
 def _line(line: Line) -> str:
@@ -124,26 +117,21 @@ def _line(line: Line) -> str:
     return f'<div class="line">{" ".join(parts)}</div>'
 
 
-def _parts(parts: tuple[Part, ...]) -> str:
-    return "".join(html.escape(part) if isinstance(part, str) else inline(part) for part in parts)
-
-
-def _table(table: Table) -> Iterator[str]:
+def _table(table: Table, form: Format) -> Iterator[str]:
     yield '<div class="wide"><table>'
-    yield f"<thead>{_row(table, table.heading, 'th')}</thead>"
-    yield f"<tbody>{''.join(_row(table, row, 'td') for row in table.rows)}</tbody>"
+    yield f"<thead>{_row(table, table.heading, 'th', form)}</thead>"
+    yield f"<tbody>{''.join(_row(table, row, 'td', form) for row in table.rows)}</tbody>"
     yield "</table></div>"
 
 
-def _row(table: Table, cells: tuple[Cell, ...], element: str) -> str:
+def _row(table: Table, cells: tuple[Cell, ...], element: str, form: Format) -> str:
     written = []
     for at, cell in enumerate(cells):
         classes = [name for name in ("left" if at < table.left else "", _kind(cell)) if name]
         attribute = f' class="{" ".join(classes)}"' if classes else ""
         scope = ' scope="row"' if element == "td" and at < table.keys else ""
         tag = "th" if scope else element
-        inner = _parts(cell.parts if isinstance(cell, Paragraph) else (cell,))
-        written.append(f"<{tag}{scope}{attribute}>{inner}</{tag}>")
+        written.append(f"<{tag}{scope}{attribute}>{form.cell(cell)}</{tag}>")
     return f"<tr>{''.join(written)}</tr>"
 
 
@@ -154,3 +142,14 @@ def _kind(cell: Cell) -> str:
     if Kind(cell) in FAILING:
         return "bad"
     return "good" if Kind(cell) is Kind.AGREES else "notable"
+
+
+FORMAT = Format(
+    introduction=_introduction,
+    section=_section,
+    blocks={Formulas: _formulas, Paragraph: _paragraph, Items: _items, Table: _table},
+    between_blocks=(),
+    prose=html.escape,
+    formula=inline,
+)
+"""HTML with MathML."""

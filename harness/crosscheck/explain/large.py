@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.explain.derived import Value, plain
 from crosscheck.explain.document import Block, Cell, Formulas, Paragraph, Section, Table
-from crosscheck.explain.expressions import Expression, Line, Over, Product, Sum, Symbol
 from crosscheck.explain.steps import Derivation, Step
+from crosscheck.explain.values import Value, plain
+from crosscheck.formulas.tree import Expression, Line, Over, Product, Sum, Symbol
 from crosscheck.network.exact import nearest_float
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import Multilinear, fraction

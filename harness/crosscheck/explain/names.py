@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from crosscheck.explain.expressions import Index, Partial, Symbol
+from crosscheck.formulas.tree import Index, Partial, Symbol
 from crosscheck.network.dense import Case
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from crosscheck.explain.derived import Numbers, Value, plain
-from crosscheck.explain.expressions import (
+from crosscheck.explain.derived import Numbers
+from crosscheck.explain.values import Value, plain, value_expression
+from crosscheck.formulas.tree import (
     Call,
     Difference,
     Expression,
@@ -24,7 +25,6 @@ from crosscheck.explain.expressions import (
     Square,
     Sum,
     Symbol,
-    value_expression,
 )
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import fraction

@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from crosscheck.explain.document import Block, Cell, Document, Formulas, Items, Paragraph, Table
-from crosscheck.explain.expressions import (
-    Call,
-    Difference,
-    Expression,
-    Line,
-    Matrix,
-    Number,
-    Over,
-    Partial,
-    Product,
-    Scaled,
-    Square,
-    Sum,
-    Symbol,
-    Term,
-    Words,
-    is_negative,
-    relation,
-)
-from crosscheck.explain.numerals import numeral
+from crosscheck.explain.document import Document, Formulas, Items, Paragraph, Table
+from crosscheck.explain.writing import Format
+from crosscheck.formulas.text import expression
+from crosscheck.formulas.tree import Expression, Line, relation
 
-__all__ = ["WIDTH", "expression", "render"]
+__all__ = ["FORMAT", "WIDTH", "render"]
 
 WIDTH = 80
 _INDENT = "  "
-_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_SIGNS = {"1/2": "½", "1/4": "¼"}
 
 
 def render(document: Document) -> str:
     """The document as text; headings are the lines that are not indented."""
-    lines = [document.title, "", *_blocks(document.introduction)]
-    for section in document.sections:
-        lines += ["", section.title, "", *_blocks(section.blocks)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(line.rstrip() for line in FORMAT.lines(document)) + "\n"
 
 
-def _blocks(blocks: tuple[Block, ...]) -> Iterator[str]:
-    for number, block in enumerate(blocks):
-        if number:
-            yield ""
-        match block:
-            case Formulas(compact=True):
-                yield from _compact(block)
-            case Formulas():
-                for line in block.lines:
-                    yield from _line(line)
-            case Paragraph():
-                yield from _wrapped(_cell(block), _INDENT, _INDENT)
-            case Items():
-                for item in block.items:
-                    yield from _wrapped(_cell(item), f"{_INDENT}- ", f"{_INDENT}  ")
-            case Table():
-                yield from _table(block)
+def _introduction(title: str, blocks: Iterable[str]) -> Iterator[str]:
+    yield from (title, "", *blocks)
+
+
+def _section(title: str, blocks: Iterable[str]) -> Iterator[str]:
+    yield from ("", title, "", *blocks)
+
+
+def _paragraph(block: Paragraph, form: Format) -> list[str]:
+    return _wrapped(form.cell(block), _INDENT, _INDENT)
+
+
+def _items(block: Items, form: Format) -> Iterator[str]:
+    for item in block.items:
+        yield from _wrapped(form.cell(item), f"{_INDENT}- ", f"{_INDENT}  ")
 
 
 def _wrapped(text: str, first: str, later: str) -> list[str]:
@@ -71,6 +47,17 @@ def _wrapped(text: str, first: str, later: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+# -- formulas ----------------------------------------------------------------------------------
+
+
+def _formulas(block: Formulas, form: Format) -> Iterator[str]:
+    if block.compact:
+        yield from _compact(block)
+    else:
+        for line in block.lines:
+            yield from _line(line)
 
 
 def _compact(block: Formulas) -> Iterator[str]:
@@ -156,19 +143,11 @@ def _broken(text: str, hanging: str, least: int) -> list[str]:
 # -- tables ------------------------------------------------------------------------------------
 
 
-def _cell(cell: Cell) -> str:
-    match cell:
-        case str():
-            return cell
-        case Paragraph(parts=parts):
-            return "".join(map(_cell, parts))
-    return expression(cell)
-
-
-def _table(table: Table) -> Iterator[str]:
+def _table(table: Table, form: Format) -> Iterator[str]:
     """The table, cut into several if it is too wide; each begins with the columns of keys."""
     columns = [
-        [_cell(row[at]) for row in (table.heading, *table.rows)] for at in range(len(table.heading))
+        [form.cell(row[at]) for row in (table.heading, *table.rows)]
+        for at in range(len(table.heading))
     ]
     widths = [max(map(len, column)) for column in columns]
     keys = list(range(table.keys))
@@ -201,90 +180,12 @@ def _table(table: Table) -> Iterator[str]:
                 yield _INDENT + "  ".join("─" * widths[at] for at in part)
 
 
-# -- formulas ----------------------------------------------------------------------------------
-
-
-def expression(it: Expression) -> str:
-    """A formula as text."""
-    match it:
-        case Symbol(letter=letter, layer=layer, index=index):
-            at = f"[{','.join(map(str, index))}]" if index else ""
-            return f"{letter}{'' if layer is None else layer}{at}"
-        case Number(value=value):
-            return _signed(value < 0, _digits(it))
-        case Term(coefficient=value, factors=factors):
-            names = [_factor(factor, first=False) for factor in factors]
-            if abs(value) != 1:
-                names.insert(0, _digits(Number(abs(value))))
-            return _signed(value < 0, " · ".join(names))
-        case Partial(of=of, by=by):
-            return f"∂{expression(of)}/∂{expression(by)}"
-        case Product(factors=factors):
-            written = [_factor(factor, first=not at) for at, factor in enumerate(factors)]
-            return " · ".join(written)
-        case Sum(terms=terms):
-            return _sum(terms)
-        case Difference(left=left, right=right):
-            subtracted = expression(right)
-            if is_negative(right) or isinstance(right, Sum | Difference):
-                subtracted = f"({subtracted})"
-            return f"{expression(left)} − {subtracted}"
-        case Square(base=base):
-            return f"({expression(base)})²"
-        case Scaled(scale=scale, body=body):
-            inner = expression(body)
-            if isinstance(body, Sum | Difference):
-                inner = f"({inner})"
-            ratio = f"{scale.numerator}/{scale.denominator}"
-            return inner if scale == 1 else f"{_SIGNS.get(ratio, ratio)} {inner}"
-        case Call(name=name, arguments=arguments):
-            return f"{name}({', '.join(map(expression, arguments))})"
-        case Over(indices=indices, body=body):
-            letters = ",".join(letter for letter, _ in indices)
-            return f"Σ_{letters} {expression(body)}"
-        case Matrix(rows=rows):
-            lines = [f"[{', '.join(map(expression, row))}]" for row in rows]
-            return lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
-        case Words(text=text):
-            return text
-
-
-def _sum(terms: tuple[Expression, ...]) -> str:
-    text = expression(terms[0])
-    for term in terms[1:]:
-        if isinstance(term, Number | Term) and is_negative(term):
-            text += f" − {expression(term).removeprefix('−')}"
-        else:
-            inner = expression(term)
-            # A product keeps its numbers as they are: 2 · 1 + (−3) · 4.
-            text += f" + {_factor(term, first=False) if is_negative(term) else inner}"
-    return text
-
-
-def _factor(factor: Expression, *, first: bool) -> str:
-    if isinstance(factor, Product):
-        head, *rest = factor.factors
-        parts = [_factor(head, first=first), *(_factor(each, first=False) for each in rest)]
-        return " · ".join(parts)
-    text = expression(factor)
-    if isinstance(factor, Sum | Difference) or (is_negative(factor) and not first):
-        return f"({text})"
-    return text
-
-
-def _signed(negative: bool, text: str) -> str:
-    return f"−{text}" if negative else text
-
-
-def _digits(number: Number) -> str:
-    """A number without its sign."""
-    written = numeral(number.value)
-    match written.kind:
-        case "decimal":
-            return written.parts[0]
-        case "power":
-            return f"2{written.parts[0].translate(_RAISED)}"
-        case "ratio":
-            return "/".join(written.parts)
-        case "scientific":
-            return f"{written.parts[0]}e{int(written.parts[1]):+03d}"
+FORMAT = Format(
+    introduction=_introduction,
+    section=_section,
+    blocks={Formulas: _formulas, Paragraph: _paragraph, Items: _items, Table: _table},
+    between_blocks=("",),
+    prose=str,
+    formula=expression,
+)
+"""Plain text."""

@@ -28,6 +28,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["JaxFramework"]
@@ -250,7 +251,7 @@ class JaxFramework(Framework):
             dtype: One of ``dtypes``.
         """
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            own = np.array(array, dtype=self._jnp.dtype(dtype), order="C")
+            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
         return self._jax.device_put(own, self._cpu)
 
     def fetch(self, array: Any, dtype: str) -> Array:
@@ -263,7 +264,7 @@ class JaxFramework(Framework):
         Raises:
             CrosscheckError: It has another dtype.
         """
-        if array.dtype != self._jnp.dtype(dtype):
+        if array.dtype != format_of(dtype).dtype:
             raise CrosscheckError(f"jax returned {array.dtype} where {dtype} was asked for")
         with np.errstate(invalid="ignore"):
             return np.array(np.asarray(array), dtype=np.float64, order="C")

@@ -28,6 +28,7 @@ from crosscheck.frameworks.tensorflow_lines import LINES
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TensorFlowFramework"]
@@ -232,7 +233,7 @@ class TensorFlowFramework(Framework):
             dtype: One of ``dtypes``.
         """
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            own = np.array(array, dtype=self._tf.as_dtype(dtype).as_numpy_dtype, order="C")
+            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
         return self._tf.constant(own)
 
     def fetch(self, tensor: Any, dtype: str) -> Array:

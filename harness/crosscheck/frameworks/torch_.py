@@ -25,6 +25,7 @@ from crosscheck.frameworks.torch_lines import LINES
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TorchFramework"]
@@ -240,13 +241,10 @@ class TorchFramework(Framework):
         """
         torch = self._torch
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            if dtype != "bfloat16":
-                return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
-            # NumPy has no bfloat16. It is the upper half of a float32, whose lower half is
-            # zero here; from_numpy takes 16 bits as a signed integer.
-            single = np.array(array, dtype=np.float32, order="C")
-        upper = (single.view(np.uint32) >> 16).astype(np.uint16)
-        return torch.from_numpy(upper.view(np.int16)).view(torch.bfloat16)
+            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
+        # PyTorch takes the dtypes of NumPy only, so the bits pass as whole numbers.
+        bits = own.view(f"i{own.itemsize}")
+        return torch.from_numpy(bits).view(getattr(torch, dtype))
 
     def fetch(self, tensor: Any, dtype: str) -> Array:
         """``tensor`` as a float64 array of its own, without loss.
@@ -261,12 +259,8 @@ class TorchFramework(Framework):
         torch = self._torch
         if tensor.dtype != getattr(torch, dtype):
             raise CrosscheckError(f"torch returned {tensor.dtype} where {dtype} was asked for")
-        tensor = tensor.detach()
-        if dtype == "bfloat16":
-            upper = tensor.contiguous().view(torch.int16).numpy().view(np.uint16)
-            values = (upper.astype(np.uint32) << 16).view(np.float32)
-        else:
-            values = tensor.numpy()
+        bits = getattr(torch, f"int{8 * tensor.element_size()}")
+        values = tensor.detach().view(bits).numpy().view(format_of(dtype).dtype)
         with np.errstate(invalid="ignore"):
             return np.array(values, dtype=np.float64, order="C")
 

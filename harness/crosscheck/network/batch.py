@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
@@ -33,9 +34,10 @@ ALIGNMENT = 64
 def held_dtype(dtype: str) -> Any:
     """The NumPy dtype that a batch of ``dtype`` is held in.
 
-    float32 also for the 16-bit formats, whose numbers it contains: NumPy has no bfloat16.
+    float32 for all formats whose numbers it contains.
     """
-    return np.dtype(np.float64 if dtype == "float64" else np.float32)
+    is_narrow = format_of(dtype).is_within(FORMATS["float32"])
+    return np.dtype(np.float32 if is_narrow else np.float64)
 
 
 @dataclass(frozen=True, eq=False)

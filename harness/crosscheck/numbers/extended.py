@@ -89,7 +89,9 @@ def model_of(form: Format, arithmetic: Arithmetic | None = None) -> Model:
 
 
 def _endless(form: Format) -> _Endless:
-    return _Endless(form.name, form.precision, form.emin, form.emax, form.largest)
+    return _Endless(
+        form.name, form.precision, form.emin, form.emax, form.has_infinity, end=form.largest
+    )
 
 
 def _end(form: Format) -> float:

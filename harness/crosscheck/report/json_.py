@@ -15,6 +15,7 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.files import case_to_json
 from crosscheck.report.policies import policy_lines
 from crosscheck.run.events import CaseChecked, Event, Part
+from crosscheck.run.records import RECORDS
 from crosscheck.run.tally import Tally, boundary_line
 from crosscheck.tools.atomic import write_text_atomically
 
@@ -156,7 +157,7 @@ def _reductions(tally: Tally, framework: str, part: Part) -> dict[str, Any]:
 
 def _sweep(tally: Tally) -> dict[str, Any]:
     return {
-        "settings": tally.sweep,
+        "settings": {} if tally.sweep is None else RECORDS.apart(tally.sweep),
         "families": [
             {
                 "framework": framework,

@@ -27,7 +27,7 @@ from crosscheck.numbers.formats import format_of
 
 __all__ = ["environment", "keeps_subnormals"]
 
-_PACKAGES = ("gradient-crosscheck", "numpy", "hypothesis", "sympy", "python-flint")
+_PACKAGES = ("gradient-crosscheck", "numpy", "ml_dtypes", "hypothesis", "sympy", "python-flint")
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import GateClass, GateReading, Kind, Verdict, fails
@@ -118,7 +119,7 @@ class Tally:
         families: (framework, family of cases) to verdict to number of cases, of a sweep.
         again: Framework to what came of asking it again; see `crosscheck.run.again`.
         coverage: Which arrays were checked, shape by shape; of a sweep, in a share of its cases.
-        sweep: The settings of a sweep, as JSON; empty otherwise.
+        sweep: The settings of a sweep; ``None`` otherwise.
         lost: Workers that ended or hung, the first hundred.
         losses: How many of them there were.
         kept: Cases worth showing: the user's own, failures, and a few examples of each line
@@ -153,7 +154,7 @@ class Tally:
     allowed: dict[tuple[str, Part], int] = field(default_factory=lambda: defaultdict(int))
     again: dict[str, Repeats] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
-    sweep: dict[str, Any] = field(default_factory=dict)
+    sweep: Settings | None = None
     lost: list[WorkerLost] = field(default_factory=list)
     losses: int = 0
     kept: list[CaseChecked] = field(default_factory=list)

@@ -24,7 +24,6 @@ __all__ = [
     "Words",
     "normals",
     "quantiles",
-    "rounded",
     "significands",
     "trailing_zeros",
 ]
@@ -71,14 +70,6 @@ def trailing_zeros(words: Words) -> NDArray[np.int64]:
     return np.frexp(lowest.astype(np.float64))[1].astype(np.int64) - 1
 
 
-def rounded(values: Array, form: Format) -> Array:
-    """`Format.round`; NumPy's own conversion, which is the same, where there is one."""
-    if form.name in ("float32", "float16"):
-        with np.errstate(over="ignore"):
-            return values.astype(form.name).astype(np.float64)
-    return form.round(values)
-
-
 @cache
 def quantiles() -> Array:
     """Quantiles of the normal distribution at (i + ½) / 4097, to a multiple of 2^-20.
@@ -102,4 +93,4 @@ def normals(draw: Draw, count: int, form: Format) -> Array:
     place *= 2.0**-52
     place *= np.diff(points).take(piece)
     place += points.take(piece)
-    return rounded(place, form)
+    return form.round(place)

@@ -17,7 +17,6 @@ from crosscheck.cases.stream.draw import (
     Draw,
     Words,
     normals,
-    rounded,
     significands,
     trailing_zeros,
 )
@@ -96,10 +95,10 @@ def _tables(shape: Shape, draw: Draw) -> Array:
     signs = np.where(words[0] >> np.uint64(63), -1.0, 1.0)
     # Uniform in (0, 1): each binade half as likely as the one above it.
     binades = -1 - np.clip(trailing_zeros(words[0]), 0, LOWEST_BINADE)
-    uniform = rounded(signs * np.ldexp(significands(words[1]), binades), form)
+    uniform = form.round(signs * np.ldexp(significands(words[1]), binades))
     widest = spread(shape, form)
     exponents = (words[2] % np.uint64(2 * widest + 1)).astype(np.int64) - widest
-    wide = rounded(signs * np.ldexp(significands(words[3]), exponents), form)
+    wide = form.round(signs * np.ldexp(significands(words[3]), exponents))
     largest = largest_whole(form)
     span = np.uint64(2 * largest + 1)
     whole = (words[4] % span).astype(np.float64) - largest
@@ -140,12 +139,12 @@ def _cancel(batch: Batch, families: NDArray[np.int8], draw: Draw, form: Format) 
         total += term
         size += np.abs(term)
     choices = draw.raw_bytes(EXPONENTS, total.size).reshape(total.shape)
-    biases = rounded(-(total + size * cancelling_factors(form)[choices]), form)
+    biases = form.round(-(total + size * cancelling_factors(form)[choices]))
     undecided = undecided[rows]
     if undecided.any():
         # A byte does not hold the width of a wide layer.
         unit = choices[undecided, 0].astype(np.int64) % batch.network.widths[1]
-        exact = rounded(-total[undecided, unit], form)
+        exact = form.round(-total[undecided, unit])
         biases[undecided] = bias[rows[undecided]]
         biases[undecided, unit] = exact
     bias[rows] = biases

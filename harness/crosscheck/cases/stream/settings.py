@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
 from crosscheck.network.batch import held_dtype
@@ -188,57 +187,3 @@ class Settings:
         if self.mix != DEFAULT_MIX:
             words += ["--mix", str(self.mix)]
         return " ".join(words)
-
-    def to_json(self) -> dict[str, Any]:
-        """As what `json.dumps` takes."""
-        return {
-            "shapes": [
-                {
-                    "widths": list(shape.network.widths),
-                    "output": shape.network.output,
-                    "reduction": shape.network.reduction,
-                    "rows": shape.rows,
-                    "dtype": shape.dtype,
-                }
-                for shape in self.shapes
-            ],
-            "cases": self.cases,
-            "seed": self.seed,
-            "mix": dict(self.mix.shares),
-            "block": BLOCK,
-            "frameworks": list(self.frameworks),
-            "formulations": dict(self.formulations),
-            "modes": dict(self.modes),
-            "allow": list(self.allow),
-            "max_failures": self.max_failures,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Settings:
-        """The inverse of `to_json`.
-
-        Raises:
-            KeyError, TypeError, UsageError: The data is something else.
-        """
-        return cls(
-            shapes=tuple(
-                Shape(
-                    Network(tuple(each["widths"]), each["output"], each["reduction"]),
-                    each["rows"],
-                    each["dtype"],
-                )
-                for each in data["shapes"]
-            ),
-            cases=data["cases"],
-            seed=data["seed"],
-            mix=Mix(tuple(data["mix"].items())),
-            frameworks=tuple(data["frameworks"]),
-            formulations=_pairs(data["formulations"]),
-            modes=_pairs(data["modes"]),
-            allow=known_names(data["allow"], "allow"),
-            max_failures=data["max_failures"],
-        )
-
-
-def _pairs(mapping: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(dict(mapping).items()))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.network.batch import held_dtype
 from crosscheck.network.dense import Case
 from crosscheck.network.files.building import (
     OPTIONS,
@@ -23,20 +24,24 @@ from crosscheck.network.files.building import (
 )
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import FORMATS, format_of
 
 __all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors"]
 
-_SAFETENSORS = {
-    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"},
+_FLOATS = {
+    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
+}
+"""What a ``.safetensors`` file calls a format."""
+_SAFETENSORS: dict[str, Any] = {
+    **{kind: np.dtype(FORMATS[name].dtype).newbyteorder("<") for kind, name in _FLOATS.items()},
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"},
     **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
 }
 
 
 def native_arrays(case: Case) -> dict[str, Any]:
-    """The arrays of a case in its dtype, or in float32 for bfloat16, which is a subset of it."""
-    dtype = "float32" if case.dtype == "bfloat16" else case.dtype
+    """The arrays of a case in its dtype, or in float32 where NumPy itself has not got it."""
+    dtype = held_dtype(case.dtype) if not format_of(case.dtype).is_native else case.dtype
     with np.errstate(invalid="ignore"):  # raised by a signalling NaN, which stays a NaN
         return {name: np.ascontiguousarray(array, dtype=dtype) for name, array in case.arrays()}
 
@@ -104,11 +109,8 @@ def from_safetensors(content: bytes, origin: str) -> Case:
         if kind not in _SAFETENSORS:
             refuse(origin, f"{shortened(name)} is {kind}, wanted {', '.join(_SAFETENSORS)}")
         array = np.frombuffer(bytes(tensor["data"]), dtype=_SAFETENSORS[kind])
-        if kind == "BF16":
-            # bfloat16 is the upper half of float32.
-            array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        if "F" in kind:
-            dtypes[name] = "bfloat16" if kind == "BF16" else array.dtype.name
+        if kind in _FLOATS:
+            dtypes[name] = _FLOATS[kind]
         arrays[name] = array.reshape(tensor["shape"])
     options = {name: metadata[name] for name in OPTIONS if name in metadata}
     return _from_arrays(arrays, dtypes, options, origin)
@@ -151,7 +153,8 @@ def _from_arrays(
                 origin,
                 f"{name} is {array.dtype}, wanted float16, float32, float64 or whole numbers",
             )
-        wide = array.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # raised by a signalling NaN, which stays a NaN
+            wide = array.astype(np.float64)
         converted[name] = round_array(wide, form, partial(EntryName.of, name), origin)
     return build_case(
         [converted[name] for name in layers[::2]],

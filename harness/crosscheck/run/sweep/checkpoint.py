@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.run.sweep.state import tally_from_json, tally_to_json
+from crosscheck.run.records import RECORDS
+from crosscheck.run.sweep.state import taken_up
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.sealed import FileKind
 
 __all__ = ["NAME", "Checkpoint", "changed", "load", "made_with", "save"]
 
 NAME = "sweep.json"
-_VERSION = 2
+
+_KIND = FileKind(
+    "a sweep",
+    version=3,
+    instead="leave --resume out to begin anew",
+    missing=(
+        ", so there is no sweep to resume; leave --resume out, or name its folder with --report"
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -57,54 +65,23 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         UsageError: The file cannot be written.
     """
-    data = {
-        "version": _VERSION,
-        "settings": checkpoint.settings.to_json(),
-        "made_with": dict(sorted(checkpoint.made_with.items())),
-        "place": checkpoint.place,
-        "seconds": checkpoint.seconds,
-        "smooth": checkpoint.smooth,
-        "failing": checkpoint.failing,
-        "finished": checkpoint.finished,
-        "tally": tally_to_json(checkpoint.tally),
-    }
-    write_text_atomically(folder / NAME, json.dumps(data, allow_nan=False) + "\n")
+    content = _KIND.sealed(RECORDS.apart(checkpoint))
+    write_text_atomically(folder / NAME, json.dumps(content, allow_nan=False) + "\n")
 
 
 def load(folder: Path) -> Checkpoint:
     """Read ``sweep.json``.
 
     Raises:
-        UsageError: There is none, or it cannot be read.
+        UsageError: There is none, or it is of another version, or damaged.
     """
     path = folder / NAME
+    content = _KIND.read(path)
     try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise UsageError(
-            f"{path}: no such file, so there is no sweep to resume; leave --resume out, "
-            f"or name its folder with --report"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    try:
-        data: dict[str, Any] = json.loads(text)
-        if data["version"] != _VERSION:
-            raise ValueError
-        return Checkpoint(
-            settings=Settings.from_json(data["settings"]),
-            made_with=data["made_with"],
-            place=data["place"],
-            seconds=data["seconds"],
-            smooth=data["smooth"],
-            failing=data["failing"],
-            finished=data["finished"],
-            tally=tally_from_json(data["tally"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UsageError(
-            f"{path}: not a sweep of this version of crosscheck; leave --resume out to begin anew"
-        ) from None
+        found = RECORDS.together(content, Checkpoint)
+    except ValueError as error:
+        raise _KIND.damaged(path, str(error)) from None
+    return replace(found, tally=taken_up(found.tally))
 
 
 def made_with(states: tuple[FrameworkState, ...], environment: Mapping[str, str]) -> dict[str, str]:

@@ -136,7 +136,7 @@ class Sweep:
         self.started, self.folder, self._show = started, folder, show
         self._report, self._made_with = report, made_with
         self.tally = resumed.tally if resumed else Tally()
-        self.tally.sweep = settings.to_json()
+        self.tally.sweep = settings
         self.place = resumed.place if resumed else 0
         self.smooth = resumed.smooth if resumed else 0
         self.failing = resumed.failing if resumed else 0

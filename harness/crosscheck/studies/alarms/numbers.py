@@ -24,16 +24,13 @@ __all__ = ["Finer", "Flushing", "Nearest", "TiesAway", "fused", "narrowed"]
 
 def narrowed(values: Any, dtype: str) -> Any:
     """Values of the carrier, or float64, rounded to the nearest of ``dtype``, in its carrier."""
-    carrier = held_dtype(dtype)
-    if dtype == "float16":
-        return values.astype(np.float16).astype(carrier)
-    if dtype != "bfloat16":
-        return np.asarray(values, dtype=carrier)
-    if values.dtype != carrier:
-        return format_of(dtype).round(values).astype(carrier)
-    bits = values.view(np.uint32)
-    kept = (bits + (np.uint32(0x7FFF) + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isfinite(values), kept.view(np.float32), values)
+    carrier, form = held_dtype(dtype), format_of(dtype)
+    if values.dtype == carrier == form.dtype:
+        return values
+    if values.dtype == carrier and form.dtype is not None:
+        # From float32 on there is one rounding; from float64 that of ml_dtypes would be two.
+        return values.astype(form.dtype).astype(carrier)
+    return form.round(values).astype(carrier)
 
 
 @dataclass(frozen=True)
@@ -85,9 +82,6 @@ class TiesAway(Nearest):
 
     def rounded(self, values: Any) -> Any:
         """One more bit than is kept decides, and the carry goes up."""
-        if self.dtype == "bfloat16":
-            bits = (values.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)
-            return np.where(np.isfinite(values), bits.view(np.float32), values)
         spacing = format_of(self.dtype).ulp(np.where(np.isfinite(values), values, 0.0))
         steps = np.abs(values) / spacing
         rounded = np.copysign(np.floor(steps + 0.5) * spacing, values)
@@ -148,7 +142,7 @@ def fused(number: Nearest, one: Any, other: Any, addend: Any) -> Any:
     if number.dtype != "float64":
         one, other, addend = (np.asarray(each, dtype=np.float64) for each in (one, other, addend))
         with np.errstate(all="ignore"):
-            return _narrowed_from_odd(_to_odd(one * other, addend), number.dtype)
+            return narrowed(_to_odd(one * other, addend), number.dtype)
     plain = one * other + addend
     high, low = two_prod(one, other)
     upper, lower = two_sum(addend, low)
@@ -167,9 +161,3 @@ def _to_odd(one: Any, other: Any) -> Any:
     # Towards the rest: up in magnitude if it has the total's sign, else down.
     step = np.where((rest > 0) == (total > 0), 1, -1)
     return np.where(inexact, bits + step, bits).view(np.float64)
-
-
-def _narrowed_from_odd(values: Any, dtype: str) -> Any:
-    if dtype == "float16":
-        return values.astype(np.float16).astype(np.float32)
-    return values.astype(np.float32) if dtype == "float32" else narrowed(values, dtype)

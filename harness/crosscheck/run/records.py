@@ -1,0 +1,131 @@
+"""The records of runs in files: what their types alone do not say of how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, get_args
+
+import numpy as np
+
+from crosscheck.judge.vacuity import Coverage, Line
+from crosscheck.judge.verdict import Entry, Verdict
+from crosscheck.network.dense import Case, Gradients, Output, Reduction
+from crosscheck.network.files import case_from_json, case_to_json
+from crosscheck.network.names import layer_of
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.run.spread import Spread
+from crosscheck.run.tally import Tally
+from crosscheck.tools.records import Records, array_of, numbers
+
+__all__ = ["RECORDS"]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """What is written of a `Spread`: how many values each bin holds, and the largest of them."""
+
+    counts: list[int]
+    largest: float
+
+
+def _spread_together(data: Any) -> Spread:
+    found = RECORDS.together(data, _Spread)
+    if len(found.counts) != len(Spread().counts) or not all(0 <= n < 2**63 for n in found.counts):
+        raise ValueError("its counts are not those of the bins")
+    return Spread(np.array(found.counts, dtype=np.int64), found.largest)
+
+
+def _coverage_together(data: Any) -> Coverage:
+    coverage = Coverage()
+    for line in RECORDS.together(data, list[Line]):
+        coverage.add(line.framework, line.dtype, line.widths, line.rows, line.seen)
+    return coverage
+
+
+def _gradients_together(data: Mapping[str, Any]) -> Gradients:
+    found = {name: array_of(values) for name, values in data.items()}
+    loss, x = found.pop("J"), found.pop("x")
+    layers = range(1, 1 + max(layer_of(name) or 0 for name in found))
+    weights = tuple(found.pop(f"W{layer}") for layer in layers)
+    biases = tuple(found.pop(f"b{layer}", None) for layer in layers)
+    if found:
+        raise ValueError(f"{min(found)[:20]!r} is no array of a gradient")
+    return Gradients(loss, weights, biases, x)
+
+
+def _nested(number: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers in lists of up to two levels."""
+    row = {"anyOf": [number, {"type": "array", "items": number}]}
+    return {"anyOf": [number, {"type": "array", "items": row}]}
+
+
+_DATA = _nested(
+    {
+        "type": ["number", "string"],
+        "pattern": "^([+-]?0x[0-9a-f.]+p[+-]?[0-9]+|nan|-?inf)$",
+    }
+)
+
+_CASE: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {
+            "widths": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+            "weights": {"type": "array", "items": _DATA},
+            "biases": {"type": "array", "items": {"anyOf": [_DATA, {"type": "null"}]}},
+            "x": _DATA,
+            "y": _DATA,
+            "dtype": {"enum": list(FORMATS)},
+            "output": {"enum": list(get_args(Output))},
+            "reduction": {"enum": list(get_args(Reduction))},
+        },
+        "required": ["widths", "weights", "biases", "x", "y", "dtype", "output", "reduction"],
+        "additionalProperties": False,
+    }
+)
+
+_GRADIENTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "object",
+        "required": ["J", "x"],
+        "patternProperties": {
+            "^(J|x|[Wb][1-9][0-9]*)$": _nested({"$ref": "#/$defs/float"}),
+        },
+        "additionalProperties": False,
+    }
+)
+
+_ANY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _records() -> Records:
+    found = Records()
+    found.add(Case, case_to_json, lambda data: case_from_json(data, origin="case"), _CASE)
+    found.add(
+        Gradients,
+        lambda gradients: {name: numbers(array) for name, array in gradients.entries()},
+        _gradients_together,
+        _GRADIENTS,
+    )
+    found.add(
+        Spread,
+        lambda spread: found.apart(_Spread(spread.counts.tolist(), spread.largest)),
+        _spread_together,
+        _ANY,
+    )
+    found.add(
+        Coverage,
+        lambda coverage: [found.apart(line) for line in coverage.lines()],
+        _coverage_together,
+        _ANY,
+    )
+    found.lay(Entry, renamed={"bounds": "error_over_bound", "ulps": "error_in_ulp"})
+    found.lay(Verdict, renamed={"kind": "verdict", "unchecked": "not_checked"})
+    found.lay(Tally, left_out=("started", "finished", "sweep", "_examples"))
+    return found
+
+
+RECORDS = _records()
+"""Takes the records of this package apart, and puts them together."""

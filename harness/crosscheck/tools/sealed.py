@@ -1,0 +1,107 @@
+"""JSON files that say which version they are of, and by a checksum whether they are whole.
+
+The checksum is the SHA-256 of everything else in the file, written with sorted keys, without
+spaces, in ASCII: a file that was only laid out anew still fits it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["CHECKSUM", "VERSION", "FileKind", "checksum"]
+
+VERSION, CHECKSUM = "schema_version", "checksum"
+
+_LARGEST = 2**30
+"""Bytes of a file that is read; a larger one is none of this package's."""
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """That of a file's content, whatever stands under the name of the checksum itself.
+
+    Raises:
+        ValueError: It holds NaN or an infinity, which JSON has not.
+    """
+    bare = {name: value for name, value in content.items() if name != CHECKSUM}
+    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file that this package writes and reads.
+
+    Attributes:
+        name: What it is, for a person: "a report".
+        version: Of its layout.
+        instead: What to do about a file that cannot be read: "run 'crosscheck run' again".
+        missing: What to do where there is none.
+    """
+
+    name: str
+    version: int
+    instead: str
+    missing: str
+
+    def sealed(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """``content`` with its version and checksum before it."""
+        whole = {VERSION: self.version, **content}
+        return {VERSION: self.version, CHECKSUM: checksum(whole), **content}
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """The content of a file of this version that is as it was written.
+
+        Raises:
+            UsageError: There is no such file, or it is another one, or damaged.
+        """
+        try:
+            if path.is_file() and path.stat().st_size > _LARGEST:
+                raise UsageError(f"{path}: more than a GiB, so it is not {self.name}")
+            text = path.read_bytes()
+        except FileNotFoundError:
+            raise UsageError(f"{path}: no such file{self.missing}") from None
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        try:
+            content = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError, MemoryError) as error:
+            reason = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON"
+            raise UsageError(f"{path}: not {self.name}: {reason}; {self.instead}") from None
+        if not isinstance(content, dict) or VERSION not in content:
+            self._refuse(path, f"JSON, but not {self.name}: no field {VERSION}")
+        version = content[VERSION]
+        if type(version) is not int or version != self.version:
+            shown = repr(version) if len(repr(version)) < 40 else f"{repr(version)[:40]}…"
+            self._refuse(
+                path,
+                f"{self.name} of version {shown}, and this crosscheck reads version {self.version}",
+                "use the crosscheck that wrote it, or ",
+            )
+        if not _fits(content):
+            self._refuse(path, f"{self.name} that is damaged: its checksum is not that of the rest")
+        return {name: value for name, value in content.items() if name not in (VERSION, CHECKSUM)}
+
+    def damaged(self, path: Path, where: str) -> UsageError:
+        """The complaint about a file whose checksum fits, and which holds something else."""
+        return UsageError(f"{path}: {self.name} that is damaged: {where}; {self.instead}")
+
+    def _refuse(self, path: Path, complaint: str, advice: str = "") -> NoReturn:
+        raise UsageError(f"{path}: {complaint}; {advice}{self.instead}")
+
+
+def _fits(content: Mapping[str, Any]) -> bool:
+    try:
+        return bool(content.get(CHECKSUM) == checksum(content))
+    except (ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
