@@ -20,7 +20,9 @@ __all__ = [
     "FORMATS",
     "Case",
     "Comparison",
+    "Composed",
     "CrosscheckError",
+    "Derivatives",
     "DisagreementError",
     "Entry",
     "Format",
@@ -30,6 +32,7 @@ __all__ = [
     "Judge",
     "Kind",
     "Network",
+    "Operator",
     "Report",
     "StackJudge",
     "UnsupportedError",
@@ -37,7 +40,9 @@ __all__ = [
     "Verdict",
     "compare_implementations",
     "gradients",
+    "register",
     "require_agreement",
+    "step",
     "worked_example",
 ]
 
@@ -48,7 +53,10 @@ _HOME = {
     "tools.errors": ("CrosscheckError", "UnsupportedError", "UsageError"),
     "numbers.formats": ("FORMATS", "Format"),
     "network.dense": ("Case", "Gradients", "Network", "worked_example"),
+    "network.composed": ("Composed", "Derivatives", "step"),
     "network.reference": ("gradients",),
+    "operators.operator": ("Operator",),
+    "operators.registry": ("register",),
     "report.reading": ("Report",),
     "judge.verdict": ("Entry", "GateClass", "GateReading", "Kind", "Verdict"),
 }

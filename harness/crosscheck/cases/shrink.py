@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.dense import Case, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
@@ -22,25 +24,28 @@ _MANY = 16
 """Numbers of an array that are worth leaving away by halves."""
 
 
-def shrink(case: Case, fails: Callable[[Case], bool], *, attempts: int = 400) -> Case:
+def shrink(case: Any, fails: Callable[[Any], bool], *, attempts: int = 400) -> Any:
     """A smaller case that still fails.
 
     Rows, units and numbers are taken away in halves first, then in quarters and so on down to one,
     as in Zeller's delta debugging: so networks with many of them take few attempts, each of which a
     framework may have to compile for.
 
+    Of a network of operators rows and numbers are taken away, and no steps.
+
     Args:
-        case: A single case with ``fails(case)`` true.
+        case: A single case with ``fails(case)`` true, an `AnyCase`; the result is of its kind.
         fails: The property to keep. Called at most ``attempts`` times.
         attempts: When to be content with what has been found.
     """
     under_way = _Shrinking(case, fails, attempts)
-    before: Case | None = None
+    before: AnyCase | None = None
     while before is not under_way.case and under_way.left > 0:
         before = under_way.case
         _fewer_rows(under_way)
-        for layer in range(len(case.network.widths)):
-            _fewer_units(under_way, layer)
+        if isinstance(case, Case):
+            for layer in range(len(case.network.widths)):
+                _fewer_units(under_way, layer)
         _simpler_arrays(under_way)
         _fewer_numbers(under_way)
         _simpler_entries(under_way)
@@ -51,11 +56,11 @@ def shrink(case: Case, fails: Callable[[Case], bool], *, attempts: int = 400) ->
 class _Shrinking:
     """The smallest case so far, and how many attempts are left."""
 
-    case: Case
-    fails: Callable[[Case], bool]
+    case: Any
+    fails: Callable[[Any], bool]
     left: int
 
-    def take(self, candidate: Case) -> bool:
+    def take(self, candidate: AnyCase) -> bool:
         """Go on with ``candidate`` if it fails; whether it does."""
         if self.left == 0:
             return False
@@ -65,7 +70,7 @@ class _Shrinking:
         self.case = candidate
         return True
 
-    def halve(self, count: Callable[[], int], without: Callable[[slice], Case]) -> None:
+    def halve(self, count: Callable[[], int], without: Callable[[slice], AnyCase]) -> None:
         """Leave away halves, quarters … of things, as long as one is left.
 
         Args:
@@ -84,8 +89,11 @@ class _Shrinking:
 
 
 def _fewer_rows(search: _Shrinking) -> None:
-    def without(part: slice) -> Case:
+    def without(part: slice) -> AnyCase:
         case = search.case
+        if isinstance(case, Composed):
+            fewer = {name: np.delete(array, part, axis=0) for name, array in case.inputs.items()}
+            return Composed(case.steps, case.parameters, fewer, case.dtype)
         return Case(
             case.network,
             case.weights,
@@ -142,9 +150,9 @@ def _fewer_numbers(search: _Shrinking) -> None:
             continue
 
         def array(position: int = position) -> Array:
-            return list(search.case.arrays())[position][1]
+            return np.asarray(list(search.case.arrays())[position][1])
 
-        def without(part: slice, position: int = position) -> Case:
+        def without(part: slice, position: int = position) -> AnyCase:
             changed = array(position).copy()
             flat = changed.reshape(-1)
             flat[np.flatnonzero(flat)[part]] = 0.0
@@ -184,8 +192,10 @@ def _simpler_numbers(value: float) -> Iterator[float]:
             yield coarse
 
 
-def _rebuilt(case: Case, position: int, array: Array) -> Case:
-    """The case with one of its arrays, numbered as `Case.arrays` does, replaced."""
+def _rebuilt(case: AnyCase, position: int, array: Array) -> AnyCase:
+    """The case with one of its arrays, numbered as ``arrays`` does, replaced."""
+    if isinstance(case, Composed):
+        return case.replaced(list(dict(case.arrays()))[position], array)
     arrays = [each for _, each in case.arrays()]
     numbers = iter([*arrays[:position], array, *arrays[position + 1 :]])
     weights, biases = [], []

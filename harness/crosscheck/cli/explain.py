@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,7 +15,6 @@ from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.frameworks.base import Framework
-    from crosscheck.network.dense import Case
 
 __all__ = ["explain"]
 
@@ -147,7 +146,7 @@ def _case(
     formulations: dict[str, str],
     modes: dict[str, str],
     frameworks: tuple[str, ...] | None,
-) -> tuple[Case, str]:
+) -> tuple[Any, str]:
     """The case, and a name for it; a report adds its formulations and modes to those given."""
     from crosscheck.network.files import read_case
 

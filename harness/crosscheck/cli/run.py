@@ -10,7 +10,7 @@ import click
 
 from crosscheck.cli.options import checking_options, names
 from crosscheck.cli.session import Session
-from crosscheck.network.dense import Case
+from crosscheck.network.composed import AnyCase
 from crosscheck.numbers.formats import format_of
 from crosscheck.run.events import RunStarted
 
@@ -67,7 +67,7 @@ def run(
       crosscheck run --case my_network.json --formulation torch=clamp
     """  # noqa: D301  (as above)
     from crosscheck.cases.profiles import profile as profile_of
-    from crosscheck.network.files import read_case
+    from crosscheck.network.files import read_any_case
     from crosscheck.run import crosscheck
     from crosscheck.run.checker import Checker
     from crosscheck.run.environment import environment
@@ -78,9 +78,9 @@ def run(
     profile = profile_of(profile_name)
     if max_examples is not None:
         profile = profile.limited(max_examples)
-    cases: list[tuple[str, Case]] = []
+    cases: list[tuple[str, AnyCase]] = []
     for source in sources:
-        cases += points() if source == "worked-example" else [(source, read_case(source))]
+        cases += points() if source == "worked-example" else [(source, read_any_case(source))]
     given = bool(cases)
     if seed is None:
         seed = secrets.randbits(32)

@@ -27,7 +27,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, arrays_of, held_dtype
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
@@ -101,7 +102,7 @@ class Refused:
     changed: bool = False
 
 
-def ask(framework: Framework, case: Case) -> Gradients | Refused:
+def ask(framework: Framework, case: AnyCase) -> Any:
     """The gradients of a case by a framework, or why there are none.
 
     Args:
@@ -109,25 +110,30 @@ def ask(framework: Framework, case: Case) -> Gradients | Refused:
         case: A single case or a stack; it is not handed on, a copy of it is.
 
     Returns:
-        Float64 arrays of the gate's own.
+        `Refused`, or float64 arrays of the gate's own: `Gradients` for a dense network,
+        `Derivatives` for a network of operators.
 
     Raises:
         KeyboardInterrupt: The user's, as far as can be told.
     """
     if case.dtype not in framework.dtypes:
         return Refused(Kind.UNSUPPORTED, f"{case.dtype} is not among its dtypes", raised=True)
-    copy = _copied(case)
+    copy = case.copied()
     held, wanted = list(copy.arrays()), [array for _, array in case.arrays()]
 
-    def call() -> Gradients:
+    def call() -> AnyGradients:
+        if isinstance(copy, Composed):
+            derivatives = framework.derivatives(copy)
+            _require_same(held, wanted)
+            return admitted_by_name(derivatives, copy, is_function=framework.is_function)
         returned = framework.gradients(copy)
         _require_same(held, wanted)
-        return admitted(returned, case, is_function=framework.is_function)
+        return admitted(returned, copy, is_function=framework.is_function)
 
     return _outcome(call)
 
 
-def ask_batch(compute: Callable[[Batch], Gradients], batch: Batch) -> Gradients | Refused:
+def ask_batch(compute: Callable[[Batch], Gradients], batch: Batch) -> Any:
     """The gradients of a batch by a fast way of the harness's own, or why there are none.
 
     There the library works on the memory of the batch itself: copies of all of it would take up to
@@ -158,7 +164,7 @@ def ask_batch(compute: Callable[[Batch], Gradients], batch: Batch) -> Gradients 
     return _outcome(call)
 
 
-def ask_adapter(framework: Framework, batch: Batch) -> Gradients | Refused:
+def ask_adapter(framework: Framework, batch: Batch) -> Any:
     """`ask` for the cases of a batch, at little cost beside that of an adapter in NumPy.
 
     The adapter is given copies, as ever. That it left them as they were, and that its numbers are
@@ -179,7 +185,7 @@ def ask_adapter(framework: Framework, batch: Batch) -> Gradients | Refused:
         return Refused(Kind.UNSUPPORTED, f"{batch.dtype} is not among its dtypes", raised=True)
     case = batch.case()
     if batch.x.dtype == np.float64:  # else these are copies already
-        case = _copied(case)
+        case = case.copied()
     arrays = [*case.weights, *(bias for bias in case.biases if bias is not None), case.x, case.y]
     sample = _Sample.of(batch, arrays)
 
@@ -261,7 +267,7 @@ def _itemsize(array: Any) -> int:
     return int(array.itemsize)
 
 
-def _outcome(call: Callable[[], Gradients]) -> Gradients | Refused:
+def _outcome(call: Callable[[], AnyGradients]) -> Any:
     """What comes of asking, whatever that is."""
     try:
         with np.errstate():  # what a library sets, it sets for itself
@@ -316,20 +322,6 @@ def _steers_the_tests(error: BaseException) -> bool:
     return any(kind.__module__ == "_pytest.outcomes" for kind in type(error).__mro__)
 
 
-def _copied(case: Case) -> Case:
-    """The same case in memory of its own; its numbers have been looked at."""
-    found = object.__new__(Case)
-    vars(found).update(
-        network=case.network,
-        weights=tuple(np.array(weight, order="C") for weight in case.weights),
-        biases=tuple(None if bias is None else np.array(bias, order="C") for bias in case.biases),
-        x=np.array(case.x, order="C"),
-        y=np.array(case.y, order="C"),
-        dtype=case.dtype,
-    )
-    return found
-
-
 def _require_same(held: Iterable[tuple[str, Any]], wanted: Iterable[Any]) -> None:
     """Raise `_ChangedError` where arrays are not what they were.
 
@@ -381,6 +373,31 @@ def admitted(
         gate.layers("W", given.weights, case.weights),
         gate.layers("b", given.biases, case.biases),
         gate.array("x", given.x, case.x.shape),
+    )
+
+
+def admitted_by_name(given: Any, case: Composed, *, is_function: bool = False) -> Derivatives:
+    """`admitted` for a network of operators.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    if not isinstance(given, Derivatives):
+        raise RefusedError(f"{_kind(given)} returned, wanted crosscheck.Derivatives")
+    gate = _Gate(format_of(case.dtype), is_function, None)
+    lead = () if case.count is None else (case.count,)
+    loss = given.loss
+    if not lead and type(loss) in _FLOATS:
+        loss = np.array(loss, dtype=np.float64)
+    if not isinstance(given.arrays, Mapping) or list(given.arrays) != list(case.wanted):
+        found = ", ".join(map(str, given.arrays)) if isinstance(given.arrays, Mapping) else "none"
+        raise RefusedError(f"derivatives by {found} returned, wanted {', '.join(case.wanted)}")
+    return Derivatives(
+        gate.array("J", loss, lead),
+        {
+            name: gate.array(name, value, (*lead, *case.shapes[name]))
+            for name, value in given.arrays.items()
+        },
     )
 
 

@@ -16,12 +16,28 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.leaves import RELU
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.judge.verdict import Verdict
+from crosscheck.frameworks.text import statements
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.judge.verdict import GateClass, Verdict
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.dense import Case
-from crosscheck.network.exact import exact_forward, exact_gradients, nearest_float
-from crosscheck.network.names import EntryName
+from crosscheck.network.exact import (
+    exact_forward,
+    exact_gradients,
+    nearest_float,
+    rational_of,
+    rationals,
+)
+from crosscheck.network.names import parsed
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.multilinear import fraction
+from crosscheck.program.arithmetic import OnExact
+from crosscheck.program.evaluate import evaluate
+from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["exact_entry", "script"]
 
@@ -78,7 +94,7 @@ _PRODUCT = MappingProxyType(
 )
 
 
-def script(case: Case, framework: Framework, verdict: Verdict) -> str | None:
+def script(case: AnyCase, framework: Framework, verdict: Verdict) -> str | None:
     """The program for what ``verdict`` says of ``framework`` on a single case.
 
     It prints the entry with the largest error, as the framework returns it and exactly; the
@@ -91,16 +107,16 @@ def script(case: Case, framework: Framework, verdict: Verdict) -> str | None:
     modes = _GRADIENT.get(name, {})
     if lines is None or framework.mode not in modes or case.dtype not in lines.make:
         return None
-    expression = lines.formulations("relu")[framework.formulation]
-    body = "\n\n".join(
-        [
-            _numbers(case, name),
-            f"def relu(z):\n    return {expression}\n",
-            f"{_loss(case, name)}\n",
-            modes[framework.mode],
-            f"{_printing(case, verdict, lines)}",
-        ]
-    )
+    expression = framework.formulations[framework.formulation]
+    if isinstance(case, Composed):
+        text = _composed_loss(case, name, {RELU: expression})
+        if text is None:
+            return None
+        functions = [f"{text}\n"]
+    else:
+        functions = [f"def relu(z):\n    return {expression}\n", f"{_loss(case, name)}\n"]
+    printing = _printing(case, verdict, lines)
+    body = "\n\n".join([_numbers(case, name), *functions, modes[framework.mode], printing])
     versions = ", ".join(f"{package} {number}" for package, number in framework.versions().items())
     head = f"# {versions}; {framework.formulation}, {framework.mode}; {case.dtype}: {verdict.kind}"
     imports = [line for line in lines.setup.splitlines() if _is_used(line, body)]
@@ -108,23 +124,26 @@ def script(case: Case, framework: Framework, verdict: Verdict) -> str | None:
     return "\n".join([head, *imports, "", *switches, body]) + "\n"
 
 
-def exact_entry(case: Case, name: str) -> Fraction:
-    """One entry of the exact gradient of a finite single case, with gate 0 at kinks.
+def exact_entry(case: AnyCase, name: str) -> Fraction:
+    """One entry of the exact gradient of a finite single case, with λ = 0 at kinks.
 
     Args:
         case: The case.
         name: As in `crosscheck.judge.verdict.Entry`: ``"J"``, ``"W2[0,1]"``, ``"b1[0]"``,
             ``"x[0,1]"``.
     """
+    array, index = parsed(name)
+    if isinstance(case, Composed):
+        exact = {name: rationals(values) for name, values in case.arrays()}
+        found = evaluate(case.gradient, OnExact(rational_of), exact)
+        return fraction(np.asarray(found[array])[index])
     trace = exact_forward(case)
     gates = [
         (z > 0).astype(np.float64) if case.network.has_relu(layer) else None
         for layer, z in enumerate(trace.pre_activations, start=1)
     ]
     arrays = dict(exact_gradients(case, trace, gates).entries())
-    entry = EntryName.parse(name)
-    value: Any = np.asarray(arrays[entry.array])[entry.index]
-    return Fraction(int(value.numerator), int(value.denominator))
+    return fraction(np.asarray(arrays[array])[index])
 
 
 def _is_used(line: str, body: str) -> bool:
@@ -141,15 +160,42 @@ def _literal(values: Any) -> str:
     )
 
 
-def _numbers(case: Case, name: str) -> str:
+def _numbers(case: AnyCase, name: str) -> str:
     def made(array: Array) -> str:
         return _MAKE[name].format(_literal(array.tolist()), case.dtype)
 
-    lines = ["p = {"]
+    constants = [name for name, _ in case.arrays() if name not in case.wanted]
+    lines, rest = ["p = {"], []
     for array_name, array in case.arrays():
-        if array_name != "y":
+        if array_name in constants:
+            rest.append(f"{array_name} = {made(array)}")
+        else:
             lines.append(f'    "{array_name}": {made(array)}{_LEAF[name]},')
-    return "\n".join([*lines, "}", f"y = {made(case.y)}", ""])
+    return "\n".join([*lines, "}", *rest, ""])
+
+
+def _remark(case: AnyCase) -> str:
+    """What the exact entry supposes at kinks, if there are any."""
+    if isinstance(case, Composed):
+        decisions = EnclosedProgram(case, Model(format_of(case.dtype))).decisions
+        kinks = any(each.gate is not GateClass.UNDECIDED for each in decisions)
+        return " with the slopes from the left at kinks" if kinks else ""
+    zero = any((np.asarray(z) == 0).any() for z in exact_forward(case).pre_activations)
+    return " with ReLU'(0) = 0" if zero else ""
+
+
+def _composed_loss(case: Composed, name: str, sources: Mapping[str, str]) -> str | None:
+    """The definition of J of a network of operators; ``None`` where an operator has no line."""
+    shapes = {**case.shapes, **case.result_shapes}
+
+    def spelt(array: str) -> str:
+        return f'p["{array}"]' if array in case.wanted else array
+
+    try:
+        lines = statements(case.steps, shapes, name, sources, spelt)
+    except UnsupportedError:
+        return None
+    return "\n    ".join(["def J(p):", *lines[:-1], f"return {lines[-1].removeprefix('J = ')}"])
 
 
 def _loss(case: Case, name: str) -> str:
@@ -163,20 +209,19 @@ def _loss(case: Case, name: str) -> str:
     return "\n".join([*lines, f"    return 0.5 * {_SQUARES[name].format(a)}{mean}"])
 
 
-def _printing(case: Case, verdict: Verdict, lines: Pointwise) -> str:
+def _printing(case: AnyCase, verdict: Verdict, lines: Pointwise) -> str:
     calls = "\nvalue, found = gradient(p)\n"
     if verdict.worst is None:
         return f'{calls}print("J", value)\nfor name in found:\n    print(name, found[name])'
-    entry = EntryName.parse(verdict.worst.name)
-    where = f'found["{entry.array}"][{", ".join(map(str, entry.index))}]'
-    where, label = ("value", "J") if entry.array == "J" else (where, f"dJ/d{entry}")
+    array, index = parsed(verdict.worst.name)
+    where = f'found["{array}"][{", ".join(map(str, index))}]'
+    where, label = ("value", "J") if array == "J" else (where, f"dJ/d{verdict.worst.name}")
     text = f'{calls}print("{label}:", float({where}))'
     if case.is_finite:
         exact = exact_entry(case, verdict.worst.name)
         rounded = nearest_float(exact)
         is_exact = math.isfinite(rounded) and Fraction(rounded) == exact
         comment = "" if is_exact else "  # rounded to float64"
-        kinks = any((np.asarray(z) == 0).any() for z in exact_forward(case).pre_activations)
-        remark = " with ReLU'(0) = 0" if kinks else ""
+        remark = _remark(case)
         text += f'\nprint("exactly{remark}:", {_literal(rounded)}){comment}'
     return text

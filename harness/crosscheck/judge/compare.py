@@ -83,6 +83,11 @@ class Judge:
             self._enclosed[key] = Enclosed(self.case, model, derivation)
         return self._enclosed[key]
 
+    @property
+    def has_open_decisions(self) -> bool:
+        """Whether a finite case has a gate that is not certain."""
+        return self.case.is_finite and bool(self._plain.has_open_gates)
+
     def _compared_by_kind(
         self, given: Gradients, derivation: Derivation, named: Verdict, *, sizes: bool = True
     ) -> Verdict:

@@ -19,16 +19,26 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosscheck.network.dense import Case, LeftOut, Network
+from crosscheck.network.dense import Case, Gradients, LeftOut, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
+from crosscheck.operators import dense, relu, squared_error
 from crosscheck.operators.operator import Attribute, exact
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.derive import gradient
 from crosscheck.program.graph import Graph, Program, Shape, Var
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Composed", "Derivatives", "Step", "composed", "dense_steps", "step"]
+__all__ = [
+    "AnyCase",
+    "AnyGradients",
+    "Composed",
+    "Derivatives",
+    "Step",
+    "composed",
+    "dense_steps",
+    "step",
+]
 
 LOSS = "J"
 """What the result of the last step is called."""
@@ -198,6 +208,19 @@ class Composed:
         return int(first.shape[lead]) if first.ndim > lead else 1
 
     @property
+    def kind(self) -> object:
+        """What tells networks apart, whatever their numbers."""
+        return self.steps, tuple(self.shapes.items())
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The features of the inputs, then the first axis of each parameter that is a matrix."""
+        shapes = self.shapes
+        first = next(iter(self.inputs), None)
+        own = shapes[first][-1:] if first else ()
+        return (*own, *(shapes[name][0] for name in self.parameters if len(shapes[name]) > 1))
+
+    @property
     def shape_name(self) -> str:
         """The operators, for people: ``dense(4) relu dense(1) squared_error``."""
         words = []
@@ -210,6 +233,12 @@ class Composed:
             ]
             words.append(f"{name}({sizes[0]})" if sizes else name)
         return " ".join(words)
+
+    @property
+    def description(self) -> str:
+        """The operators, rows and dtype, for people."""
+        rows = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        return f"{self.shape_name}; {rows}, {self.dtype}"
 
     @property
     def is_finite(self) -> bool:
@@ -312,6 +341,12 @@ class Derivatives:
         return Derivatives(self.loss, found)
 
 
+AnyCase: TypeAlias = Case | Composed
+"""A case of a dense network, or of a network of operators."""
+
+AnyGradients: TypeAlias = Gradients | Derivatives
+"""A loss and its gradient, of either."""
+
 _Shapes: TypeAlias = tuple[tuple[str, Shape], ...]
 
 
@@ -388,13 +423,14 @@ def dense_steps(network: Network, has_bias: tuple[bool, ...]) -> tuple[Step, ...
     steps, below = [], "x"
     for layer in range(1, network.depth + 1):
         bias = f"b{layer}" if has_bias[layer - 1] else None
-        steps.append(step(f"z{layer}", "dense", below, f"W{layer}", bias))
+        steps.append(step(f"z{layer}", dense.OPERATOR.name, below, f"W{layer}", bias))
         below = f"z{layer}"
         if network.has_relu(layer):
-            steps.append(step(f"a{layer}", "relu", below))
+            steps.append(step(f"a{layer}", relu.OPERATOR.name, below))
             below = f"a{layer}"
     reduction = "rows" if network.reduction == "mean" else "sum"
-    steps.append(step("loss", "squared_error", below, "y", factor=0.5, reduction=reduction))
+    loss = squared_error.OPERATOR.name
+    steps.append(step("loss", loss, below, "y", factor=0.5, reduction=reduction))
     return tuple(steps)
 
 

@@ -196,6 +196,43 @@ class Case:
         return self.x.shape[0] if self.x.ndim == 3 else None
 
     @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names of the arrays that the loss is differentiated by: all but the targets."""
+        return tuple(name for name, _ in self.arrays() if name != "y")
+
+    @property
+    def kind(self) -> object:
+        """What tells networks apart, whatever their numbers."""
+        return self.network
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the network."""
+        return self.network.widths
+
+    @property
+    def description(self) -> str:
+        """The shape, for people."""
+        rows = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        return (
+            f"widths {', '.join(map(str, self.network.widths))}; {rows}, {self.dtype}, "
+            f"output {self.network.output}, {self.network.reduction}"
+        )
+
+    def copied(self) -> Case:
+        """The same case in memory of its own; its numbers have been looked at."""
+        found = object.__new__(Case)
+        vars(found).update(
+            network=self.network,
+            weights=tuple(np.array(weight, order="C") for weight in self.weights),
+            biases=tuple(None if b is None else np.array(b, order="C") for b in self.biases),
+            x=np.array(self.x, order="C"),
+            y=np.array(self.y, order="C"),
+            dtype=self.dtype,
+        )
+        return found
+
+    @property
     def rows(self) -> int:
         """``B``, the number of rows in the batch."""
         return int(self.x.shape[-2])

@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import SupportsInt
 
-__all__ = ["EntryName", "label", "layer_of"]
+__all__ = ["EntryName", "label", "layer_of", "parsed"]
 
 _NAME = re.compile(r"([A-Za-z])([1-9][0-9]{0,8})?(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
+
+_ANY = re.compile(r"([A-Za-z_]\w*)(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ def label(array: str, index: Iterable[SupportsInt | str] = ()) -> str:
     """The name of an entry of an array, whatever that is called."""
     numbers = ",".join(str(int(each)) for each in index)
     return f"{array}[{numbers}]" if numbers else array
+
+
+def parsed(text: str) -> tuple[str, tuple[int, ...]]:
+    """The array and the index of an entry, whatever the array is called.
+
+    Raises:
+        ValueError: ``text`` is no name of an entry.
+    """
+    match = _ANY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r}: no entry, wanted a name such as W2[0,1]")
+    return match[1], tuple(int(each) for each in match[2].split(",")) if match[2] else ()
 
 
 def layer_of(array: str) -> int | None:

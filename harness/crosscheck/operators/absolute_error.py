@@ -24,6 +24,7 @@ OPERATOR = Operator(
     targets=frozenset({"y"}),
     attributes={"factor": 1.0, "reduction": "sum"},
     check=check_reduction,
+    variants=({"factor": 1.0, "reduction": "mean"}, {"reduction": "rows"}, {"factor": "1/3"}),
     expand=_expand,
     lines=loss_lines(
         {

@@ -36,5 +36,6 @@ OPERATOR = activation(
     attributes={"low": -1.0, "high": 2.0},
     function=_function,
     check=_check,
+    variants=({"low": 0.0, "high": 1.0},),
     words="What is outside of an interval is put to its nearer end.",
 )

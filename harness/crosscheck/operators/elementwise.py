@@ -20,6 +20,8 @@ def activation(
     function: Callable[..., Piecewise] | None = None,
     check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None,
     words: str = "",
+    is_drawn: bool = True,
+    variants: tuple[Mapping[str, Attribute], ...] = (),
 ) -> Operator:
     """An operator of one operand ``z``.
 
@@ -30,6 +32,8 @@ def activation(
         function: The function for some attributes, if there are any.
         check: As of `Operator`.
         words: As of `Operator`.
+        is_drawn: As of `Operator`.
+        variants: As of `Operator`.
     """
 
     def expand(z: Var, **settings: Any) -> Var:
@@ -46,4 +50,6 @@ def activation(
         unit=unit,
         check=check,
         words=words,
+        is_drawn=is_drawn,
+        variants=variants,
     )

@@ -46,6 +46,7 @@ OPERATOR = Operator(
     targets=frozenset({"y"}),
     attributes={"delta": 1.0, "factor": 1.0, "reduction": "sum"},
     check=_check,
+    variants=({"delta": 0.5, "reduction": "mean"}, {"delta": 2.0, "factor": 3.0}),
     expand=_expand,
     lines=loss_lines(
         {

@@ -44,5 +44,6 @@ OPERATOR = activation(
     attributes={"slope": 0.01},
     function=_function,
     check=_check,
+    variants=({"slope": 0.25}, {"slope": -0.5}),
     words="What is negative is scaled down, and what comes down through it too.",
 )

@@ -79,6 +79,8 @@ class Operator:
         unit: Its function of one number, if it is one; conventions are measured of it.
         check: Raises a `UsageError` if attributes do not go together.
         words: A sentence for `explain`.
+        is_drawn: Whether strategies draw it when no operators are named.
+        variants: Attributes that strategies draw besides the defaults.
     """
 
     name: str
@@ -94,6 +96,8 @@ class Operator:
     unit: Piecewise | None = None
     check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None
     words: str = ""
+    is_drawn: bool = True
+    variants: tuple[Mapping[str, Attribute], ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from crosscheck.judge.vacuity import Line
 from crosscheck.judge.verdict import Entry, GateReading, Verdict, fails
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.network.files import case_to_json
 from crosscheck.report.policies import policy_lines
 from crosscheck.run.events import CaseChecked, Event, Part
@@ -202,11 +202,11 @@ def _case(event: CaseChecked) -> dict[str, Any]:
     }
 
 
-def _size(case: Case) -> int:
+def _size(case: AnyCase) -> int:
     return sum(array.size for _, array in case.arrays())
 
 
-def _gradients(gradients: Gradients) -> dict[str, Any]:
+def _gradients(gradients: AnyGradients) -> dict[str, Any]:
     def convert(values: Any) -> Any:
         if isinstance(values, list):
             return [convert(value) for value in values]
@@ -261,4 +261,15 @@ def _reading(reading: GateReading) -> dict[str, Any]:
         "slope": None if reading.slope is None else number(reading.slope),
         "effect": str(reading.effect),
         "flipped": reading.flipped,
+        **(_place(reading) if reading.step else {}),
+    }
+
+
+def _place(reading: GateReading) -> dict[str, Any]:
+    """Where a decision of a network of operators is."""
+    return {
+        "step": reading.step,
+        "index": list(reading.index),
+        "breakpoint": number(reading.breakpoint),
+        "slopes": [number(each) for each in reading.slopes],
     }

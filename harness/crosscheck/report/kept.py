@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crosscheck.network.dense import Case
+from crosscheck.network.composed import AnyCase
 from crosscheck.network.files import case_from_json
 from crosscheck.report.reading import Report
 from crosscheck.tools.errors import UsageError
@@ -23,7 +23,7 @@ class ReportedCase:
         settings: Framework name to the formulation and the mode of that run.
     """
 
-    case: Case
+    case: AnyCase
     label: str
     settings: Mapping[str, tuple[str, str]]
 

@@ -127,12 +127,8 @@ class TerminalReport:
     def _given(self, event: CaseChecked) -> None:
         out = self._console
         out.print()
-        network = event.case.network
-        shape = ", ".join(map(str, network.widths))
         out.print(
-            f"[bold]{escape(event.label)}[/bold]: widths {shape}; {event.case.rows} row"
-            f"{'' if event.case.rows == 1 else 's'}, {event.case.dtype}, output "
-            f"{network.output}, {network.reduction}; key {event.case.key}"
+            f"[bold]{escape(event.label)}[/bold]: {event.case.description}; key {event.case.key}"
         )
         entries = [
             (label(name, index), float(value))
@@ -268,7 +264,7 @@ class TerminalReport:
             if line.example is not None:
                 case, gate = line.example
                 z = "0" if gate.pre_activation == 0 else float(gate.pre_activation).hex()
-                place = f"{gate.layer}.{gate.unit}.{gate.row}"
+                place = gate.where if gate.step else f"{gate.layer}.{gate.unit}.{gate.row}"
                 place = f"{z}\nat {place}\nin {case}" if narrow else f"{z} at {place}"
             table.add_row(
                 path if path != last else "",

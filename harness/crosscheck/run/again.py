@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.verdict import Verdict
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.composed import AnyCase, AnyGradients
+from crosscheck.network.dense import LeftOut
 from crosscheck.run.events import Part
 
 __all__ = [
@@ -64,8 +65,8 @@ class Asked:
         label: Its name.
     """
 
-    case: Case
-    given: Sequence[Gradients | None]
+    case: AnyCase
+    given: Sequence[AnyGradients | None]
     part: Part
     label: str
 
@@ -100,7 +101,7 @@ class Again:
             yield self._waiting.popleft()[1]
 
 
-def differing(one: Gradients, other: Gradients) -> Any:
+def differing(one: AnyGradients, other: AnyGradients) -> Any:
     """In which cases two gradients differ in a bit; a NaN is like any other.
 
     Returns:
@@ -127,7 +128,7 @@ def named(verdict: Verdict, when: str) -> Verdict:
 
 
 def named_at_once(
-    verdict: Verdict, given: Gradients | None, again: Gradients | None, *, passes: bool
+    verdict: Verdict, given: AnyGradients | None, again: AnyGradients | None, *, passes: bool
 ) -> Verdict:
     """A failing verdict on a single case, with its name if the call gives something else now.
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
-from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import AnyJudge
 from crosscheck.judge.verdict import Verdict
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import AnyCase
 
 __all__ = ["answer", "of_the_whole", "verdict_of"]
 
 
-def verdict_of(framework: Framework, case: Case, judge: Judge) -> Verdict:
+def verdict_of(framework: Framework, case: AnyCase, judge: AnyJudge) -> Verdict:
     """What ``judge`` says of a framework's gradient of its case, or of what came in its place."""
     return answer(framework, case, judge)[1]
 
 
-def answer(framework: Framework, case: Case, judge: Judge) -> tuple[Gradients | None, Verdict]:
+def answer(framework: Framework, case: AnyCase, judge: AnyJudge) -> tuple[Any, Verdict]:
     """What a framework returns for a single case, if anything, and the verdict on it."""
     names = (framework.name, framework.formulation, framework.mode)
     given = ask(framework, case)

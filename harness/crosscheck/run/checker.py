@@ -13,10 +13,10 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
 from crosscheck.frameworks.script import script
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.door import AnyJudge, AnyStackJudge, judge_of, stack_judge_of
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import (
     FLAKY,
@@ -98,20 +98,20 @@ class Checker:
         """Whether it does so again when the same call is made again."""
         return self.is_failing(verdict) and not came_and_went(verdict)
 
-    def verdicts(self, case: Case, judge: Judge | None = None) -> tuple[Verdict, ...]:
+    def verdicts(self, case: AnyCase, judge: AnyJudge | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
-        judge = judge or Judge(case)
+        judge = judge or judge_of(case)
         return tuple(verdict_of(framework, case, judge) for framework in self.frameworks)
 
-    def ask(self, case: Case, judge: Judge, names: Collection[str]) -> tuple[Verdict, ...]:
+    def ask(self, case: AnyCase, judge: AnyJudge, names: Collection[str]) -> tuple[Verdict, ...]:
         """The verdicts of the frameworks with some names on a single case."""
         return tuple(
             verdict_of(each, case, judge) for each in self.frameworks if each.name in names
         )
 
-    def check_case(self, case: Case, part: Part, label: str) -> tuple[Verdict, ...]:
+    def check_case(self, case: AnyCase, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
-        judge = Judge(case)
+        judge = judge_of(case)
         answers = [answer(framework, case, judge) for framework in self.frameworks]
         verdicts = tuple(
             self._asked_at_once(framework, case, judge, given, verdict)
@@ -138,9 +138,9 @@ class Checker:
     def _asked_at_once(
         self,
         framework: Framework,
-        case: Case,
-        judge: Judge,
-        given: Gradients | None,
+        case: AnyCase,
+        judge: AnyJudge,
+        given: AnyGradients | None,
         verdict: Verdict,
     ) -> Verdict:
         """A verdict; a failing one with its name if the same call gives something else now."""
@@ -149,7 +149,9 @@ class Checker:
         again, then = answer(framework, case, judge)
         return named_at_once(verdict, given, again, passes=not self.is_failing(then))
 
-    def tell_flaky(self, case: Case, verdicts: Sequence[Verdict], part: Part, label: str) -> None:
+    def tell_flaky(
+        self, case: AnyCase, verdicts: Sequence[Verdict], part: Part, label: str
+    ) -> None:
         """Report a case that failed twice when it was found, and passed while it was shrunk."""
         told = [
             named(each, FLAKY)
@@ -159,7 +161,7 @@ class Checker:
         ]
         with self.held():
             scripts = self._scripts(case, verdicts)
-            checked = self._checked(part, label, case, Judge(case), told, scripts)
+            checked = self._checked(part, label, case, judge_of(case), told, scripts)
             self.emit(replace(checked, shrunk=True))
             self._tell(checked)
 
@@ -184,7 +186,7 @@ class Checker:
                 changed = np.flatnonzero(np.atleast_1d(differing(given, now)))
             for index in changed.tolist():
                 one = case if case.count is None else case[index]
-                judge = Judge(one)
+                judge = judge_of(one)
                 names = (framework.name, framework.formulation, framework.mode)
                 if isinstance(now, Refused):
                     verdict = Verdict(*names, now.kind, detail=now.reason)
@@ -207,16 +209,16 @@ class Checker:
                     self.emit(each)
                     self.nondeterministic.setdefault(framework.name, each)
 
-    def check_shrunk(self, case: Case, part: Part, label: str) -> None:
+    def check_shrunk(self, case: AnyCase, part: Part, label: str) -> None:
         """Report the smallest form of a failing case; it is not counted."""
-        judge = Judge(case)
+        judge = judge_of(case)
         verdicts = self.verdicts(case, judge)
         scripts = self._scripts(case, verdicts)
         checked = self._checked(part, label, case, judge, verdicts, scripts)
         self.emit(replace(checked, shrunk=True))
 
     def check_smallest(
-        self, case: Case, failing: Collection[Failing], part: Part, label: str
+        self, case: AnyCase, failing: Collection[Failing], part: Part, label: str
     ) -> None:
         """Make a failing case as small as it gets and report it; once for a label and a failure.
 
@@ -230,14 +232,14 @@ class Checker:
             self._shrunk |= {(label, each) for each in fresh}
             self.check_shrunk(shrink(case, same, attempts=ATTEMPTS), part, label)
 
-    def check_stack(self, stack: Case, part: Part, label: str) -> None:
+    def check_stack(self, stack: AnyCase, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
         count = stack.count
         assert count is not None
-        judge = StackJudge(stack)
+        judge = stack_judge_of(stack)
         verdicts: list[list[Verdict]] = [[] for _ in range(count)]
         bounds = np.zeros((count, len(self.frameworks)))
-        answers: list[Gradients | None] = []
+        answers: list[AnyGradients | None] = []
         for column, framework in enumerate(self.frameworks):
             given = ask(framework, stack)
             answers.append(None if isinstance(given, Refused) else given)
@@ -293,9 +295,9 @@ class Checker:
         self,
         framework: Framework,
         column: int,
-        stack: Case,
-        judge: StackJudge,
-        given: Gradients,
+        stack: AnyCase,
+        judge: AnyStackJudge,
+        given: AnyGradients,
         verdicts: Sequence[list[Verdict]],
     ) -> None:
         """Give failing verdicts of a framework their name if the same call gives other bits now."""
@@ -318,15 +320,15 @@ class Checker:
         self,
         part: Part,
         label: str,
-        case: Case,
-        judge: Judge,
+        case: AnyCase,
+        judge: AnyJudge,
         verdicts: Sequence[Verdict],
         scripts: Mapping[str, str],
     ) -> CaseChecked:
         reference, found = judge.reference, tuple(verdicts)
         return CaseChecked(part, label, case, reference, found, scripts=scripts, allow=self.allow)
 
-    def _scripts(self, case: Case, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    def _scripts(self, case: AnyCase, verdicts: Sequence[Verdict]) -> dict[str, str]:
         """For each framework that fails on ``case``, a program that shows it, if there is one."""
         if sum(array.size for _, array in case.arrays()) > _LARGEST_SCRIPT:
             return {}
@@ -337,12 +339,12 @@ class Checker:
         }
         return {name: text for name, text in programs.items() if text is not None}
 
-    def fails(self, case: Case) -> bool:
+    def fails(self, case: AnyCase) -> bool:
         """Whether any framework fails on a single case; nothing is counted or reported."""
         return any(self.is_failing(verdict) for verdict in self.verdicts(case))
 
     def _count(
-        self, case: Case, part: Part, verdicts: Sequence[Sequence[Verdict]], bounds: Array
+        self, case: AnyCase, part: Part, verdicts: Sequence[Sequence[Verdict]], bounds: Array
     ) -> None:
         before = self.distinct
         self._seen.update(_fingerprints(case))
@@ -356,7 +358,7 @@ class Checker:
             compared[framework.name] = bounds[agrees, column]
             seen[framework.name] = seen_by(row[column] for row in verdicts)
             self.coverage.add(
-                framework.name, case.dtype, case.network.widths, case.rows, seen[framework.name]
+                framework.name, case.dtype, case.widths, case.rows, seen[framework.name]
             )
         self.smooth += sum(
             any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
@@ -365,7 +367,7 @@ class Checker:
         self.emit(
             StackChecked(
                 part=part,
-                widths=case.network.widths,
+                widths=case.widths,
                 rows=case.rows,
                 dtype=case.dtype,
                 count=len(verdicts),
@@ -381,10 +383,10 @@ def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:
     return [verdict.worst.bounds if verdict.worst else 0.0 for verdict in verdicts]
 
 
-def _fingerprints(case: Case) -> Iterable[int]:
+def _fingerprints(case: AnyCase) -> Iterable[int]:
     """One number per case that is the same for equal cases and hardly ever for others."""
     count = case.count or 1
     flat = np.concatenate([array.reshape(count, -1) for _, array in case.arrays()], axis=1)
-    shape = (case.network, case.dtype, case.rows)
+    shape = (case.kind, case.dtype, case.rows)
     for row in flat:
         yield hash((shape, row.tobytes()))

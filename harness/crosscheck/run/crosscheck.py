@@ -23,6 +23,7 @@ from crosscheck.cases.wide import Visit, visits, wide_case, wide_stack
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Verdict
+from crosscheck.network.composed import AnyCase
 from crosscheck.network.dense import Case, Network
 from crosscheck.run.again import (
     NAME,
@@ -50,7 +51,7 @@ _MORE = 16
 """Cases of a shape of which an array was never checked."""
 
 
-def check_given(checker: Checker, cases: Iterable[tuple[str, Case]]) -> None:
+def check_given(checker: Checker, cases: Iterable[tuple[str, AnyCase]]) -> None:
     """Check the user's own cases, one after the other.
 
     Args:

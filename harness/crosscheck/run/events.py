@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Seen
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.spread import Spread
 
@@ -72,8 +71,8 @@ class CaseChecked:
     Attributes:
         part: Where the case comes from.
         label: A name for a person, e.g. the file or the strategy it came from.
-        case: The single case.
-        reference: The reference's loss and gradient (gate 0 at kinks), as float64.
+        case: The single case, a `crosscheck.network.composed.AnyCase`.
+        reference: The reference's loss and gradient (gate 0 at kinks), as float64, of its kind.
         verdicts: One per framework.
         shrunk: Whether this is the smallest form of a failing case.
         scripts: Framework name to a program that shows the failure with that framework alone.
@@ -83,8 +82,8 @@ class CaseChecked:
 
     part: Part
     label: str
-    case: Case
-    reference: Gradients
+    case: Any
+    reference: Any
     verdicts: tuple[Verdict, ...]
     shrunk: bool = False
     scripts: Mapping[str, str] = field(default_factory=dict)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import AnyJudge, judge_of
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import Case
-from crosscheck.numbers.enclosure import Model
+from crosscheck.network.composed import AnyCase
 
-__all__ = ["Failing", "SameFailure", "failures", "has_open_gates"]
+__all__ = ["Failing", "SameFailure", "failures"]
 
 Failing = tuple[str, Kind, str]
 """Who fails, with which verdict, and for a crash with which exception."""
@@ -28,11 +27,6 @@ def failures(verdicts: Sequence[Verdict], is_failing: Callable[[Verdict], bool])
     }
 
 
-def has_open_gates(judge: Judge) -> bool:
-    """Whether a finite case has a gate that is not certain."""
-    return judge.case.is_finite and bool(judge.enclosed(Model(judge.format)).has_open_gates)
-
-
 class SameFailure:
     """Whether one of those that failed on a case fails on another in the same way.
 
@@ -48,20 +42,20 @@ class SameFailure:
 
     def __init__(
         self,
-        case: Case,
+        case: AnyCase,
         failing: Collection[Failing],
-        ask: Callable[[Case, Judge, Collection[str]], Sequence[Verdict]],
+        ask: Callable[[AnyCase, AnyJudge, Collection[str]], Sequence[Verdict]],
         is_failing: Callable[[Verdict], bool],
     ) -> None:
         self.failing = frozenset(failing)
         self._names = {name for name, _, _ in failing}
         self._ask, self._is_failing = ask, is_failing
-        self._is_smooth = not has_open_gates(Judge(case))
+        self._is_smooth = not judge_of(case).has_open_decisions
 
-    def __call__(self, case: Case) -> bool:
+    def __call__(self, case: AnyCase) -> bool:
         """Whether ``case`` fails so; nothing is counted or reported."""
-        judge = Judge(case)
-        if self._is_smooth and has_open_gates(judge):
+        judge = judge_of(case)
+        if self._is_smooth and judge.has_open_decisions:
             return False
         verdicts = self._ask(case, judge, self._names)
         return bool(failures(verdicts, self._is_failing) & self.failing)

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import GateClass, Kind, Verdict, fails, how_to_allow
-from crosscheck.network.dense import Case
+from crosscheck.network.composed import AnyCase, Composed, Step
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.scaling import nearest
+from crosscheck.operators.registry import operator_of
 from crosscheck.run.events import CaseChecked
 
 __all__ = ["case_as_python", "failure_text"]
@@ -29,8 +32,10 @@ def failure_text(event: CaseChecked, *, note: str) -> str:
     return "\n".join(_lines(event, note))
 
 
-def case_as_python(case: Case) -> str:
+def case_as_python(case: AnyCase) -> str:
     """Source that builds ``case``, with hexadecimal floats where a decimal would be long."""
+    if isinstance(case, Composed):
+        return _composed_as_python(case)
     arguments = [
         f"[{', '.join(_numbers(weight.tolist()) for weight in case.weights)}]",
         f"[{', '.join('None' if b is None else _numbers(b.tolist()) for b in case.biases)}]",
@@ -45,6 +50,26 @@ def case_as_python(case: Case) -> str:
     if "h(" in body:
         head += "h = float.fromhex\n"
     return f"{head}case = Case.of(\n{body})"
+
+
+def _composed_as_python(case: Composed) -> str:
+    def operand(each: Step, name: str) -> str:
+        return repr(each.operands[name]) if name in each.operands else "None"
+
+    steps = []
+    for each in case.steps:
+        operands = [operand(each, name) for name in operator_of(each.op).operands]
+        attributes = [f"{name}={value!r}" for name, value in each.attributes]
+        steps.append(f"step({', '.join([repr(each.id), repr(each.op), *operands, *attributes])})")
+    lines = ["    ["] + [f"        {each}," for each in steps] + ["    ],"]
+    for arrays in (case.parameters, case.inputs):
+        body = [f'        "{name}": {_numbers(v.tolist())},' for name, v in arrays.items()]
+        lines += ["    {", *body, "    },"]
+    lines.append(f'    dtype="{case.dtype}",')
+    head = "from crosscheck import Composed, step\n\n"
+    if any("h(" in line for line in lines):
+        head += "h = float.fromhex\n"
+    return head + "case = Composed.of(\n" + "\n".join(lines) + "\n)"
 
 
 def _numbers(values: Any) -> str:
@@ -65,11 +90,7 @@ def _lines(event: CaseChecked, note: str) -> Iterator[str]:
     yield from _gate_lines(event)
     yield ""
     case = event.case
-    widths = ", ".join(map(str, case.network.widths))
-    yield (
-        f"{note}: widths {widths}; {case.rows} row{'' if case.rows == 1 else 's'}, {case.dtype}, "
-        f"output {case.network.output}, {case.network.reduction}; key {case.key}"
-    )
+    yield f"{note}: {case.description}; key {case.key}"
     source = case_as_python(case)
     if len(source) <= _LONGEST_CASE:
         yield ""
@@ -107,7 +128,18 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     for gate in verdict.gates:
         slope = str(gate.effect) if gate.slope is None else f"λ = {gate.slope:g}"
         other = ", the other side" if gate.flipped else ""
-        yield f"    layer {gate.layer}, unit {gate.unit}, row {gate.row}: {slope}{other}"
+        yield f"    {gate.where}: {slope}{other}"
+
+
+def _decision_lines(case: Composed) -> Iterator[str]:
+    """The decisions of a network of operators that are not certain."""
+    decisions = ProgramJudge(case).enclosed(Model(format_of(case.dtype))).decisions
+    yield f"decisions: {len(decisions) or 'none'} not certain"
+    for each in decisions[:_SHOWN_GATES]:
+        index = ",".join(map(str, each.place[1]))
+        step = case.step_of.get(each.place[0], "")
+        at = f"{nearest(each.breakpoint):g}, value {each.value.hex()}"
+        yield f"    {step}[{index}]: {each.gate} at {at}"
 
 
 def _gate_lines(event: CaseChecked) -> Iterator[str]:
@@ -115,6 +147,9 @@ def _gate_lines(event: CaseChecked) -> Iterator[str]:
     case = event.case
     if not case.is_finite:
         yield "gates: none, the case holds NaN or infinity"
+        return
+    if isinstance(case, Composed):
+        yield from _decision_lines(case)
         return
     gates = Judge(case).enclosed(Model(format_of(case.dtype))).gates
     counts = {kind: sum(gate.gate is kind for gate in gates) for kind in GateClass}

@@ -89,6 +89,11 @@ class ProgramJudge:
             self._enclosed[model] = EnclosedProgram(self.case, model)
         return self._enclosed[model]
 
+    @property
+    def has_open_decisions(self) -> bool:
+        """Whether a finite case has a decision that is not certain."""
+        return self.case.is_finite and bool(self.enclosed(Model(self.format)).has_open)
+
     @cached_property
     @in_ieee_arithmetic
     def reference(self) -> Derivatives:

@@ -18,6 +18,8 @@ In ``.npz``, arrays of one string named ``dtype``, ``output`` and ``reduction`` 
 ``.safetensors`` the metadata does, whose other entries are ignored. A dtype so stated wins, and
 the numbers are rounded to it.
 
+A network of operators is JSON with ``program``: see `crosscheck.network.files.program`.
+
 In every kind of file ``x`` and ``y`` have two axes, also for a single row: one axis could be
 one row of many inputs or many rows of one.
 """
@@ -26,11 +28,13 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.dense import Case, worked_example
 from crosscheck.network.files.arrays import (
     from_npz,
@@ -46,14 +50,26 @@ from crosscheck.network.files.json_ import (
     json_entry,
     readable,
 )
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import EntryName, label
 from crosscheck.tools.atomic import write_bytes_atomically
 
-__all__ = ["case_from_json", "case_to_json", "read_case", "write_case"]
+__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "write_case"]
 
 
 def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> Case:
-    """Read a case.
+    """Read a case of a dense network; arguments as of `read_any_case`.
+
+    Raises:
+        UsageError: The file cannot be read as one.
+    """
+    case = read_any_case(source, allow_nonfinite=allow_nonfinite)
+    if isinstance(case, Composed):
+        refuse(str(source), "is a network of operators, wanted a dense network here")
+    return case
+
+
+def read_any_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> AnyCase:
+    """Read a case of a dense network, or of a network of operators.
 
     Args:
         source: A file, its kind told by its ending, or ``"worked-example"``.
@@ -65,7 +81,11 @@ def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) 
     if source == "worked-example":
         return worked_example()
     path, origin = Path(source), str(source) or "''"
-    readers = {".json": from_json_text, ".npz": from_npz, ".safetensors": from_safetensors}
+    readers: dict[str, Callable[[bytes, str], AnyCase]] = {
+        ".json": from_json_text,
+        ".npz": from_npz,
+        ".safetensors": from_safetensors,
+    }
     try:
         if path.is_dir():
             refuse(origin, "is a folder, wanted a file")
@@ -86,13 +106,14 @@ def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) 
     if not allow_nonfinite:
         for name, array in case.arrays():
             for index in np.argwhere(~np.isfinite(array))[:1]:
-                entry = EntryName.of(name, index)
-                where = json_entry(entry) if read is from_json_text else str(entry)
-                refuse(origin, f"{where} is {array[entry.index]}, wanted a finite number")
+                where = label(name, index)
+                if read is from_json_text and isinstance(case, Case):
+                    where = json_entry(EntryName.of(name, index))
+                refuse(origin, f"{where} is {array[tuple(index)]}, wanted a finite number")
     return case
 
 
-def write_case(case: Case, path: str | os.PathLike[str]) -> None:
+def write_case(case: AnyCase, path: str | os.PathLike[str]) -> None:
     """Write a single case in the kind of file that ``path`` ends in, whole or not at all.
 
     Every number comes back bit for bit, signs of zeros and of NaN included. (What else the bits
@@ -106,6 +127,8 @@ def write_case(case: Case, path: str | os.PathLike[str]) -> None:
     require_single(case)
     if ending == ".json":
         content = readable(case_to_json(case)).encode()
+    elif isinstance(case, Composed):
+        refuse(str(path), f"ending {ending or 'missing'}, wanted .json for a network of operators")
     elif ending == ".npz":
         buffer = io.BytesIO()
         fields: dict[str, Any] = {**native_arrays(case), **options_of(case)}

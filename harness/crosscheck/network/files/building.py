@@ -8,6 +8,7 @@ from typing import Any, NoReturn, get_args
 
 import numpy as np
 
+from crosscheck.network.composed import AnyCase
 from crosscheck.network.dense import Case, Output, Reduction
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
@@ -105,7 +106,7 @@ def build_case(
     return Case.of(weights, biases, x, y, **options)
 
 
-def require_single(case: Case) -> None:
+def require_single(case: AnyCase) -> None:
     """Refuse a stack: files hold one case."""
     if case.count is not None:
         raise UsageError(

@@ -8,6 +8,7 @@ those of all frameworks. Whatever stands behind them, what `agreements` says is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.batched import Batched, batched
-from crosscheck.frameworks.gatekeeper import Refused, ask_adapter, ask_batch
+from crosscheck.frameworks.gatekeeper import ask_adapter, ask_batch
 from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.compiled import FusedJudge
 from crosscheck.judge.compiled.judge import pieces
@@ -58,7 +59,7 @@ def modes_of(framework: Framework, dtypes: Sequence[str]) -> str:
     return "; ".join(f"{mode} for {', '.join(which)}" for mode, which in modes.items())
 
 
-def batched_gradients(framework: Framework, batch: Batch) -> Gradients | Refused:
+def batched_gradients(framework: Framework, batch: Batch) -> Any:
     """The gradients of a batch, by the framework's fastest correct path, or why there are none.
 
     Returns:

@@ -26,7 +26,8 @@ def _right(framework: Framework) -> Right:
         found = batched_gradients(framework, batch)
         if isinstance(found, Refused):
             raise CrashedError(found.reason)
-        return found
+        gradients: Gradients = found
+        return gradients
 
     return Right(
         framework.name,
