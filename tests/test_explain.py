@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sweeping
 from faulty import Faulty, correct, not_strict, scaled_gradient
 
 from crosscheck.cli import main
@@ -439,7 +439,7 @@ BAD = [
     (("--set", "q=1"), "wanted an entry such as"),
     (("--case", "none.json"), "no such file"),
     (("--from", "nowhere.json", "abc"), "no such file; wanted a report.json"),
-    (("--from", "odd.json", "abc"), "no report"),
+    (("--from", "odd.json", "abc"), "not a report"),
     (("--from", "two.json", "ab"), "several keys begin with 'ab': ab"),
     (("--from", "two.json", "x"), "no case has the key 'x'; kept are ab"),
     (("--from", "two.json", "abd"), "too large to be kept in a report"),
@@ -450,14 +450,14 @@ BAD = [
 
 
 REPORT = {
-    "schema_version": 2,
+    "schema_version": 3,
     "run": {
         **{"command": "crosscheck run", "profile": "", "seed": None, "dtypes": ["float64"]},
         **{"environment": {}, "exit_code": 0, "reason": "", "seconds": 1.0, "cases": 2},
         **{"distinct_cases": 2, "failing_cases": 0, "cases_not_kept": 0},
     },
     **{"frameworks": [], "verdicts": [], "error_over_bound": [], "relu_boundary": []},
-    **{"validity": [], "not_checked": [], "asked_again": []},
+    **{"validity": [], "not_checked": [], "asked_again": [], "policies": []},
     "cases": [
         {
             **{"key": key, "part": "given", "label": "", "shrunk": False},
@@ -474,7 +474,7 @@ def test_wrong_usage_gets_one_line_and_exit_code_4(
     arguments: tuple[str, ...], complaint: str, crosscheck: Run
 ) -> None:
     Path("odd.json").write_text("{")
-    Path("two.json").write_text(json.dumps(REPORT))
+    Path("two.json").write_text(sweeping.resealed(REPORT))
     code, out, err = crosscheck("explain", *arguments)
     assert (code, out) == (4, "")
     assert err.count("\n") == 1
