@@ -252,6 +252,44 @@ def test_no_line_of_text_is_longer_than_a_terminal_is_wide() -> None:
             assert max(map(len, out.splitlines())) <= 80
 
 
+def test_matrices_that_do_not_fit_a_line_are_broken_one_by_one() -> None:
+    case = normal((3, 3, 3, 3), seed=1)
+    out = explain_case(case).render("text")
+    given = out.split("Given\n\n")[1].split("\n\n")[0]
+    assert max(map(len, given.splitlines())) <= 80
+    names = re.findall(r"([Wbxy]\d?) [=≈]", given)
+    assert names == ["x", "W1", "W2", "b2", "W3", "b3", "y"]
+    numbers = re.findall(r"(?<![Wbxy\d.])\d+(?:\.\d+)?", given)
+    assert len(numbers) == sum(array.size for _, array in case.arrays())
+
+
+# Overflow
+
+
+def test_a_gate_whose_sum_may_overflow_is_not_called_near_to_zero() -> None:
+    large = Case.of([[[1e308, 1e308, -1e308]]], None, [[1, 1, 1]], [[1]])
+    for case, shown in ((worked_example(x=1e200, w1=1e150), "1e+350"), (large, "1e+308")):
+        out = " ".join(explain_case(case).render("text").split())
+        assert f"≈ {shown} " in out
+        assert "But a correct evaluation may overflow on its way there." in out
+        assert "closer to zero" not in out
+
+
+def test_a_gate_above_an_overflow_may_be_one_of_it() -> None:
+    case = Case.of([[[1e200], [1.0]], [[0.0, 1.0]]], None, [[1e150]], [[1.0]])
+    derivation = Derivation(case)
+    assert derivation.may_overflow(1, 0, 0)
+    assert not derivation.may_overflow(1, 0, 1)
+    assert derivation.may_overflow(2, 0, 0)
+
+
+def test_a_large_network_that_overflows_is_refused_in_one_line() -> None:
+    case = normal((64, 128, 64, 2), rows=8)
+    large = dataclasses.replace(case, weights=tuple(weight * 1e160 for weight in case.weights))
+    with pytest.raises(UsageError, match="shown in float64, where it overflows"):
+        explain_case(large)
+
+
 # Frameworks beside it
 
 
@@ -521,6 +559,9 @@ def test_help_has_examples(crosscheck: Run) -> None:
         (Fraction(1, 3000), ("0.000333333",), False),
         (Fraction(3, 2**60), ("2.60209", "-18"), False),
         (Fraction(3) ** 1000, ("1.32207", "477"), False),
+        (Fraction(10) ** 616 / 2 + 1, ("5", "615"), False),
+        (Fraction(10) ** 400 - 1, ("1", "400"), False),
+        (1 / (Fraction(10) ** 400 * 2 + 1), ("5", "-401"), False),
     ],
     ids=str,
 )
