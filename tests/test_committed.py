@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from crosscheck.studies.bench.storms import Storm
 from crosscheck.studies.bench.table import as_json, as_markdown
 from crosscheck.studies.conventions.expected import read_expected, write_expected
 from crosscheck.studies.conventions.table import Key, Row, read_table, write_table
+from crosscheck.tools.errors import UsageError
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
@@ -130,3 +132,15 @@ def test_a_cell_that_is_changed_is_loaded_changed(name: str, tmp_path: Path) -> 
     read: Any = read_table if name == "conventions.json" else read_expected
     assert path.read_text() != text
     assert read(path) != read(REPORTS / name)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"format": ' + '["a"' * 300 + "]" * 300 + "}"])
+@pytest.mark.parametrize("read", [read_table, read_expected])
+def test_a_file_that_is_nested_deeply_is_refused_in_one_line(
+    read: Callable[[Path], object], text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "deep.json").write_text(text)
+    with pytest.raises(UsageError, match=r"deep\.json: .*wanted ") as caught:
+        read(tmp_path / "deep.json")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))

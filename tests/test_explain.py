@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sweeping
 from faulty import Faulty, correct, not_strict, scaled_gradient
 
 from crosscheck.cli import main
@@ -252,6 +252,44 @@ def test_no_line_of_text_is_longer_than_a_terminal_is_wide() -> None:
             assert max(map(len, out.splitlines())) <= 80
 
 
+def test_matrices_that_do_not_fit_a_line_are_broken_one_by_one() -> None:
+    case = normal((3, 3, 3, 3), seed=1)
+    out = explain_case(case).render("text")
+    given = out.split("Given\n\n")[1].split("\n\n")[0]
+    assert max(map(len, given.splitlines())) <= 80
+    names = re.findall(r"([Wbxy]\d?) [=≈]", given)
+    assert names == ["x", "W1", "W2", "b2", "W3", "b3", "y"]
+    numbers = re.findall(r"(?<![Wbxy\d.])\d+(?:\.\d+)?", given)
+    assert len(numbers) == sum(array.size for _, array in case.arrays())
+
+
+# Overflow
+
+
+def test_a_gate_whose_sum_may_overflow_is_not_called_near_to_zero() -> None:
+    large = Case.of([[[1e308, 1e308, -1e308]]], None, [[1, 1, 1]], [[1]])
+    for case, shown in ((worked_example(x=1e200, w1=1e150), "1e+350"), (large, "1e+308")):
+        out = " ".join(explain_case(case).render("text").split())
+        assert f"≈ {shown} " in out
+        assert "But a correct evaluation may overflow on its way there." in out
+        assert "closer to zero" not in out
+
+
+def test_a_gate_above_an_overflow_may_be_one_of_it() -> None:
+    case = Case.of([[[1e200], [1.0]], [[0.0, 1.0]]], None, [[1e150]], [[1.0]])
+    derivation = Derivation(case)
+    assert derivation.may_overflow(1, 0, 0)
+    assert not derivation.may_overflow(1, 0, 1)
+    assert derivation.may_overflow(2, 0, 0)
+
+
+def test_a_large_network_that_overflows_is_refused_in_one_line() -> None:
+    case = normal((64, 128, 64, 2), rows=8)
+    large = dataclasses.replace(case, weights=tuple(weight * 1e160 for weight in case.weights))
+    with pytest.raises(UsageError, match="shown in float64, where it overflows"):
+        explain_case(large)
+
+
 # Frameworks beside it
 
 
@@ -439,7 +477,7 @@ BAD = [
     (("--set", "q=1"), "wanted an entry such as"),
     (("--case", "none.json"), "no such file"),
     (("--from", "nowhere.json", "abc"), "no such file; wanted a report.json"),
-    (("--from", "odd.json", "abc"), "no report"),
+    (("--from", "odd.json", "abc"), "not a report"),
     (("--from", "two.json", "ab"), "several keys begin with 'ab': ab"),
     (("--from", "two.json", "x"), "no case has the key 'x'; kept are ab"),
     (("--from", "two.json", "abd"), "too large to be kept in a report"),
@@ -450,14 +488,14 @@ BAD = [
 
 
 REPORT = {
-    "schema_version": 2,
+    "schema_version": 3,
     "run": {
         **{"command": "crosscheck run", "profile": "", "seed": None, "dtypes": ["float64"]},
         **{"environment": {}, "exit_code": 0, "reason": "", "seconds": 1.0, "cases": 2},
         **{"distinct_cases": 2, "failing_cases": 0, "cases_not_kept": 0},
     },
     **{"frameworks": [], "verdicts": [], "error_over_bound": [], "relu_boundary": []},
-    **{"validity": [], "not_checked": [], "asked_again": []},
+    **{"validity": [], "not_checked": [], "asked_again": [], "policies": []},
     "cases": [
         {
             **{"key": key, "part": "given", "label": "", "shrunk": False},
@@ -474,7 +512,7 @@ def test_wrong_usage_gets_one_line_and_exit_code_4(
     arguments: tuple[str, ...], complaint: str, crosscheck: Run
 ) -> None:
     Path("odd.json").write_text("{")
-    Path("two.json").write_text(json.dumps(REPORT))
+    Path("two.json").write_text(sweeping.resealed(REPORT))
     code, out, err = crosscheck("explain", *arguments)
     assert (code, out) == (4, "")
     assert err.count("\n") == 1
@@ -521,6 +559,9 @@ def test_help_has_examples(crosscheck: Run) -> None:
         (Fraction(1, 3000), ("0.000333333",), False),
         (Fraction(3, 2**60), ("2.60209", "-18"), False),
         (Fraction(3) ** 1000, ("1.32207", "477"), False),
+        (Fraction(10) ** 616 / 2 + 1, ("5", "615"), False),
+        (Fraction(10) ** 400 - 1, ("1", "400"), False),
+        (1 / (Fraction(10) ** 400 * 2 + 1), ("5", "-401"), False),
     ],
     ids=str,
 )

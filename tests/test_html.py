@@ -21,9 +21,10 @@ from crosscheck.report.html.cases import card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
 from crosscheck.report.html.numbers import hexadecimal, shortest
-from crosscheck.report.json_ import number
+from crosscheck.report.json_ import schema
 from crosscheck.report.reading import Report
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
+from crosscheck.tools.records import number
 
 FAILED = pages.report()
 PASSED = pages.report(failing=False)
@@ -304,7 +305,11 @@ def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> N
 def test_what_failed_is_what_the_report_says() -> None:
     case = copy.deepcopy(PASSED["cases"][0])
     assert failing_lines(case) == []
-    case["verdicts"][1] |= {"verdict": "REDUCED", "arithmetics": ["tf32"], "precision": 10.96}
+    case["verdicts"][1] |= {
+        "verdict": "REDUCED",
+        "arithmetics": ["tf32"],
+        "precision": number(10.96),
+    }
     assert failing_lines(case) == []
     case["verdicts"][1]["fails"] = True
     assert failing_lines(case) == [case["verdicts"][1]]
@@ -532,9 +537,8 @@ def test_without_a_last_event_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_the_reports_made_up_here_are_valid() -> None:
-    schema = json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
     for document in REPORTS.values():
-        jsonschema.Draft202012Validator(schema).validate(document)
+        jsonschema.Draft202012Validator(schema()).validate(document)
 
 
 # Numbers

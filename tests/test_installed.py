@@ -53,7 +53,6 @@ def test_the_wheel_is_one_package_and_brings_the_baseline(made: tuple[Path, Path
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"crosscheck"}
     wanted = {
         "crosscheck/py.typed",
-        "crosscheck/report/schema.json",
         "crosscheck/report/html/templates/style.css",
         "crosscheck/studies/conventions/baseline/conventions.json",
         "crosscheck/studies/conventions/baseline/divergences.json",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +20,7 @@ from crosscheck.judge.outcomes import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.report.html import page
-from crosscheck.report.json_ import document
+from crosscheck.report.json_ import document, schema
 from crosscheck.report.policies import NOT_SEEN, choice, policy_rows
 from crosscheck.report.summary import markdown
 from crosscheck.report.terminal import TerminalReport
@@ -91,8 +90,7 @@ def test_a_framework_that_does_not_is_shown_as_such() -> None:
 def test_the_table_is_in_every_report(tmp_path: Path) -> None:
     found = tally(SELECTS)
     stored = json.loads(json.dumps(document(found), allow_nan=False))
-    schema = json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(stored)
+    jsonschema.Draft202012Validator(schema()).validate(stored)
     (line,) = stored["policies"]
     assert [each["question"] for each in line["questions"]] == list(QUESTIONS)
     assert line["questions"][0] == {

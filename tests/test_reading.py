@@ -11,6 +11,7 @@ from typing import Any
 import pages
 import processes
 import pytest
+import sweeping
 
 import crosscheck
 from crosscheck import Report, UsageError
@@ -51,9 +52,10 @@ def test_a_notebook_shows_the_first_screen_and_nothing_of_it_leaks(folder: Path)
 
 
 def damaged(change: Any) -> str:
+    """A report that is changed, with a checksum that fits."""
     document = copy.deepcopy(STORED)
     change(document)
-    return json.dumps(document)
+    return sweeping.resealed(document)
 
 
 def drop_cases(document: Any) -> None:
@@ -64,20 +66,35 @@ def wrong_type(document: Any) -> None:
     document["cases"][0]["verdicts"][0]["gates"] = "none"
 
 
+def wrong_case(document: Any) -> None:
+    document["cases"][0]["case"]["weights"] = [[[10**400]]]
+
+
+def deep_field(document: Any) -> None:
+    document["cases"][0]["reference"]["J"] = json.loads("[" * 300 + "]" * 300)
+
+
 def newer(document: Any) -> None:
     document["schema_version"] = 99
 
 
 BAD = {
-    "empty": ("", "no report: Expecting value"),
-    "cut": (json.dumps(STORED)[:500], "no report: "),
-    "binary": ("\x00\x01", "no report: "),
-    "deep": ("[" * 100_000, "no report: not JSON"),
+    "empty": ("", "not a report: Expecting value"),
+    "cut": (json.dumps(STORED)[:500], "not a report: "),
+    "binary": ("\x00\x01", "not a report: "),
+    "deep": ("[" * 100_000, "not a report: not JSON"),
     "a list": ("[1, 2]", "no field schema_version"),
     "foreign": ('{"version": 3}', "no field schema_version"),
-    "newer": (damaged(newer), "version 99, and this crosscheck reads version 2"),
-    "a field is gone": (damaged(drop_cases), "run: 'cases' is a required property"),
-    "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not of type"),
+    "newer": (damaged(newer), "version 99, and this crosscheck reads version 3"),
+    "older": (json.dumps({**STORED, "schema_version": 2}), "version 2, and this crosscheck reads"),
+    "edited": (
+        json.dumps({**STORED, "cases": []}),
+        "damaged: its checksum is not that of the rest",
+    ),
+    "a field is gone": (damaged(drop_cases), "damaged: run.cases: is missing"),
+    "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not a list"),
+    "a case is none": (damaged(wrong_case), "damaged: cases[0].case: case: weights[0]"),
+    "a deep field": (damaged(deep_field), "damaged: cases[0].reference: "),
 }
 
 

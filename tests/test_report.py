@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,14 @@ from crosscheck.judge.verdict import (
     Kind,
     Validity,
     Verdict,
+    fails,
 )
 from crosscheck.network.dense import worked_example
 from crosscheck.network.files import case_from_json
 from crosscheck.network.reference import gradients
 from crosscheck.report import listening, open_sinks
-from crosscheck.report.json_ import JsonReport
+from crosscheck.report.json_ import JsonReport, as_text, schema
+from crosscheck.report.reading import Report
 from crosscheck.report.summary import MarkdownSummary
 from crosscheck.report.terminal import TerminalReport
 from crosscheck.run.checker import Checker
@@ -45,6 +46,7 @@ from crosscheck.run.events import (
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.records import number as as_number
 
 STATES = (
     FrameworkState("faulty", "available", {"numpy": "2.4.6"}, "relu", "eager"),
@@ -118,10 +120,6 @@ def written(folder: Path, events: Sequence[Event]) -> dict[str, Any]:
     return document
 
 
-def schema() -> Any:
-    return json.loads(resources.files("crosscheck.report").joinpath("schema.json").read_text())
-
-
 def validate(document: Any) -> None:
     jsonschema.Draft202012Validator(schema()).validate(document)
 
@@ -146,7 +144,12 @@ def test_the_report_fits_its_schema(events: list[Event], tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "path",
-    [("schema_version",), ("run", "exit_code"), ("relu_boundary", 0, "gates"), ("cases", 0, "key")],
+    [
+        ("schema_version",),
+        ("run", "exit_code"),
+        ("relu_boundary", 0, "gates"),
+        ("cases", 0, "key"),
+    ],
     ids=str,
 )
 def test_a_corrupted_report_does_not_fit(path: tuple[Any, ...], tmp_path: Path) -> None:
@@ -160,6 +163,26 @@ def test_a_corrupted_report_does_not_fit(path: tuple[Any, ...], tmp_path: Path) 
     del target[path[-1]]
     with pytest.raises(jsonschema.ValidationError):
         validate(document)
+
+
+def test_the_records_of_a_report_are_those_that_were_written(tmp_path: Path) -> None:
+    tally = Tally()
+    for event in [*every_verdict()[:-1], *run_of(*EVERYTHING)[1:]]:
+        tally.add(event)
+    (tmp_path / "report.json").write_text(as_text(tally))
+    content = Report.read(tmp_path).content
+    for kept, event in zip(content.cases, tally.kept, strict=True):
+        assert kept.case is not None
+        assert kept.case.key == event.case.key == kept.key
+        assert kept.reference is not None
+        for (name, one), (_, other) in zip(
+            kept.reference.entries(), event.reference.entries(), strict=True
+        ):
+            assert np.asarray(one).tobytes() == np.asarray(other, np.float64).tobytes(), name
+        for judged, verdict in zip(kept.verdicts, event.verdicts, strict=True):
+            assert repr(vars(judged)) == repr(
+                {**vars(verdict), "fails": fails(verdict, event.allow)}
+            )
 
 
 def test_every_kept_case_can_be_checked_again_from_the_report(tmp_path: Path) -> None:
@@ -178,10 +201,8 @@ def test_floats_are_exact_and_never_bare_nan(tmp_path: Path) -> None:
 
     json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     third = {"hex": (1 / 3).hex(), "decimal": 1 / 3}
-    from crosscheck.report.json_ import number
-
-    assert number(1 / 3) == third
-    assert number(float("nan")) == {"hex": "nan", "decimal": None}
+    assert as_number(1 / 3) == third
+    assert as_number(float("nan")) == {"hex": "nan", "decimal": None}
 
 
 def test_the_same_events_give_the_same_bytes(tmp_path: Path) -> None:

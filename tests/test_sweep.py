@@ -34,6 +34,7 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.report.json_ import schema
 from crosscheck.report.sweep import duration
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.spread import Spread
@@ -43,11 +44,7 @@ from crosscheck.run.sweep.fast import batched_gradients
 from crosscheck.tools.records import number
 
 EVERYTHING = Mix(tuple((name, 1.0) for name in FAMILIES))
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "harness" / "crosscheck" / "report" / "schema.json").read_text(
-        "utf-8"
-    )
-)
+SCHEMA = schema()
 
 
 @pytest.fixture(autouse=True)

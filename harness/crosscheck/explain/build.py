@@ -14,6 +14,7 @@ from crosscheck.explain.document import Block, Document, Formulas, Items, Paragr
 from crosscheck.explain.large import entry_section, overview, size
 from crosscheck.explain.names import find_entry
 from crosscheck.explain.steps import Derivation, Step
+from crosscheck.explain.values import Value
 from crosscheck.formulas.tree import Expression, Line, Matrix, Number, relation
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import Effect, GateClass
@@ -184,18 +185,22 @@ def _about(derivation: Derivation, gate: OpenGate) -> tuple[Part, ...]:
             f" in [0, 1] is a convention.{missed}",
             *kept,
         )
-    shown = derivation.show(fraction(gate.pre_activation))
-    if derivation.is_exact:
-        shown = derivation.show(derivation.pre_activation(gate.layer, gate.row, gate.unit))
+    value: Value = derivation.pre_activation(gate.layer, gate.row, gate.unit)
+    if not derivation.is_exact:
+        value = fraction(gate.pre_activation)
+    shown = derivation.show(value)
+    bits = f" ({gate.pre_activation.hex()})" if np.isfinite(gate.pre_activation) else ""
+    why = "it is closer to zero than rounding can tell: a correct evaluation may find "
+    why += "the other side."
+    if derivation.may_overflow(gate.layer, gate.row, gate.unit):
+        why = "a correct evaluation may overflow on its way there."
     return (
         z,
         f" {relation(shown)} ",
         shown,
-        f" ({gate.pre_activation.hex()}) is {'above' if gate.sign > 0 else 'below'} zero, so "
-        f"that exactly ",
+        f"{bits} is {'above' if gate.sign > 0 else 'below'} zero, so that exactly ",
         slope,
-        f" = {int(gate.sign > 0)}. But it is closer to zero than rounding can tell: a correct "
-        f"evaluation may find the other side.",
+        f" = {int(gate.sign > 0)}. But {why}",
         *kept,
     )
 

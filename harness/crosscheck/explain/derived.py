@@ -17,12 +17,15 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.network.exact import exact_forward, rationals
+from crosscheck.network.exact import exact_forward, nearest_float, rationals
 from crosscheck.network.names import EntryName
 from crosscheck.network.reference import Trace, backward_layer, forward, loss_and_cotangent
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.multilinear import GateKey, slope_symbol
+from crosscheck.tools.errors import UsageError
 
 __all__ = ["Numbers"]
 
@@ -39,6 +42,9 @@ class Numbers:
         case: A single finite case.
         judge: The judge of the same case, if there is one already.
 
+    Raises:
+        UsageError: The case is too large for rationals, and its float64 numbers overflow.
+
     Attributes:
         case: The case.
         names: What its numbers are called.
@@ -54,6 +60,7 @@ class Numbers:
     """
 
     @in_ieee_arithmetic
+    @np.errstate(over="ignore", invalid="ignore")
     def __init__(self, case: Case, judge: Judge | None = None) -> None:
         judge = judge or Judge(case)
         self.case = case
@@ -96,6 +103,8 @@ class Numbers:
             for_biases.insert(0, for_bias)
             self.cotangents.insert(0, cotangent)
         self.gradients = Gradients(self.loss, tuple(for_weights), tuple(for_biases), cotangent)
+        if not self.is_exact:
+            self._refuse_overflow()
 
     def _gates(self, layer: int) -> Any:
         z = self.trace.pre_activations[layer - 1]
@@ -106,6 +115,15 @@ class Numbers:
             gates[row, unit] = slope_symbol(key) if key in self.symbols else side
         return gates
 
+    def _refuse_overflow(self) -> None:
+        gradients = dict(self.gradients.entries()).values()
+        shown = (*self.trace.pre_activations, *self.cotangents, *gradients)
+        if not all(np.isfinite(array).all() for array in shown):
+            raise UsageError(
+                f"case: has more than {_MOST_EXACT} products in its forward pass and is shown in "
+                f"float64, where it overflows; wanted fewer rows or units, or smaller numbers"
+            )
+
     @cached_property
     def exact_sides(self) -> dict[GateKey, Fraction]:
         """The slopes that are known exactly: those of gates that are undecided, but not zero."""
@@ -114,6 +132,29 @@ class Numbers:
             for key, gate in self.symbols.items()
             if gate.gate is GateClass.UNDECIDED
         }
+
+    def may_overflow(self, layer: int, row: int, unit: int) -> bool:
+        """Whether a correct evaluation of a pre-activation may overflow on its way, in some order.
+
+        A sum of terms t_i in some order goes through every partial sum, and none is larger than
+        Σ |t_i|; what overflows below is an infinity or NaN in it, whatever its weight.
+        """
+        largest = format_of(self.case.dtype).largest
+        below = any((reach[row] > largest).any() for reach in self._reaches[: layer - 1])
+        return below or bool(self._reaches[layer - 1][row, unit] > largest)
+
+    @cached_property
+    def _reaches(self) -> list[Array]:
+        """Σ |w a| + |b| of every unit in every row, layer by layer, in float64."""
+        found = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for weight, bias, activation in zip(
+                self.case.weights, self.case.biases, self.trace.activations, strict=False
+            ):
+                below = np.abs(np.vectorize(nearest_float, otypes=[float])(activation))
+                reach = below @ np.abs(weight).T
+                found.append(reach if bias is None else reach + np.abs(bias))
+        return found
 
     # -- single numbers ------------------------------------------------------------------------
 

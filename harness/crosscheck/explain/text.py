@@ -61,7 +61,7 @@ def _formulas(block: Formulas, form: Format) -> Iterator[str]:
 
 
 def _compact(block: Formulas) -> Iterator[str]:
-    """Several formulas on a line, as many as fit."""
+    """Several formulas on a line, as many as fit; one that is longer than a line is broken."""
     current = ""
     for line in block.lines:
         text = _chain(line)
@@ -71,10 +71,11 @@ def _compact(block: Formulas) -> Iterator[str]:
         if current:
             yield current
         current = _INDENT + text
-    if len(current) <= WIDTH:
+        if len(current) > WIDTH:
+            yield from _line(line)
+            current = ""
+    if current:
         yield current
-    else:
-        yield from _line(block.lines[-1])
 
 
 def _chain(line: Line) -> str:

@@ -72,6 +72,7 @@ def _rounded(size: Fraction) -> Numeral:
         if not power:
             return Numeral("decimal", (mantissa,), exact=False)
         return Numeral("scientific", (mantissa, str(int(power))), exact=False)
-    scaled = size / Fraction(10) ** exponent
-    mantissa = f"{scaled.numerator / scaled.denominator:.6g}"
-    return Numeral("scientific", (mantissa, str(exponent)), exact=False)
+    scaled = size / Fraction(10) ** exponent  # between 1/10 and 10
+    mantissa, _, power = f"{scaled.numerator / scaled.denominator:.5e}".partition("e")
+    mantissa = f"{float(mantissa):.6g}"
+    return Numeral("scientific", (mantissa, str(exponent + int(power))), exact=False)

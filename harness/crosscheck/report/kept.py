@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crosscheck.network.composed import AnyCase
-from crosscheck.network.files import case_from_json
 from crosscheck.report.reading import Report
 from crosscheck.tools.errors import UsageError
 
@@ -39,24 +38,23 @@ def case_of_report(source: str, key: str) -> ReportedCase:
         UsageError: There is no such report, it is none, or there is no such case in it.
     """
     report = Report.read(source)
-    path, cases = report.folder / "report.json", report.document["cases"]
-    found = {case["key"]: case for case in cases if case["key"].startswith(key)}
+    path, cases = report.folder / "report.json", report.content.cases
+    found = {str(kept.key): kept for kept in cases if kept.key.startswith(key)}
     if not key or len(found) != 1:
-        keys = list(dict.fromkeys(case["key"] for case in cases))
+        keys = list(dict.fromkeys(str(kept.key) for kept in cases))
         raise UsageError(f"{path}: {_complaint(key, list(found), keys)}")
-    (entry,) = found.values()
-    if entry["case"] is None:
+    (kept,) = found.values()
+    if kept.case is None:
         raise UsageError(
-            f"{path}: case {entry['key']} is too large to be kept in a report; "
+            f"{path}: case {kept.key} is too large to be kept in a report; "
             f"explain it from its own file with --case"
         )
     settings = {
-        state["name"]: (state["formulation"], state["mode"])
-        for state in report.document["frameworks"]
-        if state["state"] == "available"
+        state.name: (state.formulation, state.mode)
+        for state in report.content.frameworks
+        if state.state == "available"
     }
-    name = f"{entry['label']} {entry['key']}"
-    return ReportedCase(case_from_json(entry["case"], origin=str(path)), name, settings)
+    return ReportedCase(kept.case, f"{kept.label} {kept.key}", settings)
 
 
 def _complaint(key: str, found: list[str], keys: list[str]) -> str:

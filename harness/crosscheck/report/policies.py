@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from crosscheck.judge.verdict import QUESTIONS
 
-__all__ = ["NOT_SEEN", "Told", "choice", "policy_lines", "policy_rows"]
+__all__ = ["NOT_SEEN", "Told", "choice", "policy_rows"]
 
 NOT_SEEN = "not seen"
 
@@ -39,28 +39,5 @@ def policy_rows(
     """(framework, formulation, mode) and a cell for each question, in order."""
     return [
         (key, tuple(choice(question, told.get(question, {})) for question in QUESTIONS))
-        for key, told in sorted(policies.items())
-    ]
-
-
-def policy_lines(policies: Mapping[tuple[str, str, str], Told]) -> list[dict[str, Any]]:
-    """The table as JSON, with how often each answer was told."""
-    return [
-        {
-            "framework": key[0],
-            "formulation": key[1],
-            "mode": key[2],
-            "questions": [
-                {
-                    "question": question,
-                    "choice": choice(question, told.get(question, {})),
-                    "told": [
-                        {"answers": list(answers), "cases": cases}
-                        for answers, cases in sorted(told.get(question, {}).items())
-                    ],
-                }
-                for question in QUESTIONS
-            ],
-        }
         for key, told in sorted(policies.items())
     ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
 from crosscheck.judge.vacuity import Coverage, Line
-from crosscheck.judge.verdict import Entry, Verdict
+from crosscheck.judge.verdict import Entry, GateReading, Verdict
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, Output, Reduction
 from crosscheck.network.files import case_from_json, case_to_json
 from crosscheck.network.names import layer_of
@@ -19,7 +21,13 @@ from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally
 from crosscheck.tools.records import Records, array_of, numbers
 
-__all__ = ["RECORDS"]
+__all__ = ["RECORDS", "KeptNetwork", "KeptReference"]
+
+KeptNetwork: TypeAlias = Case | Composed | None
+"""A case of a report, which leaves large ones out."""
+
+KeptReference: TypeAlias = Gradients | Derivatives | None
+"""The reference's gradient of it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,22 @@ def _gradients_together(data: Mapping[str, Any]) -> Gradients:
     if found:
         raise ValueError(f"{min(found)[:20]!r} is no array of a gradient")
     return Gradients(loss, weights, biases, x)
+
+
+def _derivatives_together(data: Mapping[str, Any]) -> Derivatives:
+    found = {name: array_of(values) for name, values in data.items()}
+    return Derivatives(found.pop("J"), found)
+
+
+def _reference_together(data: Any) -> KeptReference:
+    if data is None:
+        return None
+    named = all(re.fullmatch("J|x|[Wb][1-9][0-9]*", name) for name in data)
+    return _gradients_together(data) if named and "W1" in data else _derivatives_together(data)
+
+
+def _case_together(data: Any) -> AnyCase | None:
+    return None if data is None else case_from_json(data, origin="case")
 
 
 def _nested(number: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +121,23 @@ _GRADIENTS: Mapping[str, Any] = MappingProxyType(
     }
 )
 
+_COMPOSED: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {
+            "version": {"const": 1},
+            "program": {"type": "array", "items": {"type": "object", "required": ["id", "op"]}},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "object"},
+            "dtype": {"enum": list(FORMATS)},
+        },
+        "required": ["program", "parameters", "inputs", "dtype"],
+        "additionalProperties": False,
+    }
+)
+
+_DERIVATIVES: Mapping[str, Any] = MappingProxyType({"type": "object", "required": ["J"]})
+
 _ANY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -109,6 +150,20 @@ def _records() -> Records:
         _gradients_together,
         _GRADIENTS,
     )
+    found.add(Composed, case_to_json, _case_together, _COMPOSED)
+    found.add(
+        Derivatives,
+        lambda gradients: {name: numbers(array) for name, array in gradients.entries()},
+        _derivatives_together,
+        _DERIVATIVES,
+    )
+    nothing: Mapping[str, Any] = {"type": "null"}
+    found.choose(
+        KeptReference,
+        _reference_together,
+        {"anyOf": [_GRADIENTS, _DERIVATIVES, nothing]},
+    )
+    found.choose(KeptNetwork, _case_together, {"anyOf": [_CASE, _COMPOSED, nothing]})
     found.add(
         Spread,
         lambda spread: found.apart(_Spread(spread.counts.tolist(), spread.largest)),
@@ -121,6 +176,7 @@ def _records() -> Records:
         _coverage_together,
         _ANY,
     )
+    found.lay(GateReading, if_told=("step", "index", "breakpoint", "slopes"))
     found.lay(Entry, renamed={"bounds": "error_over_bound", "ulps": "error_in_ulp"})
     found.lay(Verdict, renamed={"kind": "verdict", "unchecked": "not_checked"})
     found.lay(Tally, left_out=("started", "finished", "sweep", "_examples"))

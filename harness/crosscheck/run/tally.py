@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
@@ -28,7 +27,6 @@ __all__ = [
     "BoundaryKey",
     "Repeats",
     "Tally",
-    "boundary_line",
     "failing_verdicts",
     "slope_name",
 ]
@@ -283,17 +281,3 @@ class Tally:
     def states(self) -> tuple[FrameworkState, ...]:
         """The frameworks' states, in the order of the run."""
         return self.started.frameworks if self.started else ()
-
-
-def boundary_line(key: BoundaryKey, line: Boundary) -> dict[str, Any]:
-    """A line of the ReLU-boundary table without its example."""
-    return {
-        "framework": key.framework,
-        "formulation": key.formulation,
-        "mode": key.mode,
-        "gate": str(key.gate),
-        "slope": key.slope,
-        "flipped": key.flipped,
-        "gates": line.gates,
-        "cases": line.cases,
-    }

@@ -53,6 +53,7 @@ class Schemas:
     ) -> None:
         self._special, self._fields = special, fields
         self._named: dict[str, Any] = {}
+        self._types: dict[str, Any] = {}
 
     def of(self, record: Any) -> dict[str, Any]:
         """That of a type, whole."""
@@ -108,6 +109,8 @@ class Schemas:
     def _refer(self, of: Any, schema: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """A reference to the schema of a type with a name, which is made once."""
         name = of.__name__
+        if self._types.setdefault(name, of) is not of:
+            name = f"{of.__module__}.{name}"
         if name not in self._named:
             self._named[name] = {}  # it is being made
             self._named[name] = dict(schema())

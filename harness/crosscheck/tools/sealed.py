@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["CHECKSUM", "VERSION", "FileKind", "checksum"]
+__all__ = ["FileKind", "bare", "checksum"]
 
-VERSION, CHECKSUM = "schema_version", "checksum"
+_VERSION, _CHECKSUM = "schema_version", "checksum"
 
 _LARGEST = 2**30
 """Bytes of a file that is read; a larger one is none of this package's."""
@@ -29,9 +29,14 @@ def checksum(content: Mapping[str, Any]) -> str:
     Raises:
         ValueError: It holds NaN or an infinity, which JSON has not.
     """
-    bare = {name: value for name, value in content.items() if name != CHECKSUM}
-    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    rest = {name: value for name, value in content.items() if name != _CHECKSUM}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def bare(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in a file beside its version and checksum."""
+    return {name: value for name, value in content.items() if name not in (_VERSION, _CHECKSUM)}
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,26 @@ class FileKind:
 
     def sealed(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """``content`` with its version and checksum before it."""
-        whole = {VERSION: self.version, **content}
-        return {VERSION: self.version, CHECKSUM: checksum(whole), **content}
+        whole = {_VERSION: self.version, **content}
+        return {_VERSION: self.version, _CHECKSUM: checksum(whole), **content}
+
+    def schema(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """What JSON Schema says of the file, from what it says of the record in it."""
+        name = content["$ref"].rpartition("/")[2]
+        record = content["$defs"][name]
+        seal = {
+            _VERSION: {"const": self.version},
+            _CHECKSUM: {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+        }
+        whole = {
+            **record,
+            "properties": {**seal, **record["properties"]},
+            "required": [*seal, *record["required"]],
+        }
+        return {**content, "$defs": {**content["$defs"], name: whole}}
 
     def read(self, path: Path) -> dict[str, Any]:
-        """The content of a file of this version that is as it was written.
+        """All that stands in a file of this version that is as it was written.
 
         Raises:
             UsageError: There is no such file, or it is another one, or damaged.
@@ -74,9 +94,9 @@ class FileKind:
         except (ValueError, RecursionError, MemoryError) as error:
             reason = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON"
             raise UsageError(f"{path}: not {self.name}: {reason}; {self.instead}") from None
-        if not isinstance(content, dict) or VERSION not in content:
-            self._refuse(path, f"JSON, but not {self.name}: no field {VERSION}")
-        version = content[VERSION]
+        if not isinstance(content, dict) or _VERSION not in content:
+            self._refuse(path, f"JSON, but not {self.name}: no field {_VERSION}")
+        version = content[_VERSION]
         if type(version) is not int or version != self.version:
             shown = repr(version) if len(repr(version)) < 40 else f"{repr(version)[:40]}…"
             self._refuse(
@@ -86,7 +106,7 @@ class FileKind:
             )
         if not _fits(content):
             self._refuse(path, f"{self.name} that is damaged: its checksum is not that of the rest")
-        return {name: value for name, value in content.items() if name not in (VERSION, CHECKSUM)}
+        return content
 
     def damaged(self, path: Path, where: str) -> UsageError:
         """The complaint about a file whose checksum fits, and which holds something else."""
@@ -98,7 +118,7 @@ class FileKind:
 
 def _fits(content: Mapping[str, Any]) -> bool:
     try:
-        return bool(content.get(CHECKSUM) == checksum(content))
+        return bool(content.get(_CHECKSUM) == checksum(content))
     except (ValueError, RecursionError, MemoryError):
         return False
 

@@ -205,7 +205,8 @@ def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
     layer = line["first_layer"]
     detail = line["detail"]
     if line["arithmetics"]:
-        bits = "" if line["precision"] is None else f", about {line['precision']:.1f} bits"
+        bits = line["precision"]
+        bits = "" if bits is None else f", about {float.fromhex(bits['hex']):.1f} bits"
         detail = "; ".join(filter(None, (f"{line['arithmetics'][0]}{bits}", detail)))
     if fails and not detail:
         detail = _complaint(line)

@@ -18,7 +18,7 @@ from crosscheck.run.records import RECORDS
 from crosscheck.run.sweep.state import taken_up
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
-from crosscheck.tools.sealed import FileKind
+from crosscheck.tools.sealed import FileKind, bare
 
 __all__ = ["NAME", "Checkpoint", "changed", "load", "made_with", "save"]
 
@@ -78,7 +78,7 @@ def load(folder: Path) -> Checkpoint:
     path = folder / NAME
     content = _KIND.read(path)
     try:
-        found = RECORDS.together(content, Checkpoint)
+        found = RECORDS.together(bare(content), Checkpoint)
     except ValueError as error:
         raise _KIND.damaged(path, str(error)) from None
     return replace(found, tally=taken_up(found.tally))

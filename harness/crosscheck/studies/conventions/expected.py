@@ -148,8 +148,9 @@ def read_expected(path: Path) -> list[Expected]:
         return [_parsed(each) for each in stored]
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); wanted {_WHAT}") from error
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{path}: wanted {_WHAT} ({type(error).__name__}: {error})") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {str(error)[:120]}"
+        raise UsageError(f"{path}: wanted {_WHAT} ({reason})") from error
 
 
 def _parsed(stored: Mapping[str, str]) -> Expected:

@@ -352,10 +352,11 @@ def read_table(path: Path) -> Table:
             f"{path}: cannot be read ({error.strerror}); wanted a table of conventions, as "
             "'crosscheck conventions --accept' writes it"
         ) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError(
-            f"{path}: no table of conventions ({type(error).__name__}: {error}); wanted a file "
-            "that 'crosscheck conventions --accept' wrote; move it away and measure again"
+            f"{path}: no table of conventions ({type(error).__name__}: {str(error)[:120]}); "
+            "wanted a file that 'crosscheck conventions --accept' wrote; move it away and measure "
+            "again"
         ) from error
 
 

@@ -1,0 +1,388 @@
+"""What ``report.json`` holds, as records: its layout and its schema follow from their types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NewType
+
+from crosscheck.cases.stream.settings import Settings
+from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.vacuity import Line
+from crosscheck.judge.verdict import QUESTIONS, GateClass, GateReading, Kind, Verdict, fails
+from crosscheck.report.policies import Told, choice
+from crosscheck.run.events import CaseChecked, ExitCode, Part, WorkerLost
+from crosscheck.run.records import RECORDS, KeptNetwork, KeptReference
+from crosscheck.run.tally import Boundary, BoundaryKey, Repeats, Tally
+from crosscheck.tools.records import Decimal
+
+__all__ = ["Counted", "Document", "Judged", "KeptCase", "Ran", "Swept", "document_of"]
+
+_LARGEST_CASE = 20_000
+"""Numbers in a case that is written out; a larger one is named by its key only."""
+
+
+Key = NewType("Key", str)
+"""Of a case: sixteen hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The run as a whole; see `crosscheck.run.events.RunStarted` and `RunFinished`."""
+
+    command: str
+    profile: str
+    seed: int | None
+    dtypes: tuple[str, ...]
+    environment: Mapping[str, str]
+    exit_code: ExitCode
+    reason: str
+    seconds: Decimal
+    cases: int
+    distinct_cases: int | None
+    failing_cases: int
+    cases_not_kept: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The verdicts on one framework in one part, by kind.
+
+    Attributes:
+        framework: Its name.
+        part: Where the cases come from.
+        counts: Verdict to number of cases.
+        arithmetics: Name of a coarser arithmetic to number of cases that are REDUCED to it.
+        allowed: How many of these were allowed; ``None`` where there are none.
+    """
+
+    framework: str
+    part: Part
+    counts: Mapping[Kind, int]
+    arithmetics: Mapping[str, int] = field(default_factory=dict)
+    allowed: int | None = None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of a histogram: values up to an edge, from that of the bin before."""
+
+    up_to: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How error / bound is distributed; see `crosscheck.run.spread`."""
+
+    framework: str
+    dtype: str
+    depth: int
+    cases: int
+    median: float
+    maximum: float
+    histogram: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(GateReading):
+    """An open gate of a case.
+
+    Attributes:
+        case: The case's key.
+    """
+
+    case: str
+
+
+@dataclass(frozen=True)
+class AtBoundary:
+    """A line of the ReLU-boundary table; see `crosscheck.run.tally.BoundaryKey`."""
+
+    framework: str
+    formulation: str
+    mode: str
+    gate: GateClass
+    slope: str
+    flipped: bool
+    gates: int
+    cases: int
+    example: Example | None
+
+
+@dataclass(frozen=True)
+class Validities:
+    """In how many cases a gradient at a kink is a generalised derivative, by status."""
+
+    framework: str
+    formulation: str
+    block: Literal["parameters", "inputs"]
+    counts: Mapping[Literal["inside", "outside", "not decided"], int]
+
+
+@dataclass(frozen=True)
+class Again:
+    """What came of asking a framework again; see `crosscheck.run.again`."""
+
+    framework: str
+    cases: int
+    not_reproducible: int
+    nondeterministic: int
+
+
+@dataclass(frozen=True)
+class NotChecked:
+    """What was not checked of the cases of one shape; see `crosscheck.judge.vacuity`."""
+
+    framework: str
+    dtype: str
+    widths: tuple[int, ...]
+    rows: int
+    compared: int
+    not_checked: int
+    arrays: Mapping[str, int]
+    never_checked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers that single gradients left, and in how many cases."""
+
+    answers: tuple[str, ...]
+    cases: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a framework does where IEEE 754 leaves it open; see `crosscheck.report.policies`."""
+
+    question: str
+    choice: str
+    told: tuple[Answered, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The answers of one framework, formulation and mode."""
+
+    framework: str
+    formulation: str
+    mode: str
+    questions: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Verdict):
+    """A verdict in a run.
+
+    Attributes:
+        fails: Whether the run fails for it.
+    """
+
+    fails: bool
+
+
+@dataclass(frozen=True, eq=False)
+class KeptCase:
+    """A case that is worth showing; see `crosscheck.run.events.CaseChecked`.
+
+    Attributes:
+        key: Its key.
+        part: Where it comes from.
+        label: Its name for a person.
+        shrunk: Whether it is the smallest form of a failing case.
+        case: The case; ``None`` for a large one.
+        reference: The reference's loss and gradient; likewise.
+        verdicts: One for each framework.
+        scripts: Framework name to a program that shows the failure.
+    """
+
+    key: Key
+    part: Part
+    label: str
+    shrunk: bool
+    case: KeptNetwork
+    reference: KeptReference
+    verdicts: tuple[Judged, ...]
+    scripts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InFamily:
+    """The verdicts on one framework in one family of a sweep's cases, by kind."""
+
+    framework: str
+    family: str
+    counts: Mapping[Kind, int]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep has beside; ``workers`` depends on how the work was shared out."""
+
+    settings: Settings | None
+    families: tuple[InFamily, ...]
+    workers_lost: int
+    workers: tuple[WorkerLost, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """All of a report."""
+
+    run: Ran
+    frameworks: tuple[FrameworkState, ...]
+    verdicts: tuple[Counted, ...]
+    error_over_bound: tuple[Distribution, ...]
+    relu_boundary: tuple[AtBoundary, ...]
+    validity: tuple[Validities, ...]
+    asked_again: tuple[Again, ...]
+    not_checked: tuple[NotChecked, ...]
+    policies: tuple[Policy, ...]
+    cases: tuple[KeptCase, ...]
+    sweep: Swept | None = None
+
+
+def _key(data: Any) -> Key:
+    if not isinstance(data, str) or not re.fullmatch(_DIGITS, data):
+        raise ValueError(f"{str(data)[:40]!r} is not the key of a case")
+    return Key(data)
+
+
+_DIGITS = "[0-9a-f]{16}"
+
+RECORDS.add(Key, str, _key, {"type": "string", "pattern": f"^{_DIGITS}$"})
+RECORDS.lay(Counted, if_told=("arithmetics", "allowed"))
+RECORDS.lay(KeptCase, if_told=("scripts",))
+RECORDS.lay(Document, if_told=("sweep",))
+
+
+def document_of(tally: Tally) -> Document:
+    """The report of a run that has ended, or of what was counted so far."""
+    return Document(
+        run=_run(tally),
+        frameworks=tuple(tally.states()),
+        verdicts=tuple(
+            Counted(framework, part, _sorted(kinds), *_reductions(tally, framework, part))
+            for (framework, part), kinds in sorted(tally.kinds.items())
+        ),
+        error_over_bound=tuple(
+            Distribution(
+                *key,
+                spread.total,
+                spread.median,
+                spread.largest,
+                tuple(Bin(edge, count) for edge, count in spread.bins()),
+            )
+            for key, spread in sorted(tally.spreads.items())
+            if spread.total
+        ),
+        relu_boundary=tuple(_at_boundary(*line) for line in sorted(tally.boundary.items())),
+        validity=tuple(
+            Validities(*key, dict(counts))  # type: ignore[arg-type]
+            for key, counts in sorted(tally.validity.items())
+        ),
+        asked_again=tuple(_again(*each) for each in sorted(tally.again.items())),
+        not_checked=tuple(map(_not_checked, tally.coverage.lines())),
+        policies=tuple(
+            Policy(*key, tuple(_answers(told))) for key, told in sorted(tally.policies.items())
+        ),
+        cases=tuple(map(_kept, tally.kept)),
+        sweep=_swept(tally) if tally.families or tally.sweep else None,
+    )
+
+
+def _sorted(counts: Mapping[Any, int]) -> dict[Any, int]:
+    return dict(sorted(counts.items()))
+
+
+def _run(tally: Tally) -> Ran:
+    started, finished = tally.started, tally.finished
+    assert started is not None
+    assert finished is not None
+    return Ran(
+        command=started.command,
+        profile=started.profile,
+        seed=started.seed,
+        dtypes=started.dtypes,
+        environment=dict(sorted(started.environment.items())),
+        exit_code=finished.exit_code,
+        reason=finished.reason,
+        seconds=Decimal(round(finished.seconds, 3)),
+        cases=tally.cases,
+        distinct_cases=finished.distinct,
+        failing_cases=tally.failures,
+        cases_not_kept=tally.dropped,
+    )
+
+
+def _reductions(tally: Tally, framework: str, part: Part) -> tuple[dict[str, int], int | None]:
+    """Arithmetic to number of REDUCED, and how many of these were allowed; if there are any."""
+    key = framework, part
+    if key not in tally.arithmetics:
+        return {}, None
+    return _sorted(tally.arithmetics[key]), tally.allowed[key]
+
+
+def _at_boundary(key: BoundaryKey, line: Boundary) -> AtBoundary:
+    example = None
+    if line.example is not None:
+        case, reading = line.example
+        example = Example(**vars(reading), case=case)
+    return AtBoundary(**vars(key), gates=line.gates, cases=line.cases, example=example)
+
+
+def _again(framework: str, found: Repeats) -> Again:
+    return Again(framework, **vars(found))
+
+
+def _not_checked(line: Line) -> NotChecked:
+    return NotChecked(
+        line.framework,
+        line.dtype,
+        line.widths,
+        line.rows,
+        line.compared,
+        line.unchecked,
+        {name: empty for name, (_, empty) in line.seen.items() if empty},
+        line.never,
+    )
+
+
+def _answers(told: Told) -> Iterator[Answer]:
+    for question in QUESTIONS:
+        found = told.get(question, {})
+        yield Answer(
+            question,
+            choice(question, found),
+            tuple(Answered(answers, cases) for answers, cases in sorted(found.items())),
+        )
+
+
+def _kept(event: CaseChecked) -> KeptCase:
+    small = sum(array.size for _, array in event.case.arrays()) <= _LARGEST_CASE
+    return KeptCase(
+        Key(event.case.key),
+        event.part,
+        event.label,
+        event.shrunk,
+        event.case if small else None,
+        event.reference if small else None,
+        tuple(
+            Judged(**vars(verdict), fails=fails(verdict, event.allow)) for verdict in event.verdicts
+        ),
+        dict(sorted(event.scripts.items())),
+    )
+
+
+def _swept(tally: Tally) -> Swept:
+    return Swept(
+        tally.sweep,
+        tuple(
+            InFamily(framework, family, _sorted(kinds))
+            for (framework, family), kinds in sorted(tally.families.items())
+        ),
+        tally.losses,
+        tuple(tally.lost),
+    )
