@@ -66,7 +66,7 @@ class Gate:
     """One gate whose sign is not certain, and the λ of each framework there.
 
     Attributes:
-        layer: 1 … L.
+        layer: 1 … L; in a network of operators what is decided where, in words.
         unit: Within the layer, from 0.
         row: Of the batch, from 0.
         name: Its class.
@@ -76,9 +76,9 @@ class Gate:
             where the framework has no reading of the gate.
     """
 
-    layer: int
-    unit: int
-    row: int
+    layer: int | str
+    unit: int | str
+    row: int | str
     name: str
     hex: str
     decimal: str
@@ -195,6 +195,8 @@ def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
         first = gates[0]
         z = "z = 0" if first.hex in ("0", "-0") else f"z = {first.hex}"
         more = "" if len(gates) == 1 else f", and {len(gates) - 1} more"
+        if isinstance(first.layer, str):
+            return f"{z} in {first.layer}{more}"
         return f"{z} in layer {first.layer}, unit {first.unit}, row {first.row}{more}"
     kinds = dict.fromkeys(line.kind for line in lines)
     return ", ".join(kind.lower().replace("_", " ") for kind in kinds)
@@ -298,12 +300,12 @@ def _command(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
-    found: dict[tuple[int, int, int], Mapping[str, Any]] = {}
-    readings: list[dict[tuple[int, int, int], tuple[str, bool]]] = []
+    found: dict[tuple[Any, Any, Any], Mapping[str, Any]] = {}
+    readings: list[dict[tuple[Any, Any, Any], tuple[str, bool]]] = []
     for line in lines:
         own = {}
         for reading in line["gates"]:
-            place = (reading["layer"], reading["unit"], reading["row"])
+            place = _place(reading)
             found.setdefault(place, reading)
             own[place] = (slope(reading), reading["flipped"])
         readings.append(own)
@@ -327,6 +329,16 @@ def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
     ]
 
 
+def _place(reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Layer, unit and row; or the step with index and breakpoint, in words."""
+    if "step" not in reading:
+        return reading["layer"], reading["unit"], reading["row"]
+    index = ",".join(map(str, reading.get("index", [])))
+    point = reading.get("breakpoint")
+    at = f"{value(point):g}" if point is not None else "0"
+    return f"{reading['step']}[{index}] at {at}", "", ""
+
+
 def _as_file(stored: Mapping[str, Any]) -> str:
     fields = (f"{json.dumps(name)}: {json.dumps(each)}" for name, each in stored.items())
     return "{" + ",\n ".join(fields) + "}"
@@ -334,6 +346,9 @@ def _as_file(stored: Mapping[str, Any]) -> str:
 
 def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
     dtype = stored["dtype"]
+    if "program" in stored:
+        arrays = {**stored["parameters"], **stored["inputs"]}
+        return [_matrix(name, values, dtype) for name, values in arrays.items()]
     found = [_matrix("x", stored["x"], dtype)]
     for layer, (w, b) in enumerate(zip(stored["weights"], stored["biases"], strict=True), start=1):
         found.append(_matrix(f"W{layer}", w, dtype))
@@ -343,7 +358,10 @@ def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
 
 
 def _matrix(name: str, values: Any, dtype: str) -> Matrix:
-    rows = values if values and isinstance(values[0], list) else [values]
+    rows = values if isinstance(values, list) else [values]
+    while rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list):
+        rows = [row for block in rows for row in block]
+    rows = rows if rows and isinstance(rows[0], list) else [rows]
     return Matrix(name, tuple(tuple(shortest(each, dtype) for each in row) for row in rows))
 
 

@@ -84,6 +84,9 @@ def count(number: int) -> str:
 
 def network(case: Mapping[str, Any]) -> str:
     """What is differentiated, in a line."""
+    if "program" in case:
+        steps = " → ".join(each["op"] for each in case["program"])
+        return f"{steps}, {case['dtype']}"
     rows = len(case["x"])
     return (
         f"{' → '.join(map(str, case['widths']))}, {case['dtype']}, {rows} "
