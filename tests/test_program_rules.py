@@ -47,7 +47,13 @@ def a_factor(toy: Toy, model: Model) -> Attempt:
     q = operand(toy, model)
     factor = Fraction(toy.rng.choice([0, 1, -1, HALF, -HALF, Fraction(3, 4), Fraction(1, 4)]))
     found = np.array([float(factor)]) * q.enclosure
-    return found, factor * q.truth, lambda: multiplied(toy, factor, q.held)
+
+
+    def framework() -> Fraction:
+        # What the sign of a number is changed in is no product.
+        return factor * q.held if factor in (0, 1, -1) else toy.times(factor, q.held)
+
+    return found, factor * q.truth, framework
 
 
 def multiplied(toy: Toy, factor: Fraction, value: Fraction) -> Fraction:
@@ -113,6 +119,9 @@ def applied(toy: Toy, value: Fraction, constants: Sequence[Fraction]) -> Fractio
             waiting.append((False, toy.rounded(1 / c)))
     while len(waiting) > 1 and toy.rng.random() < 0.4:
         (by, one), (also, other) = waiting.pop(), waiting.pop()
+        if not by and not also and abs(one * other) > toy.form.largest / 2:
+            waiting += [(by, one), (also, other)]
+            break
         if by == also:
             waiting.append((by, toy.times(one, other)))
         else:
@@ -138,8 +147,9 @@ def some_products(toy: Toy, model: Model) -> tuple[OpenSum, Fraction, list[Any]]
     found: Any = None
     if pairs:
         left, right = stacked([a for a, _ in pairs]), stacked([b for _, b in pairs])
-        found = (left[None, :] @ right[:, None])[..., 0]
-        assert isinstance(found, OpenSum)
+        product = left[None, :] @ right[:, None]
+        assert isinstance(product, OpenSum)
+        found = product.map(lambda array: array[..., 0])
         for each in addends:
             found = found + each.enclosure
     else:
