@@ -30,6 +30,8 @@ class Piecewise:
         pieces: One polynomial more than there are breakpoints.
         roundings: The most roundings that a term of a piece passes in any way of evaluating it;
             none where the piece is ``z``, ``-z`` or a constant.
+        blur: Where some way of evaluating tells pieces apart by a rounded result and not by ``z``,
+            the size of its terms at a breakpoint over the slope there; else 0.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Piecewise:
     breakpoints: tuple[Fraction, ...]
     pieces: tuple[Polynomial, ...]
     roundings: int = 2
+    blur: Fraction = Fraction(0)
 
     def value(self, point: float) -> Fraction | float:
         """The exact value; NaN at NaN, the limit at ±inf; at a jump that of the left piece."""
@@ -60,7 +63,7 @@ class Piecewise:
     def derivative(self) -> Piecewise:
         """The derivative within the pieces, which may jump from one to the next."""
         pieces = tuple(map(_differentiated, self.pieces))
-        return Piecewise(f"{self.name}'", "", self.breakpoints, pieces, self.roundings)
+        return Piecewise(f"{self.name}'", "", self.breakpoints, pieces, self.roundings, self.blur)
 
     @cached_property
     def jumps(self) -> tuple[bool, ...]:
@@ -103,14 +106,15 @@ class Piecewise:
 
 
 def piecewise(
-    name: str, formula: str, breakpoints: str, *pieces: str, roundings: int = 2
+    name: str, formula: str, breakpoints: str, *pieces: str, roundings: int = 2, blur: int = 0
 ) -> Piecewise:
     """A function from numbers in words: ``"-1 1"``, and coefficients ``"0 1"`` for each piece."""
 
     def numbers(text: str) -> tuple[Fraction, ...]:
         return tuple(map(Fraction, text.split()))
 
-    return Piecewise(name, formula, numbers(breakpoints), tuple(map(numbers, pieces)), roundings)
+    polynomials = tuple(map(numbers, pieces))
+    return Piecewise(name, formula, numbers(breakpoints), polynomials, roundings, Fraction(blur))
 
 
 def evaluated(polynomial: Polynomial, point: Fraction) -> Fraction:
