@@ -48,7 +48,6 @@ def a_factor(toy: Toy, model: Model) -> Attempt:
     factor = Fraction(toy.rng.choice([0, 1, -1, HALF, -HALF, Fraction(3, 4), Fraction(1, 4)]))
     found = np.array([float(factor)]) * q.enclosure
 
-
     def framework() -> Fraction:
         # What the sign of a number is changed in is no product.
         return factor * q.held if factor in (0, 1, -1) else toy.times(factor, q.held)
@@ -329,6 +328,71 @@ def at(function: Piecewise, z: Fraction) -> Fraction:
     return sum((c * z**k for k, c in enumerate(function.pieces[number])), ZERO)
 
 
+# -- derivatives of them, chosen and at open places -------------------------------------------
+
+
+def selected(toy: Toy, name: str, z: Fraction, g: Fraction) -> Fraction:
+    """f'(z) g in some way, with the framework's own comparisons."""
+    function, _ = FUNCTIONS[name]
+    if name.startswith("huber"):
+        delta = toy.rounded(function.breakpoints[1])
+        if toy.rng.random() < 0.5:
+            return toy.times(min(max(z, -delta), delta), g)
+        if abs(z) > delta:
+            return toy.times(delta, g) * (1 if z > 0 else -1)
+        left = toy.times(toy.times(HALF, z), g)
+        return toy.times(Fraction(2), left) if toy.rng.random() < 0.5 else toy.plus(left, left)
+    points = [toy.rounded(point) for point in function.breakpoints]
+    piece = sum(z > point for point in points)
+    if name == "hard_sigmoid":
+        t = toy.plus(z, Fraction(3))
+        if toy.rng.random() < 0.5:
+            t = toy.times(Fraction(6), toy.plus(toy.rounded(toy.read(z) / 6), HALF))
+        piece = (t > 0) + (t >= 6)
+        if piece == 1 and toy.rng.random() < 0.5:
+            return toy.rounded(toy.read(g) / 6)
+    slope = function.pieces[piece][1] if len(function.pieces[piece]) > 1 else ZERO
+    return multiplied(toy, toy.rounded(slope), g)
+
+
+def slope_rule(name: str) -> Rule:
+    function, _ = FUNCTIONS[name]
+    jumps = [k for k, each in enumerate(function.derivative.jumps) if each]
+
+    def rule(toy: Toy, model: Model) -> Attempt:
+        point = toy.rng.choice(function.breakpoints)
+        z = operand(toy, model, Fraction(float(model.format.round(nearest(point)))))
+        q = operand(toy, model)
+        sides = sides_of(z.enclosure, function)
+        weight = toy.rng.choice([ZERO, HALF, ONE, Fraction(1, 4)])
+        open_ = [k for k in jumps if sides.first[0] <= k < sides.last[0]]
+        decided = np.array([float(weight)])
+        site = OnEnclosures(model, {0: decided})
+        found = site.select(0, z.enclosure, q.enclosure, function)
+        if not open_:
+            truth = at(function.derivative, z.truth)
+            return found, truth * q.truth, lambda: selected(toy, name, z.held, q.held)
+        left, right = (function.derivative.pieces[open_[0] + k][0] for k in (0, 1))
+        mixed = left + weight * (right - left)
+
+        def framework() -> Fraction:
+            if weight in (0, 1):
+                return multiplied(toy, toy.rounded(mixed), q.held)
+            one, other = toy.rounded(left), toy.rounded(right)
+            way = toy.rng.randrange(2)
+            if way == 0 or weight != HALF:
+                step = toy.times(weight, toy.plus(other, -one))
+                return toy.times(toy.plus(one, step), q.held)
+            return toy.times(toy.times(HALF, toy.plus(one, other)), q.held)
+
+        return found, mixed * q.truth, framework
+
+    rule.__name__ = f"slope of {name}"
+    return rule
+
+
+SLOPED = [name for name in FUNCTIONS if name != "hinge"]
+
 RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
@@ -341,6 +405,7 @@ RULES: dict[str, Rule] = {
         two_sums_as_one,
     )
 } | {name: value_rule(name) for name in FUNCTIONS}
+RULES |= {f"slope-of-{name}": slope_rule(name) for name in SLOPED}
 
 
 @flushing

@@ -36,7 +36,9 @@ Where a jump is open it is
 
     s = s₋ + λ (s₊ - s₋),                                        λ in [0, 1] the decision,
 
-s₋ and s₊ such values on either side of it. If more than one jump is open at once, the decision
+s₋ and s₊ such values on either side of it. A slope that is no constant need not be formed by
+itself: what it multiplies may come in between, as in 2 (½ g) z, and R products lose τ each, which
+2 and z may enlarge after them: 2Rτ (1 + Z) in the product. If more than one jump is open at once, the decision
 names the pair of neighbours as well.
 """
 
@@ -91,11 +93,13 @@ class Slope:
         value: σ, float64.
         r: |σ - s| at most.
         e: |ŝ - s| at most.
+        lost: How many τ are lost, besides that of one product with s, where it is multiplied.
     """
 
     value: Array
     r: Array
     e: Array
+    lost: Array
 
 
 def _held(value: Fraction, model: Model) -> tuple[float, float, float]:
@@ -297,12 +301,16 @@ def slope_of(
     left = np.where(open_, left if pair is None else pair, sides.first)
     lambda_ = np.where(open_, decided, 0.0)
     pieces = [_slope_within(z, piece, slopes.roundings) for piece in slopes.pieces]
-    value, r, e, most = np.zeros((4, *z.shape))
+    value, r, e, most, lost = np.zeros((5, *z.shape))
+    parts = []
     for chosen, weight in ((left, 1.0 - lambda_), (np.minimum(left + 1, sides.last), lambda_)):
         if not weight.any():
             continue
-        one, own, held, size = _slope_near(z, pieces, jumps, sides, chosen)
-        value = value + np.where(weight != 0.0, weight * one, 0.0)
+        one, own, held, size, bent = _slope_near(z, pieces, jumps, sides, chosen)
+        often = 2.0 * slopes.roundings * (1.0 + np.abs(z.high) + z.margin)
+        lost = np.where((weight != 0.0) & bent, often, lost)
+        parts.append(np.where(weight != 0.0, weight * one, 0.0))
+        value = value + parts[-1]
         r = r + np.where(weight != 0.0, weight * own, 0.0)
         e = e + np.where(weight != 0.0, weight * held, 0.0)
         most = np.maximum(most, np.where(weight != 0.0, size, 0.0))
@@ -310,11 +318,12 @@ def slope_of(
     if mixed.any():
         # A mixture is formed by one product and one sum, or is a constant that is rounded.
         exact = (r == 0) & (e == 0) & (lambda_ == 0.5) & (model.format.round(value) == value)
+        exact &= (value - parts[0] == parts[-1]) & (value - parts[-1] == parts[0])
         rounded = mixed & ~exact
         theta = 2.0 * float(growth(model.roundoff, 3)) * most
         r = r + np.where(rounded, up(2.0**-50 * most, 2), 0.0)
         e = e + np.where(rounded, up(theta, 4) + 2.0 * float(model.lost(2)), 0.0)
-    return Slope(value, r, e)
+    return Slope(value, r, e, lost)
 
 
 def _slope_within(
@@ -350,7 +359,7 @@ def _slope_near(
     jumps: list[int],
     sides: Sides,
     chosen: Indices,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
     """The derivative on one side of all jumps: that of the ``chosen`` piece and its neighbours."""
     low = np.abs(z.c.low) if isinstance(z.c, DoubleDouble) else 0.0
     group = np.array([sum(k < number for k in jumps) for number in range(len(pieces))])
@@ -369,4 +378,4 @@ def _slope_near(
     bent = steep > 0.0
     own = own + np.where(bent, up(steep * (z.r + low), 6) + 2 * TINY, 0.0)
     held = held + np.where(bent, up(steep * (z.e + z.lost_by_reading), 6) + 2 * TINY, 0.0)
-    return value, own, held, size
+    return value, own, held, size, bent

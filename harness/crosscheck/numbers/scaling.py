@@ -78,7 +78,13 @@ def nearest(value: Fraction) -> float:
     return value.numerator / value.denominator
 
 
-def scaled(q: Enclosure, slope: Array, r: Array | float = 0.0, e: Array | float = 0.0) -> Enclosure:
+def scaled(
+    q: Enclosure,
+    slope: Array,
+    r: Array | float = 0.0,
+    e: Array | float = 0.0,
+    lost: Array | float = 0.0,
+) -> Enclosure:
     """s ∘ q; see the module's text.
 
     Args:
@@ -86,20 +92,21 @@ def scaled(q: Enclosure, slope: Array, r: Array | float = 0.0, e: Array | float 
         slope: σ, float64, of a shape that broadcasts with q's.
         r: r_s, likewise.
         e: e_s, likewise.
+        lost: How many τ are lost besides that of one product, likewise.
     """
     model, size = q.model, np.abs(slope)
-    known = (np.asarray(r) == 0) & (np.asarray(e) == 0)
+    known = (np.asarray(r) == 0) & (np.asarray(e) == 0) & (np.asarray(lost) == 0)
     c = slope * q.c
-    unit, lost = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, TINY)
+    unit, least = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, TINY)
     most = size + r
-    own = up(size * q.r + r * q.size + size * q.size * unit, 6) + lost + 2 * TINY
+    own = up(size * q.r + r * q.size + size * q.size * unit, 6) + least + 2 * TINY
     held = most + e
     room = most * q.e + e * q.reach + held * q.reach * model.roundoff
     if model.flush:
         room = room + np.maximum(held, 1.0) * q.lost_by_reading
         vanishes = known & (size < model.least)
         room = room + np.where(vanishes, np.minimum(held, model.least) * q.reach, 0.0)
-    room = up(room, 10) + (up(model.lost(1), 8) + 4 * TINY)
+    room = up(room, 10) + (up(model.lost(1.0 + lost), 8) + 4 * TINY)
     halved = known & (size == 0.5) & q.exact
     if halved.any():
         halved &= np.ldexp(1.0, np.minimum(q.grain, 1023)) >= 2.0 * model.least

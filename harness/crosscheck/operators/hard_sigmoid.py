@@ -18,7 +18,14 @@ __all__ = ["OPERATOR"]
 
 OPERATOR = activation(
     piecewise(
-        "hard_sigmoid", "min(max(z + 3, 0), 6) / 6", "-3 3", "0", "1/2 1/6", "1", roundings=5, blur=6
+        "hard_sigmoid",
+        "min(max(z + 3, 0), 6) / 6",
+        "-3 3",
+        "0",
+        "1/2 1/6",
+        "1",
+        roundings=5,
+        blur=6,
     ),
     {
         "torch": {"hard_sigmoid": "F.hardsigmoid(z)"},

@@ -315,7 +315,7 @@ class OnEnclosures:
         found = a.sum(axes if len(axes) > 1 else axes[0])
         if not keep:
             return found
-        for axis in axes:
+        for axis in reversed(axes):  # counted from the last: those behind have to be there
             found = found.map(lambda array, axis=axis: _expanded(array, axis))
         return found
 
@@ -379,7 +379,7 @@ class OnEnclosures:
         slope = slope_of(z, slopes, sides, decided, self.pairs.get(site))
         free = self.any_slope.get(site)
         if free is None or not (free & sides.open).any():
-            return scaled(factor, slope.value, slope.r, slope.e)
+            return scaled(factor, slope.value, slope.r, slope.e, slope.lost)
         low, high, r, e = self._extremes(z, slopes, sides)
         free = free & sides.open & (low < high)
         return self._hull(factor, slope, free, low, high, r, e)
@@ -417,9 +417,11 @@ class OnEnclosures:
         A framework errs as for the slope of the largest size, times a number that rounds.
         """
         middle = np.where(free, 0.5 * (low + high), slope.value)
-        center = scaled(factor, middle, np.where(free, r, slope.r), np.where(free, e, slope.e))
+        center = scaled(
+            factor, middle, np.where(free, r, slope.r), np.where(free, e, slope.e), slope.lost
+        )
         size = np.maximum(np.abs(low), np.abs(high)) * float(np.nextafter(1.0, 0.0))
-        worst = scaled(factor, np.where(free, size, 0.0), np.where(free, r, 0.0), e)
+        worst = scaled(factor, np.where(free, size, 0.0), np.where(free, r, 0.0), e, slope.lost)
         half = 0.5 * (high - low)
         reach = np.where(free & (factor.reach > 0), half * factor.size, 0.0)
         some = free & (factor.reach > 0)

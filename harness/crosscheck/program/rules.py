@@ -117,8 +117,8 @@ def _contract_tangent(
 def _sum_cotangent(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var]:
     shape = x[0].shape
     if not s["keep"]:
-        for axis in s["axes"]:
-            g = g.expand(axis) if len(g.shape) + axis + 1 >= 0 else g
+        for axis in reversed(s["axes"]):  # counted from the last: those behind have to be there
+            g = g.expand(axis)
     return (g.broadcast(shape),)
 
 
