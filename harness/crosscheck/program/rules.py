@@ -220,7 +220,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
                 "broadcast",
                 value=lambda n, node, x: n.broadcast(x[0], node.shape),
                 vjp=lambda g, y, x, s: (_unbroadcast(g, x[0].shape),),
-                jvp=_mapped(lambda t, s, y: t.broadcast(s["shape"])),
+                jvp=_mapped(lambda t, s, y: t.broadcast(y.shape)),
             ),
             Rule(
                 "expand",

@@ -1,0 +1,209 @@
+"""Derivatives of programs are exact, and whole gradients stay within the bounds of programs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from climbing import FORMS
+from toy import Overflow, Toy
+from toy_programs import OnToy, given
+
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.network.composed import LOSS, Composed, Derivatives, Step, step
+from crosscheck.numbers import formats
+from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.formats import Format
+from crosscheck.numbers.piecewise import piecewise
+from crosscheck.operators import huber, leaky_relu
+from crosscheck.program.arithmetic import OnExact
+from crosscheck.program.derive import gradient, jvp, vjp
+from crosscheck.program.evaluate import evaluate, values_of
+from crosscheck.program.graph import Graph, Program, Var
+
+# -- derivatives against power series ----------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """a + b ε + c ε², exactly; of the order of its constant."""
+
+    a: Fraction
+    b: Fraction = Fraction(0)
+    c: Fraction = Fraction(0)
+
+    def __add__(self, other: Any) -> Series:
+        o = _series(other)
+        return Series(self.a + o.a, self.b + o.b, self.c + o.c)
+
+    def __sub__(self, other: Any) -> Series:
+        o = _series(other)
+        return Series(self.a - o.a, self.b - o.b, self.c - o.c)
+
+    def __mul__(self, other: Any) -> Series:
+        o = _series(other)
+        c = self.a * o.c + self.b * o.b + self.c * o.a
+        return Series(self.a * o.a, self.a * o.b + self.b * o.a, c)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __gt__(self, other: Any) -> bool:
+        return self.a > _series(other).a
+
+    def __ge__(self, other: Any) -> bool:
+        return self.a >= _series(other).a
+
+    def __lt__(self, other: Any) -> bool:
+        return self.a < _series(other).a
+
+    def __le__(self, other: Any) -> bool:
+        return self.a <= _series(other).a
+
+    def __eq__(self, other: object) -> bool:
+        return self.a == _series(other).a
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _series(value: Any) -> Series:
+    return value if isinstance(value, Series) else Series(Fraction(value))
+
+
+FUNCTIONS = [
+    piecewise("relu", "", "0", "0", "0 1"),
+    piecewise("abs", "", "0", "0 -1", "0 1"),
+    piecewise("hardtanh", "", "-1 1", "-1", "0 1", "1"),
+    piecewise("cubic", "", "-1 1/3", "0 1/3 1 -1", "1 2 1/2", "0 5 0 -2/7 1"),
+    huber._function("7/5"),
+    leaky_relu._function(0.01),
+]
+
+
+def random_program(rng: random.Random) -> Program:
+    """A scalar of three arrays, through every primitive in turn."""
+    graph = Graph()
+    inputs = {
+        "A": graph.leaf("A", (2, 3)),
+        "B": graph.leaf("B", (3, 2)),
+        "r": graph.leaf("r", (1, 3)),
+        "s": graph.leaf("s", (1, 1)),
+        "v": graph.leaf("v", (3,)),
+    }
+    pool = [*inputs.values()]
+    pool.append(inputs["v"].expand(-2))
+    matrices = [each for each in pool if len(each.shape) == 2]
+
+    def pick() -> Var:
+        return rng.choice(matrices[-6:] if rng.random() < 0.7 else matrices)
+
+    for _ in range(rng.randint(5, 11)):
+        one, other = pick(), pick()
+        kind = rng.randrange(13)
+        fits = all(1 in pair or pair[0] == pair[1] for pair in zip(one.shape, other.shape))
+        if kind < 3 and fits:
+            found = [one + other, one - other, one * other][kind]
+        elif kind == 3:
+            found = one.times(Fraction(rng.randint(1, 5), rng.randint(1, 3)), -1)
+        elif kind < 6:
+            found = one @ (other if one.shape[-1] == other.shape[-2] else one.transposed)
+        elif kind == 6:
+            found = one.sum(*rng.choice([(-1,), (-2,), (-2, -1)]), keep=True)
+        elif kind == 7:
+            flat = one.sum(*rng.choice([(-1,), (-2,)]))
+            found = flat.expand(rng.choice([-1, -2]))
+        elif kind == 8:
+            size = one.shape[0] * one.shape[1]
+            found = one.take([rng.randrange(-1, size) for _ in range(4)], (2, 2))
+        elif kind == 9:
+            size = one.shape[0] * one.shape[1]
+            found = one.scatter([rng.randrange(-1, 6) for _ in range(size)], (2, 3))
+        elif kind == 10:
+            found = one.maximum().expand(-1)
+        elif kind == 11 and 1 in one.shape:
+            found = one.broadcast((one.shape[0] if one.shape[0] > 1 else 2, max(one.shape[1], 3)))
+        else:
+            found = one.piecewise(rng.choice(FUNCTIONS))
+        matrices.append(found)
+    total = pick().sum()
+    for each in matrices[-3:]:
+        total = total + (each * each.times(Fraction(1, 2))).sum()
+    scalar = total * matrices[-1].sum()  # a scalar that is multiplied, so that sums are no ends
+    return graph.program(inputs, {"J": scalar, "M": matrices[-1]})
+
+
+def drawn(rng: random.Random, program: Program) -> dict[str, Any]:
+    """Rationals with large denominators, so that nothing is at a breakpoint or tied."""
+    return {
+        name: fractions_of(rng, program.nodes[number].shape)
+        for name, number in program.inputs.items()
+    }
+
+
+def fractions_of(rng: random.Random, shape: tuple[int, ...]) -> Any:
+    found = np.empty(shape, dtype=object)
+    for index in np.ndindex(shape):
+        found[index] = Fraction(rng.randint(-(10**6), 10**6), 10**6 + rng.randint(1, 99))
+    return found
+
+
+def along(point: Mapping[str, Any], direction: Mapping[str, Any]) -> dict[str, Any]:
+    """x + ε v."""
+    build = np.vectorize(Series, otypes=[object])
+    return {name: build(array, direction[name]) for name, array in point.items()}
+
+
+def dot(one: Mapping[str, Any], other: Mapping[str, Any]) -> Fraction:
+    return sum((np.sum(array * other[name]) for name, array in one.items()), Fraction(0))
+
+
+def part(values: Any, name: str) -> Any:
+    return np.vectorize(lambda each: getattr(_series(each), name), otypes=[object])(values)
+
+
+EXACT, SERIES = OnExact(Fraction), OnExact(Series)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_derivatives_are_those_of_exact_power_series(seed: int) -> None:
+    rng = random.Random(seed)
+    program = random_program(rng)
+    names = tuple(program.inputs)
+    x, v, w = (drawn(rng, program) for _ in range(3))
+    moved = evaluate(program, SERIES, along(x, v))
+    first, second = part(moved["J"], "b").item(), part(moved["J"], "c").item()
+    # The gradient.
+    derived = gradient(program, "J", names)
+    found = evaluate(derived, EXACT, x)
+    assert np.asarray(found.pop("J")).item() == part(moved["J"], "a").item()
+    assert {name: np.shape(array) for name, array in found.items()} == {
+        name: array.shape for name, array in x.items()
+    }
+    assert dot(found, v) == first
+    # Tangents, of both results.
+    tangents = {name: f"d{name}" for name in names}
+    given_ = x | {tangents[name]: v[name] for name in names}
+    forward = evaluate(jvp(program, tangents), EXACT, given_)
+    assert np.asarray(forward.get("J.", Fraction(0))).item() == first
+    moving = np.broadcast_to(forward.get("M.", Fraction(0)), np.shape(moved["M"]))
+    assert (moving == part(moved["M"], "b")).all()
+    # Cotangents are tangents transposed.
+    seeds = {"J": "gJ", "M": "gM"}
+    u = {"gJ": fractions_of(rng, ()), "gM": fractions_of(rng, np.shape(moved["M"]))}
+    back = evaluate(vjp(program, seeds, names), EXACT, x | u)
+    sent = {name: back[name] for name in names}
+    assert dot(sent, v) == u["gJ"].item() * first + np.sum(u["gM"] * moving)
+    # Second derivatives: along v, and of v with w by polarisation.
+    hessian = jvp(derived, tangents)
+    product = evaluate(hessian, EXACT, given_)
+    times_v = {name: product.get(f"{name}.", x[name] * 0) for name in names}
+    assert dot(times_v, v) == 2 * second
+    along_w = part(evaluate(program, SERIES, along(x, w))["J"], "c").item()
+    both = {name: v[name] + w[name] for name in names}
+    along_both = part(evaluate(program, SERIES, along(x, both))["J"], "c").item()
+    assert dot(times_v, w) == along_both - second - along_w
