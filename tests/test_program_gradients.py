@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.derive import gradient, jvp, vjp
 from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.graph import Graph, Program, Var
+
+EFFORT = int(os.environ.get("CLIMB", "1"))
 
 # -- derivatives against power series ----------------------------------------------------------
 
@@ -207,3 +210,148 @@ def test_derivatives_are_those_of_exact_power_series(seed: int) -> None:
     both = {name: v[name] + w[name] for name in names}
     along_both = part(evaluate(program, SERIES, along(x, both))["J"], "c").item()
     assert dot(times_v, w) == along_both - second - along_w
+
+
+# -- whole gradients in simulated arithmetic ---------------------------------------------------
+
+
+ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("relu", {}),
+    ("abs", {}),
+    ("relu6", {}),
+    ("hardtanh", {}),
+    ("clip", {"low": -0.3, "high": 0.7}),
+    ("leaky_relu", {"slope": 0.01}),
+    ("leaky_relu", {"slope": -0.5}),
+    ("hard_sigmoid", {}),
+    ("prelu", {}),
+]
+LOSSES: list[tuple[str, dict[str, Any]]] = [
+    ("squared_error", {}),
+    ("squared_error", {"factor": 3.0, "reduction": "mean"}),
+    ("absolute_error", {"factor": "1/3"}),
+    ("huber", {"delta": 0.3, "reduction": "mean"}),
+    ("huber", {"delta": 1.0, "factor": 2.0}),
+    ("hinge", {"reduction": "rows"}),
+]
+
+
+def random_network(rng: random.Random, dtype: str, count: int | None = None) -> Composed:
+    """Dense layers, activations and residual sums, with weights that may be shared; a loss."""
+    rows, width = rng.randint(1, 2), rng.randint(1, 3)
+    kinks, scale = rng.random() < 0.5, 2.0 ** rng.choice([0, 0, 1, -1, -3])
+    lead = () if count is None else (count,)
+    dice = np.random.default_rng(rng.getrandbits(32))
+
+    def draw(*shape: int) -> Any:
+        whole = (*lead, *shape)
+        return dice.integers(-2, 3, whole) / 2 if kinks else scale * dice.standard_normal(whole)
+
+    steps: list[Step] = []
+    parameters: dict[str, Any] = {}
+    below, results = "x", ["x"]
+    for at in range(rng.randint(1, 4)):
+        op, settings = rng.choice(ACTIVATIONS)
+        kind = rng.randrange(4)
+        if kind < 2:
+            weight = rng.choice([f"W{at}", *(name for name in parameters if name[0] == "W")])
+            parameters.setdefault(weight, draw(width, width))
+            bias = f"b{at}" if rng.random() < 0.5 else None
+            if bias:
+                parameters[bias] = draw(width)
+            steps.append(step(f"s{at}", "dense", below, weight, bias))
+        elif kind == 2 or len(results) < 2:
+            more = [f"alpha{at}"] if op == "prelu" else []
+            parameters |= {name: draw(width) for name in more}
+            steps.append(step(f"s{at}", op, below, *more, **settings))
+        else:
+            steps.append(step(f"s{at}", "add", below, rng.choice(results)))
+        below = f"s{at}"
+        results.append(below)
+    used = {name for each in steps for name in each.operands.values()}
+    for at, name in enumerate(results[:-1]):
+        if name not in used:
+            steps.append(step(f"j{at}", "add", below, name))
+            below = f"j{at}"
+    loss, settings = rng.choice(LOSSES)
+    steps.append(step("loss", loss, below, "y", **settings))
+    inputs = {"x": draw(rows, width), "y": draw(rows, width)}
+    return Composed.of(steps, parameters, inputs, dtype=dtype, count=count)
+
+
+def toy_gradients(case: Composed, toy: Toy, enclosed: EnclosedProgram, slopes: Any) -> Any:
+    decisions: dict[int, Any] = {}
+    for (site, index), value in slopes.items():
+        whole = decisions.setdefault(site, np.zeros(enclosed._forward[site].shape))
+        whole[index] = value
+    arithmetic = OnToy(toy, decisions, enclosed._forward)
+    arrays = {name: given(toy, array) for name, array in case.arrays()}
+    found = values_of(case.gradient, arithmetic, arrays)
+    return {name: found[number].closed for name, number in case.gradient.outputs.items()}
+
+
+def exactly(enclosure: Enclosure, index: Any) -> Fraction:
+    low = enclosure.c.low[index] if isinstance(enclosure.c, DoubleDouble) else 0.0
+    return Fraction(float(enclosure.high[index])) + Fraction(float(low))
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in FORMS:
+        if form.name not in formats.FORMATS:
+            monkeypatch.setitem(formats._FORMATS, form.name, form)
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
+def test_no_gradient_of_a_network_leaves_its_bounds(form: Format, flush: bool, toys: None) -> None:
+    rng = random.Random(f"{form.name} {flush}")
+    toy, ratios, opened, kept = Toy(form, rng, flush=flush), [0.0], 0, 0
+    for _ in range(EFFORT * 8):
+        case = random_network(rng, form.name)
+        enclosed = EnclosedProgram(case, Model(form, flush=flush))
+        slopes = {each.place: rng.choice([0.0, 1.0, 0.5]) for each in enclosed.decisions}
+        opened += len(slopes)
+        bounds = dict(enclosed.gradients(slopes).entries())
+        for _ in range(2):
+            try:
+                answer = toy_gradients(case, toy, enclosed, slopes)
+            except Overflow:
+                assert any(np.isinf(each.e).any() for each in bounds.values())
+                continue
+            for name, array in answer.items():
+                bound = bounds[name]
+                for index in np.ndindex(array.shape):
+                    r, e = float(bound.r[index]), float(bound.e[index])
+                    if np.isinf(r) or np.isinf(e):
+                        continue
+                    error = abs(array[index] - exactly(bound, index))
+                    assert error <= Fraction(r) + Fraction(e), (name, index, str(case.steps))
+                    kept += 1
+                    ratios.append(float(error / (Fraction(r) + Fraction(e))) if error else 0.0)
+    assert kept > 20
+    assert max(ratios) > 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_a_stack_has_the_bounds_of_its_cases(dtype: str) -> None:
+    rng = random.Random(dtype)
+    for _ in range(EFFORT * 8):
+        stack = random_network(rng, dtype, count=3)
+        model = Model(formats.format_of(dtype), flush=rng.random() < 0.5)
+        whole = EnclosedProgram(stack, model)
+        for found, of in (("gradients", lambda each: each.gradients()), ("any", any_gradients)):
+            together: Derivatives = of(whole)
+            for k in range(3):
+                alone = dict(of(EnclosedProgram(stack[k], model)).entries())
+                for name, bound in together.entries():
+                    for part_ in ("high", "r", "e"):
+                        one, other = getattr(bound, part_)[k], getattr(alone[name], part_)
+                        assert one.shape == other.shape
+                        np.testing.assert_array_equal(one, other, f"{found} {name} {part_}")
+        assert whole.has_open.shape == (3,)
+
+
+def any_gradients(enclosed: EnclosedProgram) -> Derivatives:
+    found: Derivatives = enclosed.any_gradients
+    return found
