@@ -141,41 +141,51 @@ def _plan(
 
 
 def composed_cases(
-    *, dtype: str = "float64", operators: Sequence[str] | None = None
+    *,
+    dtype: str = "float64",
+    operators: Sequence[str] | None = None,
+    plan: Plan | None = None,
 ) -> st.SearchStrategy[Composed]:
     """Single cases with numbers of any moderate kind.
 
     Args:
         dtype: A name of `crosscheck.numbers.formats.FORMATS`.
         operators: As of `plans`.
+        plan: A network of one's own, for whose arrays numbers are drawn.
     """
     format_of(dtype)
+    networks = plans(operators) if plan is None else [plan]
 
     @st.composite
     def draw_case(draw: st.DrawFn) -> Composed:
-        plan = draw(st.sampled_from(plans(operators)))
-        return plan.case(_drawn(draw, plan, numbers(dtype)), dtype)
+        chosen = draw(st.sampled_from(networks))
+        return chosen.case(_drawn(draw, chosen, numbers(dtype)), dtype)
 
     return draw_case()
 
 
 def composed_boundary_cases(
-    *, dtype: str = "float64", operators: Sequence[str] | None = None
+    *,
+    dtype: str = "float64",
+    operators: Sequence[str] | None = None,
+    plan: Plan | None = None,
 ) -> st.SearchStrategy[Composed]:
     """Single cases with one value, or several, exactly at a breakpoint.
 
     Args:
         dtype: A name of `crosscheck.numbers.formats.FORMATS`.
         operators: As of `plans`.
+        plan: A network of one's own, for whose arrays numbers are drawn.
     """
     format_of(dtype)
+    networks = plans(operators) if plan is None else [plan]
     halves = st.integers(-4, 4).map(lambda number: number / 2)
 
     @st.composite
     @in_ieee_arithmetic
     def draw_case(draw: st.DrawFn) -> Composed:
-        plan = draw(st.sampled_from(plans(operators)))
-        case = plan.case(_drawn(draw, plan, halves), dtype)
+        chosen = draw(st.sampled_from(networks))
+        case = chosen.case(_drawn(draw, chosen, halves), dtype)
         for site, index, point in aims(case):
             if draw(st.booleans()):
                 case = aimed(case, site, draw(st.sampled_from(index)), draw(st.sampled_from(point)))
