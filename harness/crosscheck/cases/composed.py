@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ from crosscheck.program.graph import Node, Program, Shape
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
+    "STACK",
     "Plan",
     "aimed",
     "aims",
@@ -37,9 +38,13 @@ __all__ = [
     "composed_cases",
     "plans",
     "seeded_composed",
+    "seeded_stack",
 ]
 
 _FEATURES, _WIDTH, _OUTPUTS, _ROWS = 2, 3, 2, 3
+
+STACK = 256
+"""Cases in each stack of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,28 @@ def seeded_composed(
         whole = (count, *shape)
         arrays[name] = rng.integers(-4, 5, whole) / 2.0 if boundary else rng.standard_normal(whole)
     return plan.case(arrays, dtype, count)
+
+
+def seeded_stack(
+    plan: Plan, seed: int, number: int, count: int, dtype: str
+) -> tuple[Composed, Literal["smooth", "boundary"]]:
+    """Stack ``number`` of a sweep, and what it is: every fourth meets breakpoints.
+
+    Args:
+        plan: The network.
+        seed: Of the sweep.
+        number: From 0.
+        count: How many cases; the numbers of a case do not depend on it.
+        dtype: Of the cases.
+    """
+    boundary = number % 4 == 3
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+    whole = seeded_composed(own, plan, STACK, dtype, boundary=boundary)
+    part: Literal["smooth", "boundary"] = "boundary" if boundary else "smooth"
+    if count == STACK:
+        return whole, part
+    arrays = {name: array[:count] for name, array in whole.arrays()}
+    return plan.case(arrays, dtype, count), part
 
 
 Aim = tuple[int, list[tuple[int, ...]], list[Fraction]]
