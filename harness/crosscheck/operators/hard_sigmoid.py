@@ -19,7 +19,7 @@ OPERATOR = activation(
         "hard_sigmoid", "min(max(z + 3, 0), 6) / 6", "-3 3", "0", "1/2 1/6", "1", roundings=5
     ),
     {
-        "torch": {"hard_sigmoid": "F.hardsigmoid(z)"},
+        "torch": {"hardsigmoid": "F.hardsigmoid(z)"},
         "tensorflow": {"hard_sigmoid": "tf.keras.activations.hard_sigmoid(z)"},
         "jax": {"hard_sigmoid": "jax.nn.hard_sigmoid(z)"},
     },

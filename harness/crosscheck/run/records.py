@@ -157,13 +157,8 @@ def _records() -> Records:
         _derivatives_together,
         _DERIVATIVES,
     )
-    nothing: Mapping[str, Any] = {"type": "null"}
-    found.choose(
-        KeptReference,
-        _reference_together,
-        {"anyOf": [_GRADIENTS, _DERIVATIVES, nothing]},
-    )
-    found.choose(KeptNetwork, _case_together, {"anyOf": [_CASE, _COMPOSED, nothing]})
+    found.choose(KeptReference, _reference_together)
+    found.choose(KeptNetwork, _case_together)
     found.add(
         Spread,
         lambda spread: found.apart(_Spread(spread.counts.tolist(), spread.largest)),

@@ -148,16 +148,14 @@ class Records:
         self._converter.register_structure_hook(of, lambda data, _: together(data))
         self._schemas[of] = schema
 
-    def choose(self, of: Any, together: Callable[[Any], Any], schema: Mapping[str, Any]) -> None:
+    def choose(self, of: Any, together: Callable[[Any], Any]) -> None:
         """Say how a union of types is told apart when it is read; each is written as its own.
 
         Args:
             of: The union.
             together: From JSON to a value of any of them; raises an exception about what is none.
-            schema: What JSON Schema says of it.
         """
         self._converter.register_structure_hook(of, lambda data, _: together(data))
-        self._schemas[of] = schema
 
     def lay(
         self,
