@@ -66,6 +66,22 @@ def wrong_type(document: Any) -> None:
     document["cases"][0]["verdicts"][0]["gates"] = "none"
 
 
+def drop_detail(document: Any) -> None:
+    del document["cases"][0]["verdicts"][0]["detail"]
+
+
+def other_case(document: Any) -> None:
+    document["cases"][0]["case"]["y"] = [[17]]
+
+
+def half_case(document: Any) -> None:
+    del document["cases"][0]["case"]["reduction"]
+
+
+def other_reference(document: Any) -> None:
+    del document["cases"][0]["reference"]["b2"]
+
+
 def wrong_case(document: Any) -> None:
     document["cases"][0]["case"]["weights"] = [[[10**400]]]
 
@@ -91,8 +107,12 @@ BAD = {
         json.dumps({**STORED, "cases": []}),
         "damaged: its checksum is not that of the rest",
     ),
-    "a field is gone": (damaged(drop_cases), "damaged: run.cases: is missing"),
+    "a field is gone": (damaged(drop_cases), "damaged: run: cases is missing"),
     "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not a list"),
+    "a default is gone": (damaged(drop_detail), "cases[0].verdicts[0]: detail is missing"),
+    "a case of its own": (damaged(other_case), "damaged: cases[0]: the case has the key "),
+    "half a case": (damaged(half_case), "cases[0].case: a case, but not as reports hold it"),
+    "another reference": (damaged(other_reference), "cases[0]: the reference does not fit"),
     "a case is none": (damaged(wrong_case), "damaged: cases[0].case: case: weights[0]"),
     "a deep field": (damaged(deep_field), "damaged: cases[0].reference: "),
 }

@@ -44,6 +44,13 @@ def _coverage_together(data: Any) -> Coverage:
     return coverage
 
 
+def _case_together(data: Any) -> Case:
+    case = case_from_json(data, origin="case")
+    if case_to_json(case) != data:  # case files may leave out what is usual, and round
+        raise ValueError("a case, but not as reports hold it")
+    return case
+
+
 def _gradients_together(data: Mapping[str, Any]) -> Gradients:
     found = {name: array_of(values) for name, values in data.items()}
     loss, x = found.pop("J"), found.pop("x")
@@ -102,7 +109,7 @@ _ANY: Mapping[str, Any] = MappingProxyType({})
 
 def _records() -> Records:
     found = Records()
-    found.add(Case, case_to_json, lambda data: case_from_json(data, origin="case"), _CASE)
+    found.add(Case, case_to_json, _case_together, _CASE)
     found.add(
         Gradients,
         lambda gradients: {name: numbers(array) for name, array in gradients.entries()},
