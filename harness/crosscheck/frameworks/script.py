@@ -89,7 +89,7 @@ def script(case: Case, framework: Framework, verdict: Verdict) -> str | None:
     """
     name, lines = framework.name, framework.lines
     modes = _GRADIENT.get(name, {})
-    if lines is None or framework.mode not in modes or case.dtype not in lines.make:
+    if lines is None or framework.mode not in modes or case.dtype not in framework.dtypes:
         return None
     expression = lines.formulations("relu")[framework.formulation]
     body = "\n\n".join(

@@ -13,7 +13,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.network.batch import Batch, address, aligned, arrays_of, chosen_gradients
+from crosscheck.network.batch import (
+    Batch,
+    address,
+    aligned,
+    arrays_of,
+    chosen_gradients,
+    held_dtype,
+)
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
@@ -187,7 +194,8 @@ def is_suitable(batch: Batch) -> bool:
     u = format_of(batch.dtype).unit_roundoff
     longest = max(*batch.network.widths, batch.rows) + 2
     return (
-        batch.count >= _LEAST_CASES
+        (batch.dtype == "float64" or held_dtype(batch.dtype) == np.float32)
+        and batch.count >= _LEAST_CASES
         and max(batch.network.widths) <= _MOST_UNITS
         and batch.rows <= _MOST_ROWS
         and longest * u <= 0.25
