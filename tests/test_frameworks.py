@@ -21,7 +21,7 @@ from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 ADAPTERS: dict[str, type[Any]] = {
@@ -47,7 +47,7 @@ COMPILED = [
         *(("jax", mode) for mode in JaxFramework.modes if mode != "eager"),
     )
 ]
-DTYPES = list(FORMATS)
+DTYPES = list(WORKING)
 
 
 @cache

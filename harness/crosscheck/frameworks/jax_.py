@@ -28,7 +28,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["JaxFramework"]
@@ -78,7 +78,7 @@ class JaxFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward", "jacfwd"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -249,7 +249,12 @@ class JaxFramework(Framework):
         Args:
             array: Float64 numbers of the format ``dtype``.
             dtype: One of ``dtypes``.
+
+        Raises:
+            UnsupportedError: JAX has no such dtype.
         """
+        if not hasattr(self._jnp, dtype):
+            raise UnsupportedError(f"jax has no dtype {dtype}")
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             own = np.array(array, dtype=format_of(dtype).dtype, order="C")
         return self._jax.device_put(own, self._cpu)

@@ -28,7 +28,7 @@ from crosscheck.frameworks.tensorflow_lines import LINES
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TensorFlowFramework"]
@@ -105,7 +105,7 @@ class TensorFlowFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -231,7 +231,14 @@ class TensorFlowFramework(Framework):
         Args:
             array: Float64 numbers of the format ``dtype``.
             dtype: One of ``dtypes``.
+
+        Raises:
+            UnsupportedError: TensorFlow has no such dtype.
         """
+        try:
+            self._tf.as_dtype(dtype)
+        except TypeError as error:
+            raise UnsupportedError(f"tensorflow has no dtype {dtype}") from error
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             own = np.array(array, dtype=format_of(dtype).dtype, order="C")
         return self._tf.constant(own)

@@ -25,7 +25,7 @@ from crosscheck.frameworks.torch_lines import LINES
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TorchFramework"]
@@ -76,7 +76,7 @@ class TorchFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -238,8 +238,13 @@ class TorchFramework(Framework):
         Args:
             array: Float64 numbers of the format ``dtype``.
             dtype: One of ``dtypes``.
+
+        Raises:
+            UnsupportedError: PyTorch has no such dtype.
         """
         torch = self._torch
+        if not hasattr(torch, dtype):
+            raise UnsupportedError(f"torch has no dtype {dtype}")
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             own = np.array(array, dtype=format_of(dtype).dtype, order="C")
         # PyTorch takes the dtypes of NumPy only, so the bits pass as whole numbers.

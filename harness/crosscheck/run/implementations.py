@@ -42,6 +42,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import FORMATS
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["ROLES", "AbsentError", "Implementation", "implement"]
@@ -189,7 +190,7 @@ class _NumPy:
 
     derivation = ""
     packages: tuple[str, ...] = ("numpy",)
-    dtypes: tuple[str, ...] = ("float64", "float32", "float16")
+    dtypes: tuple[str, ...] = tuple(name for name, form in FORMATS.items() if form.is_native)
 
     def session(self) -> AbstractContextManager[object]:
         return nullcontext()

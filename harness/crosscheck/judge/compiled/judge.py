@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
+from importlib import resources
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.network.batch import Batch, address, aligned, arrays_of, chosen_gradients
+from crosscheck.network.batch import (
+    Batch,
+    address,
+    aligned,
+    arrays_of,
+    chosen_gradients,
+    held_dtype,
+)
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.compiling import digest, is_compiled
+
+if TYPE_CHECKING:
+    from crosscheck.judge.compiled.records import Form
 
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
 
@@ -27,16 +38,6 @@ WITHOUT_NUMBA = (
 )
 """What to tell the user where `is_compiled` is false."""
 
-_SOURCES = (
-    "columns.py",
-    "compare.py",
-    "kernel.py",
-    "lanes.py",
-    "memory.py",
-    "rows.py",
-    "sums.py",
-    "wide.py",
-)
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
 _LEAST_CASES = 8
@@ -193,7 +194,8 @@ def is_suitable(batch: Batch) -> bool:
     u = format_of(batch.dtype).unit_roundoff
     longest = max(*batch.network.widths, batch.rows) + 2
     return (
-        batch.count >= _LEAST_CASES
+        (batch.dtype == "float64" or held_dtype(batch.dtype) == np.float32)
+        and batch.count >= _LEAST_CASES
         and max(batch.network.widths) <= _MOST_UNITS
         and batch.rows <= _MOST_ROWS
         and longest * u <= 0.25
@@ -244,15 +246,14 @@ class _Pass:
             if all(a is b for a, b in zip(prepared.arrays, self._arrays, strict=True)):
                 self._prepared = prepared  # else these are copies of what is in them now
         kept = [_contiguous(row, held) for row in rows]
+        addresses = np.array([prepared.addresses, *(list(map(_address, row)) for row in kept)])
         prepared.run(
-            *prepared.first,
-            np.array([prepared.addresses, *(list(map(_address, row)) for row in kept)]),
-            *prepared.then,
-            _scratch(prepared.scratch),
-            len(rows),
-            address(sound),
-            address(largest),
-            sound.strides[0],
+            *prepared.cases,
+            prepared.tag,
+            address(addresses),
+            *prepared.common,
+            prepared.room(),
+            (len(rows), address(sound), address(largest), sound.strides[0]),
         )
 
 
@@ -270,10 +271,10 @@ class _Prepared:
         key: What it is for: the dtype in which arrays are held, and how many frameworks.
         arrays: ``W_1 … W_L, b_1 … b_L, x, y``.
         run: The pass.
-        first: Its arguments before the addresses,
-        addresses: those of ``arrays``,
-        then: and the arguments behind them.
-        scratch: How many float64 numbers of memory it works in.
+        cases: Its first arguments: how many cases, and which are side by side.
+        tag: A number of the type in which arrays are held.
+        addresses: Those of ``arrays``.
+        common: What does not depend on the gradients.
     """
 
     def __init__(
@@ -286,41 +287,76 @@ class _Prepared:
         held: Any,
         frameworks: int,
     ) -> None:
-        from crosscheck.judge.compiled.kernel import scratch_size
-        from crosscheck.judge.compiled.wide import wide_scratch_size
+        from crosscheck.judge.compiled.kernel import lanes_of_group
+        from crosscheck.judge.compiled.lanes import WIDTH
+        from crosscheck.judge.compiled.records import Room, Shape
+        from crosscheck.judge.compiled.wide import lanes_of_case
 
         self.key, self.arrays = (held, frameworks), arrays
         self.addresses = list(map(_address, arrays))
-        form, widths = format_of(dtype), network.widths
+        form, self.tag = format_of(dtype), held.type(0)
         name = held.name if form.precision < 53 else "float64_in_two"
-        units = max(*widths, rows) + 2
-        numbers = (
-            form.unit_roundoff,
-            _underflow(form),
-            form.smallest_subnormal,
-            1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
-            _KEEP,
-            min(0.5 * form.largest, 2.0**900),
-        )
-        biases = arrays[network.depth : 2 * network.depth]
-        shape = (
-            np.array([0 if array is None else array.size // count for array in arrays]),
-            np.array(widths),
-            np.array([bias is not None for bias in biases]),
-        )
-        relu_output = network.output == "relu"
-        tag = held.type(0), _splitter(form)
-        self.first: tuple[Any, ...]
-        self.then: tuple[Any, ...]
-        if is_wide(network, rows):
-            self.run, self.first = _compiled_wide(name), (count, *tag)
-            self.then = *shape, relu_output, *numbers
-            self.scratch = wide_scratch_size(widths, frameworks)
-            return
+        sizes = [0 if array is None else array.size // count for array in arrays]
+        wide, widths = is_wide(network, rows), network.widths
+        lanes = [-(-width // WIDTH) if wide else rows * width for width in widths]
+        self._held = _Arrays.of(sizes, widths, lanes)
         divisor = rows if network.reduction == "mean" else 1
-        self.run, self.first = _compiled(name), (count, _apart(count), *tag)
-        self.then = *shape, rows, relu_output, divisor, *numbers
-        self.scratch = scratch_size(widths, rows, frameworks)
+        shape = Shape(
+            network.depth,
+            rows,
+            network.output == "relu",
+            divisor,
+            max(lanes),
+            *map(address, self._held),
+        )
+        self.common = tuple(shape), tuple(_constants(form, max(*widths, rows) + 2))
+        self.cases: tuple[int, ...]
+        if wide:
+            self.run, self.cases = _compiled_wide(name), (count,)
+            parts = lanes_of_case(sum(lanes), shape, frameworks)
+        else:
+            self.run, self.cases = _compiled(name), (count, _apart(count))
+            parts = lanes_of_group(sum(sizes), sum(lanes), shape, frameworks)
+        self._size, self._room_at = WIDTH * sum(parts), partial(Room.of, lanes=parts)
+        self._room = tuple(self._room_at(0))
+
+    def room(self) -> tuple[int, ...]:
+        """Addresses of memory to work in, as a `Room` has them."""
+        begin, room = _scratch(self._size), self._room
+        if room[0] != begin:
+            self._room = room = tuple(self._room_at(begin))
+        return room
+
+
+def _constants(form: Format, units: int) -> Form:
+    """Those of a format, for sums of no more than ``units`` terms."""
+    from crosscheck.judge.compiled.records import Form
+
+    return Form(
+        _splitter(form),
+        2.0**form.precision,
+        form.unit_roundoff,
+        _underflow(form),
+        form.smallest_subnormal,
+        1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
+        _KEEP,
+        min(0.5 * form.largest, 2.0**900),
+    )
+
+
+class _Arrays(NamedTuple):
+    """What `Shape` has the addresses of."""
+
+    sizes: Any
+    starts: Any
+    widths: Any
+    units: Any
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], widths: Sequence[int], lanes: Sequence[int]) -> _Arrays:
+        """From the sizes of arrays, those of layers, and the `Lanes` that their units take."""
+        starts, units = (np.cumsum([0, *each]) for each in (sizes, lanes))
+        return cls(np.array(sizes), starts, np.array(widths), units)
 
 
 def _apart(count: int) -> int:
@@ -354,6 +390,14 @@ def _underflow(form: Format) -> float:
 
 
 @cache
+def _digest() -> str:
+    """Of all files that may be compiled."""
+    package = "crosscheck.judge.compiled"
+    names = (each.name for each in resources.files(package).iterdir())
+    return digest(package, sorted(name for name in names if name.endswith(".py")))
+
+
+@cache
 def _compiled(dtype: str) -> Callable[..., None]:
     """The pass over all groups of eight, compiled once for each dtype and kept on disk.
 
@@ -362,7 +406,7 @@ def _compiled(dtype: str) -> Callable[..., None]:
     """
     from crosscheck.judge.compiled.kernel import pass_over_groups
 
-    return pass_over_groups(digest("crosscheck.judge.compiled", _SOURCES), dtype)
+    return pass_over_groups(_digest(), dtype)
 
 
 @cache
@@ -370,4 +414,4 @@ def _compiled_wide(dtype: str) -> Callable[..., None]:
     """The pass over all cases one by one; see `_compiled`."""
     from crosscheck.judge.compiled.wide import pass_over_cases
 
-    return pass_over_cases(digest("crosscheck.judge.compiled", _SOURCES), dtype)
+    return pass_over_cases(_digest(), dtype)

@@ -41,9 +41,11 @@ __all__ = [
     "raw",
     "read",
     "read_some",
+    "set_whole",
     "store",
     "transpose",
     "united",
+    "whole",
     "write",
 ]
 
@@ -121,6 +123,29 @@ def bytes_of(typing: Any, tag: Any) -> Any:
         return ir.Constant(ir.IntType(64), size)
 
     return types.int64(tag), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def whole(typing: Any, address: Any, index: Any) -> Any:
+    """The ``index``-th of a row of whole numbers of 64 bits that starts at ``address``."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        place = builder.gep(_place(builder, values[0], ir.IntType(64)), [values[1]])
+        return builder.load(place, align=8)
+
+    return types.int64(types.int64, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def set_whole(typing: Any, address: Any, index: Any, value: Any) -> Any:
+    """Write ``value`` as the ``index``-th of a row of whole numbers; see `whole`."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        place = builder.gep(_place(builder, values[0], ir.IntType(64)), [values[1]])
+        builder.store(values[2], place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
