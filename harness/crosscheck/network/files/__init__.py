@@ -54,7 +54,7 @@ from crosscheck.network.files.json_ import (
 from crosscheck.network.names import EntryName, label
 from crosscheck.tools.atomic import write_bytes_atomically
 
-__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "write_case"]
+__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "refuse", "write_case"]
 
 
 def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> Case:
