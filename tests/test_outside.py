@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processes
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -182,15 +183,9 @@ def test_wrong(crosscheck):
 
 def run(package: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, "-m", *words]
+    return processes.run(command, cwd=folder, env=environment, capture_output=True)
 
 
 def test_the_commands_take_an_operator_from_outside(package: Path, tmp_path: Path) -> None:
