@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge.compare import StackJudge
-from crosscheck.judge.compiled import FusedJudge, judge
+from crosscheck.judge.compiled import FusedJudge, passes
 from crosscheck.judge.compiled.lanes import fused, splat
-from crosscheck.judge.compiled.memory import load, store, transpose
+from crosscheck.judge.compiled.memory import load, store
+from crosscheck.judge.compiled.transposed import transpose
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
@@ -84,7 +87,7 @@ ONE_ROW = [name for name, (_, options) in SHAPES.items() if options.get("rows", 
 
 def judge_by_units(monkeypatch: pytest.MonkeyPatch, by_units: bool) -> None:
     """Have cases of one row judged one by one, or eight together, however wide they are."""
-    monkeypatch.setattr(judge, "is_wide", lambda network, rows: by_units and rows == 1)
+    monkeypatch.setattr(passes, "is_wide", lambda network, rows: by_units and rows == 1)
 
 
 @pytest.fixture(params=["eight cases", "eight units"])
@@ -296,16 +299,16 @@ def test_a_pass_that_is_too_generous_is_found_out(
 ) -> None:
     dtype = "float64"
     if name == "_KEEP":
-        monkeypatch.setattr(judge, name, 1.0 + 2.0**-15)
+        monkeypatch.setattr(passes, name, 1.0 + 2.0**-15)
     elif name == "_WIDEN":
-        monkeypatch.setattr(judge, name, -(2.0**-3))
+        monkeypatch.setattr(passes, name, -(2.0**-3))
     elif name == "_underflow":
         dtype = "float16"
-        monkeypatch.setattr(judge, name, lambda form: 0.6 * form.smallest_subnormal)
+        monkeypatch.setattr(passes, name, lambda form: 0.6 * form.smallest_subnormal)
     else:
         # Numbers of 30 bits less: their products are exact in float64 but look rounded.
         dtype = "float32"
-        monkeypatch.setattr(judge, "_splitter", lambda form: 2.0 ** (53 - 8) + 1.0)
+        monkeypatch.setattr(passes, "_splitter", lambda form: 2.0 ** (53 - 8) + 1.0)
     wrong = 0
     for seed in range(6):
         draw = DRAWS["odd integers" if name == "exactness" else "gaussian"]
@@ -424,9 +427,21 @@ def test_answers_are_written_to_a_part_of_larger_arrays() -> None:
     assert (largest[:, around] == -7.0).all()
 
 
+def test_what_is_kept_on_disk_depends_on_every_file_that_is_compiled() -> None:
+    folder = Path(passes.__file__).parent
+    pattern = re.compile(r"^from crosscheck\.judge\.compiled\.(\w+) import", re.MULTILINE)
+    used, left = set(), {"kernel", "wide"}
+    while left:
+        used |= left
+        sources = [(folder / f"{name}.py").read_text("utf-8") for name in left]
+        left = {name for source in sources for name in pattern.findall(source)} - used
+    assert {f"{name}.py" for name in used} <= set(passes._sources())
+    assert {"kernel_forward", "rules", "sums", "lanes", "rows", "outer"} <= used
+
+
 def test_forms_for_different_types_are_kept_under_different_names() -> None:
     """Two processes that compile them at the same time must not write each other's file."""
-    forms = judge._compiled, judge._compiled_wide
+    forms = passes._compiled, passes._compiled_wide
     names = {form(dtype).__qualname__ for form in forms for dtype in ("float64", "float64_in_two")}
     assert len(names) == 4
 
@@ -464,7 +479,7 @@ def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
     assert not FusedJudge(few).certified([gradients(few)])[0].any()
     assert FusedJudge(few).agreements(gradients(few))[0].all()
     case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
-    monkeypatch.setattr(judge, "is_compiled", lambda: False)
+    monkeypatch.setattr(passes, "is_compiled", lambda: False)
     assert not FusedJudge(case).certified([gradients(case)])[0].any()
     assert FusedJudge(case).agreements(gradients(case))[0].all()
 
@@ -484,7 +499,7 @@ def test_wide_networks_of_one_row_are_judged_case_by_case(
     widths: tuple[int, ...], rows: int, wide: bool
 ) -> None:
     case = gaussian_stack(widths, rows=rows, count=8, dtype="float32", seed=0)
-    assert judge.is_wide(case.network, case.rows) == wide
+    assert passes.is_wide(case.network, case.rows) == wide
 
 
 @pytest.mark.parametrize("widths", [(9, 3, 2), (16, 20, 5), (33, 24, 8, 4)], ids=str)

@@ -66,7 +66,7 @@ def add_columns(columns: Columns, first: int, cotangents: Held, splitter: Any) -
 
     Args:
         columns: The weights.
-        first: The first of the sixteen; there may be fewer.
+        first: The first of the sixteen, a multiple of it; there may be fewer.
         cotangents: What is known of δ.
         splitter: See `crosscheck.judge.compiled.records.Form`.
     """
@@ -94,9 +94,9 @@ def _put(table: int, at: int, of: Sum) -> None:
 
 
 @inlined
-def sum_of(columns: Columns, second: bool) -> Sum:
-    """Of the first eight of the sixteen columns that `add_columns` was for, or the second."""
-    table, at = columns.table, 4 if second else 0
+def sum_of(columns: Columns, first: int) -> Sum:
+    """The sums of eight columns, from the ``first`` on, of those that `add_columns` was for."""
+    table, at = columns.table, 4 * (first // WIDTH % 2)
     return Sum(load(table, at), load(table, at + 1), load(table, at + 2), load(table, at + 3))
 
 

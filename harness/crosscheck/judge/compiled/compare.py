@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from crosscheck.judge.compiled.functions import called, inlined
+from crosscheck.judge.compiled.gradients import Entry
 from crosscheck.judge.compiled.lanes import WIDTH, absolute, greater, lane, reciprocal, splat, where
 from crosscheck.judge.compiled.memory import (
     LINE,
     aligned_stack,
     bytes_of,
-    eight,
-    four,
     gather,
     load,
     prefetch,
     store,
-    transpose,
     whole,
     write,
 )
 from crosscheck.judge.compiled.records import Answers, Cases
-from crosscheck.judge.compiled.rules import Entry
+from crosscheck.judge.compiled.transposed import eight, four, transpose
 
 __all__ = ["Given", "compare", "enter", "given", "spread", "write_answer", "write_answers"]
 

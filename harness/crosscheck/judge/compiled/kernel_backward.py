@@ -9,6 +9,15 @@ from numba import int64
 from crosscheck.judge.compiled.compare import compare, enter, given
 from crosscheck.judge.compiled.exactness import Factors, decided, fits, settled
 from crosscheck.judge.compiled.functions import inlined
+from crosscheck.judge.compiled.gradients import (
+    compared_with,
+    cotangent_of,
+    entry_of,
+    met_by,
+    passed_on,
+    questioned,
+    with_gradients,
+)
 from crosscheck.judge.compiled.lanes import absolute, any_lane, fused, greater, splat, where
 from crosscheck.judge.compiled.memory import load, whole
 from crosscheck.judge.compiled.records import (
@@ -26,16 +35,7 @@ from crosscheck.judge.compiled.records import (
     quarters,
     shifted,
 )
-from crosscheck.judge.compiled.rules import (
-    compared_with,
-    cotangent_of,
-    entry_of,
-    met_by,
-    passed_on,
-    questioned,
-    with_gradients,
-    with_total,
-)
+from crosscheck.judge.compiled.rules import with_total
 from crosscheck.judge.compiled.sums import (
     NOT_FINITE,
     add,

@@ -14,6 +14,7 @@ from numba import boolean
 
 from crosscheck.judge.compiled.columns import broadcast_known
 from crosscheck.judge.compiled.functions import inlined
+from crosscheck.judge.compiled.gradients import Entry, cotangent_of, entry_of, met_by
 from crosscheck.judge.compiled.lanes import (
     WIDTH,
     absolute,
@@ -41,7 +42,6 @@ from crosscheck.judge.compiled.memory import (
     whole,
 )
 from crosscheck.judge.compiled.records import Form, Held, known
-from crosscheck.judge.compiled.rules import Entry, cotangent_of, entry_of, met_by
 
 __all__ = ["Outer", "compare_lanes", "compare_outer"]
 

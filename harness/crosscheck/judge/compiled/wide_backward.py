@@ -13,6 +13,13 @@ from crosscheck.judge.compiled.columns import (
 )
 from crosscheck.judge.compiled.exactness import LESS, MORE, certified, fits
 from crosscheck.judge.compiled.functions import inlined
+from crosscheck.judge.compiled.gradients import (
+    Entry,
+    compared_with,
+    passed_on,
+    questioned,
+    with_gradients,
+)
 from crosscheck.judge.compiled.lanes import (
     WIDTH,
     any_lane,
@@ -48,14 +55,7 @@ from crosscheck.judge.compiled.records import (
     shifted,
 )
 from crosscheck.judge.compiled.rows import ROWS_TABLE
-from crosscheck.judge.compiled.rules import (
-    Entry,
-    compared_with,
-    passed_on,
-    questioned,
-    with_gradients,
-    with_total,
-)
+from crosscheck.judge.compiled.rules import with_total
 from crosscheck.judge.compiled.sums import error_bound, growth_of_sum, renormalised
 
 __all__ = ["backward"]
@@ -118,7 +118,6 @@ def _sum(
     cases: Cases,
     columns: Columns,
     first: int,
-    second: bool,
     coarse: Any,
     live: Any,
     usual: Any,
@@ -130,7 +129,6 @@ def _sum(
         cases: The case.
         columns: The weights.
         first: The first of the eight.
-        second: Whether they are the second eight of sixteen.
         coarse: 2^53 times what exact terms are multiples of.
         live: How many units are live, in every lane.
         usual: The growth factor of sums of so many products.
@@ -141,7 +139,7 @@ def _sum(
         number of exact operands.
     """
     form, zero = cases.form, splat(0.0)
-    of = renormalised(sum_of(columns, second), form.splitter)
+    of = renormalised(sum_of(columns, first), form.splitter)
     count, theta = live, usual
     if watch.sparse:
         sure = (of.carried == zero) & fits(of.high, of.low, form.splitter)
@@ -185,9 +183,7 @@ def _pass_down(
     for pair in range(0, fan_in, 2 * WIDTH):
         add_columns(columns, pair, cotangents, form.splitter)
         for first in range(pair, min(pair + 2 * WIDTH, fan_in), WIDTH):
-            watch, of, error, exact = _sum(
-                cases, columns, first, first > pair, coarse, live, usual, watch
-            )
+            watch, of, error, exact = _sum(cases, columns, first, coarse, live, usual, watch)
             if any_lane(exact):
                 asked = questioned(of, error, exact, coarse, form)
                 error = asked.bound

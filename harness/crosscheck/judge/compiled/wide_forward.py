@@ -16,6 +16,7 @@ from crosscheck.judge.compiled.exactness import (
     settled,
 )
 from crosscheck.judge.compiled.functions import called, inlined
+from crosscheck.judge.compiled.gradients import compared_with
 from crosscheck.judge.compiled.lanes import (
     WIDTH,
     absolute,
@@ -59,7 +60,6 @@ from crosscheck.judge.compiled.rules import (
     activated,
     as_cotangent,
     certain_below,
-    compared_with,
     halved,
     plus_square,
     residual,
