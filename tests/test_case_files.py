@@ -109,7 +109,7 @@ def test_any_number_survives_json(dtype: str, value: float) -> None:
 def test_arrays_are_written_in_the_dtype_of_the_case(dtype: str, tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    stored = "float32" if dtype == "bfloat16" else dtype
+    stored = dtype if FORMATS[dtype].is_native else "float32"
     for ending, load in (("npz", np.load), ("safetensors", load_file)):
         write_case(awkward(dtype), tmp_path / f"case.{ending}")
         arrays = load(tmp_path / f"case.{ending}")
@@ -374,7 +374,10 @@ BAD_JSON: list[tuple[Any, str]] = [
     (edited(widths=[1, 2, 1]), "widths is [1, 2, 1], but the weights have [1, 1, 1]"),
     (edited(widths=[1.0, 1, 1]), "widths is [1.0, 1, 1], but"),
     (edited(widths=None), "widths is null, but"),
-    (edited(dtype="int8"), "dtype='int8', wanted float64, float32, bfloat16 or float16"),
+    (
+        edited(dtype="int8"),
+        "dtype='int8', wanted float64, float32, bfloat16, float16, float8_e4m3fn or float8_e5m2",
+    ),
     (edited(dtype="Float32"), "did you mean 'float32'?"),
     (edited(output="tanh"), "output='tanh', wanted relu or identity"),
     (edited(reduction="max"), "reduction='max', wanted sum or mean"),

@@ -13,7 +13,7 @@ import pytest
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.kinks import exclusion
+from crosscheck.judge.kinks import exclusion, inequalities
 from crosscheck.judge.kinks import explanation as kink
 from crosscheck.judge.kinks.exclusion import Work, possible
 from crosscheck.judge.kinks.influence import Site
@@ -148,7 +148,7 @@ def test_a_fault_at_kinks_in_several_rows_is_caught(fault: str) -> None:
 
 
 def test_what_is_neither_found_nor_excluded_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exclusion, "_MOST_PROGRAMS", 0)
+    monkeypatch.setattr(inequalities, "_MOST_PROGRAMS", 0)
     verdicts = []
     for seed, case in many_kinks("float64", 10):
         verdicts.append(judge(case, with_slopes(case, drawn(seed))))

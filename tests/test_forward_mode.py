@@ -21,6 +21,7 @@ from crosscheck.judge.kinks.explanation import explain
 from crosscheck.judge.verdict import Kind, fails
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
+from crosscheck.network.loss_bounds import loss_and_cotangent
 from crosscheck.network.reference import forward, forward_mode, gradients
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
@@ -224,7 +225,14 @@ def test_unit_by_unit_or_all_at_once_is_the_same(dtype: str) -> None:
         gates = gates_at_kinks(case, 0.5)
         arguments = (case.network, enclosed.weights, enclosed.biases, enclosed.trace, enclosed.y)
         many, one = (
-            forward_mode(*arguments, gates, enclosed.model.enclose, join=_joined, at_once=at_once)
+            forward_mode(
+                *arguments,
+                gates,
+                enclosed.model.enclose,
+                join=_joined,
+                at_once=at_once,
+                loss_and_cotangent=loss_and_cotangent,
+            )
             for at_once in (2**16, 1)
         )
         for (name, bound), (_, other) in zip(many.entries(), one.entries(), strict=True):

@@ -21,7 +21,7 @@ from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 ADAPTERS: dict[str, type[Any]] = {
@@ -47,7 +47,7 @@ COMPILED = [
         *(("jax", mode) for mode in JaxFramework.modes if mode != "eager"),
     )
 ]
-DTYPES = list(FORMATS)
+DTYPES = list(WORKING)
 
 
 @cache
@@ -476,8 +476,7 @@ def test_a_compiled_mode_traces_once_for_each_shape_and_dtype(
     adapter(name)
     framework = ADAPTERS[name](mode=mode)
     calls: list[int] = []
-    module = importlib.import_module(type(framework).__module__)
-    right = module.loss_function
+    right = framework.losses_of
 
     @functools.cache
     def counting(loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -487,7 +486,7 @@ def test_a_compiled_mode_traces_once_for_each_shape_and_dtype(
 
         return counted
 
-    monkeypatch.setattr(module, "loss_function", lambda *args: counting(right(*args)))
+    monkeypatch.setattr(framework, "losses_of", lambda case: counting(right(case)))
     framework.gradients(worked_example())
     once = len(calls)
     assert once > 0

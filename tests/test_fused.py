@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,16 @@ from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge.compare import StackJudge
-from crosscheck.judge.compiled import FusedJudge, judge
+from crosscheck.judge.compiled import FusedJudge, passes
 from crosscheck.judge.compiled.lanes import fused, splat
-from crosscheck.judge.compiled.memory import load, store, transpose
+from crosscheck.judge.compiled.memory import load, store
+from crosscheck.judge.compiled.transposed import transpose
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.enclosure import Model
-from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.studies.power import gaussian_stack, plant
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
@@ -84,7 +87,7 @@ ONE_ROW = [name for name, (_, options) in SHAPES.items() if options.get("rows", 
 
 def judge_by_units(monkeypatch: pytest.MonkeyPatch, by_units: bool) -> None:
     """Have cases of one row judged one by one, or eight together, however wide they are."""
-    monkeypatch.setattr(judge, "is_wide", lambda network, rows: by_units and rows == 1)
+    monkeypatch.setattr(passes, "is_wide", lambda network, rows: by_units and rows == 1)
 
 
 @pytest.fixture(params=["eight cases", "eight units"])
@@ -211,7 +214,7 @@ def everything_given(case: Case) -> list[Gradients]:
     return given
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 @pytest.mark.parametrize(
     ("shape", "by_units"),
     [*((shape, False) for shape in SHAPES), *((shape, True) for shape in ONE_ROW)],
@@ -233,7 +236,7 @@ def test_what_is_certified_agrees_in_the_readable_form(
 
 
 @pytest.mark.usefixtures("_side_by_side")
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype: str) -> None:
     case = draw_stack(DRAWS["gaussian"], (4, 3, 1), dtype=dtype, count=1500, seed=3)
     case = nearly_cancelling(case)
@@ -243,7 +246,7 @@ def test_gates_close_to_zero_are_no_more_certain_than_in_the_readable_form(dtype
 
 
 @pytest.mark.usefixtures("_side_by_side")
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 @pytest.mark.parametrize("shape", [((4, 8, 1), 1), ((2, 3, 2), 3)], ids=["one row", "three rows"])
 def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
     shape: tuple[tuple[int, ...], int], dtype: str
@@ -270,7 +273,7 @@ def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_sums_of_exact_numbers_are_not_taken_for_rounded_ones(
     dtype: str, reduction: Reduction
 ) -> None:
@@ -296,16 +299,16 @@ def test_a_pass_that_is_too_generous_is_found_out(
 ) -> None:
     dtype = "float64"
     if name == "_KEEP":
-        monkeypatch.setattr(judge, name, 1.0 + 2.0**-15)
+        monkeypatch.setattr(passes, name, 1.0 + 2.0**-15)
     elif name == "_WIDEN":
-        monkeypatch.setattr(judge, name, -(2.0**-3))
+        monkeypatch.setattr(passes, name, -(2.0**-3))
     elif name == "_underflow":
         dtype = "float16"
-        monkeypatch.setattr(judge, name, lambda form: 0.6 * form.smallest_subnormal)
+        monkeypatch.setattr(passes, name, lambda form: 0.6 * form.smallest_subnormal)
     else:
         # Numbers of 30 bits less: their products are exact in float64 but look rounded.
         dtype = "float32"
-        monkeypatch.setattr(judge, "_splitter", lambda form: 2.0 ** (53 - 8) + 1.0)
+        monkeypatch.setattr(passes, "_splitter", lambda form: 2.0 ** (53 - 8) + 1.0)
     wrong = 0
     for seed in range(6):
         draw = DRAWS["odd integers" if name == "exactness" else "gaussian"]
@@ -331,7 +334,7 @@ def test_nearly_every_correct_gaussian_gradient_is_certified_directly(
 
 
 @pytest.mark.usefixtures("_side_by_side")
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) -> None:
     case = gaussian_stack((4, 8, 1), rows=1, count=300, dtype=dtype, seed=6)
     right, form = rounded(case, gradients(case)), format_of(dtype)
@@ -360,7 +363,7 @@ def entries_changed(given: Gradients, share: float, by: float, seed: int) -> Gra
 
 
 @pytest.mark.usefixtures("_side_by_side")
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 @pytest.mark.parametrize("widths", [(9, 18, 2), (20, 33, 8, 1), (70, 16, 1)], ids=str)
 def test_frameworks_that_give_the_same_bits_are_judged_as_if_they_were_alone(
     widths: tuple[int, ...], dtype: str
@@ -424,9 +427,21 @@ def test_answers_are_written_to_a_part_of_larger_arrays() -> None:
     assert (largest[:, around] == -7.0).all()
 
 
+def test_what_is_kept_on_disk_depends_on_every_file_that_is_compiled() -> None:
+    folder = Path(passes.__file__).parent
+    pattern = re.compile(r"^from crosscheck\.judge\.compiled\.(\w+) import", re.MULTILINE)
+    used, left = set(), {"kernel", "wide"}
+    while left:
+        used |= left
+        sources = [(folder / f"{name}.py").read_text("utf-8") for name in left]
+        left = {name for source in sources for name in pattern.findall(source)} - used
+    assert {f"{name}.py" for name in used} <= set(passes._sources())
+    assert {"kernel_forward", "rules", "sums", "lanes", "rows", "outer"} <= used
+
+
 def test_forms_for_different_types_are_kept_under_different_names() -> None:
     """Two processes that compile them at the same time must not write each other's file."""
-    forms = judge._compiled, judge._compiled_wide
+    forms = passes._compiled, passes._compiled_wide
     names = {form(dtype).__qualname__ for form in forms for dtype in ("float64", "float64_in_two")}
     assert len(names) == 4
 
@@ -464,7 +479,7 @@ def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
     assert not FusedJudge(few).certified([gradients(few)])[0].any()
     assert FusedJudge(few).agreements(gradients(few))[0].all()
     case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
-    monkeypatch.setattr(judge, "is_compiled", lambda: False)
+    monkeypatch.setattr(passes, "is_compiled", lambda: False)
     assert not FusedJudge(case).certified([gradients(case)])[0].any()
     assert FusedJudge(case).agreements(gradients(case))[0].all()
 
@@ -484,7 +499,7 @@ def test_wide_networks_of_one_row_are_judged_case_by_case(
     widths: tuple[int, ...], rows: int, wide: bool
 ) -> None:
     case = gaussian_stack(widths, rows=rows, count=8, dtype="float32", seed=0)
-    assert judge.is_wide(case.network, case.rows) == wide
+    assert passes.is_wide(case.network, case.rows) == wide
 
 
 @pytest.mark.parametrize("widths", [(9, 3, 2), (16, 20, 5), (33, 24, 8, 4)], ids=str)

@@ -26,13 +26,13 @@ def one_gate(
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_clear_sign_is_certain(dtype: str) -> None:
     assert one_gate([1.0, 2.0], [3.0, 1.0], -1.0, dtype=dtype) == (GateClass.ACTIVE, 4.0)
-    assert one_gate([1.0, -2.0], [3.0, 4.0], 1.0, dtype=dtype) == (GateClass.INACTIVE, -4.0)
+    assert one_gate([1.0, -2.0], [1.0, 2.0], 1.0, dtype=dtype) == (GateClass.INACTIVE, -2.0)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_an_exact_zero_that_no_order_of_summation_can_miss_is_a_kink(dtype: str) -> None:
-    # 1·3 - 2·2 + 1 = 0: all partial sums are small whole numbers.
-    assert one_gate([1.0, -2.0], [3.0, 2.0], 1.0, dtype=dtype) == (GateClass.KINK, 0.0)
+    # 1·2 - 3·1 + 1 = 0: all partial sums are small whole numbers.
+    assert one_gate([1.0, -3.0], [2.0, 1.0], 1.0, dtype=dtype) == (GateClass.KINK, 0.0)
     assert one_gate([0.0, -0.0], [3.0, 2.0], -0.0, dtype=dtype) == (GateClass.KINK, 0.0)
     assert one_gate([0.0, 0.0], [3.0, 2.0], None, dtype=dtype) == (GateClass.KINK, 0.0)
 

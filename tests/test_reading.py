@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,22 @@ def wrong_type(document: Any) -> None:
     document["cases"][0]["verdicts"][0]["gates"] = "none"
 
 
+def drop_detail(document: Any) -> None:
+    del document["cases"][0]["verdicts"][0]["detail"]
+
+
+def other_case(document: Any) -> None:
+    document["cases"][0]["case"]["y"] = [[17]]
+
+
+def half_case(document: Any) -> None:
+    del document["cases"][0]["case"]["reduction"]
+
+
+def other_reference(document: Any) -> None:
+    del document["cases"][0]["reference"]["b2"]
+
+
 def wrong_case(document: Any) -> None:
     document["cases"][0]["case"]["weights"] = [[[10**400]]]
 
@@ -91,8 +110,12 @@ BAD = {
         json.dumps({**STORED, "cases": []}),
         "damaged: its checksum is not that of the rest",
     ),
-    "a field is gone": (damaged(drop_cases), "damaged: run.cases: is missing"),
+    "a field is gone": (damaged(drop_cases), "damaged: run: cases is missing"),
     "a field is wrong": (damaged(wrong_type), "cases[0].verdicts[0].gates: 'none' is not a list"),
+    "a default is gone": (damaged(drop_detail), "cases[0].verdicts[0]: detail is missing"),
+    "a case of its own": (damaged(other_case), "damaged: cases[0]: the case has the key "),
+    "half a case": (damaged(half_case), "cases[0].case: a case, but not as reports hold it"),
+    "another reference": (damaged(other_reference), "cases[0]: the reference does not fit"),
     "a case is none": (damaged(wrong_case), "damaged: cases[0].case: case: weights[0]"),
     "a deep field": (damaged(deep_field), "damaged: cases[0].reference: "),
 }
@@ -113,6 +136,45 @@ def test_what_is_no_report_is_refused_in_one_line(
     assert complaint in captured.err
     assert len(captured.err) < 400
     assert not Path("report.html").exists()
+
+
+STRANGE: tuple[Any, ...] = (
+    *(None, True, -1, 10**30, 1.5, "", "x" * 300, "nan", "KINK", [], {}, [[]], [1, 2]),
+    *({"hex": "nan", "decimal": None}, {"hex": "-0x1.8000000000000p+3", "decimal": -12.0}),
+)
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where something stands in what JSON holds."""
+    if before:
+        yield before
+    pairs: Any = enumerate(value) if isinstance(value, list) else ()
+    for key, each in value.items() if isinstance(value, dict) else pairs:
+        yield from places(each, (*before, key))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_changed_a_report_is_refused_or_shown(seed: int, tmp_path: Path) -> None:
+    rng, path = random.Random(seed), tmp_path / "report.json"
+    everywhere = list(places(STORED))
+    complaints = []
+    for _ in range(20):
+        document: Any = copy.deepcopy(STORED)
+        *to, last = rng.choice(everywhere)
+        place = functools.reduce(lambda inside, key: inside[key], to, document)
+        if rng.random() < 0.2:
+            del place[last]
+        else:
+            place[last] = copy.deepcopy(rng.choice(STRANGE))
+        path.write_text(sweeping.resealed(document))
+        try:
+            report = Report.read(path)
+        except UsageError as error:
+            complaints.append(str(error))
+        else:
+            assert report.html()
+    assert len(complaints) > 10
+    assert all("\n" not in each and len(each) < 400 for each in complaints)
 
 
 def test_without_a_report_it_is_said_how_to_get_one(

@@ -45,7 +45,8 @@ def test_a_command_of_the_readme_runs(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_network.json").write_text(blocks("json")[0])
+    for name, text in zip(("my_network.json", "my_program.json"), blocks("json"), strict=False):
+        (tmp_path / name).write_text(text)
     words = shlex.split(line)[1:]
     if words[0] == "power":
         # Minutes long as it stands there; the smallest numbers do the same things.
@@ -56,7 +57,7 @@ def test_a_command_of_the_readme_runs(
     if words[0] == "conventions" and "--recorded" not in words:
         words += ["--framework", "numpy"]
     if words[0] == "sweep":
-        words = ["5000" if word == "1e6" else word for word in words]
+        words = [{"1e6": "5000", "1e4": "256"}.get(word, word) for word in words]
     if words[0] == "bench":
         words += ["--framework", "jax", "--jobs", "1", "--seconds", "0.01", "--repeats", "1"]
         words += ["--widths", "1,1,1", "--no-growth", "--no-storms", "--no-start-up"]

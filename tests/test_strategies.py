@@ -27,7 +27,7 @@ from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.enclosure import Model
-from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.formats import FORMATS, WORKING, format_of
 from crosscheck.tools.errors import UsageError
 
 CERTAIN_KINDS = list(BOUNDARY_KINDS)[:6]
@@ -72,7 +72,8 @@ def test_no_gate_of_a_stack_is_open_and_rows_differ(dtype: str) -> None:
                 mixed += int((sign.max(axis=-2) != sign.min(axis=-2)).sum())
 
     check()
-    assert mixed > 100  # units that are active in some rows and inactive in others
+    # Units that are active in some rows and inactive in others; float8 has no room between rows.
+    assert (mixed > 100) == (dtype in WORKING)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

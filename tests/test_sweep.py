@@ -39,7 +39,7 @@ from crosscheck.report.sweep import duration
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.spread import Spread
 from crosscheck.run.sweep.check import check_part
-from crosscheck.run.sweep.checkpoint import changed, made_with
+from crosscheck.run.sweep.checkpoint import changed, load, made_with, save
 from crosscheck.run.sweep.fast import batched_gradients
 from crosscheck.tools.records import number
 
@@ -415,6 +415,19 @@ def test_a_sweep_is_not_resumed_with_other_versions_or_from_a_broken_file(
     path.write_text("{}")
     assert main(["sweep", "--resume", "--report", "here"]) == 4
     assert "JSON, but not a sweep: no field schema_version" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_taken_up_is_written_as_it_was() -> None:
+    sweeping.sweep("--cases", "3000", "--seed", "9", "--frameworks", "plain,wrong", *HARD)
+    before = Path("here/sweep.json").read_bytes()
+    found = load(Path("here"))
+    assert found.tally.kept
+    assert found.tally.boundary
+    save(Path("here"), found)
+    assert Path("here/sweep.json").read_bytes() == before
+
+
+HARD = ("--mix", "uniform=1,kinks=0.01,special=0.01", "--widths", "2,3,1")
 
 
 def changed_at(*path: Any, to: Any) -> Callable[[Any], str]:

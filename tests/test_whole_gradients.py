@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from toy import Overflow, Toy
+from toy import NINE_BITS, Overflow, Toy, one_more_format
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks.exclusion import possible
 from crosscheck.judge.verdict import Kind, fails
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.network.reference import gradients
 from crosscheck.numbers.enclosure import Model
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import FORMATS, format_of
 
+DTYPES = [*FORMATS, NINE_BITS.name]
 ZERO, HALF = Fraction(0), Fraction(1, 2)
 choose: Any = np.where  # whose types know nothing of fractions
+
+
+@pytest.fixture(autouse=True)
+def _one_more_format() -> Iterator[None]:
+    with one_more_format(NINE_BITS):
+        yield
 
 
 def exact(array: Any) -> Any:
@@ -129,7 +140,7 @@ def random_case(rng: np.random.Generator, dtype: str, *, kinks: bool) -> Case:
 
 @pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
 @pytest.mark.parametrize("kinks", [False, True], ids=["gaussian", "small-numbers"])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_no_correct_evaluation_is_called_wrong(dtype: str, kinks: bool, flush: bool) -> None:
     rng = np.random.default_rng([kinks, flush, len(dtype)])
     toy = Toy(format_of(dtype), random.Random(dtype), flush=flush)
@@ -151,7 +162,7 @@ def test_no_correct_evaluation_is_called_wrong(dtype: str, kinks: bool, flush: b
 
 
 @pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_no_correct_evaluation_has_its_slopes_excluded(dtype: str, flush: bool) -> None:
     rng = np.random.default_rng([flush, len(dtype), 1])
     toy = Toy(format_of(dtype), random.Random(dtype), flush=flush)
@@ -186,3 +197,67 @@ def test_arithmetic_of_fewer_bits_is_noticed(dtype: str) -> None:
         verdict = Judge(case).verdict(given, framework="toy")
         assert fails(verdict, ("tf32", "bfloat16-multiplicands", "truncated")), verdict
     assert total > 15
+
+
+def spoilt(right: Gradients, name: str, change: Callable[[Any], Any]) -> Gradients:
+    """One array of a gradient changed, by its name."""
+    if name in ("J", "x"):
+        field = "loss" if name == "J" else "x"
+        return replace(right, **{field: change(getattr(right, field))})
+    field, at = ("weights" if name[0] == "W" else "biases"), int(name[1:]) - 1
+    arrays = list(getattr(right, field))
+    arrays[at] = change(arrays[at])
+    return replace(right, **{field: tuple(arrays)})
+
+
+FAULTS: dict[str, Callable[[Any], Any]] = {
+    "nothing": np.zeros_like,
+    "the other sign": np.negative,
+    "everything": lambda array: np.full_like(array, 2.0) + 4.0 * array,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", NINE_BITS.name])
+def test_what_is_checked_in_a_coarse_format_is_found_out_if_it_is_wrong(dtype: str) -> None:
+    # Each array that counts as checked, and no other, is made wrong; the worst of many right
+    # evaluations is near its bound.
+    rng, form = np.random.default_rng(0), format_of(dtype)
+    toy, caught, unchecked, largest = Toy(form, random.Random(dtype)), Counter[str](), 0, 0.0
+    for index in range(40):
+        case = random_case(rng, dtype, kinks=index % 4 == 0)
+        judge = Judge(case)
+        for _ in range(3):
+            try:
+                right = toy_gradients(case, toy, ZERO)
+            except Overflow:
+                continue
+            verdict = judge.verdict(right, framework="toy")
+            assert not fails(verdict, ())
+            if verdict.kind is Kind.AGREES and verdict.worst is not None:
+                largest = max(largest, verdict.worst.bounds)
+        if verdict.kind is not Kind.AGREES:
+            continue
+        unchecked += len(verdict.unchecked)
+        arrays = dict(right.entries())
+        # A zero that is right to the last bit has no sign.
+        names = [name for name in verdict.checked if np.any(arrays[name])]
+        for name, (fault, change) in itertools.product(names, FAULTS.items()):
+            found = judge.verdict(spoilt(right, name, change), framework="toy")
+            # Or gates are open under flush-to-zero, and nothing counts as checked any more.
+            assert found.kind in (Kind.DISAGREES, Kind.SUBNORMAL) or not found.checked, found
+            caught[fault] += found.kind is Kind.DISAGREES
+    assert min(caught[fault] for fault in FAULTS) > 20
+    assert unchecked > 5
+    assert largest > 0.4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_last_bit_of_an_exact_gradient_is_checked_in_every_format(dtype: str) -> None:
+    form, case = format_of(dtype), worked_example(dtype=dtype)
+    judge, right = Judge(case), gradients(case)
+    assert judge.verdict(right, framework="toy").kind is Kind.AGREES
+    for name, array in right.entries():
+        for sign in (-1.0, 1.0):
+            beside = np.asarray(array + sign * form.ulp(array))
+            wrong = spoilt(right, name, lambda _, beside=beside: beside)  # type: ignore[misc]
+            assert judge.verdict(wrong, framework="toy").kind is Kind.DISAGREES, name

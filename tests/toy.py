@@ -7,14 +7,29 @@ additions at random, subnormals flushed at random where that is allowed.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from crosscheck.numbers.formats import Format
+from crosscheck.numbers import formats
+from crosscheck.numbers.formats import Format, add_format
 
-__all__ = ["Overflow", "Toy"]
+__all__ = ["NINE_BITS", "Overflow", "Toy", "one_more_format"]
+
+NINE_BITS = Format("nine_bits", precision=4, emin=-14, emax=15)
+"""A format that nobody has: 5 bits of exponent, 4 of significand."""
+
+
+@contextmanager
+def one_more_format(form: Format) -> Iterator[None]:
+    """A block in which the table of formats has one more."""
+    add_format(form)
+    try:
+        yield
+    finally:
+        del formats._FORMATS[form.name]
 
 
 class Overflow(Exception):

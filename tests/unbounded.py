@@ -36,7 +36,7 @@ def stack_of_cases(
     y = array(rows, widths[-1])
     kinds = [weights, biases, [x], [y]]
     for index in range(count):
-        special = (np.nan, np.inf, -np.inf, None)[index % 4]
+        special = (np.nan, form.beyond, -form.beyond, None)[index % 4]
         arrays = kinds[index // 4 % 4]
         at = arrays[rng.integers(len(arrays))][index].reshape(-1)
         place = rng.integers(at.size)
@@ -54,7 +54,7 @@ def stack_of_cases(
 
 @dataclass
 class Simulated:
-    """A framework that rounds each operation to float16 or float32, in an order of its own.
+    """A framework that rounds each operation to the dtype, by NumPy, in an order of its own.
 
     Attributes:
         case: A single case.
@@ -106,7 +106,8 @@ class Simulated:
 
     def gradients(self) -> Gradients:
         """Loss and gradient, in float64 arrays."""
-        case, kind = self.case, np.dtype(self.case.dtype)
+        case, kind = self.case, format_of(self.case.dtype).dtype
+        assert kind is not None
         with np.errstate(all="ignore"):
             weights = [weight.astype(kind) for weight in case.weights]
             biases = [None if bias is None else bias.astype(kind) for bias in case.biases]

@@ -28,7 +28,7 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.together import judged_together
 from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Gradients
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import WORKING
 from crosscheck.run.sweep.fast import agreements
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
 from crosscheck.studies.alarms.streams import STREAMS, Stream, batches
@@ -116,7 +116,7 @@ def write(path: Path, share: float) -> None:
     """Judge, and write every verdict to PATH."""
     count, lines = max(1, round(share * CASES)), 0
     with path.open("w", encoding="utf-8") as out:
-        for dtype, stream in itertools.product(FORMATS, STREAMS):
+        for dtype, stream in itertools.product(WORKING, STREAMS):
             for name, verdict in records(dtype, stream, count):
                 line = {"of": f"{dtype} {stream.name} {name}", "is": plain(verdict)}
                 out.write(json.dumps(line) + "\n")

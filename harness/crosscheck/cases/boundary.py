@@ -1,7 +1,10 @@
 """Hypothesis strategies for cases on kinks, and right beside them.
 
 The numbers are small multiples of ½ and each unit has at most two weights, so that all sums are
-exact in every dtype and every order of evaluation: the kinks are certain.
+exact in every dtype and every order of evaluation: the kinks are certain. In coarse formats the
+numbers are -1, 0 and 1, and each unit has one weight. There a_l <= 2^l, for a bias is at most what
+it cancels or 1; the magnitudes that make a pre-activation of layer l add up to 2^l at the most, and
+all of its partial sums are whole numbers of p bits if l <= p.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from crosscheck.cases.drawing import SHAPES, Shape, layer_pairs, networks, numbers
 from crosscheck.network.dense import Case, Network
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import COARSE, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.errors import UsageError
 
@@ -45,7 +48,7 @@ def boundary_cases(
     """Single cases with pre-activations exactly zero, by construction, or right beside it.
 
     Args:
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         kind: One of `BOUNDARY_KINDS`; all of them by default.
         shapes: (widths, rows) to choose from.
 
@@ -82,16 +85,24 @@ class _Draft:
 @st.composite
 @in_ieee_arithmetic
 def _boundary(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) -> Case:
-    network, rows = draw(networks(shapes))
     form = format_of(dtype)
+    is_coarse = form.precision < COARSE
+    if is_coarse:
+        shapes = [each for each in shapes if len(each[0]) - 1 <= form.precision] or shapes
+    network, rows = draw(networks(shapes))
     values = (
-        numbers(dtype) if kind == "beside" else st.integers(-4, 4).map(lambda number: number / 2)
+        numbers(dtype)
+        if kind == "beside"
+        else st.integers(-1, 1).map(float)
+        if is_coarse
+        else st.integers(-4, 4).map(lambda number: number / 2)
     )
 
     def array(*shape: int) -> Array:
         return form.round(draw(hnp.arrays(np.float64, shape, elements=values)))
 
-    weights = [_sparse(draw, pair) for pair in layer_pairs(network)]
+    sparse = _single if is_coarse else _sparse
+    weights = [sparse(draw, pair) for pair in layer_pairs(network)]
     biases = [array(units) for units in network.widths[1:]]
     x, y = array(rows, network.widths[0]), array(rows, network.widths[-1])
     relu_layers = [layer for layer in range(1, network.depth + 1) if network.has_relu(layer)]
@@ -145,6 +156,17 @@ _PLACE: Mapping[str, Callable[[st.DrawFn, _Draft], None]] = {
     "cancelling weights": _cancelling_weights,
     "dead unit": _dead_unit,
 }
+
+
+def _single(draw: st.DrawFn, pair: tuple[int, int]) -> Array:
+    """A weight matrix with one non-zero weight for each unit, ±1."""
+    units, inputs = pair
+    weight = np.zeros(pair)
+    columns = draw(hnp.arrays(np.int64, units, elements=st.integers(0, inputs - 1)))
+    weight[np.arange(units), columns] = draw(
+        hnp.arrays(np.float64, units, elements=st.sampled_from([1.0, -1.0]))
+    )
+    return weight
 
 
 def _sparse(draw: st.DrawFn, pair: tuple[int, int]) -> Array:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ from crosscheck.program.graph import Node, Program, Shape
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
+    "STACK",
     "Plan",
     "aimed",
     "aims",
@@ -37,9 +38,13 @@ __all__ = [
     "composed_cases",
     "plans",
     "seeded_composed",
+    "seeded_stack",
 ]
 
 _FEATURES, _WIDTH, _OUTPUTS, _ROWS = 2, 3, 2, 3
+
+STACK = 256
+"""Cases in each stack of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -141,41 +146,51 @@ def _plan(
 
 
 def composed_cases(
-    *, dtype: str = "float64", operators: Sequence[str] | None = None
+    *,
+    dtype: str = "float64",
+    operators: Sequence[str] | None = None,
+    plan: Plan | None = None,
 ) -> st.SearchStrategy[Composed]:
     """Single cases with numbers of any moderate kind.
 
     Args:
         dtype: A name of `crosscheck.numbers.formats.FORMATS`.
         operators: As of `plans`.
+        plan: A network of one's own, for whose arrays numbers are drawn.
     """
     format_of(dtype)
+    networks = plans(operators) if plan is None else [plan]
 
     @st.composite
     def draw_case(draw: st.DrawFn) -> Composed:
-        plan = draw(st.sampled_from(plans(operators)))
-        return plan.case(_drawn(draw, plan, numbers(dtype)), dtype)
+        chosen = draw(st.sampled_from(networks))
+        return chosen.case(_drawn(draw, chosen, numbers(dtype)), dtype)
 
     return draw_case()
 
 
 def composed_boundary_cases(
-    *, dtype: str = "float64", operators: Sequence[str] | None = None
+    *,
+    dtype: str = "float64",
+    operators: Sequence[str] | None = None,
+    plan: Plan | None = None,
 ) -> st.SearchStrategy[Composed]:
     """Single cases with one value, or several, exactly at a breakpoint.
 
     Args:
         dtype: A name of `crosscheck.numbers.formats.FORMATS`.
         operators: As of `plans`.
+        plan: A network of one's own, for whose arrays numbers are drawn.
     """
     format_of(dtype)
+    networks = plans(operators) if plan is None else [plan]
     halves = st.integers(-4, 4).map(lambda number: number / 2)
 
     @st.composite
     @in_ieee_arithmetic
     def draw_case(draw: st.DrawFn) -> Composed:
-        plan = draw(st.sampled_from(plans(operators)))
-        case = plan.case(_drawn(draw, plan, halves), dtype)
+        chosen = draw(st.sampled_from(networks))
+        case = chosen.case(_drawn(draw, chosen, halves), dtype)
         for site, index, point in aims(case):
             if draw(st.booleans()):
                 case = aimed(case, site, draw(st.sampled_from(index)), draw(st.sampled_from(point)))
@@ -209,6 +224,28 @@ def seeded_composed(
         whole = (count, *shape)
         arrays[name] = rng.integers(-4, 5, whole) / 2.0 if boundary else rng.standard_normal(whole)
     return plan.case(arrays, dtype, count)
+
+
+def seeded_stack(
+    plan: Plan, seed: int, number: int, count: int, dtype: str
+) -> tuple[Composed, Literal["smooth", "boundary"]]:
+    """Stack ``number`` of a sweep, and what it is: every fourth meets breakpoints.
+
+    Args:
+        plan: The network.
+        seed: Of the sweep.
+        number: From 0.
+        count: How many cases; the numbers of a case do not depend on it.
+        dtype: Of the cases.
+    """
+    boundary = number % 4 == 3
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+    whole = seeded_composed(own, plan, STACK, dtype, boundary=boundary)
+    part: Literal["smooth", "boundary"] = "boundary" if boundary else "smooth"
+    if count == STACK:
+        return whole, part
+    arrays = {name: array[:count] for name, array in whole.arrays()}
+    return plan.case(arrays, dtype, count), part
 
 
 Aim = tuple[int, list[tuple[int, ...]], list[Fraction]]

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from crosscheck.network.dense import Network
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import COARSE, Format, format_of
 
-__all__ = ["SHAPES", "Shape", "fan_in_scale", "layer_pairs", "networks", "numbers"]
+__all__ = ["SHAPES", "Shape", "binades", "fan_in_scale", "layer_pairs", "networks", "numbers"]
 
 Shape = tuple[tuple[int, ...], int]
 
@@ -50,12 +50,22 @@ def layer_pairs(network: Network) -> list[tuple[int, int]]:
 
 def numbers(dtype: str) -> st.SearchStrategy[float]:
     """Small whole numbers first, then any number of moderate size."""
-    width: Any = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16}[dtype]
+    form = format_of(dtype)
+    width: Any = 64 if form.precision > 24 else 32 if form.precision > 11 else 16
     whole = st.integers(-4, 4).map(float)
     floats = st.floats(-4.0, 4.0, width=width, allow_subnormal=False)
-    return st.one_of(whole, floats.map(lambda value: float(format_of(dtype).round(value))))
+    return st.one_of(whole, floats.map(lambda value: float(form.round(value))))
+
+
+def binades(form: Format) -> int:
+    """Numbers are scaled by powers of two up to this and down to its inverse: 2 to the result."""
+    return 8 if form.emax >= 64 else 2 if form.precision >= COARSE else 0
 
 
 def fan_in_scale(pair: tuple[int, int], dtype: str) -> float:
-    """Keeps sums of float16 within its narrow range: a power of two, at least the fan-in."""
-    return float(2.0 ** -np.ceil(np.log2(4 * pair[1]))) if dtype == "float16" else 1.0
+    """Keeps sums within the range of narrow formats: a power of two, at least the fan-in."""
+    form = format_of(dtype)
+    if form.emax >= 64:
+        return 1.0
+    least = 4 if form.precision >= COARSE else 16
+    return float(2.0 ** -np.ceil(np.log2(least * pair[1])))

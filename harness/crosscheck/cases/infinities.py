@@ -20,7 +20,7 @@ __all__ = ["NONFINITE_KINDS", "nonfinite_cases"]
 NONFINITE_KINDS: Mapping[str, str] = MappingProxyType(
     {
         "NaN": "one number of the case is NaN, in any of its arrays",
-        "infinity": "one number is +inf or -inf",
+        "infinity": "one number is +inf or -inf, in a format that has them",
         "several": "two numbers, each NaN or an infinity",
         "overflow": "finite numbers, of which products or sums overflow, or only the loss does",
     }
@@ -34,19 +34,22 @@ def nonfinite_cases(
     """Single cases that hold NaN or infinity, or overflow.
 
     Args:
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         kind: One of `NONFINITE_KINDS`; all of them by default.
         shapes: (widths, rows) to choose from.
 
     Raises:
-        UsageError: No such kind.
+        UsageError: No such kind, or none in this format.
     """
     if kind is not None and kind not in NONFINITE_KINDS:
         raise UsageError(f"kind={kind!r}: wanted one of {', '.join(NONFINITE_KINDS)}")
-    format_of(dtype)
+    has_infinity = format_of(dtype).has_infinity
+    if kind == "infinity" and not has_infinity:
+        raise UsageError(f"kind={kind!r}: {dtype} has no infinity; leave the kind or the dtype out")
     if kind is not None:
         return _nonfinite(kind, dtype, shapes)
-    return st.one_of([_nonfinite(each, dtype, shapes) for each in NONFINITE_KINDS])
+    kinds = [each for each in NONFINITE_KINDS if has_infinity or each != "infinity"]
+    return st.one_of([_nonfinite(each, dtype, shapes) for each in kinds])
 
 
 @st.composite
@@ -76,7 +79,8 @@ def _nonfinite(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) 
         put(2.0, x)
     else:
         special = {"NaN": st.just(np.nan), "infinity": infinities}
-        either = special.get(kind, st.one_of(st.just(np.nan), infinities))
+        both = st.one_of(st.just(np.nan), infinities) if form.has_infinity else st.just(np.nan)
+        either = special.get(kind, both)
         for _ in range(2 if kind == "several" else 1):
             put(draw(either), draw(places))
     return Case(network, tuple(weights), tuple(biases), x, y, dtype)

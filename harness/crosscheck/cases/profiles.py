@@ -37,6 +37,7 @@ class Profile:
         wide: Visits to the sizes at which kernels change, by turns with a stack of `WIDE_STACK`
             cases and with a single case; see `crosscheck.cases.wide`.
         nonfinite: Single cases with NaN, infinities or overflow.
+        composed: Single cases of networks of operators, half of them on breakpoints.
     """
 
     name: str
@@ -46,25 +47,27 @@ class Profile:
     stack_size: int
     wide: int = 0
     nonfinite: int = 0
+    composed: int = 0
 
     @property
     def planned(self) -> int:
         """How many cases that makes, at most."""
         stacked = self.stacks * self.stack_size + (self.wide + 1) // 2 * WIDE_STACK
-        single = self.smooth_examples + self.boundary_examples + self.nonfinite
+        single = self.smooth_examples + self.boundary_examples + self.nonfinite + self.composed
         return single + stacked + self.wide // 2
 
     def limited(self, examples: int) -> Profile:
         """The same profile with ``examples`` single cases: half of them boundary, no stacks.
 
-        One in sixteen is not finite, and none is wide.
+        One in sixteen is not finite, one in eight is a network of operators, and none is wide.
         """
-        boundary, nonfinite = examples // 2, examples // 16
+        boundary, nonfinite, composed = examples // 2, examples // 16, examples // 8
         return replace(
             self,
-            smooth_examples=examples - boundary - nonfinite,
+            smooth_examples=examples - boundary - nonfinite - composed,
             boundary_examples=boundary,
             nonfinite=nonfinite,
+            composed=composed,
             stacks=0,
             wide=0,
         )
@@ -72,9 +75,9 @@ class Profile:
 
 _PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "quick": Profile("quick", 100, 100, 2, 256, 12, 24),
-        "default": Profile("default", 1_000, 1_000, 20, 512, 48, 120),
-        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920, 2_000),
+        "quick": Profile("quick", 100, 100, 2, 256, 12, 24, 24),
+        "default": Profile("default", 1_000, 1_000, 20, 512, 48, 120, 200),
+        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920, 2_000, 4_000),
     }
 )
 

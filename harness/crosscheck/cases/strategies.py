@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.boundary import BOUNDARY_KINDS, boundary_cases
-from crosscheck.cases.construct import clear_case
-from crosscheck.cases.drawing import SHAPES, Shape, fan_in_scale, layer_pairs, networks, numbers
+from crosscheck.cases.construct import clear_case, clear_shapes
+from crosscheck.cases.drawing import (
+    SHAPES,
+    Shape,
+    binades,
+    fan_in_scale,
+    layer_pairs,
+    networks,
+    numbers,
+)
 from crosscheck.cases.infinities import NONFINITE_KINDS, nonfinite_cases
 from crosscheck.network.dense import Case, Network
 from crosscheck.numbers.arrays import Array
@@ -47,15 +55,17 @@ def smooth_cases(
     of eight some layers have no bias.
 
     Args:
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        shapes: (widths, rows) to choose from.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
+        shapes: (widths, rows) to choose from; in a coarse format from those that are narrow enough
+            for it (`crosscheck.cases.construct.clear_shapes`).
     """
     form = format_of(dtype)
+    chosen = clear_shapes(shapes, form)
 
     @st.composite
     @in_ieee_arithmetic
     def draw_case(draw: st.DrawFn) -> Case:
-        network, rows = draw(networks(shapes))
+        network, rows = draw(networks(chosen))
         values = numbers(dtype)
         pairs = layer_pairs(network)
         weights = [
@@ -101,7 +111,8 @@ def seeded_stacks(
         rng = np.random.Generator(np.random.Philox(seed))
         return gaussian_stack(rng, network, rows, count, dtype)
 
-    return st.builds(build, networks(shapes), st.integers(0, 2**63 - 1))
+    chosen = clear_shapes(shapes, format_of(dtype))
+    return st.builds(build, networks(chosen), st.integers(0, 2**63 - 1))
 
 
 def gaussian_stack(
@@ -109,7 +120,7 @@ def gaussian_stack(
 ) -> Case:
     """A stack of ``count`` smooth cases of one shape; see `seeded_stacks`."""
     form = format_of(dtype)
-    spread = 2 if dtype == "float16" else 8
+    spread = binades(form)
     pairs = layer_pairs(network)
 
     def draw(*shape: int) -> Array:

@@ -109,24 +109,30 @@ def explain(
       crosscheck explain --format html -o worked-example.html
     """  # noqa: D301  (click wants the control character)
     from crosscheck.explain import check_request, explain_case, with_changes
+    from crosscheck.explain.operators import explain_composed
     from crosscheck.tools.atomic import write_text_atomically
 
     if source is not None and reported is not None:
         raise UsageError("--case and --from: both given, wanted one of them")
     formulations, modes = dict(formulations), dict(modes)
     case, label = _case(source, reported, formulations, modes, frameworks)
+    composed = _is_composed(case, changes, entry, symbolic)
     if changes:
         case = with_changes(case, dict(changes))
         words = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
         label = f"{label} with {words}"
-    check_request(case, entry=entry, symbolic=symbolic)
+    if not composed:
+        check_request(case, entry=entry, symbolic=symbolic)
     adapters: list[Framework] = []
     states: list[FrameworkState] = []
     if frameworks != ("none",):
         from crosscheck.frameworks.registry import open_frameworks
 
         adapters, states = open_frameworks(frameworks, formulations, modes)
-    document = explain_case(case, adapters, label=label, entry=entry, symbolic=symbolic)
+    if composed:
+        document = explain_composed(case, adapters, label=label)
+    else:
+        document = explain_case(case, adapters, label=label, entry=entry, symbolic=symbolic)
     broken = [state for state in states if state.state == "broken"]
     for state in broken:
         click.echo(f"crosscheck: {state.name} is broken; {state.detail}", err=True)
@@ -140,6 +146,20 @@ def explain(
     return int(ExitCode.DISAGREEMENT if document.failed or broken else ExitCode.OK)
 
 
+def _is_composed(
+    case: Any, changes: Mapping[str, float], entry: str | None, symbolic: bool
+) -> bool:
+    """Whether it is a network of operators, of which there are fewer ways to ask."""
+    from crosscheck.network.composed import Composed
+
+    if not isinstance(case, Composed):
+        return False
+    for option, given in (("--set", changes), ("--entry", entry), ("--symbolic", symbolic)):
+        if given:
+            raise UsageError(f"{option}: a network of operators is given, wanted a dense one")
+    return True
+
+
 def _case(
     source: str | None,
     reported: tuple[str, str] | None,
@@ -148,11 +168,11 @@ def _case(
     frameworks: tuple[str, ...] | None,
 ) -> tuple[Any, str]:
     """The case, and a name for it; a report adds its formulations and modes to those given."""
-    from crosscheck.network.files import read_case
+    from crosscheck.network.files import read_any_case
 
     if reported is None:
         source = source or "worked-example"
-        return read_case(source), source
+        return read_any_case(source), source
     from crosscheck.report.kept import case_of_report
 
     found = case_of_report(*reported)

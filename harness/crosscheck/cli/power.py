@@ -40,8 +40,23 @@ __all__ = ["power"]
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Of the catalogue."
 )
+@click.option(
+    "--program",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Plant faults at every node of the backward pass of the network in a case file (.json) "
+    "of operators, on --cases cases (20 at most).",
+)
 @click.option("--report", default="reports/POWER", show_default=True, help="Without .json or .md.")
-def power(framework: str, cases: int, peers: int, catalogue: bool, jobs: int, report: str) -> int:
+def power(
+    framework: str,
+    cases: int,
+    peers: int,
+    catalogue: bool,
+    jobs: int,
+    program: str | None,
+    report: str,
+) -> int:
     """Measure how small a fault is caught.
 
     One random entry of each gradient is made wrong by a factor 1 + 2^-k; the table shows, in
@@ -49,11 +64,45 @@ def power(framework: str, cases: int, peers: int, catalogue: bool, jobs: int, re
     """
     from crosscheck.report.power import table
 
+    if program is not None:
+        return _of_program(program, min(cases, _MOST_CASES))
     if catalogue:
         _write(framework, cases, peers, jobs, report)
         return int(ExitCode.OK)
     click.echo(table(_small(framework, cases, peers)), nl=False)
     return int(ExitCode.OK)
+
+
+def _of_program(source: str, cases: int) -> int:
+    """The table of a network of operators; fails where a fault is never caught."""
+    from crosscheck.cases.composed import Plan
+    from crosscheck.network.composed import Composed
+    from crosscheck.network.files import read_any_case, refuse
+    from crosscheck.studies.steps import measure
+
+    case = read_any_case(source)
+    if not isinstance(case, Composed):
+        refuse(source, "is a dense network, wanted one of operators; leave --program out")
+    shapes = case.shapes
+    plan = Plan(
+        case.steps,
+        {name: shapes[name] for name in case.parameters},
+        {name: shapes[name] for name in case.inputs},
+    )
+    found, rejected = measure(plan, case.dtype, cases, seed=0)
+    click.echo(f"{case.description}: {cases} cases, right gradients rejected: {rejected}")
+    for each in found:
+        where = f"{each.fault.step}: " if each.fault.step else ""
+        share = f"{each.caught} of {each.cases}" if each.cases else "changes nothing"
+        click.echo(f"  {where}{each.fault.what} (node {each.fault.node})  caught {share}")
+    planted, caught = sum(each.cases for each in found), sum(each.caught for each in found)
+    click.echo(f"{caught:,} of {planted:,} wrong gradients caught, {len(found)} faults")
+    missed = any(each.cases and not each.caught for each in found)
+    return int(ExitCode.DISAGREEMENT if missed or rejected else ExitCode.OK)
+
+
+_MOST_CASES = 20
+"""Of a network of operators, for each of hundreds of faults."""
 
 
 def _small(framework: str, cases: int, peers: int) -> Sequence[Power]:

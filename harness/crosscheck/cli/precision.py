@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crosscheck.cli.options import names
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
@@ -25,7 +25,7 @@ __all__ = ["precision"]
     "--dtype",
     "dtypes",
     callback=names,
-    default="float16,bfloat16,float32,float64",
+    default=",".join(reversed(WORKING)),
     show_default=True,
     metavar="A,B",
     help="The precisions to compare.",

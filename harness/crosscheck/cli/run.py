@@ -11,7 +11,7 @@ import click
 from crosscheck.cli.options import checking_options, names
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.run.events import RunStarted
 
 __all__ = ["run"]
@@ -42,7 +42,7 @@ __all__ = ["run"]
     default="float64,float32",
     show_default=True,
     metavar="A,B",
-    help="Of generated cases: float64, float32, bfloat16, float16.",
+    help=f"Of generated cases: {', '.join(FORMATS)}.",
 )
 @checking_options
 def run(

@@ -85,7 +85,7 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="float64",
             show_default=True,
             metavar="A,B",
-            help="float64, float32, bfloat16, float16.",
+            help="Formats of the numbers; crosscheck run --help names all.",
         ),
         click.option(
             "--output", type=click.Choice(["relu", "identity"]), default="relu", show_default=True

@@ -62,6 +62,12 @@ _CASES = 1_000_000
     metavar="TIME",
     help="With --jobs or --scheduler: take a worker for hung that does not answer in this time.",
 )
+@click.option(
+    "--program",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Draw numbers for the network of a case file (.json), dense or of operators.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the sweep in the report's folder.")
 @checking_options
 @click.pass_context
@@ -80,6 +86,7 @@ def sweep(
     jobs: int | None,
     scheduler: str | None,
     deadline: float,
+    program: str | None,
     resume: bool,
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
@@ -93,6 +100,7 @@ def sweep(
     Examples:
       crosscheck sweep --cases 1e6 --widths 4,8,1 --dtype float64
       crosscheck sweep --until 10m --jobs 2 --widths 4,8,1 --widths 16,32,32,4 --seed 7
+      crosscheck sweep --program my_network.json --cases 1e4
       crosscheck sweep --resume
     """  # noqa: D301  (click wants the control character)
     from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
@@ -102,6 +110,27 @@ def sweep(
 
     if jobs is not None and scheduler is not None:
         raise UsageError("--jobs and --scheduler: both given, wanted one of them")
+    if program is not None:
+        from crosscheck.cli.program import sweep_program
+        from crosscheck.network.composed import Composed
+        from crosscheck.network.files import read_any_case
+
+        case = read_any_case(program)
+        _require_alone(context)
+        if isinstance(case, Composed):
+            if jobs is not None or scheduler is not None or resume:
+                raise UsageError(
+                    "--program: a network of operators is swept in this process, from the start; "
+                    "leave --jobs, --scheduler and --resume out"
+                )
+            if seed is None:
+                seed = secrets.randbits(32)
+            session = Session(frameworks, formulations, modes, report, allow)
+            count = cases or (None if until is not None else _CASES)
+            return sweep_program(session, program, case, cases=count, until=until, seed=seed)
+        network = case.network
+        widths, rows, dtypes = (network.widths,), case.rows, (case.dtype,)
+        output, reduction = network.output, network.reduction
     resumed = load(report) if resume else None
     wanted = Settings(
         shapes=shapes_of(widths, rows, dtypes, output, reduction),
@@ -124,6 +153,14 @@ def sweep(
             settings.allow,
         )
     return _run(session, settings, resumed, until, jobs, scheduler, deadline)
+
+
+def _require_alone(context: click.Context) -> None:
+    """A program says itself what these options say."""
+    for option in ("widths", "rows", "dtypes", "output", "reduction"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            name = {"dtypes": "dtype"}.get(option, option)
+            raise UsageError(f"--program and --{name}: the file states it, leave --{name} out")
 
 
 _GIVEN = {

@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.adapter import Adapter, Losses, Push
 from crosscheck.frameworks.jax_lines import LINES
-from crosscheck.frameworks.leaves import (
-    AT_ONCE,
-    RELU,
-    OneHot,
-    assembled,
-    assembled_by_name,
-    constants_of,
-    leaves_of,
-    loss_function,
-    tangents_of_a_pass,
-)
+from crosscheck.frameworks.leaves import AT_ONCE, RELU, OneHot, tangents_of_a_pass
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
-from crosscheck.tools.errors import CrosscheckError, UnsupportedError
+from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["JaxFramework"]
-
-T = TypeVar("T")
-
-Losses = Callable[..., Any]
-"""J of the leaves and targets, one after the other; one number for each case of a stack."""
 
 What = tuple[Losses, bool, int]
 """J, whether it is a single case, and how many numbers a pass with tangents holds of one."""
@@ -45,7 +30,7 @@ _MOST = 2**27
 """How many tangents `jax.jacfwd`, which knows no parts, may hold of one case: 1 GiB of float64."""
 
 
-class JaxFramework(Framework):
+class JaxFramework(Adapter):
     """JAX's automatic differentiation, on the CPU.
 
     JAX computes in 64 bits only where its switch ``jax_enable_x64`` is on, and turns float64
@@ -78,7 +63,6 @@ class JaxFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward", "jacfwd"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -110,60 +94,34 @@ class JaxFramework(Framework):
                     f"jax, jacfwd: for {size:,} parameters and inputs it would hold "
                     f"{numbers:.1g} numbers at once; mode forward does as much in parts"
                 )
-        if self.mode == "forward":
-            return self._asked(case.dtype, lambda: self._by_tangents(case))
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled(case, loss, found)
+        return super().gradients(case)
 
-    def derivatives(self, case: Composed) -> Derivatives:
-        """Loss and gradients of ``case`` by JAX; see `Framework.derivatives`.
+    def unsupported(self, error: Exception) -> str | None:
+        """See `Adapter.unsupported`."""
+        return " ".join(str(error).split()) if isinstance(error, NotImplementedError) else None
 
-        Raises:
-            UnsupportedError: As of `gradients`, or in a mode that carries tangents.
-            CrosscheckError: As of `gradients`.
-        """
-        if self.mode in self.forward_modes:
-            raise UnsupportedError("jax: networks of operators in reverse mode only")
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled_by_name(case, loss, found)
+    def differentiate(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any]]:
+        """See `Adapter.differentiate`."""
+        losses, found = self._differentiate(self._what(case), leaves, rest)
+        return losses, found
 
-    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
-        """What ``call`` returns, unless JAX cannot do it."""
-        with self.session():
-            try:
-                return call()
-            except NotImplementedError as error:
-                raise UnsupportedError(
-                    f"jax, {dtype}, {self.mode}: {' '.join(str(error).split())}"
-                ) from error
+    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+        """See `Adapter.pusher`."""
 
-    def _sent(self, case: Case | Composed) -> tuple[Losses, list[Any], list[Any]]:
-        """J as a function, the leaves, and the rest."""
-        losses_of = loss_function(case, "jax", LINES, {RELU: self.formulations[self.formulation]})
-        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
-        return losses_of, leaves, [self.send(array, case.dtype) for array in constants_of(case)]
+        def push_block(tangents: Sequence[Array]) -> tuple[Any, Any]:
+            along = [self.send(tangent, case.dtype) for tangent in tangents]
+            losses, found = self._differentiate(self._what(case), leaves, rest, along)
+            return losses, found
 
-    def _what(self, case: Case | Composed, losses_of: Losses) -> What:
+        return push_block
+
+    def _what(self, case: Case | Composed) -> What:
         numbers = 0
         if self.mode == "jacfwd" and isinstance(case, Case):
             numbers = tangents_of_a_pass(case.network, case.rows, OneHot(case).size)
-        return losses_of, case.count is None, numbers
-
-    def _differentiated(self, case: Case | Composed) -> tuple[Array, list[Array]]:
-        """J and its derivatives by the leaves."""
-        losses_of, leaves, rest = self._sent(case)
-        losses, found = self._differentiate(self._what(case, losses_of), leaves, rest)
-        return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
-
-    def _by_tangents(self, case: Case) -> Gradients:
-        losses_of, leaves, rest = self._sent(case)
-        one_hot = OneHot(case)
-        derivatives = np.empty((one_hot.size, *case.x.shape[:-2]))
-        for start, tangents in one_hot.blocks():
-            along = [self.send(tangent, case.dtype) for tangent in tangents]
-            losses, found = self._differentiate(self._what(case, losses_of), leaves, rest, along)
-            derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
-        return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
+        return self.losses_of(case), case.count is None, numbers
 
     def session(self) -> AbstractContextManager[object]:
         """The 64-bit switch, on inside a with statement; its old place is before JAX 0.8."""
@@ -240,31 +198,18 @@ class JaxFramework(Framework):
         pushed: tuple[Any, Any] = jax.vmap(push, out_axes=(None, 0))(tangents)
         return pushed
 
-    def send(self, array: Array, dtype: str) -> Any:
-        """``array`` as a JAX array of ``dtype`` on the CPU; 64 bits need the switch on.
-
-        NumPy converts, so that no kernel of the framework can flush subnormals on the way. JAX
-        may share the memory of what it is given, hence a copy.
-
-        Args:
-            array: Float64 numbers of the format ``dtype``.
-            dtype: One of ``dtypes``.
-        """
-        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
+    def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:
+        """See `Adapter.from_numpy`; 64 bits need the switch on."""
         return self._jax.device_put(own, self._cpu)
 
-    def fetch(self, array: Any, dtype: str) -> Array:
-        """``array`` as a float64 NumPy array of its own, without loss.
+    def has_dtype(self, dtype: str) -> bool:
+        """See `Adapter.has_dtype`."""
+        return hasattr(self._jnp, dtype)
 
-        Args:
-            array: What JAX returned.
-            dtype: What it has to be.
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """See `Adapter.to_numpy`; JAX may go on using the memory."""
+        return np.asarray(array)
 
-        Raises:
-            CrosscheckError: It has another dtype.
-        """
-        if array.dtype != format_of(dtype).dtype:
-            raise CrosscheckError(f"jax returned {array.dtype} where {dtype} was asked for")
-        with np.errstate(invalid="ignore"):
-            return np.array(np.asarray(array), dtype=np.float64, order="C")
+    def dtype_name(self, array: Any) -> str:
+        """See `Adapter.dtype_name`."""
+        return str(array.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.units import lines_of
 
 __all__ = ["LINES"]
@@ -37,9 +38,6 @@ def measure(z):
 def measure(z):
     return f(z), jax.vmap(jax.jacfwd(f))(z)""",
     },
-    make={
-        dtype: f"jnp.asarray(np.array(points, jnp.{dtype}))"
-        for dtype in ("float64", "float32", "bfloat16", "float16")
-    },
+    make={dtype: f"jnp.asarray(np.array(points, jnp.{dtype}))" for dtype in WORKING},
     home='np.asarray(array).astype("float64").tolist()',
 )

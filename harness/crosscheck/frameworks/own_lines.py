@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.numbers.formats import FORMATS
 
 __all__ = ["NUMPY", "SYMPY"]
 
@@ -14,7 +15,7 @@ NUMPY = Pointwise(
 def measure(z):
     return f(z), np.heaviside(z, 0.0).astype(z.dtype)""",
     },
-    make={dtype: f"np.array(points, np.{dtype})" for dtype in ("float64", "float32", "float16")},
+    make={name: f"np.array(points, np.{name})" for name, form in FORMATS.items() if form.is_native},
     home='array.astype("float64").tolist()',
 )
 """The gate s = ReLU'(z) of `crosscheck.network.reference.gradients`, with its default λ = 0."""

@@ -105,7 +105,7 @@ def script(case: AnyCase, framework: Framework, verdict: Verdict) -> str | None:
     """
     name, lines = framework.name, framework.lines
     modes = _GRADIENT.get(name, {})
-    if lines is None or framework.mode not in modes or case.dtype not in lines.make:
+    if lines is None or framework.mode not in modes or case.dtype not in framework.dtypes:
         return None
     expression = framework.formulations[framework.formulation]
     if isinstance(case, Composed):

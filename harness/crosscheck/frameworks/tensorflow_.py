@@ -9,27 +9,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.leaves import (
-    RELU,
-    OneHot,
-    assembled,
-    assembled_by_name,
-    constants_of,
-    leaves_of,
-    loss_function,
-)
+from crosscheck.frameworks.adapter import Adapter, Push
+from crosscheck.frameworks.leaves import RELU, leaves_of
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.tensorflow_lines import LINES
-from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import Composed
+from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import format_of
-from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TensorFlowFramework"]
 
@@ -76,10 +67,7 @@ def _start_up_notices_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-T = TypeVar("T")
-
-
-class TensorFlowFramework(Framework):
+class TensorFlowFramework(Adapter):
     """TensorFlow's automatic differentiation, on the CPU.
 
     Args:
@@ -105,7 +93,6 @@ class TensorFlowFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -121,84 +108,47 @@ class TensorFlowFramework(Framework):
         device: contextlib.AbstractContextManager[object] = self._tf.device("/CPU:0")
         return device
 
-    def gradients(self, case: Case) -> Gradients:
-        """Loss and gradients of ``case`` by TensorFlow; see `Framework.gradients`.
-
-        Raises:
-            UnsupportedError: TensorFlow has no such operation for this dtype or mode.
-            CrosscheckError: TensorFlow returned another dtype than the case's.
-        """
-        if self.mode == "forward":
-            return self._asked(case.dtype, lambda: self._by_accumulator(case))
-        loss, found = self._asked(case.dtype, lambda: self._by_tape(case))
-        return assembled(case, loss, found)
-
-    def derivatives(self, case: Composed) -> Derivatives:
-        """Loss and gradients of ``case`` by TensorFlow; see `Framework.derivatives`.
-
-        Raises:
-            UnsupportedError: As of `gradients`, or in mode ``forward``.
-            CrosscheckError: As of `gradients`.
-        """
-        if self.mode == "forward":
-            raise UnsupportedError("tensorflow: networks of operators in reverse mode only")
-        loss, found = self._asked(case.dtype, lambda: self._by_tape(case))
-        return assembled_by_name(case, loss, found)
-
-    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
-        """What ``call`` returns, unless TensorFlow cannot do it."""
+    def unsupported(self, error: Exception) -> str | None:
+        """See `Adapter.unsupported`."""
         errors = self._tf.errors
-        try:
-            with self.session():
-                return call()
-        except (TypeError, LookupError, errors.OpError) as error:
-            reason = _unsupported(error, errors.UnimplementedError)
-            if reason is None:
-                raise
-            raise UnsupportedError(f"tensorflow, {dtype}, {self.mode}: {reason}") from error
+        if not isinstance(error, TypeError | LookupError | errors.OpError):
+            return None
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        for line in lines:
+            if any(phrase in line for phrase in _UNSUPPORTED):
+                return line
+        return lines[0] if lines and isinstance(error, errors.UnimplementedError) else None
 
-    def _by_tape(self, case: Case | Composed) -> tuple[Array, list[Array]]:
-        dtype = case.dtype
-        leaves = [self.send(leaf, dtype) for leaf in leaves_of(case)]
-        rest = [self.send(array, dtype) for array in constants_of(case)]
-        losses, found = self._differentiate(self._losses_of(case), leaves, rest)
-        return self.fetch(losses, dtype), [self.fetch(array, dtype) for array in found]
-
-    def _by_accumulator(self, case: Case) -> Gradients:
-        """One accumulator for many passes: each has a copy of the case, with its own tangent.
+    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+        """See `Adapter.pusher`. One accumulator for many passes: each has a copy of the case.
 
         So P passes cost as much as a stack of P cases, and no axis over passes is needed that
         only a private name of TensorFlow's would give. TensorFlow traces each operation anew
         for each new shape: tenths of a second for a network's first case.
         """
-        tf, dtype, one_hot = self._tf, case.dtype, OneHot(case)
-        cases, losses_of = case.x.shape[:-2], self._losses_of(case)
-        leaves = leaves_of(case)
-        y = self.send(case.y, dtype)
-        derivatives = np.empty((one_hot.size, *cases))
-        for start, tangents in one_hot.blocks():
+        cases, losses_of, own = case.x.shape[:-2], self.losses_of(case), leaves_of(case)
+
+        def push_block(tangents: Sequence[Array]) -> tuple[Any, Any]:
             count = len(tangents[0])
-            copies = [self.send(np.broadcast_to(v, (count, *v.shape)), dtype) for v in leaves]
+            copies = [np.broadcast_to(leaf, (count, *leaf.shape)) for leaf in own]
             along = [
-                self.send(
-                    np.broadcast_to(
-                        tangent.reshape(count, *(1 for _ in cases), *tangent.shape[1:]), copy.shape
-                    ),
-                    dtype,
+                np.broadcast_to(
+                    tangent.reshape(count, *(1 for _ in cases), *tangent.shape[1:]), copy.shape
                 )
                 for tangent, copy in zip(tangents, copies, strict=True)
             ]
-            with tf.autodiff.ForwardAccumulator(copies, along) as accumulator:
-                losses = losses_of(*copies, y)
-            found = accumulator.jvp(losses)
-            derivatives[start : start + count] = self.fetch(found, dtype)
-        return one_hot.gradients(self.fetch(losses[0], dtype), derivatives)
+            at, by = ([self.send(each, case.dtype) for each in both] for both in (copies, along))
+            with self._tf.autodiff.ForwardAccumulator(at, by) as accumulator:
+                losses = losses_of(*at, *rest)
+            return losses[0], accumulator.jvp(losses)
 
-    def _differentiate(
-        self, losses_of: Callable[..., Any], leaves: Sequence[Any], rest: Sequence[Any]
-    ) -> tuple[Any, Any]:
-        """Losses, and their gradients by each of the leaves."""
-        tf = self._tf
+        return push_block
+
+    def differentiate(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any]]:
+        """See `Adapter.differentiate`."""
+        tf, losses_of = self._tf, self.losses_of(case)
 
         def differentiate(leaves: Any, rest: Any) -> tuple[Any, Any]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -219,45 +169,23 @@ class TensorFlowFramework(Framework):
         losses, found = self._compiled[key](leaves, rest)
         return losses, found
 
-    def _losses_of(self, case: Case | Composed) -> Callable[..., Any]:
-        """``J`` as a function of the leaves and the rest, one number for each case of a stack."""
-        return loss_function(case, "tensorflow", LINES, {RELU: self.formulations[self.formulation]})
-
-    def send(self, array: Array, dtype: str) -> Any:
-        """``array`` as a tensor of ``dtype``, in memory that is not the caller's.
-
-        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
-
-        Args:
-            array: Float64 numbers of the format ``dtype``.
-            dtype: One of ``dtypes``.
-        """
-        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
+    def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:
+        """See `Adapter.from_numpy`."""
         return self._tf.constant(own)
 
-    def fetch(self, tensor: Any, dtype: str) -> Array:
-        """``tensor`` as a float64 array of its own, without loss.
+    def has_dtype(self, dtype: str) -> bool:
+        """See `Adapter.has_dtype`."""
+        try:
+            self._tf.as_dtype(dtype)
+        except TypeError:
+            return False
+        return True
 
-        Args:
-            tensor: What TensorFlow returned.
-            dtype: What it has to be.
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """See `Adapter.to_numpy`."""
+        found: NDArray[Any] = array.numpy()
+        return found
 
-        Raises:
-            CrosscheckError: It has another dtype.
-        """
-        if tensor.dtype != self._tf.as_dtype(dtype):
-            raise CrosscheckError(
-                f"tensorflow returned {tensor.dtype.name} where {dtype} was asked for"
-            )
-        with np.errstate(invalid="ignore"):
-            return np.array(tensor.numpy(), dtype=np.float64, order="C")
-
-
-def _unsupported(error: Exception, unimplemented: type[Exception]) -> str | None:
-    """The line of ``error`` that says what TensorFlow cannot do, or ``None``."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    for line in lines:
-        if any(phrase in line for phrase in _UNSUPPORTED):
-            return line
-    return lines[0] if lines and isinstance(error, unimplemented) else None
+    def dtype_name(self, array: Any) -> str:
+        """See `Adapter.dtype_name`."""
+        return str(array.dtype.name)

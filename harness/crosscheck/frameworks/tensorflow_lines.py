@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.units import lines_of
 
 __all__ = ["LINES"]
@@ -31,7 +32,7 @@ def measure(z):
     make={
         # NumPy converts: tf.constant(points, tf.bfloat16) flushes subnormal numbers.
         dtype: f"tf.constant(np.array(points, tf.{dtype}.as_numpy_dtype))"
-        for dtype in ("float64", "float32", "bfloat16", "float16")
+        for dtype in WORKING
     },
     home='array.numpy().astype("float64").tolist()',
 )

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import numpy as np
+from numpy.typing import NDArray
 
-from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.leaves import (
-    RELU,
-    OneHot,
-    assembled,
-    assembled_by_name,
-    constants_of,
-    leaves_of,
-    loss_function,
-)
+from crosscheck.frameworks.adapter import Adapter, Losses, Push
+from crosscheck.frameworks.leaves import RELU
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_lines import LINES
-from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import Composed
+from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
-from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
 __all__ = ["TorchFramework"]
-
-T = TypeVar("T")
-
-Losses = Callable[..., Any]
-"""J of the leaves and targets, one after the other; one number for each case of a stack."""
 
 Returned = tuple[Any, Sequence[Any]]
 """J, and its derivative by each leaf."""
@@ -47,7 +34,7 @@ _UNSUPPORTED = (
 NotImplementedError or the compiler's Unsupported."""
 
 
-class TorchFramework(Framework):
+class TorchFramework(Adapter):
     """PyTorch's automatic differentiation, on the CPU.
 
     Mode ``compile`` takes seconds for each shape, dtype and network, and needs a C++ compiler.
@@ -76,67 +63,29 @@ class TorchFramework(Framework):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
         self._torch: Any = importlib.import_module("torch")
         self._compiled: dict[object, Losses] = {}
 
-    def gradients(self, case: Case) -> Gradients:
-        """Loss and gradients of ``case`` by PyTorch; see `Framework.gradients`.
+    @contextlib.contextmanager
+    def context(self) -> Iterator[None]:
+        """A caller's torch.no_grad or inference_mode must not reach in here."""
+        with self._torch.inference_mode(False), self._torch.enable_grad():
+            yield
 
-        Raises:
-            UnsupportedError: PyTorch has not implemented an operation for this dtype or mode.
-            CrosscheckError: PyTorch returned another dtype than the case's.
-        """
-        if self.mode == "forward":
-            return self._asked(case.dtype, lambda: self._by_jvp(case))
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled(case, loss, found)
-
-    def derivatives(self, case: Composed) -> Derivatives:
-        """Loss and gradients of ``case`` by PyTorch; see `Framework.derivatives`.
-
-        Raises:
-            UnsupportedError: As of `gradients`, or in mode ``forward``.
-            CrosscheckError: As of `gradients`.
-        """
-        if self.mode == "forward":
-            raise UnsupportedError("torch: networks of operators in reverse mode only")
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled_by_name(case, loss, found)
-
-    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
-        """What ``call`` returns, unless PyTorch cannot do it."""
-        torch = self._torch
-        try:
-            # A caller's torch.no_grad or inference_mode must not reach in here.
-            with torch.inference_mode(False), torch.enable_grad():
-                return call()
-        except Exception as error:
-            reason = self._unsupported(error)
-            if reason is None:
-                raise
-            raise UnsupportedError(f"torch, {dtype}, {self.mode}: {reason}") from error
-
-    def _differentiated(self, case: Case | Composed) -> tuple[Array, list[Array]]:
-        """J and its derivatives by the leaves, in reverse mode."""
-        differentiate = {
-            "eager": self._by_autograd,
-            "func": self._by_func,
-            "vmap": self._by_vmap,
-            "compile": self._by_autograd,
-        }[self.mode]
-        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
-        rest = [self.send(array, case.dtype) for array in constants_of(case)]
-        losses, found = differentiate(case, leaves, rest)
-        return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
+    def differentiate(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> Returned:
+        """See `Adapter.differentiate`."""
+        by = {"func": self._by_func, "vmap": self._by_vmap}.get(self.mode, self._by_autograd)
+        return by(case, leaves, rest)
 
     def _by_autograd(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
     ) -> Returned:
-        losses_of = self._losses_of(case)
+        losses_of = self.losses_of(case)
         if self.mode == "compile":
             key = (losses_of, *map(_kind, (*leaves, *rest)))
             if key not in self._compiled:
@@ -154,7 +103,7 @@ class TorchFramework(Framework):
     def _by_func(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
     ) -> Returned:
-        losses_of = self._losses_of(case)
+        losses_of = self.losses_of(case)
 
         def sum_and_losses(*arrays: Any) -> tuple[Any, Any]:
             losses = losses_of(*arrays)
@@ -171,9 +120,7 @@ class TorchFramework(Framework):
     ) -> Returned:
         """A single case is a stack of one."""
         differentiate = self._torch.func.vmap(
-            self._torch.func.grad_and_value(
-                self._losses_of(case), argnums=tuple(range(len(leaves)))
-            )
+            self._torch.func.grad_and_value(self.losses_of(case), argnums=tuple(range(len(leaves))))
         )
         if case.count is not None:
             found, losses = differentiate(*leaves, *rest)
@@ -181,40 +128,32 @@ class TorchFramework(Framework):
         found, losses = differentiate(*(array.unsqueeze(0) for array in (*leaves, *rest)))
         return losses[0], [array[0] for array in found]
 
-    def _by_jvp(self, case: Case) -> Gradients:
-        """A single case is a stack of one.
+    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+        """See `Adapter.pusher`. A single case is a stack of one.
 
         Were its loss a tensor without axes, ½ times it would have a tangent in float64,
         whatever the dtype (https://github.com/pytorch/functorch/issues/1073).
         """
-        one_hot, jvp = OneHot(case), self._torch.func.jvp
-        losses_of = self._losses_of(case)
-        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
-        y = self.send(case.y, case.dtype)
+        jvp, losses_of = self._torch.func.jvp, self.losses_of(case)
         if case.count is None:
-            leaves, y = [leaf.unsqueeze(0) for leaf in leaves], y.unsqueeze(0)
+            leaves, rest = ([array.unsqueeze(0) for array in each] for each in (leaves, rest))
 
         def push(*tangents: Any) -> Any:
             along = tuple(
                 tangent.expand(leaf.shape) for tangent, leaf in zip(tangents, leaves, strict=True)
             )
-            return jvp(lambda *arrays: losses_of(*arrays, y), tuple(leaves), along)
+            return jvp(lambda *arrays: losses_of(*arrays, *rest), tuple(leaves), along)
 
         push_all = self._torch.func.vmap(push, out_dims=(None, 0))
-        derivatives = np.empty((one_hot.size, case.count or 1))
-        for start, tangents in one_hot.blocks():
+
+        def push_block(tangents: Sequence[Array]) -> tuple[Any, Any]:
             losses, found = push_all(*(self.send(tangent, case.dtype) for tangent in tangents))
-            derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
-        if case.count is None:
-            losses, derivatives = losses[0], derivatives[:, 0]
-        return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
+            return (losses[0], found[:, 0]) if case.count is None else (losses, found)
 
-    def _losses_of(self, case: Case | Composed) -> Losses:
-        """``J`` as a function of the leaves and the rest, for single cases and stacks."""
-        return loss_function(case, "torch", LINES, {RELU: self.formulations[self.formulation]})
+        return push_block
 
-    def _unsupported(self, error: Exception) -> str | None:
-        """What ``error`` says PyTorch cannot do, or ``None``."""
+    def unsupported(self, error: Exception) -> str | None:
+        """See `Adapter.unsupported`."""
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None:
             chain.append(cause)
@@ -230,39 +169,25 @@ class TorchFramework(Framework):
                 return str(error).strip().splitlines()[0]
         return None
 
-    def send(self, array: Array, dtype: str) -> Any:
-        """``array`` as a CPU tensor of ``dtype``, in memory of its own.
-
-        NumPy converts, so that no kernel of the framework can flush subnormals on the way.
-
-        Args:
-            array: Float64 numbers of the format ``dtype``.
-            dtype: One of ``dtypes``.
-        """
-        torch = self._torch
-        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
-        # PyTorch takes the dtypes of NumPy only, so the bits pass as whole numbers.
+    def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:
+        """See `Adapter.from_numpy`; PyTorch takes NumPy's dtypes only, so bits pass as integers."""
         bits = own.view(f"i{own.itemsize}")
-        return torch.from_numpy(bits).view(getattr(torch, dtype))
+        return self._torch.from_numpy(bits).view(getattr(self._torch, dtype))
 
-    def fetch(self, tensor: Any, dtype: str) -> Array:
-        """``tensor`` as a float64 array of its own, without loss.
+    def has_dtype(self, dtype: str) -> bool:
+        """See `Adapter.has_dtype`."""
+        return hasattr(self._torch, dtype)
 
-        Args:
-            tensor: What PyTorch returned.
-            dtype: What it has to be.
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """See `Adapter.to_numpy`; the bits pass as integers here too."""
+        bits = getattr(self._torch, f"int{8 * array.element_size()}")
+        dtype: Any = format_of(self.dtype_name(array)).dtype
+        found: NDArray[Any] = array.detach().view(bits).numpy().view(dtype)
+        return found
 
-        Raises:
-            CrosscheckError: It has another dtype.
-        """
-        torch = self._torch
-        if tensor.dtype != getattr(torch, dtype):
-            raise CrosscheckError(f"torch returned {tensor.dtype} where {dtype} was asked for")
-        bits = getattr(torch, f"int{8 * tensor.element_size()}")
-        values = tensor.detach().view(bits).numpy().view(format_of(dtype).dtype)
-        with np.errstate(invalid="ignore"):
-            return np.array(values, dtype=np.float64, order="C")
+    def dtype_name(self, array: Any) -> str:
+        """See `Adapter.dtype_name`."""
+        return str(array.dtype).removeprefix("torch.")
 
 
 def _kind(tensor: Any) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.units import lines_of
 
 __all__ = ["LINES"]
@@ -30,10 +31,7 @@ def measure(z):
     return torch.func.jvp(f, (z,), (torch.ones_like(z),))""",
         "compile": f"f = torch.compile(f)\n\n\n{_REVERSE}",
     },
-    make={
-        dtype: f"torch.tensor(points, dtype=torch.{dtype})"
-        for dtype in ("float64", "float32", "bfloat16", "float16")
-    },
+    make={dtype: f"torch.tensor(points, dtype=torch.{dtype})" for dtype in WORKING},
     home="array.tolist()",
     slow=frozenset({"compile"}),
 )

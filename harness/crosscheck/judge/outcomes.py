@@ -155,12 +155,15 @@ class _Gate:
         self.policies.ask("closed gate", shut & odd)
         doubled = np.maximum(np.abs(other.low), np.abs(other.high)) > 0.5 * _largest(finite.model)
         into_zero = shut & odd & selects
+        spill = opens & may.finite & doubled
         kinds = Kinds(
             (may.finite & self.number) | into_zero,
-            opens & (may.plus | (may.finite & doubled & (other.high > 0))),
-            opens & (may.minus | (may.finite & doubled & (other.low < 0))),
+            (opens & may.plus) | (spill & (other.high > 0)),
+            (opens & may.minus) | (spill & (other.low < 0)),
             (opens & may.nan) | self.nan | (shut & odd & ~selects),
         )
+        if not finite.model.format.has_infinity:
+            kinds = kinds._replace(nan=kinds.nan | spill)
         low = np.where(into_zero, 0.0, self.low)
         known = np.where(self.low == self.high, self.low, 0.0)
         product = known * finite
@@ -383,6 +386,8 @@ def _relu(z: Extended, policies: _Policies) -> Extended:
     into_zero = (may.nan & policies.nan_is_zero) | (may.minus & policies.minus_inf_is_zero)
     nan = (may.nan & ~policies.nan_is_zero) | (may.minus & ~policies.minus_inf_is_zero)
     doubled = may.finite & (z.high > 0.5 * _largest(z.model))
+    if not z.model.format.has_infinity:
+        nan = nan | doubled
     kinds = Kinds(may.finite | into_zero, may.plus | doubled, np.zeros_like(nan), nan)
     finite, low = z.finite.relu(), np.maximum(z.low, 0.0)
     spread = may.finite & into_zero & (z.high > 0)

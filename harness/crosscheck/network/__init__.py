@@ -1,1 +1,1 @@
-"""The dense network: its reference by hand, exactly and in symbols, and its files."""
+"""Networks: the dense one by hand, exactly and in symbols; those of operators; their files."""

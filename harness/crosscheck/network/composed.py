@@ -191,6 +191,11 @@ class Composed:
         return _traced(self.steps, tuple(self.shapes.items()))[2]
 
     @property
+    def results(self) -> Mapping[str, int]:
+        """Id of each step to the node of `program` that is its result."""
+        return _traced(self.steps, tuple(self.shapes.items()))[4]
+
+    @property
     def result_shapes(self) -> Mapping[str, Shape]:
         """Id of each step to the shape of its result in one case."""
         return _traced(self.steps, tuple(self.shapes.items()))[3]
@@ -350,13 +355,13 @@ AnyGradients: TypeAlias = Gradients | Derivatives
 _Shapes: TypeAlias = tuple[tuple[str, Shape], ...]
 
 
-_Traced: TypeAlias = tuple[Program, Program, Mapping[int, str], Mapping[str, Shape]]
+_Traced: TypeAlias = tuple[
+    Program, Program, Mapping[int, str], Mapping[str, Shape], Mapping[str, int]
+]
 
 
 @lru_cache(maxsize=256)
-def _traced(
-    steps: tuple[Step, ...], shapes: _Shapes
-) -> tuple[Program, Program, Mapping[int, str], Mapping[str, Shape]]:
+def _traced(steps: tuple[Step, ...], shapes: _Shapes) -> _Traced:
     """The loss in primitives, its gradient, each node's step, and the shapes of steps' results."""
     graph, nodes = Graph(), {}
     inputs: dict[str, Var] = {name: graph.leaf(name, shape) for name, shape in shapes}
@@ -385,7 +390,9 @@ def _traced(
         raise UsageError(f"{unused[0]!r} is used by no step, wanted every array and result used")
     program = graph.program(inputs, {LOSS: values[last.id]})
     derived = gradient(program, LOSS, _wanted(steps, tuple(inputs)))
-    return program, derived, nodes, {each.id: values[each.id].shape for each in steps}
+    shapes_of = {each.id: values[each.id].shape for each in steps}
+    results = {each.id: values[each.id].number for each in steps}
+    return program, derived, nodes, shapes_of, results
 
 
 def _check_step(each: Step, values: Mapping[str, Any]) -> None:

@@ -91,7 +91,7 @@ class Case:
         biases: ``b_l`` of shape ``([C,] n_l)``, or ``None`` where layer l has no bias.
         x: Inputs, shape ``([C,] B, n_0)``.
         y: Targets, shape ``([C,] B, n_L)``.
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
 
     Raises:
         UsageError: A shape does not fit, or a number is not one of ``dtype``. NaN and ±inf

@@ -134,6 +134,9 @@ def divided(residual: Enclosure, divisor: int) -> Enclosure:
     is replaced by zero, it is at least half of q / k, which therefore was below 2λ₀, and
     nothing more can be lost than all of it. Exact are quotients such that q / 2k is free of
     underflow.
+
+    *Overflow.* A framework may form k or 2 k in the dtype: where 2 k is beyond Ω, no result has a
+    bound.
     """
     model = residual.model
     if divisor == 1:
@@ -156,11 +159,13 @@ def divided(residual: Enclosure, divisor: int) -> Enclosure:
             & (np.ldexp(1.0, shifted) >= model.least)
             & (theta == 0.0)
         )
+    e = (
+        np.where(exact, 0.0, e)
+        if 2.0 * divisor <= model.format.largest
+        else np.full_like(e, np.inf)
+    )
     return Enclosure(
-        model,
-        residual.c / divisor,
-        or_infinity(np.where(exact, 0.0, r)),
-        or_infinity(np.where(exact, 0.0, e)),
+        model, residual.c / divisor, or_infinity(np.where(exact, 0.0, r)), or_infinity(e)
     )
 
 

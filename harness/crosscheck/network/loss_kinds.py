@@ -36,9 +36,11 @@ def residual_of(output: Extended, y: Extended) -> Extended:
     if output.model.wide:
         scaled = residual_bound(shrunk(output.finite, -8), shrunk(y.finite, -8))
     whole = closed(residual_bound(output.finite, y.finite), scaled, -8, found, up + down)
-    may = whole.may  # 2 d is one number: it overflows to one side, never to NaN
+    if not output.model.format.has_infinity:
+        return whole
+    # 2 d is one number: it overflows to one side, never to NaN
     nan = found.nan | (found.plus & found.minus & (found.infinite > 1))
-    return Extended(whole.finite, may._replace(nan=nan))
+    return Extended(whole.finite, whole.may._replace(nan=nan))
 
 
 def quotient_of(residual: Extended, divisor: int) -> Extended:
@@ -48,7 +50,24 @@ def quotient_of(residual: Extended, divisor: int) -> Extended:
         residual: d.
         divisor: B.
     """
-    return Extended(divided(residual.finite, divisor), residual.may)
+    return _divisor_formed(Extended(divided(residual.finite, divisor), residual.may), divisor)
+
+
+def _divisor_formed(quotient: Extended, divisor: int) -> Extended:
+    """A quotient by B where 2 B is beyond Ω, and so B or 2 B an infinity, or NaN, in the dtype.
+
+    What is finite is 0 then, or what it is; and a quotient of infinities is NaN.
+
+    Args:
+        quotient: With a B that is formed exactly.
+        divisor: B.
+    """
+    if divisor == 1 or 2.0 * divisor <= quotient.end:
+        return quotient
+    finite, may = quotient.finite, quotient.may
+    nan = may.nan | may.plus | may.minus | (not finite.model.format.has_infinity)
+    e = np.maximum(finite.e, finite.size)
+    return Extended(Enclosure(finite.model, finite.c, finite.r, e), may._replace(nan=nan))
 
 
 def half_sum_of_squares(residual: Extended, divisor: int) -> Extended:
@@ -68,7 +87,7 @@ def half_sum_of_squares(residual: Extended, divisor: int) -> Extended:
         return divided(divided((d * d).sum(axis=(-2, -1)), 2), divisor)
 
     scaled = enclosed(shrunk(residual.finite, -540)) if residual.model.wide else None
-    return closed(enclosed(residual.finite), scaled, -1080, found)
+    return _divisor_formed(closed(enclosed(residual.finite), scaled, -1080, found), divisor)
 
 
 def tangent_of_loss(

@@ -694,7 +694,8 @@ class OpenSum(Enclosure):
         if self._additions.any() or not self.total.max() < _WITHOUT_OVERFLOW:
             exact_sum = np.abs(high(self.c)) + self.r + self.carried
             partial = 0.5 * (self.total + exact_sum) + leaves
-            added = model.roundoff * self._additions * (partial + in_any_order)
+            with np.errstate(invalid="ignore"):  # no addition of what may overflow: 0 · ∞
+                added = model.roundoff * self._additions * (partial + in_any_order)
             node_by_node = leaves + added
         rounding = np.fmin(in_any_order, node_by_node)
         e = up(self.carried + rounding, self.depth + 12) + tiny(2 * (self.products + 1))

@@ -20,6 +20,11 @@ a compiler that fuses them or by code that computes in float64 and rounds once. 
 finite beyond Ω, though no further out than the largest float64 number, to which enclosures are
 cut. What is returned is a number of the dtype: at most Ω, or an infinity (`Extended.returned`).
 
+**Formats without infinity.** There what rounds beyond Ω becomes NaN, which stays one in a sum as an
+infinity does. In between, where a wider format holds it, it may also be an infinity of that. So
+wherever an infinity may come from overflow NaN is possible as well, and in what is returned an
+infinity is NaN.
+
 What kinds products and sums can be of: `crosscheck.numbers.kinds`.
 
 **Numbers beyond float64.** Products of float64 numbers reach Ω². Where the sum of the terms'
@@ -132,6 +137,11 @@ class Extended:
         return self.finite.model
 
     @property
+    def end(self) -> float:
+        """Ω of the dtype."""
+        return _end(self.model.format)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
         return self.finite.shape
@@ -161,10 +171,12 @@ class Extended:
     @property
     def returned(self) -> Extended:
         """The same numbers in the dtype: no finite one is beyond Ω."""
-        end = _end(self.model.format)
-        may = self._overflowing(end).may
+        form = self.model.format
+        end = _end(form)
+        may = self._overflowing(form).may
         within = (self.low <= end) & (self.high >= -end)
-        return Extended(self.finite, may._replace(finite=may.finite & within))
+        may = may._replace(finite=may.finite & within)
+        return Extended(self.finite, may if form.has_infinity else may.without_infinities())
 
     def map(self, function: Callable[[Any], Any]) -> Extended:
         """The same numbers in another arrangement."""
@@ -201,11 +213,11 @@ class Extended:
         arithmetic = self.model.arithmetic
         if arithmetic is None or arithmetic.multiplicand is None:
             return self
-        return self._overflowing(_end(arithmetic.multiplicand))
+        return self._overflowing(arithmetic.multiplicand)
 
-    def _overflowing(self, end: float) -> Extended:
-        """This with an infinity as well where a finite number may be beyond ``end``."""
-        may = self.may
+    def _overflowing(self, form: Format) -> Extended:
+        """This with an infinity as well where a finite number may be beyond the Ω of ``form``."""
+        may, end = self.may, _end(form)
         up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
         return Extended(self.finite, may._replace(plus=may.plus | up, minus=may.minus | down))
 

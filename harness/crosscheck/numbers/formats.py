@@ -41,7 +41,7 @@ from numpy.typing import ArrayLike, NDArray
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["FORMATS", "WORKING", "Format", "add_format", "format_of"]
+__all__ = ["COARSE", "DTYPES", "FORMATS", "WORKING", "Format", "add_format", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Format:
         return (
             self.precision <= other.precision
             and self.emin - self.precision >= other.emin - other.precision
+            and self.emax <= other.emax
             and self.largest <= other.largest
         )
 
@@ -185,19 +186,28 @@ class Format:
 
 
 _FORMATS: dict[str, Format] = {
-    name: Format.of_dtype(name)
-    for name in (
-        "float64",
-        "float32",
-        "bfloat16",
-        "float16",
+    form.name: form
+    for form in (
+        Format.of_dtype("float64"),
+        Format.of_dtype("float32"),
+        Format.of_dtype("bfloat16"),
+        Format.of_dtype("float16"),
+        Format.of_dtype("float8_e4m3fn"),
+        Format.of_dtype("float8_e5m2"),
     )
 }
 FORMATS: Mapping[str, Format] = MappingProxyType(_FORMATS)
 """Every format by its name."""
 
-WORKING: tuple[str, ...] = tuple(name for name, form in FORMATS.items() if form.precision >= 8)
+COARSE = 8
+"""A format of fewer significant bits than this is *coarse*: few sums of it are exact or certain."""
+
+WORKING: tuple[str, ...] = tuple(name for name, form in FORMATS.items() if form.precision >= COARSE)
 """The formats of 16 bits and more, in which every framework does all of its arithmetic."""
+
+
+DTYPES: tuple[str, ...] = tuple(name for name, form in FORMATS.items() if form.dtype is not None)
+"""The formats that are dtypes of NumPy or ml_dtypes: what an adapter can hand to its framework."""
 
 
 def add_format(form: Format) -> None:

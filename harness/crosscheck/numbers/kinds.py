@@ -18,7 +18,9 @@ most 2λ₀ at each operation. So no partial sum is above
 
     (1 + u)^K (P₊ + 2 (N + 1) λ₀),    P₊ = Σ max(t, 0),
 
-and if that is at most Ω none overflows upwards; likewise downwards with P₋. From v⁻ <= v <= v⁺ and
+and if that is at most Ω none overflows upwards; likewise downwards with P₋. In a format without
+infinity what overflows is NaN; it may be an infinity as well until it is returned, in a wider
+format that has them (`Kinds.without_infinities`). From v⁻ <= v <= v⁺ and
 a⁻ <= a <= a⁺ follows max(v a, 0) <= max(v⁺, 0) max(a⁺, 0) + max(-v⁻, 0) max(-a⁻, 0), for a
 positive product has two positive factors or two negative ones. That a product overflows *by itself*
 is no certainty: fused into the sum, or in a wider accumulator, it does not. Nor does a sum beyond
@@ -53,6 +55,11 @@ class Kinds(NamedTuple):
     def map(self, function: Callable[[Any], Any]) -> Kinds:
         """The same in another arrangement."""
         return Kinds(*map(function, self))
+
+    def without_infinities(self) -> Kinds:
+        """The same in a format without infinity, where they are NaN."""
+        none = np.zeros_like(self.plus)
+        return Kinds(self.finite, none, none, self.nan | self.plus | self.minus)
 
     @property
     def plain(self) -> Bools:
@@ -133,9 +140,10 @@ class Sum(NamedTuple):
         up, down = growth * (self.up + rest) > end, growth * (self.down + rest) > end
         plus, minus = self.plus | up, self.minus | down
         two = (self.infinite > 1) | up | down if self.terms > 1 else False
-        return Kinds(
-            self.finite, plus & self.above, minus & self.below, self.nan | (plus & minus & two)
-        )
+        nan = self.nan | (plus & minus & two)
+        if not model.format.has_infinity:
+            nan = nan | up | down
+        return Kinds(self.finite, plus & self.above, minus & self.below, nan)
 
 
 class Factor(NamedTuple):

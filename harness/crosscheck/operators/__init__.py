@@ -1,1 +1,1 @@
-"""What a network is made of besides sums of products."""
+"""Operators: what networks are made of, one file each, with their lines of source."""

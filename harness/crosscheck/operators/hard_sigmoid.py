@@ -28,7 +28,7 @@ OPERATOR = activation(
         blur=6,
     ),
     {
-        "torch": {"hard_sigmoid": "F.hardsigmoid(z)"},
+        "torch": {"hardsigmoid": "F.hardsigmoid(z)"},
         "tensorflow": {"hard_sigmoid": "tf.keras.activations.hard_sigmoid(z)"},
         "jax": {"hard_sigmoid": "jax.nn.hard_sigmoid(z)"},
     },

@@ -8,7 +8,7 @@ from crosscheck.program.graph import Graph, Program, Var
 from crosscheck.program.rules import rule_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["gradient", "jvp", "vjp"]
+__all__ = ["cotangents", "gradient", "jvp", "vjp"]
 
 
 def gradient(program: Program, output: str, wrt: Sequence[str]) -> Program:
@@ -99,22 +99,44 @@ def _inputs(graph: Graph, program: Program) -> dict[str, Var]:
     return {name: Var(graph, number) for name, number in program.inputs.items()}
 
 
+def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Program:
+    """The derivative of a scalar result by values in between.
+
+    Args:
+        program: The program.
+        output: Name of a result of shape ().
+        nodes: What each derivative is to be called, to the node of ``program`` that it is by.
+
+    Returns:
+        A program with the same inputs and nodes, whose results are these derivatives.
+    """
+    graph = Graph.of(program)
+    seeds = {program.outputs[output]: graph.ones(())}
+    return graph.program(_inputs(graph, program), _sent_down(graph, seeds, program, nodes))
+
+
 def _cotangents(
     graph: Graph, given: Mapping[int, Var], program: Program, wrt: Sequence[str]
 ) -> dict[str, Var]:
-    """The derivative by each of ``wrt``: all that its consumers send down, added up."""
+    """The derivative by each of ``wrt``."""
     unknown = [name for name in wrt if name not in program.inputs]
     if unknown:
         raise UsageError(f"{unknown[0]!r} is no input; there are {', '.join(program.inputs)}")
-    wanted = {program.inputs[name] for name in wrt}
-    leads = set(wanted)  # the nodes through which anything wanted is reached
+    return _sent_down(graph, given, program, {name: program.inputs[name] for name in wrt})
+
+
+def _sent_down(
+    graph: Graph, given: Mapping[int, Var], program: Program, nodes: Mapping[str, int]
+) -> dict[str, Var]:
+    """The derivative by each of some nodes: all that its consumers send down, added up."""
+    leads = set(nodes.values())  # the nodes through which any of them is reached
     for number in program.needed:
         if leads & set(program.nodes[number].inputs):
             leads.add(number)
     found: dict[int, Var] = dict(given)
     for number in reversed(program.needed):
         node = program.nodes[number]
-        if number not in found or number not in leads or (number in wanted and not node.inputs):
+        if number not in found or number not in leads or not node.inputs:
             continue
         operands = [Var(graph, each) for each in node.inputs]
         contributions = rule_of(node.op).vjp(
@@ -125,5 +147,5 @@ def _cotangents(
                 found[each] = found[each] + sent if each in found else sent
     return {
         name: found[number] if number in found else graph.zeros(program.nodes[number].shape)
-        for name, number in ((name, program.inputs[name]) for name in wrt)
+        for name, number in nodes.items()
     }

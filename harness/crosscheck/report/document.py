@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NewType
 
+import numpy as np
+
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Line
@@ -196,6 +198,9 @@ class KeptCase:
         reference: The reference's loss and gradient; likewise.
         verdicts: One for each framework.
         scripts: Framework name to a program that shows the failure.
+
+    Raises:
+        ValueError: They do not fit together.
     """
 
     key: Key
@@ -206,6 +211,15 @@ class KeptCase:
     reference: KeptReference
     verdicts: tuple[Judged, ...]
     scripts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.case is not None and self.case.key != self.key:
+            raise ValueError(f"the case has the key {self.case.key}, not {self.key}")
+        if self.case is not None and self.reference is not None:
+            found = {name: np.shape(array) for name, array in self.reference.entries()}
+            shapes = {name: array.shape for name, array in self.case.arrays() if name != "y"}
+            if found != {"J": (), **shapes}:
+                raise ValueError("the reference does not fit the case")
 
 
 @dataclass(frozen=True)

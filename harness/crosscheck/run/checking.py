@@ -2,8 +2,9 @@
 
 What can be proved is what the harness has bounds for: dense networks with ReLU and the loss
 ½ Σ (a_L − y)², differentiated at a `Case`. Every function is compared with the harness's own
-reference, none with another function: where they agree with each other, all may be wrong. For any
-other function there is no bound here, and so neither a verdict nor a tolerance.
+reference, none with another function: where they agree with each other, all may be wrong. Networks
+of operators are checked at a `Composed`. For any other function there is no bound here, and so
+neither a verdict nor a tolerance.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from crosscheck.cases.strategies import boundary_cases, smooth_cases
 from crosscheck.cases.wide import WIDE_SHAPES, visits, wide_case
 from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.dense import Case, Network, Output, Reduction, worked_example
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import known_names
@@ -49,7 +51,7 @@ _UNCOMPARED = (Kind.UNSUPPORTED,)
 _WORKED = "worked example"
 
 Function = Callable[..., Any]
-Cases = Case | Iterable[Case] | st.SearchStrategy[Case] | int
+Cases = AnyCase | Iterable[AnyCase] | st.SearchStrategy[Any] | int
 
 
 class Arguments(TypedDict, total=False):
@@ -199,7 +201,9 @@ class _Fit:
     reduction: Reduction | None
     arrays: bool
 
-    def __call__(self, case: Case) -> Case:
+    def __call__(self, case: Any) -> Any:
+        if isinstance(case, Composed):  # its functions are given names
+            return case
         # A bias of zero adds nothing to a sum: the pre-activations stay what they were built to be.
         network, biases = case.network, case.biases
         output, reduction = self.output or network.output, self.reduction or network.reduction
@@ -212,8 +216,10 @@ class _Fit:
         network = Network(network.widths, output, reduction)
         return Case(network, case.weights, biases, case.x, case.y, case.dtype)
 
-    def require(self, case: Case) -> Case:
+    def require(self, case: AnyCase) -> AnyCase:
         """``case``, if it is as stated."""
+        if isinstance(case, Composed):
+            return case
         for field_, wanted in (("output", self.output), ("reduction", self.reduction)):
             found = getattr(case.network, field_)
             if wanted is not None and found != wanted:
@@ -226,13 +232,13 @@ class _Fit:
 
 def _given(
     cases: Cases | None, fit: _Fit, widths: Sequence[tuple[int, ...]] | None
-) -> Iterator[tuple[str, Case]]:
+) -> Iterator[tuple[str, AnyCase]]:
     """Pairs of a label and a single case that is not searched for."""
     if cases is None:
         example = worked_example()
         if widths is None or example.network.widths in widths:
             yield _WORKED, fit(example)
-    elif isinstance(cases, Case):
+    elif isinstance(cases, Case | Composed):
         yield from ((label, fit.require(case)) for label, case in _singles(cases, "case"))
     elif not isinstance(cases, int | st.SearchStrategy):
         if not isinstance(cases, Iterable):
@@ -244,7 +250,7 @@ def _given(
         if not listed:
             raise UsageError("cases: none given, wanted at least one")
         for number, case in enumerate(listed):
-            if not isinstance(case, Case):
+            if not isinstance(case, Case | Composed):
                 raise UsageError(
                     f"cases[{number}]: {type(case).__name__}, wanted a crosscheck.Case"
                 )
@@ -253,7 +259,7 @@ def _given(
             )
 
 
-def _singles(case: Case, label: str) -> Iterator[tuple[str, Case]]:
+def _singles(case: AnyCase, label: str) -> Iterator[tuple[str, AnyCase]]:
     if case.count is None:
         yield label, case
     else:
@@ -290,7 +296,7 @@ def _generated(
     dtypes: Sequence[str],
     shapes: Sequence[Shape],
     examples: int,
-) -> Iterator[tuple[Part, str, st.SearchStrategy[Case], int]]:
+) -> Iterator[tuple[Part, str, st.SearchStrategy[Any], int]]:
     """Searches: where the cases belong, a label, the strategy and how many."""
     if isinstance(cases, st.SearchStrategy):
         yield "smooth", "strategy", cases.map(fit), examples
@@ -325,7 +331,7 @@ class _Comparing:
     def __post_init__(self) -> None:
         self._checker = Checker(self.implementations, self._take, allow=self.allow)
         self._same: SameFailure | None = None
-        self._first: tuple[Case, Sequence[Verdict]] | None = None
+        self._first: tuple[AnyCase, Sequence[Verdict]] | None = None
 
     def _take(self, event: Event) -> None:
         self.events.append(event)
@@ -337,7 +343,7 @@ class _Comparing:
         states = tuple(each.state for each in self.implementations)
         return Comparison(states, tuple(self.events), frozenset(self.keys), self.failure)
 
-    def check_single(self, part: Part, label: str, case: Case, found: str = "") -> bool:
+    def check_single(self, part: Part, label: str, case: AnyCase, found: str = "") -> bool:
         """Check a single case; whether it fails. Then the smallest form is looked for.
 
         Args:
@@ -360,14 +366,14 @@ class _Comparing:
         self,
         part: Part,
         label: str,
-        strategy: st.SearchStrategy[Case],
+        strategy: st.SearchStrategy[Any],
         seed: int,
         count: int,
         stated_seed: int,
     ) -> bool:
         """Check generated cases; whether one fails. Then its smallest form is looked for."""
 
-        def check(drawn: Case, new: bool) -> None:
+        def check(drawn: AnyCase, new: bool) -> None:
             for _, case in _singles(drawn, label):
                 failing = self._check(case, part, label) if new else self._still_fails(case)
                 if failing:
@@ -434,7 +440,7 @@ class _Comparing:
                 because = f": {min(reasons)}" if reasons else ""
                 raise UsageError(f"{name} was not compared on any case ({told}){because}")
 
-    def _check(self, case: Case, part: Part, label: str) -> bool:
+    def _check(self, case: AnyCase, part: Part, label: str) -> bool:
         if not self.keys:
             self._introduce(case)
         self.keys.add(case.key)
@@ -447,7 +453,7 @@ class _Comparing:
             self._first = case, verdicts
         return bool(failing)
 
-    def _still_fails(self, case: Case) -> bool:
+    def _still_fails(self, case: AnyCase) -> bool:
         """Whether one of the implementations that failed first fails in the same way."""
         return self._same is not None and self._same(case)
 
@@ -457,7 +463,7 @@ class _Comparing:
             event, f"a case that fails at times and passes at others ({event.label})"
         )
 
-    def _fail(self, smallest: Case, part: Part, label: str, note: str) -> None:
+    def _fail(self, smallest: AnyCase, part: Part, label: str, note: str) -> None:
         if self._checker.nondeterministic:
             self._fail_at_times()
             return
@@ -468,7 +474,7 @@ class _Comparing:
         error = crashed[0].error if crashed else None
         self.failure = Failure(event, note, error, crashed[0].traceback if crashed else None)
 
-    def _introduce(self, case: Case) -> None:
+    def _introduce(self, case: AnyCase) -> None:
         """Let each function show what it returns, so that its verdicts say how it was used."""
         for each in self.implementations:
             ask(each, case)  # what is refused will come again, and be a verdict

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from hypothesis import strategies as st
 
+from crosscheck.cases.composed import composed_boundary_cases, composed_cases
 from crosscheck.cases.profiles import WIDE_STACK, Profile, settings
 from crosscheck.cases.search import search
 from crosscheck.cases.shrink import shrink
@@ -24,7 +25,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
-from crosscheck.network.dense import Case, Network
+from crosscheck.network.dense import Network
 from crosscheck.run.again import (
     NAME,
 )
@@ -76,7 +77,7 @@ def check_generated(
         seed: Of everything that is drawn.
         dtypes: Each is searched with an equal share of the examples.
     """
-    searches: list[tuple[Part, str, st.SearchStrategy[Case], int]] = []
+    searches: list[tuple[Part, str, st.SearchStrategy[Any], int]] = []
     for dtype in dtypes:
         stacks = seeded_stacks(count=profile.stack_size, dtype=dtype)
         searches += [
@@ -92,6 +93,11 @@ def check_generated(
     for dtype in dtypes:
         not_finite = nonfinite_cases(dtype=dtype)
         searches.append(("boundary", f"not finite {dtype}", not_finite, profile.nonfinite))
+    for dtype in dtypes:
+        smooth, on = composed_cases(dtype=dtype), composed_boundary_cases(dtype=dtype)
+        half = profile.composed // 2
+        searches.append(("smooth", f"operators {dtype}", smooth, profile.composed - half))
+        searches.append(("boundary", f"operators at breakpoints {dtype}", on, half))
     for number, (part, label, strategy, examples) in enumerate(searches):
         if examples:
             share = -(-examples // len(dtypes))
@@ -131,15 +137,15 @@ def _search(
     checker: Checker,
     part: Part,
     label: str,
-    strategy: st.SearchStrategy[Case],
+    strategy: st.SearchStrategy[Any],
     *,
     seed: int,
     examples: int,
 ) -> None:
     """One search; what fails is reported in its smallest form."""
-    found: list[tuple[Case, tuple[Verdict, ...]]] = []
+    found: list[tuple[AnyCase, tuple[Verdict, ...]]] = []
 
-    def check(case: Case, new: bool) -> None:
+    def check(case: AnyCase, new: bool) -> None:
         if case.count is not None:
             checker.check_stack(case, part, label)  # shrinks by itself
             return

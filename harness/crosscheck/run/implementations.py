@@ -8,6 +8,10 @@ then differentiates; or gradients, in one of these forms, whose parts may be ``N
     {"weights": [...], "biases": [...], "x": ..., "loss": ...}      any of them
     (weights, biases[, x[, loss]])
 
+For a network of operators (`crosscheck.network.composed.Composed`) a function takes two dicts by
+name, ``parameters, inputs``, or the case; it returns the loss, or `Derivatives`, or a dict by name
+of derivatives, among them ``"loss"`` if it likes.
+
 A part that is not there is compared with nothing. Arrays are the library's own, of the case's
 dtype, or NumPy's of real numbers, which may have more bits than the case's; see
 `crosscheck.frameworks.gatekeeper` for what becomes of others.
@@ -27,11 +31,18 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import RefusedError
-from crosscheck.frameworks.leaves import assembled
+from crosscheck.frameworks.leaves import (
+    assembled,
+    assembled_by_name,
+    constants_of,
+    leaves_of,
+)
 from crosscheck.frameworks.registry import state_of
 from crosscheck.frameworks.state import FrameworkState
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import FORMATS
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["ROLES", "AbsentError", "Implementation", "implement"]
@@ -70,19 +81,18 @@ class Library(Protocol):
         """A tensor of ``dtype`` as a float64 array, without loss."""
 
     def evaluate(
-        self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
+        self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
-        """What the function returns; and if that is a loss, its derivatives.
+        """What the call returns; and if that is a loss, its derivatives.
+
+        Args:
+            call: The function, of its leaves.
+            leaves: What it is differentiated by.
 
         Returns:
-            The derivatives are in the order of `crosscheck.frameworks.leaves.leaves_of`; ``None``
-            if the function returned gradients itself.
+            The derivatives are in the order of the leaves; ``None`` if the function returned
+            gradients itself.
         """
-
-
-def _leaves(arguments: tuple[Any, Any, Any, Any]) -> list[Any]:
-    weights, biases, x, _ = arguments
-    return [*weights, *(bias for bias in biases if bias is not None), x]
 
 
 class _Adapted:
@@ -118,15 +128,14 @@ class _Torch(_Adapted):
         super().__init__("torch_", "TorchFramework")
 
     def evaluate(
-        self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
+        self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
         torch: Any = importlib.import_module("torch")
-        leaves = _leaves(arguments)
         with torch.inference_mode(False), torch.enable_grad():
             for leaf in leaves:
                 leaf.requires_grad_()
-            returned = function(*arguments)
+            returned = call(*leaves)
             if not _is_loss(returned, torch.Tensor):
                 return returned, None
             return returned, torch.autograd.grad(
@@ -141,14 +150,13 @@ class _TensorFlow(_Adapted):
         super().__init__("tensorflow_", "TensorFlowFramework")
 
     def evaluate(
-        self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
+        self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
         tf: Any = importlib.import_module("tensorflow")
-        leaves = _leaves(arguments)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(leaves)
-            returned = function(*arguments)
+            returned = call(*leaves)
         if not _is_loss(returned, tf.Tensor):
             return returned, None
         found = tape.gradient(returned, leaves, unconnected_gradients="zero")
@@ -163,17 +171,18 @@ class _Jax(_Adapted):
         self._returns_loss = False
 
     def evaluate(
-        self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
+        self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
         jax: Any = importlib.import_module("jax")
         if not self._returns_loss:  # once it has, evaluating it twice would be a waste
-            returned = function(*arguments)
+            returned = call(*leaves)
             if not _is_loss(returned, jax.Array):
                 return returned, None
             self._returns_loss = True
-        returned, found = jax.value_and_grad(function, argnums=(0, 1, 2))(*arguments)
-        return returned, jax.tree.leaves(found)
+        argnums = tuple(range(len(leaves)))
+        returned, found = jax.value_and_grad(call, argnums=argnums)(*leaves)
+        return returned, list(found)
 
 
 class _NumPy:
@@ -181,7 +190,7 @@ class _NumPy:
 
     derivation = ""
     packages: tuple[str, ...] = ("numpy",)
-    dtypes: tuple[str, ...] = ("float64", "float32", "float16")
+    dtypes: tuple[str, ...] = tuple(name for name, form in FORMATS.items() if form.is_native)
 
     def session(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -193,10 +202,10 @@ class _NumPy:
         return _numbers(tensor)
 
     def evaluate(
-        self, function: Callable[..., Any], arguments: tuple[Any, Any, Any, Any]
+        self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
-        returned = function(*arguments)
+        returned = call(*leaves)
         if not _is_form(returned):
             raise _WrongFormError(
                 f"{_kind(returned)} returned, and NumPy does not differentiate; wanted the "
@@ -220,7 +229,8 @@ class Implementation(Framework):
     """A function of the user's; its name is the keyword and the function's own name.
 
     Attributes:
-        takes_case: Whether the function takes a `Case`, and not arrays.
+        takes_case: Whether the function takes a case, and not arrays.
+        takes_names: Whether it takes arrays by name, those of a network of operators.
         error: What the last call raised.
         traceback: Where, from the function on.
 
@@ -229,7 +239,7 @@ class Implementation(Framework):
         function: See this module's docstring.
 
     Raises:
-        UsageError: It is no function of one or of four arguments.
+        UsageError: It is no function of one, two or four arguments.
         AbsentError: The library is not installed.
         CrosscheckError: The library is installed and cannot be imported.
     """
@@ -240,7 +250,8 @@ class Implementation(Framework):
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, role: str, function: Callable[..., Any]) -> None:
-        self.takes_case = _count_arguments(role, function) == 1
+        count = _count_arguments(role, function)
+        self.takes_case, self.takes_names = count == 1, count == 2
         if role not in ("reference", "numpy"):
             _require_available(role)
         self._library = ROLES[role]()
@@ -265,9 +276,20 @@ class Implementation(Framework):
             BaseException: Whatever the function raises.
         """
         __tracebackhide__ = True
+        found: Gradients = self._asked(lambda: self._gradients(case))
+        return found
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """What the function says of a network of operators; see `gradients`."""
+        __tracebackhide__ = True
+        found: Derivatives = self._asked(lambda: self._derivatives(case))
+        return found
+
+    def _asked(self, call: Callable[[], Any]) -> Any:
+        __tracebackhide__ = True
         self.error = self.traceback = None
         try:
-            return self._gradients(case)
+            return call()
         except BaseException as error:  # it may be sys.exit, and is looked at by whoever called
             self.error = error
             self.traceback = _from_the_function_on(error.__traceback__)
@@ -284,30 +306,97 @@ class Implementation(Framework):
         __tracebackhide__ = True
         library, dtype = self._library, case.dtype
         with library.session():
-            if self.takes_case:
-                returned, found = self._function(case), None
-                if not _is_form(returned):
-                    raise UsageError(
-                        f"{self.name}: {_kind(returned)} returned by a function of a Case; a loss "
-                        "can only be differentiated with respect to arrays that it was given: take "
-                        "(weights, biases, x, y), or return gradients"
-                    )
-            else:
-                arguments = (
-                    [library.send(weight, dtype) for weight in case.weights],
-                    [None if bias is None else library.send(bias, dtype) for bias in case.biases],
-                    library.send(case.x, dtype),
-                    library.send(case.y, dtype),
+            if self.takes_names:
+                raise UsageError(
+                    f"{self.name}: takes arrays by name, and a case of a dense network is given; "
+                    "wanted f(weights, biases, x, y) or f(case)"
                 )
-                try:
-                    returned, found = library.evaluate(self._function, arguments)
-                except _WrongFormError as error:
-                    raise UsageError(f"{self.name}: {error}") from None
+            if self.takes_case:
+                returned, found = self._of_case(case), None
+            else:
+                leaves = [library.send(leaf, dtype) for leaf in leaves_of(case)]
+                y = library.send(case.y, dtype)
+
+                def call(*leaves: Any) -> Any:
+                    rest = iter(leaves)
+                    weights = [next(rest) for _ in case.weights]
+                    biases = [None if bias is None else next(rest) for bias in case.biases]
+                    return self._function(weights, biases, next(rest), y)
+
+                returned, found = self._evaluated(call, leaves)
             self.mode = library.derivation if found is not None else "its own gradient"
             if found is not None:
                 derivatives = [self._fetch("a derivative", array, dtype) for array in found]
                 return assembled(case, self._fetch("loss", returned, dtype), derivatives)
             return self._given(case, returned)
+
+    def _of_case(self, case: AnyCase) -> Any:
+        returned = self._function(case)
+        if not _is_form(returned):
+            raise UsageError(
+                f"{self.name}: {_kind(returned)} returned by a function of a case; a loss can only "
+                "be differentiated with respect to arrays that it was given: take (weights, "
+                "biases, x, y), or (parameters, inputs), or return gradients"
+            )
+        return returned
+
+    def _evaluated(
+        self, call: Callable[..., Any], leaves: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any] | None]:
+        __tracebackhide__ = True
+        try:
+            return self._library.evaluate(call, leaves)
+        except _WrongFormError as error:
+            raise UsageError(f"{self.name}: {error}") from None
+
+    def _derivatives(self, case: Composed) -> Derivatives:
+        __tracebackhide__ = True
+        library, dtype = self._library, case.dtype
+        with library.session():
+            if self.takes_case:
+                return self._named(case, self._of_case(case))
+            if not self.takes_names:
+                raise UsageError(
+                    f"{self.name}: takes four arguments, and a network of operators is given; "
+                    "wanted f(parameters, inputs) or f(case)"
+                )
+            leaves = [library.send(leaf, dtype) for leaf in leaves_of(case)]
+            names = [name for name, _ in case.arrays() if name not in case.wanted]
+            rest = [library.send(array, dtype) for array in constants_of(case)]
+            constants = dict(zip(names, rest, strict=True))
+
+            def call(*leaves: Any) -> Any:
+                every = {**dict(zip(case.wanted, leaves, strict=True)), **constants}
+                parameters = {name: every[name] for name in case.parameters}
+                return self._function(parameters, {name: every[name] for name in case.inputs})
+
+            returned, found = self._evaluated(call, leaves)
+            self.mode = library.derivation if found is not None else "its own gradient"
+            if found is None:
+                return self._named(case, returned)
+            derivatives = [self._fetch("a derivative", array, dtype) for array in found]
+            return assembled_by_name(case, self._fetch("loss", returned, dtype), derivatives)
+
+    def _named(self, case: Composed, returned: Any) -> Derivatives:
+        """Derivatives by name, with what is not there left out."""
+        self.mode = "its own gradient"
+        if isinstance(returned, Derivatives):
+            returned = {**returned.arrays, "loss": returned.loss}
+        if not isinstance(returned, Mapping):
+            raise UsageError(
+                f"{self.name}: {_kind(returned)} returned, wanted a dict by name of derivatives, "
+                f"some of {', '.join(case.wanted)}, and 'loss'"
+            )
+        unknown = [name for name in returned if name not in (*case.wanted, "loss")]
+        if unknown:
+            raise UsageError(
+                f"{self.name}: {unknown[0]!r} among what it returned, wanted some of "
+                f"{', '.join(case.wanted)}, loss"
+            )
+        found = {name: self._fetch(name, returned.get(name), case.dtype) for name in case.wanted}
+        if all(isinstance(value, LeftOut) for value in found.values()):
+            raise UsageError(f"{self.name}: no derivative returned, wanted at least one")
+        return Derivatives(self._fetch("loss", returned.get("loss"), case.dtype), found)
 
     def _fetch(self, what: str, tensor: Any, dtype: str) -> Any:
         if tensor is None:
@@ -390,7 +479,7 @@ class _WrongFormError(UsageError):
 
 
 def _is_form(returned: Any) -> bool:
-    return isinstance(returned, Gradients | Mapping | tuple | list)
+    return isinstance(returned, Gradients | Derivatives | Mapping | tuple | list)
 
 
 def _is_loss(returned: Any, tensor: type) -> bool:
@@ -440,19 +529,19 @@ def _numbers(value: Any) -> Array:
 
 
 def _count_arguments(role: str, function: Any) -> int:
-    """1 or 4: how many arguments a function has to be given.
+    """1, 2 or 4: how many arguments a function has to be given.
 
     Raises:
         UsageError: It is not a function of that many.
     """
-    wanted = "wanted f(weights, biases, x, y) or f(case)"
+    wanted = "wanted f(weights, biases, x, y), f(parameters, inputs) or f(case)"
     if not callable(function):
         raise UsageError(f"{role}={function!r}: {wanted}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return 4  # some compiled functions do not tell
-    for count in (4, 1):
+    for count in (4, 2, 1):
         try:
             signature.bind(*range(count))
         except TypeError:

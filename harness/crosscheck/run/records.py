@@ -52,6 +52,15 @@ def _coverage_together(data: Any) -> Coverage:
     return coverage
 
 
+def _case_together(data: Any) -> Any:
+    if data is None:
+        return None
+    case: AnyCase = case_from_json(data, origin="case")
+    if case_to_json(case) != data:  # case files may leave out what is usual, and round
+        raise ValueError("a case, but not as reports hold it")
+    return case
+
+
 def _gradients_together(data: Mapping[str, Any]) -> Gradients:
     found = {name: array_of(values) for name, values in data.items()}
     loss, x = found.pop("J"), found.pop("x")
@@ -73,10 +82,6 @@ def _reference_together(data: Any) -> KeptReference:
         return None
     named = all(re.fullmatch("J|x|[Wb][1-9][0-9]*", name) for name in data)
     return _gradients_together(data) if named and "W1" in data else _derivatives_together(data)
-
-
-def _case_together(data: Any) -> AnyCase | None:
-    return None if data is None else case_from_json(data, origin="case")
 
 
 def _nested(number: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +148,7 @@ _ANY: Mapping[str, Any] = MappingProxyType({})
 
 def _records() -> Records:
     found = Records()
-    found.add(Case, case_to_json, lambda data: case_from_json(data, origin="case"), _CASE)
+    found.add(Case, case_to_json, _case_together, _CASE)
     found.add(
         Gradients,
         lambda gradients: {name: numbers(array) for name, array in gradients.entries()},
@@ -157,13 +162,8 @@ def _records() -> Records:
         _derivatives_together,
         _DERIVATIVES,
     )
-    nothing: Mapping[str, Any] = {"type": "null"}
-    found.choose(
-        KeptReference,
-        _reference_together,
-        {"anyOf": [_GRADIENTS, _DERIVATIVES, nothing]},
-    )
-    found.choose(KeptNetwork, _case_together, {"anyOf": [_CASE, _COMPOSED, nothing]})
+    found.choose(KeptReference, _reference_together)
+    found.choose(KeptNetwork, _case_together)
     found.add(
         Spread,
         lambda spread: found.apart(_Spread(spread.counts.tolist(), spread.largest)),

@@ -39,7 +39,7 @@ from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.studies.digits import load_images
 from crosscheck.tools.errors import UnsupportedError, UsageError
@@ -65,7 +65,7 @@ FORMULATIONS = ("where", "where_ge")
 """Two formulations that every built-in adapter has, alike but for λ: 0 for the first, 1 for the
 second."""
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
+DTYPES = tuple(reversed(WORKING))
 """The dtypes of the study."""
 
 Mask = NDArray[np.bool_]
@@ -93,7 +93,7 @@ class Setting:
 
     Attributes:
         hidden: Units of each hidden layer, each with ReLU; at least one layer.
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         rows: Images in a minibatch, 1 to 1,797.
         repeat: Trials of this setting for each trial asked for: more where λ matters rarely.
         zero_biases: Whether all biases are zero: then a layer whose units are all inactive for an

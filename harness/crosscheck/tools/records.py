@@ -148,16 +148,14 @@ class Records:
         self._converter.register_structure_hook(of, lambda data, _: together(data))
         self._schemas[of] = schema
 
-    def choose(self, of: Any, together: Callable[[Any], Any], schema: Mapping[str, Any]) -> None:
+    def choose(self, of: Any, together: Callable[[Any], Any]) -> None:
         """Say how a union of types is told apart when it is read; each is written as its own.
 
         Args:
             of: The union.
             together: From JSON to a value of any of them; raises an exception about what is none.
-            schema: What JSON Schema says of it.
         """
         self._converter.register_structure_hook(of, lambda data, _: together(data))
-        self._schemas[of] = schema
 
     def lay(
         self,
@@ -199,8 +197,22 @@ class Records:
     def _record_apart(self, of: type, converter: Any) -> Any:
         return make_dict_unstructure_fn(of, converter, **self._fields(of))
 
-    def _record_together(self, of: type, converter: Any) -> Any:
-        return make_dict_structure_fn(of, converter, **self._fields(of))
+    def _record_together(self, of: Any, converter: Any) -> Any:
+        told = self._fields(of)
+        layouts = {field.name: told.get(field.name, override()) for field in dataclasses.fields(of)}
+        wanted = {
+            layout.rename or name
+            for name, layout in layouts.items()
+            if not layout.omit and not layout.omit_if_default
+        }
+        together = make_dict_structure_fn(of, converter, **told)
+
+        def whole(data: Any, of: Any) -> Any:
+            if not wanted <= data.keys():  # also where the field has a default
+                raise ValueError(f"{min(wanted - data.keys())} is missing")
+            return together(data, of)
+
+        return whole
 
     def _fields(self, of: Any) -> dict[str, Any]:
         """What is different about the fields of a data class, its bases' included."""
@@ -295,7 +307,7 @@ def _line(error: Exception) -> str:
 
     def said(error: BaseException, of: Any) -> str:
         if isinstance(error, KeyError):
-            return "is missing"
+            return f"{error} is missing"
         if isinstance(error, ForbiddenExtraKeysError):
             return f"has {_shown(min(map(str, error.extra_fields)))}, which is no field of it"
         if isinstance(error, RecursionError):

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from crosscheck.cases.stream.draw import SPECIALS, Draw, quantiles
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.layout import (
-    LOWEST_BINADE,
     NUMBER,
     TABLE,
     largest_whole,
     layout_of,
+    lowest_binade,
     spread,
     table_count,
 )
@@ -119,7 +119,7 @@ class Maker:
             shape.network.depth,
             spread(shape, self._form),
             largest_whole(self._form),
-            LOWEST_BINADE,
+            lowest_binade(self._form),
             *self._format,
             widths[1],
         )

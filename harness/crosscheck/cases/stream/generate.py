@@ -31,8 +31,9 @@ from crosscheck.cases.stream.layout import layout_of
 from crosscheck.cases.stream.memory import idle
 from crosscheck.cases.stream.readable import make
 from crosscheck.cases.stream.settings import BLOCK, Shape
-from crosscheck.network.batch import Batch, address
+from crosscheck.network.batch import Batch, address, held_dtype
 from crosscheck.network.dense import Case
+from crosscheck.numbers.formats import COARSE, format_of
 from crosscheck.tools.compiling import is_compiled
 from crosscheck.tools.errors import UsageError
 
@@ -85,7 +86,7 @@ def block(shape: Shape, seed: int, number: int, mix: Mix) -> Block:
         number: From 0.
         mix: The families and their shares.
     """
-    if not is_compiled():
+    if not _can_compile(shape):
         return Block(*make(shape, seed, number, mix))
     batch, arrays = layout_of(shape).empty(shape, BLOCK)
     (made,) = _compiled_slices(_Memory(batch, arrays), shape, seed, number, mix)
@@ -126,10 +127,20 @@ def _slices(
     free: list[_Memory] = idle("memory", (shape, size))
     memory = free.pop() if free else _Memory(*layout_of(shape).empty(shape, size))
     try:
-        make_slices = _compiled_slices if is_compiled() else _copied_slices
+        make_slices = _compiled_slices if _can_compile(shape) else _copied_slices
         yield from make_slices(memory, shape, seed, number, mix)
     finally:
         free.append(memory)
+
+
+def _can_compile(shape: Shape) -> bool:
+    """Whether the compiled form is there, and rounds as the format does.
+
+    Not coarse ones, nor such as are held in float64 without being that.
+    """
+    form = format_of(shape.dtype)
+    is_held = shape.dtype == "float64" or held_dtype(shape.dtype) == np.float32
+    return is_compiled() and is_held and form.has_infinity and form.precision >= COARSE
 
 
 class _Memory:

@@ -16,12 +16,12 @@ from crosscheck.network.dense import Network
 from crosscheck.numbers.formats import Format
 
 __all__ = [
-    "LOWEST_BINADE",
     "NUMBER",
     "TABLE",
     "Layout",
     "largest_whole",
     "layout_of",
+    "lowest_binade",
     "spread",
     "table_count",
 ]
@@ -32,9 +32,10 @@ NUMBER = {name: number for number, name in enumerate(FAMILIES)}
 TABLE = 256
 """Values in a table."""
 
-LOWEST_BINADE = 8
-"""Uniform numbers have at least the magnitude 2^-1 divided by 2 to this: a power of two that
-float16 does not have to flush."""
+
+def lowest_binade(form: Format) -> int:
+    """Uniform numbers have at least the magnitude 2^-1 divided by 2 to this: a normal number."""
+    return min(8, -1 - form.emin)
 
 
 def largest_whole(form: Format) -> int:

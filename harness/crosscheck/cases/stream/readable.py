@@ -22,11 +22,11 @@ from crosscheck.cases.stream.draw import (
 )
 from crosscheck.cases.stream.families import FAMILIES, Mix
 from crosscheck.cases.stream.layout import (
-    LOWEST_BINADE,
     NUMBER,
     TABLE,
     largest_whole,
     layout_of,
+    lowest_binade,
     spread,
 )
 from crosscheck.cases.stream.settings import BLOCK, Shape
@@ -88,13 +88,14 @@ def _tables(shape: Shape, draw: Draw) -> Array:
     Why no pre-activation of the dyadic family is zero. Suppose all a_{l-1} are multiples of
     2^-(l-1), as the whole x are for l = 1. W_l is whole, so W_l a_{l-1} is such a multiple too, and
     b_l = k + 2^-l = (2^l k + 1) 2^-l is an odd multiple of 2^-l: so is z_l, and |z_l| >= 2^-l. And
-    a_l is z_l or 0, a multiple of 2^-l.
+    a_l is z_l or 0, a multiple of 2^-l. In a format of fewer than l + 1 bits b_l is rounded, and
+    z_l can be zero.
     """
     form, depth = format_of(shape.dtype), shape.network.depth
     words = draw.words(TABLES, 5 * TABLE).reshape(5, TABLE)
     signs = np.where(words[0] >> np.uint64(63), -1.0, 1.0)
     # Uniform in (0, 1): each binade half as likely as the one above it.
-    binades = -1 - np.clip(trailing_zeros(words[0]), 0, LOWEST_BINADE)
+    binades = -1 - np.clip(trailing_zeros(words[0]), 0, lowest_binade(form))
     uniform = form.round(signs * np.ldexp(significands(words[1]), binades))
     widest = spread(shape, form)
     exponents = (words[2] % np.uint64(2 * widest + 1)).astype(np.int64) - widest
@@ -102,7 +103,7 @@ def _tables(shape: Shape, draw: Draw) -> Array:
     largest = largest_whole(form)
     span = np.uint64(2 * largest + 1)
     whole = (words[4] % span).astype(np.float64) - largest
-    shifted = [whole + 2.0**-layer for layer in range(1, depth + 1)]
+    shifted = [form.round(whole + 2.0**-layer) for layer in range(1, depth + 1)]
     rows = [uniform, np.abs(uniform), wide, np.abs(wide), whole, np.abs(whole)]
     return np.stack([*rows, *shifted, np.abs(shifted[-1])])
 
@@ -163,7 +164,7 @@ def specialise(batch: Batch, rows: NDArray[np.int64], words: Words, form: Format
         return
     tiny, least, most = form.smallest_subnormal, form.smallest_normal, form.largest
     finite = [tiny, -tiny, 3.0 * tiny, least - tiny, -(least - tiny), least, most, -most, -0.0]
-    values = [*finite, most / 2.0, 0.5 * least, np.inf, -np.inf, np.nan]
+    values = form.round([*finite, most / 2.0, 0.5 * least, np.inf, -np.inf, np.nan]).tolist()
     layers = zip(batch.weights, batch.biases, strict=True)
     arrays = [*(array for layer in layers for array in layer), batch.x, batch.y]
     sizes = np.cumsum([array[0].size for array in arrays])

@@ -31,7 +31,7 @@ class Shape:
     Attributes:
         network: Widths and loss.
         rows: Rows in each case's batch.
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: A name in `crosscheck.numbers.formats.FORMATS`.
 
     Raises:
         UsageError: An attribute is not as described.

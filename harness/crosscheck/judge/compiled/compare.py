@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from numba import njit
-
+from crosscheck.judge.compiled.functions import called, inlined
+from crosscheck.judge.compiled.gradients import Entry
 from crosscheck.judge.compiled.lanes import WIDTH, absolute, greater, lane, reciprocal, splat, where
 from crosscheck.judge.compiled.memory import (
     LINE,
     aligned_stack,
-    borrowed,
     bytes_of,
-    eight,
-    four,
     gather,
     load,
     prefetch,
     store,
-    transpose,
+    whole,
     write,
 )
+from crosscheck.judge.compiled.records import Answers, Cases
+from crosscheck.judge.compiled.transposed import eight, four, transpose
 
-__all__ = ["answer", "answers", "compare", "enter", "spread"]
-
-_BYTES = 8 * WIDTH
+__all__ = ["Given", "compare", "enter", "given", "spread", "write_answer", "write_answers"]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+class Given(NamedTuple):
+    """What frameworks have given for eight cases, and what it is compared with.
+
+    Attributes:
+        tag: A number of the type in which arrays are held.
+        places: Address of where they begin; see `crosscheck.judge.compiled.records.Cases`.
+        arrays: How many one framework gives.
+        case: The first of the eight.
+        apart: From one of them to the next.
+        table: What was written by `enter`, of the numbers that are looked at.
+        worst: Where each framework's largest error / bound is.
+        frameworks: How many there are.
+    """
+
+    tag: Any
+    places: int
+    arrays: int
+    case: int
+    apart: int
+    table: int
+    worst: int
+    frameworks: int
+
+
+@inlined
+def given(cases: Cases) -> Given:
+    """What frameworks have given for these cases."""
+    room, count, arrays = cases.room, cases.answers.frameworks, 2 * cases.shape.depth + 2
+    places = cases.addresses + 8 * arrays
+    return Given(cases.tag, places, arrays, cases.first, cases.apart, room.table, room.worst, count)
+
+
+@inlined
 def _ask(tag: Any, start: int, size: int, first: int, count: int, apart: int) -> None:
     """Have the same of the eight cases behind these fetched, so that it is near when looked at.
 
@@ -51,11 +80,10 @@ def _ask(tag: Any, start: int, size: int, first: int, count: int, apart: int) ->
             prefetch(begin + k * apart * size * step + offset)
 
 
-@njit  # type: ignore[untyped-decorator]
-def spread(tag: Any, address: int, size: int, case: int, apart: int, target: int, at: int) -> None:
+@called
+def spread(tag: Any, start: int, size: int, apart: int, target: int, at: int) -> None:
     """One array of eight cases as `Lanes`, from the ``at``-th on."""
     step = bytes_of(tag)
-    start = address + case * size * step
     stride = size * apart
     _ask(tag, start, size, 0, size, apart)
     if size < WIDTH // 2:
@@ -71,7 +99,7 @@ def spread(tag: Any, address: int, size: int, case: int, apart: int, target: int
         _spread_four(tag, start, stride, size - WIDTH // 2, target, at)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _spread_four(tag: Any, start: int, stride: int, k: int, target: int, at: int) -> None:
     one, two, three, last = four(tag, start + k * bytes_of(tag), stride)
     store(target, at + k, one)
@@ -80,17 +108,17 @@ def _spread_four(tag: Any, start: int, stride: int, k: int, target: int, at: int
     store(target, at + k + 3, last)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def enter(table: int, k: int, high: Any, low: Any, bound: Any, splitter: Any) -> None:
+@inlined
+def enter(table: int, k: int, entry: Entry, splitter: Any) -> None:
     """Write what `compare` has to know of the ``k``-th entry."""
-    store(table, 4 * k, high)
-    store(table, 4 * k + 1, bound)
-    store(table, 4 * k + 2, reciprocal(bound))
+    store(table, 4 * k, entry.high)
+    store(table, 4 * k + 1, entry.bound)
+    store(table, 4 * k + 2, reciprocal(entry.bound))
     if splitter is None:
-        store(table, 4 * k + 3, low)
+        store(table, 4 * k + 3, entry.low)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _with_entry(found: Any, value: Any, table: int, k: int, splitter: Any) -> Any:
     """The largest error / bound, and whether any error is above its bound, after one entry."""
     most, above = found
@@ -102,7 +130,7 @@ def _with_entry(found: Any, value: Any, table: int, k: int, splitter: Any) -> An
     return greater(error * load(table, 4 * k + 2), most), above
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _with_four(found: Any, values: Any, table: int, k: int, splitter: Any) -> Any:
     """The same after four entries, which are looked at side by side."""
     most, above = found
@@ -114,46 +142,27 @@ def _with_four(found: Any, values: Any, table: int, k: int, splitter: Any) -> An
     return greater(greater(one[0], two[0]), most), above | (one[1] | two[1])
 
 
-@njit  # type: ignore[untyped-decorator]
-def compare(
-    tag: Any,
-    addresses: Any,
-    array: int,
-    size: int,
-    first: int,
-    count: int,
-    case: int,
-    apart: int,
-    table: int,
-    worst: int,
-    frameworks: int,
-    splitter: Any,
-) -> None:
+@called
+def compare(given: Given, array: int, size: int, first: int, count: int, splitter: Any) -> None:
     """Raise each framework's largest error / bound; to infinity where it is above 1.
 
     Args:
-        tag: A number of the type in which arrays are held.
-        addresses: Where they begin; see `crosscheck.judge.compiled.kernel.judge_group`.
-        array: Which one is compared.
+        given: What frameworks have given for eight cases, and the reference's table.
+        array: Which array is compared.
         size: Numbers per case.
         first: The first of each case that are compared,
-        count: and how many are.
-        case: The first of the eight.
-        apart: From one of them to the next.
-        table: What was written by `enter`, of these numbers.
-        worst: Where each framework's largest error / bound is.
-        frameworks: How many there are.
+        count: and how many are: those in the table.
         splitter: ``None`` if the reference has a low part.
     """
     aligned_stack()
-    addresses = borrowed(addresses)
+    tag, worst, table = given.tag, given.worst, given.table
     step = bytes_of(tag)
-    stride = size * apart
+    stride = size * given.apart
     left = count % WIDTH
-    for f in range(frameworks):
-        case_at = addresses[1 + f, array] + case * size * step
+    for f in range(given.frameworks):
+        case_at = whole(given.places, given.arrays * f + array) + given.case * size * step
         start = case_at + first * step
-        _ask(tag, case_at, size, first, count, apart)
+        _ask(tag, case_at, size, first, count, given.apart)
         before = load(worst, f)
         found = before, before < before
         if count < WIDTH // 2:
@@ -175,19 +184,18 @@ def compare(
         store(worst, f, where(above, splat(float("inf")), most))
 
 
-@njit  # type: ignore[untyped-decorator]
-def answers(
-    worst: int, case: int, apart: int, frameworks: int, sound: int, largest: int, pitch: int
-) -> None:
+@called
+def write_answers(worst: int, first: int, apart: int, answers: Answers) -> None:
     """Write what was found on eight cases where the caller looks for it."""
-    for f in range(frameworks):
+    for f in range(answers.frameworks):
         ratios = load(worst, f)
         for k in range(WIDTH):
-            answer(lane(ratios, k), f * pitch + case + k * apart, sound, largest)
+            write_answer(lane(ratios, k), f, first + k * apart, answers)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def answer(ratio: float, at: int, sound: int, largest: int) -> None:
-    """Write what was found on one case, at the ``at``-th place of both arrays."""
-    write(ratio <= 1.0, sound + at)
-    write(ratio, largest + 8 * at)
+@inlined
+def write_answer(ratio: float, f: int, case: int, answers: Answers) -> None:
+    """Write what was found on one case, and framework ``f``."""
+    at = f * answers.pitch + case
+    write(ratio <= 1.0, answers.sound + at)
+    write(ratio, answers.largest + 8 * at)

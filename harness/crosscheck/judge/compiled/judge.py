@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
-from itertools import pairwise
-from typing import Any
-from weakref import WeakKeyDictionary
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.network.batch import Batch, address, aligned, arrays_of, chosen_gradients
-from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.judge.compiled.passes import Pass, pass_over
+from crosscheck.network.batch import Batch, arrays_of, chosen_gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.tools.compiling import digest, is_compiled
+from crosscheck.tools.compiling import is_compiled
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled", "pieces"]
 
@@ -27,38 +27,9 @@ WITHOUT_NUMBA = (
 )
 """What to tell the user where `is_compiled` is false."""
 
-_SOURCES = (
-    "columns.py",
-    "compare.py",
-    "kernel.py",
-    "lanes.py",
-    "memory.py",
-    "rows.py",
-    "sums.py",
-    "wide.py",
-)
-_MOST_UNITS = 1024
-_MOST_ROWS = 256
-_LEAST_CASES = 8
-_APART = 16
-"""Cases of a sweep that lie 16 apart are nearly always of one family, since shares are sixteenths
-(`crosscheck.cases.stream.families.Mix.families`): side by side, they take the same way through the
-pass."""
-
-_FEW = 64
-"""Weights of a network whose cases are judged eight together in any case."""
-_LONG = 16
-_NEARLY_ALL = 0.875
-"""Of the weights of others, if so many belong to units with sixteen of them, or more, each case is
-judged by itself. For networks in between, both ways were measured to take about the same time."""
-
 _CACHED = 65_536
 """Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
 as they are compared, several hundred bytes for each."""
-
-_SINGLE = np.dtype(np.float32)
-_WIDEN = 2.0**-10
-_KEEP = 1.0 - 2.0**-20
 
 
 class FusedJudge:
@@ -113,7 +84,7 @@ class FusedJudge:
         sound, largest = self.certified(given, out)
         open_ = np.flatnonzero(~sound.all(axis=0))
         fitting = (
-            [each for each, one in enumerate(given) if self._fits(arrays_of(one))]
+            [each for each, one in enumerate(given) if self._pass.fits(arrays_of(one))]
             if len(open_)
             else []
         )
@@ -146,7 +117,7 @@ class FusedJudge:
         shape = len(given), self.batch.count
         sound, largest = out or (np.empty(shape, dtype=bool), np.empty(shape))
         rows = [arrays_of(gradients) for gradients in given]
-        whole = [f for f, row in enumerate(rows) if self._pass.is_suitable and self._fits(row)]
+        whole = [f for f, row in enumerate(rows) if self._pass.is_suitable and self._pass.fits(row)]
         if whole and len(whole) == len(given) and _can_be_written(sound, largest):
             self._pass.certify(rows, sound, largest)
             return sound, largest
@@ -157,22 +128,9 @@ class FusedJudge:
             sound[whole], largest[whole] = found
         return sound, largest
 
-    def _fits(self, row: Sequence[Any]) -> bool:
-        """Whether gradients have the shapes they should have."""
-        return list(map(_shape, row)) == self._pass.shapes
-
     @cached_property
-    def _pass(self) -> _Pass:
-        found = _passes.get(self.batch)
-        if found is None:
-            found = _passes[self.batch] = _Pass(self.batch)
-        return found
-
-
-def _shape(array: Any) -> Any:
-    if array is None:
-        return None
-    return array.shape if isinstance(array, np.ndarray) else np.shape(array)
+    def _pass(self) -> Pass:
+        return pass_over(self.batch)
 
 
 def _can_be_written(sound: Any, largest: Array) -> bool:
@@ -186,188 +144,3 @@ def pieces(batch: Batch, chosen: Any) -> Iterator[Any]:
     step = max(16, _CACHED // sum(array[0].size for array in batch.arrays))
     for start in range(0, len(chosen), step):
         yield chosen[start : start + step]
-
-
-def is_suitable(batch: Batch) -> bool:
-    """Whether the compiled pass is made for such a batch; see `crosscheck.judge.compiled`."""
-    u = format_of(batch.dtype).unit_roundoff
-    longest = max(*batch.network.widths, batch.rows) + 2
-    return (
-        batch.count >= _LEAST_CASES
-        and max(batch.network.widths) <= _MOST_UNITS
-        and batch.rows <= _MOST_ROWS
-        and longest * u <= 0.25
-    )
-
-
-def is_wide(network: Network, rows: int) -> bool:
-    """Whether cases are judged one by one, with units side by side, and not eight together."""
-    pairs = list(pairwise(network.widths))
-    total = sum(fan_in * fan_out for fan_in, fan_out in pairs)
-    wide = sum(fan_in * fan_out for fan_in, fan_out in pairs if fan_in >= _LONG)
-    return rows == 1 and wide > _FEW and wide >= _NEARLY_ALL * total
-
-
-class _Pass:
-    """The compiled pass over a batch, with all that stays the same as long as its arrays do.
-
-    What is in them may change: in a sweep one batch after the other is written to the same memory.
-
-    Attributes:
-        is_suitable: Whether there is such a pass.
-        shapes: Those that the arrays of gradients should have.
-    """
-
-    def __init__(self, batch: Batch) -> None:
-        self.is_suitable = is_compiled() and is_suitable(batch)
-        parts = [*batch.weights, *batch.biases, batch.x]
-        self.shapes = [*map(_shape, parts), (batch.count,)]
-        self._arrays = [*parts, batch.y]
-        self._kinds = {array.dtype for array in batch.arrays}
-        self._prepared: _Prepared | None = None
-        # Not the batch itself, for the sake of whose end this is kept.
-        self._about = batch.network, batch.rows, batch.count, batch.dtype
-
-    def certify(self, rows: Sequence[Sequence[Any]], sound: Any, largest: Array) -> None:
-        """Run the pass.
-
-        Args:
-            rows: Of each framework the arrays of its gradients, in the order of `arrays_of`.
-            sound: (F, C) bool, for what it finds; see `FusedJudge.certified`.
-            largest: (F, C) float64, likewise.
-        """
-        kinds = self._kinds.union(array.dtype for row in rows for array in row if array is not None)
-        held = np.dtype(np.float32 if kinds == {_SINGLE} else np.float64)
-        prepared = self._prepared
-        if prepared is None or prepared.key != (held, len(rows)):
-            prepared = _Prepared(*self._about, _contiguous(self._arrays, held), held, len(rows))
-            if all(a is b for a, b in zip(prepared.arrays, self._arrays, strict=True)):
-                self._prepared = prepared  # else these are copies of what is in them now
-        kept = [_contiguous(row, held) for row in rows]
-        prepared.run(
-            *prepared.first,
-            np.array([prepared.addresses, *(list(map(_address, row)) for row in kept)]),
-            *prepared.then,
-            _scratch(prepared.scratch),
-            len(rows),
-            address(sound),
-            address(largest),
-            sound.strides[0],
-        )
-
-
-_passes: WeakKeyDictionary[Batch, _Pass] = WeakKeyDictionary()
-
-
-def _contiguous(arrays: Sequence[Any], held: Any) -> list[Any]:
-    return [None if array is None else np.ascontiguousarray(array, dtype=held) for array in arrays]
-
-
-class _Prepared:
-    """The arguments of the pass, but for gradients.
-
-    Attributes:
-        key: What it is for: the dtype in which arrays are held, and how many frameworks.
-        arrays: ``W_1 … W_L, b_1 … b_L, x, y``.
-        run: The pass.
-        first: Its arguments before the addresses,
-        addresses: those of ``arrays``,
-        then: and the arguments behind them.
-        scratch: How many float64 numbers of memory it works in.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        rows: int,
-        count: int,
-        dtype: str,
-        arrays: list[Any],
-        held: Any,
-        frameworks: int,
-    ) -> None:
-        from crosscheck.judge.compiled.kernel import scratch_size
-        from crosscheck.judge.compiled.wide import wide_scratch_size
-
-        self.key, self.arrays = (held, frameworks), arrays
-        self.addresses = list(map(_address, arrays))
-        form, widths = format_of(dtype), network.widths
-        name = held.name if form.precision < 53 else "float64_in_two"
-        units = max(*widths, rows) + 2
-        numbers = (
-            form.unit_roundoff,
-            _underflow(form),
-            form.smallest_subnormal,
-            1.0 + _WIDEN + (units * form.unit_roundoff) ** 3,
-            _KEEP,
-            min(0.5 * form.largest, 2.0**900),
-        )
-        biases = arrays[network.depth : 2 * network.depth]
-        shape = (
-            np.array([0 if array is None else array.size // count for array in arrays]),
-            np.array(widths),
-            np.array([bias is not None for bias in biases]),
-        )
-        relu_output = network.output == "relu"
-        tag = held.type(0), _splitter(form)
-        self.first: tuple[Any, ...]
-        self.then: tuple[Any, ...]
-        if is_wide(network, rows):
-            self.run, self.first = _compiled_wide(name), (count, *tag)
-            self.then = *shape, relu_output, *numbers
-            self.scratch = wide_scratch_size(widths, frameworks)
-            return
-        divisor = rows if network.reduction == "mean" else 1
-        self.run, self.first = _compiled(name), (count, _apart(count), *tag)
-        self.then = *shape, rows, relu_output, divisor, *numbers
-        self.scratch = scratch_size(widths, rows, frameworks)
-
-
-def _apart(count: int) -> int:
-    return _APART if count % (8 * _APART) == 0 else 1
-
-
-_kept = threading.local()
-
-
-def _scratch(size: int) -> int:
-    """Where memory to work in begins, kept from call to call: fresh memory costs more than work."""
-    if getattr(_kept, "size", 0) < size:
-        _kept.memory, _kept.size = aligned((size,), np.float64), size
-        _kept.begin = address(_kept.memory)
-    begin: int = _kept.begin
-    return begin
-
-
-def _address(array: Any) -> int:
-    return 0 if array is None else address(array)
-
-
-def _splitter(form: Format) -> float | None:
-    """What splits a float64 at p bits; ``None`` has the reference in double-double."""
-    return None if form.precision == 53 else 2.0 ** (53 - form.precision) + 1.0
-
-
-def _underflow(form: Format) -> float:
-    """½η, which is 0 for float64: there the pass leaves tiny numbers alone."""
-    return 0.5 * form.smallest_subnormal
-
-
-@cache
-def _compiled(dtype: str) -> Callable[..., None]:
-    """The pass over all groups of eight, compiled once for each dtype and kept on disk.
-
-    Args:
-        dtype: A name for the types of the arguments.
-    """
-    from crosscheck.judge.compiled.kernel import pass_over_groups
-
-    return pass_over_groups(digest("crosscheck.judge.compiled", _SOURCES), dtype)
-
-
-@cache
-def _compiled_wide(dtype: str) -> Callable[..., None]:
-    """The pass over all cases one by one; see `_compiled`."""
-    from crosscheck.judge.compiled.wide import pass_over_cases
-
-    return pass_over_cases(digest("crosscheck.judge.compiled", _SOURCES), dtype)

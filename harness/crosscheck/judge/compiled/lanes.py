@@ -35,12 +35,14 @@ __all__ = [
     "WIDTH",
     "absolute",
     "any_lane",
+    "everywhere",
     "first_lanes",
     "fused",
     "greater",
     "grid",
     "lane",
     "lesser",
+    "nowhere",
     "peak",
     "reciprocal",
     "splat",
@@ -270,6 +272,20 @@ def first_lanes(typing: Any, count: Any) -> Any:
         return builder.icmp_signed("<", ir.Constant(whole, list(range(WIDTH))), counts)
 
     return MASK(types.int64), build
+
+
+def _constant(truth: bool) -> Any:
+    def constant(typing: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return ir.Constant(MASK_BITS, [truth] * WIDTH)
+
+        return MASK(), build
+
+    return intrinsic(constant)
+
+
+everywhere, nowhere = _constant(True), _constant(False)
+"""The `Mask` that is true in every lane, and the one that is false in each."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]

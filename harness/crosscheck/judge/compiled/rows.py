@@ -8,10 +8,9 @@ rounds nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from numba import njit
-
+from crosscheck.judge.compiled.functions import called, inlined
 from crosscheck.judge.compiled.lanes import (
     WIDTH,
     absolute,
@@ -28,10 +27,12 @@ from crosscheck.judge.compiled.lanes import (
     where,
 )
 from crosscheck.judge.compiled.memory import LINE, bytes_of, load, prefetch, read, read_some, store
-from crosscheck.judge.compiled.sums import multiply_add, two_sum
+from crosscheck.judge.compiled.records import Held, Sum
+from crosscheck.judge.compiled.sums import NOT_FINITE, multiply_add, nothing_added, two_sum
 
 __all__ = [
     "ROWS_TABLE",
+    "Rows",
     "across",
     "across_in_two",
     "add_rows",
@@ -48,7 +49,27 @@ ROWS_TABLE = 4 * WIDTH
 _HIGH, _LOW, _TOTAL, _CARRIED = range(0, ROWS_TABLE, WIDTH)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+class Rows(NamedTuple):
+    """Eight rows of weights, or fewer.
+
+    Attributes:
+        tag: A number of the type of the weights.
+        weights: Address of the first row's.
+        fan_in: How many a row has.
+        units: How many rows there are.
+        behind: From these weights to those that are looked at next, in bytes.
+        table: Address of room for `ROWS_TABLE` `Lanes`.
+    """
+
+    tag: Any
+    weights: int
+    fan_in: int
+    units: int
+    behind: int
+    table: int
+
+
+@inlined
 def sums_of_eight(table: int, at: int) -> Any:
     """In lane k the sum of the k-th of eight `Lanes`."""
     one, two = split_by_one(load(table, at), load(table, at + 1))
@@ -67,7 +88,7 @@ def sums_of_eight(table: int, at: int) -> Any:
     return one + two
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def least_of_eight(table: int, at: int) -> Any:
     """In lane k the least number of the k-th of eight `Lanes`."""
     one, two = split_by_one(load(table, at), load(table, at + 1))
@@ -86,20 +107,20 @@ def least_of_eight(table: int, at: int) -> Any:
     return lesser(one, two)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _joined(highs: Any, lows: Any) -> Any:
     """The sums of two pairs of double words, ``low`` collecting what is rounded off."""
     high, lost = two_sum(highs[0], highs[1])
     return high, (lows[0] + lows[1]) + lost
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _pair(table: int, high: int, low: int) -> Any:
     highs = split_by_one(load(table, high), load(table, high + 1))
     return _joined(highs, split_by_one(load(table, low), load(table, low + 1)))
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def sums_of_eight_in_two(table: int, high: int, low: int) -> Any:
     """`sums_of_eight` for double words, whose parts lie from ``high`` and ``low`` on."""
     first, second = _pair(table, high, low), _pair(table, high + 2, low + 2)
@@ -109,7 +130,7 @@ def sums_of_eight_in_two(table: int, high: int, low: int) -> Any:
     return _joined(split_by_four(one[0], two[0]), split_by_four(one[1], two[1]))
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def across(lanes: Any) -> Any:
     """The sum of all eight numbers, in every lane."""
     one, two = split_by_one(lanes, lanes)
@@ -120,7 +141,7 @@ def across(lanes: Any) -> Any:
     return one + two
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def across_in_two(high: Any, low: Any) -> Any:
     """`across` for double words."""
     high, low = _joined(split_by_one(high, high), split_by_one(low, low))
@@ -128,159 +149,140 @@ def across_in_two(high: Any, low: Any) -> Any:
     return _joined(split_by_four(high, high), split_by_four(low, low))
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def _with_products(
-    found: Any, w: Any, size: Any, inputs: Any, at: int, exact: bool, splitter: Any
+    found: Any, w: Any, size: Any, inputs: Held, at: int, exact: bool, splitter: Any
 ) -> Any:
     """What eight lanes have added up, with eight more products; ``size`` is |w|."""
     high, low, total, carried, smallest = found
-    a_high, a_low, a_error, a_reach = inputs
-    high, low = multiply_add(high, low, w, load(a_high, at), load(a_low, at), splitter)
-    total = fused(absolute(w), load(a_reach, at), total)
+    high, low = multiply_add(high, low, w, load(inputs.high, at), load(inputs.low, at), splitter)
+    total = fused(absolute(w), load(inputs.reach, at), total)
     if not exact:
-        carried = fused(absolute(w), load(a_error, at), carried)
+        carried = fused(absolute(w), load(inputs.error, at), carried)
     return high, low, total, carried, lesser(size, smallest)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def add_rows(
-    tag: Any,
-    weights: int,
-    fan_in: int,
-    units: int,
-    inputs: Any,
-    at: int,
-    exact: bool,
-    big: Any,
-    behind: int,
-    table: int,
-    splitter: Any,
-) -> Any:
+@inlined
+def _row(rows: Rows, k: int, inputs: Held, exact: bool, smallest: Any, splitter: Any) -> Any:
+    """The ``k``-th row, which is written to the table; and the least magnitudes so far."""
+    zero, step, fan_in = splat(0.0), bytes_of(rows.tag), rows.fan_in
+    whole = fan_in // WIDTH * WIDTH
+    left = first_lanes(fan_in - whole)
+    row = rows.weights + step * k * fan_in
+    for offset in range(0, step * fan_in, LINE):
+        prefetch(row + rows.behind + offset)
+    found = zero, zero, zero, zero, smallest
+    for j in range(0, whole, WIDTH):
+        w = read(rows.tag, row + step * j)
+        found = _with_products(found, w, absolute(w), inputs, j // WIDTH, exact, splitter)
+    if whole < fan_in:
+        w = read_some(rows.tag, row + step * whole, left)
+        size = where(left, absolute(w), splat(NOT_FINITE))
+        found = _with_products(found, w, size, inputs, whole // WIDTH, exact, splitter)
+    high, low, total, carried, smallest = found
+    _put(rows.table, k, Sum(high, low, total, carried), exact)
+    return smallest
+
+
+@inlined
+def _put(table: int, k: int, of: Sum, exact: bool) -> None:
+    """Write what eight lanes have added up of the ``k``-th row."""
+    store(table, _HIGH + k, of.high)
+    store(table, _LOW + k, of.low)
+    store(table, _TOTAL + k, of.total)
+    if not exact:
+        store(table, _CARRIED + k, of.carried)
+
+
+@inlined
+def add_rows(rows: Rows, inputs: Held, exact: bool, splitter: Any) -> Any:
     """Sums of products for eight units.
 
     Args:
-        tag: A number of the type of the weights.
-        weights: Address of the first unit's.
-        fan_in: How many a unit has.
-        units: How many units there are, eight at the most.
-        inputs: Addresses of high and low parts, bounds and magnitudes of activations.
-        at: Where the layer's begin, in `Lanes`.
+        rows: Their weights.
+        inputs: What is known of activations.
         exact: Whether none of them has an error.
-        big: More than any weight.
-        behind: From these weights to those that are looked at next, in bytes.
-        table: Address of room for `ROWS_TABLE` `Lanes`.
-        splitter: See `crosscheck.judge.compiled.kernel.judge_group`.
+        splitter: See `crosscheck.judge.compiled.records.Form`.
 
     Returns:
-        Of each unit the sum, its low part, the sum of magnitudes, and that of carried errors; 0 in
-        lanes without a unit. And the least magnitudes of weights, in no order.
+        Of each unit the sum; 0 in lanes without a unit. And the least magnitudes of weights, in no
+        order.
     """
-    zero, step = splat(0.0), bytes_of(tag)
-    whole = fan_in // WIDTH * WIDTH
-    left = first_lanes(fan_in - whole)
-    smallest = big
-    for k in range(units):
-        row = weights + step * k * fan_in
-        for offset in range(0, step * fan_in, LINE):
-            prefetch(row + behind + offset)
-        found = zero, zero, zero, zero, smallest
-        for j in range(0, whole, WIDTH):
-            w = read(tag, row + step * j)
-            found = _with_products(found, w, absolute(w), inputs, at + j // WIDTH, exact, splitter)
-        if whole < fan_in:
-            w = read_some(tag, row + step * whole, left)
-            size = where(left, absolute(w), big)
-            found = _with_products(found, w, size, inputs, at + whole // WIDTH, exact, splitter)
-        high, low, total, carried, smallest = found
-        store(table, _HIGH + k, high)
-        store(table, _LOW + k, low)
-        store(table, _TOTAL + k, total)
-        if not exact:
-            store(table, _CARRIED + k, carried)
-    for k in range(units, WIDTH):
-        store(table, _HIGH + k, zero)
-        store(table, _LOW + k, zero)
-        store(table, _TOTAL + k, zero)
-        if not exact:
-            store(table, _CARRIED + k, zero)
+    zero, smallest, table = splat(0.0), splat(NOT_FINITE), rows.table
+    for k in range(rows.units):
+        smallest = _row(rows, k, inputs, exact, smallest, splitter)
+    for k in range(rows.units, WIDTH):
+        _put(table, k, nothing_added(), exact)
     total, carried = sums_of_eight(table, _TOTAL), zero
     if not exact:
         carried = sums_of_eight(table, _CARRIED)
+    high, low = _summed(table, splitter)
+    return Sum(high, low, total, carried), smallest
+
+
+@inlined
+def _summed(table: int, splitter: Any) -> Any:
+    """The sums of eight rows, and their low parts if they have any."""
     if splitter is None:
-        high, low = sums_of_eight_in_two(table, _HIGH, _LOW)
-        return high, low, total, carried, smallest
-    return sums_of_eight(table, _HIGH), zero, total, carried, smallest
+        return sums_of_eight_in_two(table, _HIGH, _LOW)
+    return sums_of_eight(table, _HIGH), splat(0.0)
 
 
-@njit  # type: ignore[untyped-decorator]
-def count_rows(
-    tag: Any, weights: int, fan_in: int, units: int, a_reach: int, at: int, big: Any, table: int
-) -> Any:
+@called
+def count_rows(rows: Rows, reaches: int) -> Any:
     """Products that are not zero, and the least magnitude of a weight that is not, for eight units.
 
-    The arguments are those of `add_rows`.
+    Args:
+        rows: Their weights.
+        reaches: Address of the magnitudes of activations.
     """
-    zero, one, step = splat(0.0), splat(1.0), bytes_of(tag)
-    for k in range(units):
+    zero, one, big, step = splat(0.0), splat(1.0), splat(NOT_FINITE), bytes_of(rows.tag)
+    table, fan_in = rows.table, rows.fan_in
+    for k in range(rows.units):
         count, smallest = zero, big
         for j in range(0, fan_in, WIDTH):
-            w = read_some(tag, weights + step * (k * fan_in + j), first_lanes(fan_in - j))
-            size = absolute(w)
-            counts = (size > zero) & (load(a_reach, at + j // WIDTH) > zero)
+            place = rows.weights + step * (k * fan_in + j)
+            size = absolute(read_some(rows.tag, place, first_lanes(fan_in - j)))
+            counts = (size > zero) & (load(reaches, j // WIDTH) > zero)
             count = count + where(counts, one, zero)
             smallest = lesser(where(size > zero, size, big), smallest)
         store(table, k, count)
         store(table, WIDTH + k, smallest)
-    for k in range(units, WIDTH):
+    for k in range(rows.units, WIDTH):
         store(table, k, zero)
         store(table, WIDTH + k, big)
     return sums_of_eight(table, 0), least_of_eight(table, WIDTH)
 
 
-@njit  # type: ignore[untyped-decorator]
-def grids_of_rows(
-    tag: Any,
-    weights: int,
-    fan_in: int,
-    unknown: Any,
-    enough: Any,
-    eta: float,
-    a_high: int,
-    at: int,
-    big: Any,
-    table: int,
-) -> Any:
+@called
+def grids_of_rows(rows: Rows, values: int, unknown: Any, enough: Any, eta: float) -> Any:
     """A power of two that divides every product of a unit, for eight units.
 
     The largest one; or, sooner, one that is too small for the certificate of exactness, as the
     largest is then too.
 
     Args:
-        tag: See `add_rows`.
-        weights: See `add_rows`.
-        fan_in: See `add_rows`.
-        unknown: Where it is to be found out; elsewhere it is ``big``.
+        rows: The weights.
+        values: Address of the activations.
+        unknown: Where it is to be found out; elsewhere it is `NOT_FINITE`.
         enough: Below this it is too small,
         eta: unless it is below this: then no certificate tells.
-        a_high: Address of the activations.
-        at: See `add_rows`.
-        big: See `add_rows`.
-        table: See `add_rows`.
     """
-    zero, one, step = splat(0.0), splat(1.0), bytes_of(tag)
-    asked = where(unknown, one, zero)
+    zero, one, big, step = splat(0.0), splat(1.0), splat(NOT_FINITE), bytes_of(rows.tag)
+    asked, fan_in = where(unknown, one, zero), rows.fan_in
     for k in range(WIDTH):
         fine = big
         if lane(asked, k) > 0.0:
             least = splat(lane(enough, k))
             for j in range(0, fan_in, WIDTH):
-                w = read_some(tag, weights + step * (k * fan_in + j), first_lanes(fan_in - j))
-                v = load(a_high, at + j // WIDTH)
+                place = rows.weights + step * (k * fan_in + j)
+                w = read_some(rows.tag, place, first_lanes(fan_in - j))
+                v = load(values, j // WIDTH)
                 counts = ~((w == zero) | (v == zero))
                 fine = lesser(where(counts, grid(w) * grid(v), big), fine)
                 tells = (fine < least) & (fine >= splat(eta))
                 if any_lane(tells):
                     fine = where(tells, fine, big)
                     break
-        store(table, k, fine)
-    return least_of_eight(table, 0)
+        store(rows.table, k, fine)
+    return least_of_eight(rows.table, 0)

@@ -10,8 +10,8 @@ With the p_v as unknowns every cotangent is a constant plus a form in those that
 so is every entry of the gradient. Two products that are decided at one place have one λ; if their
 cotangents are proportional, as a weight's and its input's are, one unknown stands for both.
 
-All on rationals. Here is the system; `crosscheck.judge.programs.influence`,
-`crosscheck.judge.programs.reading` and `crosscheck.judge.programs.exclusion` ask it questions.
+All on rationals. Here is the system; `crosscheck.judge.programs.influence` and
+`crosscheck.judge.programs.explanation` ask it questions.
 """
 
 from __future__ import annotations

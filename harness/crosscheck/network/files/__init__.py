@@ -12,7 +12,8 @@ hex-float string such as ``"0x1.8p+1"`` states exact bits, and is refused if the
 have them. ``"inf"``, ``"-inf"`` and ``"nan"`` are strings too.
 
 Array files hold ``W1, b1, W2, b2, …, x, y``; a layer without bias has no ``b``. Arrays of float16,
-float32, float64, bfloat16 (``.safetensors``) and of integers are read, in any mixture. The dtype
+float32, float64 and of integers are read, in any mixture; of bfloat16 and float8 from
+``.safetensors``. The dtype
 of the case is that of the floating arrays if they agree, else float64, which loses nothing.
 In ``.npz``, arrays of one string named ``dtype``, ``output`` and ``reduction`` state these; in
 ``.safetensors`` the metadata does, whose other entries are ignored. A dtype so stated wins, and
@@ -53,7 +54,7 @@ from crosscheck.network.files.json_ import (
 from crosscheck.network.names import EntryName, label
 from crosscheck.tools.atomic import write_bytes_atomically
 
-__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "write_case"]
+__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "refuse", "write_case"]
 
 
 def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> Case:
@@ -118,7 +119,7 @@ def write_case(case: AnyCase, path: str | os.PathLike[str]) -> None:
 
     Every number comes back bit for bit, signs of zeros and of NaN included. (What else the bits
     of a NaN say is kept by array files as far as the dtype has room for it, and not by JSON.)
-    Arrays are written in the case's dtype; bfloat16, which NumPy lacks, as float32.
+    Arrays are written in the case's dtype; in float32 where NumPy itself has not got it.
 
     Raises:
         UsageError: The ending is not known, the case is a stack, or the file cannot be written.

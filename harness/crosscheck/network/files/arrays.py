@@ -30,6 +30,7 @@ __all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors
 
 _FLOATS = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
+    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
 }
 """What a ``.safetensors`` file calls a format."""
 _SAFETENSORS: dict[str, Any] = {
@@ -37,6 +38,10 @@ _SAFETENSORS: dict[str, Any] = {
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"},
     **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
 }
+
+
+def _native() -> list[str]:
+    return [name for name in reversed(list(FORMATS)) if FORMATS[name].is_native]
 
 
 def native_arrays(case: Case) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _from_arrays(
         if array.dtype.kind not in "iu" and dtypes.get(name) not in FORMATS:
             refuse(
                 origin,
-                f"{name} is {array.dtype}, wanted float16, float32, float64 or whole numbers",
+                f"{name} is {array.dtype}, wanted {', '.join(_native())} or whole numbers",
             )
         with np.errstate(invalid="ignore"):  # raised by a signalling NaN, which stays a NaN
             wide = array.astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, get_args
 
 import numpy as np
@@ -31,8 +31,8 @@ __all__ = [
     "shortened",
 ]
 
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "dtype": tuple(FORMATS),
+OPTIONS: Mapping[str, Collection[str]] = {
+    "dtype": FORMATS,
     "output": get_args(Output),
     "reduction": get_args(Reduction),
 }
@@ -57,11 +57,13 @@ def checked_options(given: Mapping[str, Any], origin: str) -> dict[str, Any]:
 
 
 def round_array(wide: Array, form: Format, entry: Callable[[Any], object], origin: str) -> Array:
-    """``wide`` in the format; a finite number must stay finite."""
+    """``wide`` in the format; a finite number must stay finite, an infinity infinite."""
     with np.errstate(over="ignore"):  # it is reported here
         rounded = form.round(wide)
     for index in np.argwhere(np.isfinite(wide) & ~np.isfinite(rounded))[:1]:
         refuse(origin, f"{entry(index)} is {wide[tuple(index)]:g}, {largest_of(form)}")
+    for index in np.argwhere(np.isinf(wide) & np.isnan(rounded))[:1]:
+        refuse(origin, f"{entry(index)} is {wide[tuple(index)]:g}, and {form.name} has no infinity")
     return rounded
 
 
@@ -124,12 +126,13 @@ def indexed_path(field: str, index: Sequence[int]) -> str:
     return field + "".join(f"[{i}]" for i in index)
 
 
-def either(words: Sequence[str]) -> str:
+def either(words: Iterable[str]) -> str:
     """``a, b or c``."""
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+    *others, last = words
+    return f"{', '.join(others)} or {last}"
 
 
-def close_match(word: str, known: Sequence[str]) -> str:
+def close_match(word: str, known: Collection[str]) -> str:
     """A hint at the word that was probably meant, or nothing."""
     close = difflib.get_close_matches(word.lower(), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

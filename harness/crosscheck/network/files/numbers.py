@@ -70,8 +70,9 @@ def array_of(data: Any, field: str, depth: int, form: Format, origin: str) -> Ar
                     )
         return rows
 
+    converted = convert(data, field, depth)
     try:
-        wide = np.array(convert(data, field, depth), dtype=np.float64)
+        wide = np.array(converted, dtype=np.float64)
     except ValueError:
         refuse(origin, f"{field} has rows of several lengths, wanted an array")
     return round_array(wide, form, partial(indexed_path, field), origin)

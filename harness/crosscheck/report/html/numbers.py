@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.verdict import Effect
+from crosscheck.numbers.formats import format_of
 
 __all__ = [
     "UNREAD",
@@ -62,7 +63,7 @@ def shortest(number: Any, dtype: str) -> str:
     A float32 0.1 is not 0.10000000149011612 to a reader.
     """
     exact_value = float.fromhex(number) if isinstance(number, str) else float(number)
-    if dtype in ("float32", "float16"):
+    if format_of(dtype).is_native and dtype != "float64":
         narrow = np.array(exact_value, dtype)
         if float(narrow) == exact_value:
             return str(narrow).removesuffix(".0")

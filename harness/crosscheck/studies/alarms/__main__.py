@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import WORKING
 from crosscheck.studies.alarms.catalogue import CATALOGUE
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -19,7 +19,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--share", default=1.0, show_default=True, help="Of the cases; all are about 3 · 10⁷ gradients."
 )
 @click.option(
-    "--dtype", "dtypes", type=click.Choice(list(FORMATS)), multiple=True, help="All if not given."
+    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
 )
 @click.option(
     "--only", multiple=True, metavar="TEXT", help="Implementations with TEXT in the name."
@@ -53,7 +53,7 @@ def main(
         rights = [one for one in rights if not only or any(word in one.name for word in only)]
         if again:
             names = {one.name for one in rights}
-            wanted = set(dtypes or FORMATS)
+            wanted = set(dtypes or WORKING)
             counted = {
                 key: tally
                 for key, tally in counted.items()
@@ -67,7 +67,7 @@ def main(
                 f"{sum(one.kinds.total() for one in tallies.values()):,} {done[1:]}", err=True
             )
 
-        counted = measure(rights, dtypes or tuple(FORMATS), share=share, known=counted, after=after)
+        counted = measure(rights, dtypes or WORKING, share=share, known=counted, after=after)
         if peers:
             rates = measure_peers(rights, peers)
         write(place, counted, rates)

@@ -14,14 +14,14 @@ from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Gradients
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import FORMATS, WORKING
 from crosscheck.studies.alarms import layouts, scalars, sums, wholes
 from crosscheck.studies.alarms.numbers import Finer, Flushing, Nearest, TiesAway
 from crosscheck.studies.alarms.ways import Way, run
 
 __all__ = ["CATALOGUE", "Right"]
 
-_NARROW = ("bfloat16", "float16")
+_NARROW = tuple(name for name in WORKING if FORMATS[name].precision < 24)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Right:
     name: str
     why: str
     gradients: Callable[[Batch], Gradients]
-    dtypes: Sequence[str] = tuple(FORMATS)
+    dtypes: Sequence[str] = WORKING
     derivation: Derivation = "reverse"
     is_vectorised: bool = True
     most: int = 2**20

@@ -8,7 +8,7 @@ from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Gradients
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import WORKING
 from crosscheck.run.sweep.fast import batched_gradients
 from crosscheck.studies.alarms.catalogue import Right
 
@@ -33,7 +33,7 @@ def _right(framework: Framework) -> Right:
         framework.name,
         "Automatic differentiation, as a sweep asks for it",
         gradients,
-        [dtype for dtype in FORMATS if dtype in framework.dtypes],
+        [dtype for dtype in WORKING if dtype in framework.dtypes],
         framework.derivation,
         may_be=frozenset({Kind.SUBNORMAL}),
     )

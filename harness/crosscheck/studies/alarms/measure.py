@@ -17,7 +17,7 @@ from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, chosen_gradients
 from crosscheck.network.dense import Gradients
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import WORKING
 from crosscheck.run.sweep.fast import agreements
 from crosscheck.studies.alarms.catalogue import Right
 from crosscheck.studies.alarms.streams import STREAMS, Stream, batches, chosen
@@ -83,7 +83,7 @@ Key = tuple[str, str, str]
 
 def measure(
     rights: Sequence[Right],
-    dtypes: Sequence[str] = tuple(FORMATS),
+    dtypes: Sequence[str] = WORKING,
     streams: Sequence[Stream] = STREAMS,
     *,
     share: float = 1.0,

@@ -13,6 +13,7 @@ from crosscheck.cases.stream.generate import slices
 from crosscheck.cases.stream.settings import BLOCK, Shape
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Network
+from crosscheck.numbers.formats import format_of
 
 __all__ = ["MIX", "SEED", "STREAMS", "Stream", "batches", "chosen"]
 
@@ -45,7 +46,7 @@ class Stream:
         reduction: As in `Network`.
         without_bias: Layers, from 1, that have none.
         cases: How many, for each implementation and dtype, if it is vectorised,
-        narrow: in bfloat16 and float16, where many gates are open and cost exact arithmetic,
+        narrow: in narrower formats than float32, where many gates cost exact arithmetic,
         singly: and if it is not vectorised.
     """
 
@@ -68,7 +69,7 @@ class Stream:
         """How many cases an implementation is put to."""
         if not is_vectorised:
             return self.singly
-        return self.narrow if dtype in ("bfloat16", "float16") else self.cases
+        return self.narrow if format_of(dtype).precision < 24 else self.cases
 
     def shape(self, dtype: str) -> Shape:
         """As sweeps have it."""

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.network.batch import held_dtype
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import FORMATS, format_of
 
 __all__ = ["ROLES", "At", "Change", "HandWritten", "Numbers"]
 
@@ -44,7 +45,7 @@ rest once for each layer that has it."""
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a case hands over, in arrays of its own dtype (float32 for the 16-bit ones).
+    """What a case hands over, in arrays of its own dtype (float32 for narrower ones).
 
     Attributes:
         weights: ``W_l``, shape ``([C,] n_l, n_{l-1})``.
@@ -129,7 +130,7 @@ class HandWritten(Framework):
     name: ClassVar[str] = "by-hand"
     module: ClassVar[str] = "numpy"
     packages: ClassVar[tuple[str, ...]] = ("numpy",)
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
+    dtypes: ClassVar[tuple[str, ...]] = tuple(FORMATS)
 
     def __init__(self, changes: Mapping[str, Change] | None = None) -> None:
         super().__init__()
@@ -154,15 +155,14 @@ class HandWritten(Framework):
 
     def _answer(self, at: At) -> Gradients:
         case, form = at.case, format_of(at.case.dtype)
-        wide = case.dtype == "float64"
-        held: Any = np.float64 if wide else np.float32
+        held = held_dtype(case.dtype)
 
         def number(array: Any) -> Any:
             return None if array is None else np.array(array, dtype=held)
 
         def rounded(array: Any) -> Any:
             # Arrays of the dtype itself have been rounded by the operation.
-            return array if case.dtype in ("float64", "float32") else number(form.round(array))
+            return array if form.dtype == held else number(form.round(array))
 
         numbers = Numbers(
             tuple(map(number, case.weights)),

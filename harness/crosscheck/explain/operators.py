@@ -1,0 +1,171 @@
+"""The derivation of a gradient of a network of operators, step by step.
+
+Forward, each step's value in exact numbers; then from the loss down what each step is sent, and the
+gradient. Where something is decided at a breakpoint the slopes from the left and from the right
+stand beside what each framework took. Exact numbers that are long are written as floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from crosscheck.explain.document import Block, Document, Paragraph, Section, Table
+from crosscheck.frameworks.base import Framework
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.judge.programs.explanation import consumer_of
+from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.verdict import Verdict, fails
+from crosscheck.network.composed import LOSS, Composed, Step
+from crosscheck.network.exact import nearest_float, rational_of, rationals
+from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.multilinear import fraction
+from crosscheck.numbers.scaling import nearest
+from crosscheck.operators.registry import operator_of
+from crosscheck.program.arithmetic import OnExact
+from crosscheck.program.derive import cotangents
+from crosscheck.program.evaluate import evaluate, values_of
+from crosscheck.run.answers import answer
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["explain_composed"]
+
+_SHOWN = 24
+"""Numbers of an array that are written out."""
+
+_SHORT = 12
+"""Characters of an exact number; a longer one is written as a float."""
+
+
+def explain_composed(
+    case: Composed, frameworks: Sequence[Framework] = (), *, label: str = ""
+) -> Document:
+    """The derivation of ``case``, with the frameworks' verdicts beside the result.
+
+    Args:
+        case: A single finite case.
+        frameworks: Adapters; each is asked for the gradient.
+        label: A name for the case.
+
+    Raises:
+        UsageError: The case is a stack, or not finite.
+    """
+    if case.count is not None:
+        raise UsageError(f"case: a stack of {case.count} given, wanted one; take a case[i]")
+    if not case.is_finite:
+        raise UsageError("case: holds NaN or infinity, for which there is no derivation")
+    judge = ProgramJudge(case)
+    verdicts = [answer(each, case, judge)[1] for each in frameworks]
+    arrays = {name: rationals(array) for name, array in case.arrays()}
+    forward = values_of(case.program, OnExact(rational_of), arrays)
+    sent = evaluate(cotangents(case.program, LOSS, case.results), OnExact(rational_of), arrays)
+    exact = evaluate(case.gradient, OnExact(rational_of), arrays)
+    decisions = judge.enclosed(Model(format_of(case.dtype)))
+    sections = [
+        Section("Forward", tuple(_forward(case, forward))),
+        Section("Backward", tuple(_backward(case, sent))),
+    ]
+    if decisions.decisions:
+        sections.append(Section("Breakpoints", tuple(_breakpoints(decisions, verdicts))))
+    sections.append(Section("The gradient", tuple(_result(case, exact, verdicts))))
+    introduction = Paragraph((f"{case.description}; key {case.key}.",))
+    title = f"The gradient of {label}" if label else "The gradient of a network of operators"
+    failed = any(fails(verdict) for verdict in verdicts)
+    return Document(title, (introduction,), tuple(sections), failed)
+
+
+def _forward(case: Composed, values: dict[int, Any]) -> list[Block]:
+    """What each step computes, and of what."""
+    rows = []
+    for each in case.steps:
+        rows.append((each.id, _formula(each), _numbers(values[case.results[each.id]])))
+    words = dict.fromkeys(operator_of(each.op).words for each in case.steps)
+    inputs = tuple((name, _numbers(rationals(array))) for name, array in case.arrays())
+    return [
+        Table(("array", "numbers"), inputs, left=2),
+        Table(("step", "is", "value"), tuple(rows), left=3),
+        Paragraph((" ".join(filter(None, words)),)),
+    ]
+
+
+def _formula(each: Step) -> str:
+    """A step's operator, its operands and its attributes."""
+    operator = operator_of(each.op)
+    operands = ", ".join(f"{name} = {source}" for name, source in each.inputs)
+    attributes = "".join(f", {name} = {value}" for name, value in each.attributes)
+    return f"{operator.formula} with {operands}{attributes}"
+
+
+def _backward(case: Composed, sent: dict[str, Any]) -> list[Block]:
+    """What comes to each step's result from the loss."""
+    rows = tuple(
+        (f"∂J/∂{each.id}", each.op, _numbers(sent[each.id])) for each in reversed(case.steps[:-1])
+    )
+    told = "Each step is sent the derivative of the loss by its result, and hands on what its rule "
+    told += "makes of it. At breakpoints the slopes from the left are taken here."
+    return [Paragraph((told,)), Table(("derivative", "result of", "value"), rows, left=3)]
+
+
+def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list[Block]:
+    """What is decided, and what each framework took."""
+    case = enclosed.case
+    readings = [{(gate.step, gate.index): gate for gate in verdict.gates} for verdict in verdicts]
+    names = tuple(f"λ, {verdict.framework}" for verdict in verdicts)
+    rows = []
+    for each in enclosed.decisions:
+        site, index = each.place
+        step = consumer_of(enclosed, site, case.step_of)
+        slopes = next(
+            function.slopes(nearest(each.breakpoint))
+            for function in enclosed.sites[site]
+            if each.breakpoint in function.kinks
+        )
+        taken = []
+        for found in readings:
+            gate = found.get((step, index))
+            if gate is None:
+                taken.append("no effect")
+            else:
+                taken.append(str(gate.effect) if gate.slope is None else f"{gate.slope:g}")
+        place = f"{step}[{','.join(map(str, index))}]"
+        numbers = [_number(each.breakpoint), *map(_number, slopes)]
+        rows.append((place, str(each.gate), *numbers, *taken))
+    heading = ("where", "class", "breakpoint", "slope, left", "slope, right", *names)
+    told = "The slope s = s₋ + λ (s₊ - s₋) is a choice for λ in [0, 1]: "
+    told += "there is no derivative at a breakpoint."
+    return [Paragraph((told,)), Table(heading, tuple(rows), left=2, keys=1)]
+
+
+def _result(case: Composed, exact: dict[str, Any], verdicts: Sequence[Verdict]) -> list[Block]:
+    rows = [("J", _numbers(exact[LOSS]))]
+    rows += [(f"∂J/∂{name}", _numbers(exact[name])) for name in case.wanted]
+    blocks: list[Block] = [Table(("", "exactly"), tuple(rows), left=2)]
+    if verdicts:
+        told = []
+        for verdict in verdicts:
+            worst = verdict.worst
+            error = "" if worst is None else f"{worst.bounds:.3g} of its bound, in {worst.name}"
+            told.append((verdict.framework, str(verdict.kind), error, verdict.detail))
+        heading = ("framework", "verdict", "largest error", "remark")
+        blocks.append(Table(heading, tuple(told), left=4))
+    return blocks
+
+
+def _numbers(values: Any) -> str:
+    """An array of rationals, row by row; of a larger one its shape."""
+    array = np.asarray(values, dtype=object)
+    if array.size > _SHOWN:
+        return f"{' × '.join(map(str, array.shape))} numbers"
+    if array.ndim == 0:
+        return _number(array.item())
+    return f"[{', '.join(map(_numbers, array))}]"
+
+
+def _number(value: Any) -> str:
+    exact: Fraction = fraction(value)
+    text = str(exact)
+    return text if len(text) <= _SHORT else f"{nearest_float(exact):.6g}"

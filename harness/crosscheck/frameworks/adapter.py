@@ -1,0 +1,199 @@
+"""What the adapters of PyTorch, TensorFlow and JAX share: cases go there, gradients come back.
+
+A library's own part is small: how an array of NumPy becomes one of its own, how J is differentiated
+in each mode, and how it says that it cannot do something.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.leaves import (
+    RELU,
+    OneHot,
+    assembled,
+    assembled_by_name,
+    constants_of,
+    leaves_of,
+    loss_function,
+)
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import DTYPES, format_of
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError
+
+__all__ = ["Adapter", "Losses", "Push"]
+
+T = TypeVar("T")
+
+Losses: TypeAlias = Callable[..., Any]
+"""J of the leaves and targets, one after the other; one number for each case of a stack."""
+
+Push: TypeAlias = Callable[[Sequence[Array]], tuple[Any, Any]]
+"""Tangents of K passes, float64 of shape (K, *shape) for each leaf of shape ``shape`` within one
+case, to J, of shape ([C]), and its tangents, of shape (K, [C]), as arrays of the library."""
+
+
+class Adapter(Framework):
+    """An adapter of a library that differentiates J as it is made of the operators' lines.
+
+    Mode ``forward``, of those that have one, is done in blocks of passes with one-hot tangents
+    (`crosscheck.frameworks.leaves`); every other mode gives all derivatives at once.
+
+    Args:
+        formulation: A key of ``formulations``.
+        mode: A key of ``modes``.
+
+    Raises:
+        UsageError: No such formulation or mode.
+        Exception: Whatever importing the library raises.
+    """
+
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+
+    def gradients(self, case: Case) -> Gradients:
+        """Loss and gradients of ``case``; see `Framework.gradients`.
+
+        Raises:
+            UnsupportedError: The library has not implemented an operation for this dtype or mode.
+            CrosscheckError: The library returned another dtype than the case's.
+        """
+        if self.mode == "forward":
+            return self._asked(case.dtype, lambda: self._by_tangents(case))
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled(case, loss, found)
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of ``case``; see `Framework.derivatives`.
+
+        Raises:
+            UnsupportedError: As of `gradients`, or in a mode that carries tangents.
+            CrosscheckError: As of `gradients`.
+        """
+        if self.mode in self.forward_modes:
+            raise UnsupportedError(f"{self.name}: networks of operators in reverse mode only")
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled_by_name(case, loss, found)
+
+    def send(self, array: Array, dtype: str) -> Any:
+        """``array`` as one of the library's, of ``dtype``, on the CPU, in memory of its own.
+
+        NumPy converts, so that no kernel of the library can flush subnormals on the way.
+
+        Args:
+            array: Float64 numbers of the format ``dtype``.
+            dtype: One of ``dtypes``.
+
+        Raises:
+            UnsupportedError: The library has no such dtype.
+        """
+        if not self.has_dtype(dtype):
+            raise UnsupportedError(f"{self.name} has no dtype {dtype}")
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            own = np.array(array, dtype=format_of(dtype).dtype, order="C")
+        return self.from_numpy(own, dtype)
+
+    def fetch(self, array: Any, dtype: str) -> Array:
+        """``array`` as a float64 array of NumPy's, in memory of its own, without loss.
+
+        Args:
+            array: What the library returned.
+            dtype: What it has to be.
+
+        Raises:
+            CrosscheckError: It has another dtype.
+        """
+        given = self.dtype_name(array)
+        if given != dtype:
+            raise CrosscheckError(f"{self.name} returned {given} where {dtype} was asked for")
+        with np.errstate(invalid="ignore"):
+            return np.array(self.to_numpy(array), dtype=np.float64, order="C")
+
+    # -- what each library has of its own --------------------------------------------------------
+
+    @abc.abstractmethod
+    def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:
+        """An array of NumPy's, or of ml_dtypes, that nobody else has, as one of the library's."""
+
+    @abc.abstractmethod
+    def has_dtype(self, dtype: str) -> bool:
+        """Whether the installed library has a dtype."""
+
+    @abc.abstractmethod
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """An array of the library's as one of NumPy's, or of ml_dtypes, of the same dtype."""
+
+    @abc.abstractmethod
+    def dtype_name(self, array: Any) -> str:
+        """The name of the dtype of an array of the library's."""
+
+    @abc.abstractmethod
+    def differentiate(
+        self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any]]:
+        """J, and its derivative by each of the leaves, in modes other than ``forward``.
+
+        Args:
+            case: What is differentiated, for `losses_of`.
+            leaves: Its `leaves_of`, sent.
+            rest: Its `constants_of`, sent.
+        """
+
+    @abc.abstractmethod
+    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+        """Forward passes in mode ``forward``; arguments as of `differentiate`."""
+
+    @abc.abstractmethod
+    def unsupported(self, error: Exception) -> str | None:
+        """What an error says that the library cannot do, in a line; ``None`` if it says no such."""
+
+    def context(self) -> AbstractContextManager[object]:
+        """What is on while the library differentiates."""
+        return self.session()
+
+    # -- what is the same for all ----------------------------------------------------------------
+
+    def losses_of(self, case: Case | Composed) -> Losses:
+        """``J`` of the leaves and the rest, for single cases and stacks of this network."""
+        assert self.lines is not None
+        sources = {RELU: self.formulations[self.formulation]}
+        return loss_function(case, self.name, self.lines, sources)
+
+    def _asked(self, dtype: str, call: Callable[[], T]) -> T:
+        """What ``call`` returns, unless the library cannot do it."""
+        try:
+            with self.context():
+                return call()
+        except Exception as error:
+            reason = self.unsupported(error)
+            if reason is None:
+                raise
+            raise UnsupportedError(f"{self.name}, {dtype}, {self.mode}: {reason}") from error
+
+    def _sent(self, case: Case | Composed) -> tuple[list[Any], list[Any]]:
+        """The leaves and the rest."""
+        leaves = [self.send(leaf, case.dtype) for leaf in leaves_of(case)]
+        return leaves, [self.send(array, case.dtype) for array in constants_of(case)]
+
+    def _differentiated(self, case: Case | Composed) -> tuple[Array, list[Array]]:
+        """J and its derivatives by the leaves."""
+        losses, found = self.differentiate(case, *self._sent(case))
+        return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
+
+    def _by_tangents(self, case: Case) -> Gradients:
+        """Mode ``forward``: pass by pass, in blocks."""
+        one_hot = OneHot(case)
+        push = self.pusher(case, *self._sent(case))
+        derivatives = np.empty((one_hot.size, *case.x.shape[:-2]))
+        for start, tangents in one_hot.blocks():
+            losses, found = push(tangents)
+            derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
+        return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
