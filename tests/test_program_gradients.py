@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,9 +21,9 @@ from crosscheck.numbers import formats
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import Format
-from crosscheck.numbers.piecewise import piecewise
+from crosscheck.numbers.piecewise import Piecewise, piecewise
 from crosscheck.operators import huber, leaky_relu
-from crosscheck.program.arithmetic import OnExact
+from crosscheck.program.arithmetic import OnEnclosures, OnExact
 from crosscheck.program.derive import gradient, jvp, vjp
 from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.graph import Graph, Program, Var
@@ -87,8 +87,10 @@ FUNCTIONS = [
     leaky_relu._function(0.01),
 ]
 
+OPERATORS = [each for each in FUNCTIONS if each.name != "cubic"]
 
-def random_program(rng: random.Random) -> Program:
+
+def random_program(rng: random.Random, functions: Sequence[Piecewise] = FUNCTIONS) -> Program:
     """A scalar of three arrays, through every primitive in turn."""
     graph = Graph()
     inputs = {
@@ -129,9 +131,10 @@ def random_program(rng: random.Random) -> Program:
         elif kind == 10:
             found = one.maximum().expand(-1)
         elif kind == 11 and 1 in one.shape:
-            found = one.broadcast((one.shape[0] if one.shape[0] > 1 else 2, max(one.shape[1], 3)))
+            rows, columns = one.shape
+            found = one.broadcast((rows if rows > 1 else 2, columns if columns > 1 else 3))
         else:
-            found = one.piecewise(rng.choice(FUNCTIONS))
+            found = one.piecewise(rng.choice(functions))
         matrices.append(found)
     total = pick().sum()
     for each in matrices[-3:]:
@@ -290,9 +293,18 @@ def toy_gradients(case: Composed, toy: Toy, enclosed: EnclosedProgram, slopes: A
     return {name: found[number].closed for name, number in case.gradient.outputs.items()}
 
 
-def exactly(enclosure: Enclosure, index: Any) -> Fraction:
-    low = enclosure.c.low[index] if isinstance(enclosure.c, DoubleDouble) else 0.0
-    return Fraction(float(enclosure.high[index])) + Fraction(float(low))
+def shares(array: Any, bound: Enclosure, what: str) -> list[float]:
+    """Error / bound of each entry that has a bound."""
+    found = []
+    for index in np.ndindex(array.shape):
+        r, e = float(bound.r[index]), float(bound.e[index])
+        if np.isfinite(r + e):
+            low = bound.c.low[index] if isinstance(bound.c, DoubleDouble) else 0.0
+            center = Fraction(float(bound.high[index])) + Fraction(float(low))
+            error, room = abs(array[index] - center), Fraction(r) + Fraction(e)
+            assert error <= room, (what, index)
+            found.append(float(error / room) if error else 0.0)
+    return found
 
 
 @pytest.fixture
@@ -306,13 +318,14 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
 def test_no_gradient_of_a_network_leaves_its_bounds(form: Format, flush: bool, toys: None) -> None:
     rng = random.Random(f"{form.name} {flush}")
-    toy, ratios, opened, kept = Toy(form, rng, flush=flush), [0.0], 0, 0
+    toy, ratios, opened = Toy(form, rng, flush=flush), [0.0], 0
     for _ in range(EFFORT * 8):
         case = random_network(rng, form.name)
         enclosed = EnclosedProgram(case, Model(form, flush=flush))
-        slopes = {each.place: rng.choice([0.0, 1.0, 0.5]) for each in enclosed.decisions}
+        slopes = {each.place: rng.choice([0.0, 1.0, 0.5, 0.25]) for each in enclosed.decisions}
         opened += len(slopes)
         bounds = dict(enclosed.gradients(slopes).entries())
+        hulls = dict(enclosed.any_gradients.entries())
         for _ in range(2):
             try:
                 answer = toy_gradients(case, toy, enclosed, slopes)
@@ -320,17 +333,39 @@ def test_no_gradient_of_a_network_leaves_its_bounds(form: Format, flush: bool, t
                 assert any(np.isinf(each.e).any() for each in bounds.values())
                 continue
             for name, array in answer.items():
-                bound = bounds[name]
-                for index in np.ndindex(array.shape):
-                    r, e = float(bound.r[index]), float(bound.e[index])
-                    if np.isinf(r) or np.isinf(e):
-                        continue
-                    error = abs(array[index] - exactly(bound, index))
-                    assert error <= Fraction(r) + Fraction(e), (name, index, str(case.steps))
-                    kept += 1
-                    ratios.append(float(error / (Fraction(r) + Fraction(e))) if error else 0.0)
-    assert kept > 20
+                ratios += shares(array, bounds[name], f"{name} of {case.steps}")
+                shares(array, hulls[name], f"{name} of {case.steps}, any slope")
     assert max(ratios) > 0.1
+    assert len(ratios) > 20
+    assert opened
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS[2:], ids=lambda form: str(form.name).replace(" ", "-"))
+def test_no_program_leaves_its_bounds(form: Format, flush: bool) -> None:
+    # Every primitive, on enclosures and in simulated arithmetic, and a gradient through them.
+    rng, ratios = random.Random(f"{form.name} {flush}"), [0.0]
+    model, toy = Model(form, flush=flush), Toy(form, rng, flush=flush)
+    for _ in range(EFFORT * 6):
+        program = random_program(rng, OPERATORS)
+        derived = gradient(program, "J", tuple(program.inputs))
+        arrays = {}
+        for name, number in program.inputs.items():
+            shape = program.nodes[number].shape
+            exact = np.array([rng.uniform(-1, 1) for _ in range(int(np.prod(shape)))])
+            arrays[name] = form.round(exact.reshape(shape) * 2.0 ** rng.choice([0, 0, -2]))
+        with np.errstate(all="ignore"):
+            enclosures = {name: model.enclose(array) for name, array in arrays.items()}
+            bounds = values_of(derived, OnEnclosures(model), enclosures)
+        try:
+            held = {name: given(toy, array) for name, array in arrays.items()}
+            answer = values_of(derived, OnToy(toy, {}, bounds), held)
+        except Overflow:
+            assert any(np.isinf(each.e).any() for each in bounds.values())
+            continue
+        for number in derived.needed:
+            ratios += shares(answer[number].closed, bounds[number], str(derived.nodes[number]))
+    assert 0.1 < max(ratios)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
@@ -355,3 +390,26 @@ def test_a_stack_has_the_bounds_of_its_cases(dtype: str) -> None:
 def any_gradients(enclosed: EnclosedProgram) -> Derivatives:
     found: Derivatives = enclosed.any_gradients
     return found
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_programs_of_a_stack_have_the_values_of_its_cases(dtype: str) -> None:
+    rng, model = random.Random(dtype), Model(formats.format_of(dtype))
+    arithmetic = OnEnclosures(model)
+    for _ in range(EFFORT * 8):
+        program = random_program(rng)
+        derived = gradient(program, "J", tuple(program.inputs))
+        stack = {}
+        for name, number in program.inputs.items():
+            shape = (2, *program.nodes[number].shape)
+            drawn_ = [rng.uniform(-1, 1) for _ in range(int(np.prod(shape)))]
+            stack[name] = model.format.round(np.array(drawn_).reshape(shape))
+        with np.errstate(all="ignore"):
+            whole = evaluate(derived, arithmetic, {k: model.enclose(v) for k, v in stack.items()})
+            for at in range(2):
+                arrays = {name: model.enclose(array[at]) for name, array in stack.items()}
+                for name, alone in evaluate(derived, arithmetic, arrays).items():
+                    one = arithmetic.broadcast(whole[name], (2, *alone.shape))
+                    for part_ in ("high", "r", "e"):
+                        found, wanted = getattr(one, part_)[at], getattr(alone, part_)
+                        np.testing.assert_allclose(found, wanted, rtol=2.0**-50, err_msg=part_)

@@ -207,7 +207,14 @@ class Held:
     @cached_property
     def closed(self) -> Any:
         """The numbers, which stay as they are from now on."""
-        return mapped(lambda terms: summed(self.toy, terms, []), self.terms)
+        return mapped(self._sum, self.terms)
+
+    def _sum(self, terms: Any) -> Fraction:
+        (first, *rest) = terms
+        if rest or isinstance(first, tuple):
+            return summed(self.toy, terms, [])
+        found: Fraction = first  # which has only been put somewhere else
+        return found
 
     def moved(self, change: Any) -> Held:
         """In another arrangement, closed or not."""
@@ -301,6 +308,30 @@ class OnToy:
     def transpose(self, a: Held) -> Held:
         """The last two axes exchanged."""
         return a.moved(lambda array: array.swapaxes(-1, -2))
+
+    def take(self, a: Held, indices: Any, source: Any, shape: Any) -> Held:
+        """Entries by place."""
+        places = np.array(indices)
+        found = a.closed.ravel()[places]
+        found[places < 0] = ZERO
+        return held(self.toy, found.reshape(shape))
+
+    def scatter(self, a: Held, indices: Any, source: Any, shape: Any) -> Held:
+        """Entries added up by place."""
+        found = np.empty(int(np.prod(shape)), dtype=object)
+        for place in range(found.size):
+            entries = a.closed.ravel()[[at for at, to in enumerate(indices) if to == place]]
+            found[place] = tuple(entries) or (ZERO,)
+        return Held(self.toy, found.reshape(shape))
+
+    def maximum(self, a: Held) -> Held:
+        """The largest."""
+        return held(self.toy, mapped(self.toy.read, a.closed.max(axis=-1)))
+
+    def largest(self, site: int, a: Held, factor: Held) -> Held:
+        """The factor at the largest entry; if several may be that, where the reference has it."""
+        chosen = self.enclosures[site].high.argmax(axis=-1)[..., None] == np.arange(a.shape[-1])
+        return held(self.toy, mapped(lambda w, x: x if w else ZERO, chosen, factor.closed))
 
     def piecewise(self, z: Held, function: Piecewise) -> Held:
         """f(z)."""

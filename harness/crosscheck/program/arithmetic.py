@@ -364,7 +364,7 @@ class OnEnclosures:
         for place, entries in enumerate(by_place):
             table[place, : len(entries)] = entries
         gathered = self.take(a, tuple(table.ravel().tolist()), source, (size, most))
-        return gathered.sum(-1).map(lambda array: array.reshape(*lead, *shape))
+        return moved(gathered.sum(-1), lambda array: array.reshape(*lead, *shape))
 
     def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:
         """See `Arithmetic`."""
