@@ -89,7 +89,7 @@ class Arithmetic(Protocol):
 
 def _lead(array: Any, source: Shape) -> tuple[int, ...]:
     """The axes that an array has in front of those of one case."""
-    return tuple(array.shape[: len(array.shape) - len(source)])
+    return tuple(array.shape[: max(len(array.shape) - len(source), 0)])
 
 
 class _OnArrays:
