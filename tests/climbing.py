@@ -69,6 +69,18 @@ class Operand:
 Attempt = tuple[Enclosure, Fraction, Callable[[], Fraction]]
 """The enclosure of a result, the exact result, and an evaluation by the framework."""
 
+
+@dataclass
+class Dice(Toy):
+    """A toy that also says how operands are drawn.
+
+    Attributes:
+        held: Whether operands may be held with an error.
+    """
+
+    held: bool = True
+
+
 Rule = Callable[[Toy, Model], Attempt]
 
 
@@ -113,14 +125,12 @@ def above(value: Fraction) -> float:
     return found if Fraction(found) >= value else float(np.nextafter(found, np.inf))
 
 
-def operand(
-    toy: Toy, model: Model, near: Fraction | None = None, *, exact: bool | None = None
-) -> Operand:
+def operand(toy: Toy, model: Model, near: Fraction | None = None) -> Operand:
     """A number that everyone has exactly, or one with errors that its enclosure knows."""
     form, rng = model.format, toy.rng
     value = number(toy, form, near)
     enclosure = model.enclose(np.array([float(value)]))
-    if rng.random() < 0.5 if exact is None else exact:
+    if rng.random() < 0.5 or not getattr(toy, "held", True):
         return Operand(enclosure, value, value)
     ulp = Fraction(float(form.ulp(float(value))))
     truth, c = value, enclosure.c
@@ -169,8 +179,19 @@ def climbed(
     starts: int = 4,
     steps: int = 12,
     seed: Any = 0,
+    held: bool = True,
 ) -> float:
-    """The largest error / bound that is found; an error beyond its bound is an `AssertionError`."""
+    """The largest error / bound that is found; an error beyond its bound is an `AssertionError`.
+
+    Args:
+        rule: What is climbed.
+        form: The format of the model.
+        flush: Whether subnormal numbers may be flushed.
+        starts: How often to begin anew.
+        steps: How many moves from each start.
+        seed: Of all dice.
+        held: Whether operands may be held with an error.
+    """
     dice = random.Random(f"{rule.__name__} {form.name} {flush} {seed}")
     model, best = Model(form, flush=flush), 0.0
     for _ in range(starts):
@@ -186,7 +207,7 @@ def climbed(
             p, low, top = form.precision, form.emin, form.emax
             of = Format("finer", p + dice.randrange(1, 9), low - 3, top + 1) if finer else form
             with np.errstate(all="ignore"):
-                found = checked(rule(Toy(of, genome, flush=flush), model))
+                found = checked(rule(Dice(of, genome, flush=flush, held=held), model))
             if found >= here:
                 genes, here = moved, found
         best = max(best, here)

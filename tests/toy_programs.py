@@ -341,7 +341,8 @@ class OnToy:
         """f'(z) ∘ factor."""
         sides = sides_of(self.enclosures[site], function)
         found = np.empty(z.shape, dtype=object)
-        numbers, factors = z.closed, np.broadcast_to(factor.closed, z.shape)
+        numbers: Any = z.closed
+        factors: Any = np.broadcast_to(factor.closed, z.shape)
         for index in np.ndindex(z.shape):
             k = open_jump(sides, function, index)
             if k is None:

@@ -38,8 +38,8 @@ Where a jump is open it is
 
 s₋ and s₊ such values on either side of it. A slope that is no constant need not be formed by
 itself: what it multiplies may come in between, as in 2 (½ g) z, and R products lose τ each, which
-2 and z may enlarge after them: 2Rτ (1 + Z) in the product. If more than one jump is open at once, the decision
-names the pair of neighbours as well.
+2 and z may enlarge after them: 2Rτ (1 + Z) in the product. If more than one jump is open at once,
+the decision names the pair of neighbours as well.
 """
 
 from __future__ import annotations

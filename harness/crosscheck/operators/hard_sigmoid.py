@@ -2,8 +2,8 @@
 
 A sum, at most three roundings for the division by 6 (by a rounded sixth, perhaps), and a sum again
 where it is formed as z / 6 + ½: five roundings of a term at most. Its two terms are ½ at the
-breakpoints and the slope is a sixth; what is compared there, with 0 and 6 or 1, is rounded: fl(z + 3)
-is 6 for z a little below 3, where JAX's and Keras's slope is that at 6 therefore.
+breakpoints and the slope is a sixth; what is compared there, with 0 and 6 or 1, is rounded:
+fl(z + 3) is 6 for z a little below 3, where JAX's and Keras's slope is that at 6 therefore.
 
 PyTorch's kernel holds the sixth in float32 also where it differentiates in float64: 2.5e-8 off, and
 DISAGREES by a factor of millions. So it is not drawn unless it is asked for.
