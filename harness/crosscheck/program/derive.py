@@ -49,12 +49,14 @@ def vjp(program: Program, seeds: Mapping[str, str], wrt: Sequence[str]) -> Progr
         UsageError: A name is unknown, or one of a seed is taken.
     """
     graph = Graph.of(program)
-    given, inputs = {}, _inputs(graph, program)
+    given: dict[int, Var] = {}
+    inputs = _inputs(graph, program)
     for name, seed in seeds.items():
         if name not in program.outputs or seed in program.inputs:
             raise UsageError(f"vjp: {name!r} is no result, or {seed!r} is an input already")
         number = program.outputs[name]
-        inputs[seed] = given[number] = graph.leaf(seed, program.nodes[number].shape)
+        inputs[seed] = leaf = graph.leaf(seed, program.nodes[number].shape)
+        given[number] = given[number] + leaf if number in given else leaf
     found = _cotangents(graph, given, program, wrt)
     results = {name: Var(graph, number) for name, number in program.outputs.items()}
     return graph.program(inputs, {**results, **found})
