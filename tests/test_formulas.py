@@ -91,18 +91,17 @@ class Reader:
         return value
 
     def product(self) -> Fraction:
-        if self.take("Σ_i"):
-            return over(self.product())
-        if self.take("½"):
-            return self.product() / 2
-        value = self.factor()
+        value = self.operand()
         while self.take("·"):
-            value *= over(self.product()) if self.take("Σ_i") else self.factor()
+            value *= self.operand()
         return value
 
+    def operand(self) -> Fraction:
+        if self.take("Σ_i"):
+            return over(self.product())
+        return self.operand() / 2 if self.take("½") else self.factor()
+
     def factor(self) -> Fraction:
-        if self.take("½"):
-            return self.factor() / 2
         if self.take("("):
             value = self.total()
             assert self.take(")")
@@ -249,7 +248,8 @@ def test_cases_in_a_larger_formula_stand_in_brackets() -> None:
     for formula, written in (
         (Over((), cases), "Σ (x for x > 0, else 0)"),
         (Sum((cases, Y)), "(x for x > 0, else 0) + y"),
-        (Call("f", (cases,)), "f((x for x > 0, else 0))"),
+        (Call("f", (cases,)), "f(x for x > 0, else 0)"),
+        (Call("f", (cases, Y)), "f((x for x > 0, else 0), y)"),
         (Cases(((cases, Comparison(Y, "<", X)),), Y), "(x for x > 0, else 0) for y < x, else y"),
     ):
         assert text.expression(formula) == written

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal
 from crosscheck.formulas.atoms import Index, Number, Symbol, Words
 from crosscheck.formulas.chains import Chain, Difference, Product, Sum, Term
 from crosscheck.formulas.nodes import (
+    ALONE,
     BRACKETED,
     OPERAND,
     STATEMENT,
@@ -103,8 +104,9 @@ class Call(Expression):
     arguments: tuple[Expression, ...]
 
     def parts(self) -> tuple[Part, ...]:
-        """The arguments."""
-        return tuple(map(Part, self.arguments))
+        """The arguments; one that is alone stands in the brackets of the function."""
+        place = STATEMENT if len(self.arguments) == 1 else ALONE
+        return tuple(Part(argument, place) for argument in self.arguments)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from crosscheck.formulas.nodes import Expression
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
@@ -66,7 +67,7 @@ class Operator:
     Attributes:
         name: What users type, in case files too.
         role: See `Role`.
-        formula: What it is, for people.
+        formula: What it is, for people: as ``expand``, of an `Expression` for each operand.
         operands: Names of its arrays, in order.
         expand: Its value in primitives, of a `Var` for each operand that is there and of the
             attributes, both by name.
@@ -85,7 +86,7 @@ class Operator:
 
     name: str
     role: Role
-    formula: str
+    formula: Callable[..., Expression]
     operands: tuple[str, ...]
     expand: Callable[..., Var]
     lines: Mapping[str, Mapping[str, Line]]
