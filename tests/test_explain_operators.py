@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from crosscheck.operators.operator import Operator
 from crosscheck.operators.registry import known
 from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.evaluate import values_of
+from crosscheck.tools.errors import UsageError
 
 POINTS = (-7.0, -3.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 8.5)
 
@@ -129,6 +131,11 @@ def test_a_function_without_a_formula_is_written_piece_by_piece() -> None:
     operator = activation(known()["hard_sigmoid"].unit, {})  # type: ignore[arg-type]
     formula = operator.formula(z=Symbol("h", 1))
     assert text.expression(formula) == "0 for h1 ≤ −3, 1/6 · h1 + 0.5 for h1 ≤ 3, else 1"
+
+
+def test_a_formula_in_words_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"relu: formula 'max\(z, 0\)', wanted a function"):
+        replace(known()["relu"], formula="max(z, 0)")  # type: ignore[arg-type]
 
 
 CASE = Composed.of(

@@ -82,6 +82,9 @@ class Operator:
         words: A sentence for `explain`.
         is_drawn: Whether strategies draw it when no operators are named.
         variants: Attributes that strategies draw besides the defaults.
+
+    Raises:
+        UsageError: ``formula`` is no function.
     """
 
     name: str
@@ -99,6 +102,13 @@ class Operator:
     words: str = ""
     is_drawn: bool = True
     variants: tuple[Mapping[str, Attribute], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not callable(self.formula):
+            raise UsageError(
+                f"{self.name}: formula {self.formula!r}, wanted a function of operands and "
+                f"attributes that returns a formula as a tree"
+            )
 
     @property
     def arguments(self) -> tuple[str, ...]:
