@@ -209,7 +209,7 @@ class Composed:
     def rows(self) -> int:
         """The length of the first axis of the inputs."""
         lead = 0 if self.count is None else 1
-        first = next(iter(self.inputs.values()), next(iter(self.parameters.values())))
+        first = next(iter((*self.inputs.values(), *self.parameters.values())))
         return int(first.shape[lead]) if first.ndim > lead else 1
 
     @property
