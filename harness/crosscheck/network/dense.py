@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -303,15 +304,36 @@ LEFT_OUT = LeftOut()
 """In the place of ``J``, ``dJ/dW_l``, ``dJ/db_l`` or ``dJ/dx`` of a gradient under test."""
 
 
-class Tree(Protocol):
-    """A loss and its derivatives by arrays with names."""
+class Tree(abc.ABC):
+    """A loss and its derivatives by arrays with names, of a single case or of a stack.
 
+    Attributes:
+        loss: ``J``, shape ``([C])``.
+    """
+
+    loss: Any
+
+    @abc.abstractmethod
     def entries(self) -> Iterator[tuple[str, Any]]:
         """``(name, array)``: ``J``, then the derivatives."""
 
+    @abc.abstractmethod
+    def map_derivatives(self, change: Callable[[Any], Any]) -> Self:
+        """Each array that is there put through ``change``, but not ``J``."""
+
+    def map(self, change: Callable[[Any], Any]) -> Self:
+        """``J`` and each array that is there put through ``change``."""
+        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
+        found = self.map_derivatives(change)
+        return replace(found, loss=loss)  # type: ignore[type-var]  # each is a data class
+
+    def __getitem__(self, index: int) -> Self:
+        """Those of case ``index`` of a stack."""
+        return self.map(lambda array: array[index])
+
 
 @dataclass(frozen=True, eq=False)
-class Gradients:
+class Gradients(Tree):
     """A loss and its gradient with respect to everything a case holds but the targets.
 
     The fields are float64 arrays for what a framework returned (converted without loss from
@@ -338,15 +360,6 @@ class Gradients:
             if self.biases[layer - 1] is not None:
                 yield f"b{layer}", self.biases[layer - 1]
         yield "x", self.x
-
-    def __getitem__(self, index: int) -> Gradients:
-        """The gradients of case ``index`` of a stack."""
-        return self.map(lambda array: array[index])
-
-    def map(self, change: Callable[[Any], Any]) -> Gradients:
-        """``J`` and each array that is there put through ``change``."""
-        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
-        return replace(self.map_derivatives(change), loss=loss)
 
     def map_derivatives(self, change: Callable[[Any], Any]) -> Gradients:
         """Each array that is there put through ``change``, but not ``J``."""
