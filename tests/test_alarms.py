@@ -18,7 +18,7 @@ from crosscheck.network.batch import Batch, chosen_gradients
 from crosscheck.network.dense import Case
 from crosscheck.network.loss_bounds import divided, with_constants_anywhere
 from crosscheck.numbers.enclosure import Model
-from crosscheck.numbers.formats import FORMATS, Format, format_of
+from crosscheck.numbers.formats import WORKING, Format, format_of
 from crosscheck.studies.alarms import sums
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
 from crosscheck.studies.alarms.measure import EVERYBODY, measure
@@ -35,12 +35,12 @@ def alarms(rights: list[Right], dtype: str) -> list[str]:
     return [f"{key}: {alarm}" for key, tally in found.items() for alarm in tally.alarms]
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_no_right_gradient_is_accused(dtype: str) -> None:
     assert alarms(list(CATALOGUE.values()), dtype) == []
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_a_wrong_gradient_is_accused(dtype: str) -> None:
     doubled = Way(cotangent=lambda number, d, rows: number.add(d, d))
     open_gate = Way(gate=lambda z, a: z > -np.inf)

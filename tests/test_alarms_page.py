@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.formats import WORKING
 from crosscheck.studies.alarms.catalogue import CATALOGUE
 from crosscheck.studies.alarms.measure import Key, Rate, Tally, read
 from crosscheck.studies.alarms.page import page
@@ -33,7 +33,7 @@ def test_every_way_was_put_to_enough_cases(record: tuple[dict[Key, Tally], list[
     for name, right in CATALOGUE.items():
         for dtype in right.dtypes:
             assert cases[name, dtype] >= (ENOUGH if right.is_vectorised else ENOUGH_SINGLY)
-    assert all(cases[name, dtype] >= ENOUGH for name in ("torch", "jax") for dtype in FORMATS)
+    assert all(cases[name, dtype] >= ENOUGH for name in ("torch", "jax") for dtype in WORKING)
     assert cases.total() >= 10**7
 
 

@@ -6,17 +6,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crosscheck.formulas import latex, mathml, text, tree
+from crosscheck.formulas import latex, mathml, text
+from crosscheck.formulas.chains import Chain
 from crosscheck.formulas.nodes import ALONE, Expression, Part, Sign
 from crosscheck.formulas.numerals import numeral
 from crosscheck.formulas.tree import (
+    Absolute,
     Call,
+    Cases,
+    Comparison,
     Difference,
     Number,
     Over,
@@ -26,6 +29,7 @@ from crosscheck.formulas.tree import (
     Sum,
     Symbol,
     Term,
+    Transposed,
 )
 from crosscheck.formulas.writing import Dialect
 
@@ -39,19 +43,15 @@ def number(value: float) -> Number:
     return Number(Fraction(value))
 
 
-def kinds(module: ModuleType) -> set[type[Expression]]:
-    """The kinds of nodes that a module defines."""
-    classes = (each for each in vars(module).values() if isinstance(each, type))
-    return {
-        each
-        for each in classes
-        if issubclass(each, Expression) and each.__module__ == module.__name__
-    } - {tree.Chain}
+def kinds(parent: type[Expression] = Expression) -> set[type[Expression]]:
+    """The kinds of nodes of the package."""
+    found = {each for each in parent.__subclasses__() if each.__module__.startswith("crosscheck.")}
+    return found.union(*map(kinds, found)) - {Chain}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=IDS)
 def test_every_kind_of_node_is_spelt(dialect: Dialect) -> None:
-    assert set(dialect.spellings) == kinds(tree)
+    assert set(dialect.spellings) == kinds()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=IDS)
@@ -91,18 +91,17 @@ class Reader:
         return value
 
     def product(self) -> Fraction:
-        if self.take("Σ_i"):
-            return over(self.product())
-        if self.take("½"):
-            return self.product() / 2
-        value = self.factor()
+        value = self.operand()
         while self.take("·"):
-            value *= over(self.product()) if self.take("Σ_i") else self.factor()
+            value *= self.operand()
         return value
 
+    def operand(self) -> Fraction:
+        if self.take("Σ_i"):
+            return over(self.product())
+        return self.operand() / 2 if self.take("½") else self.factor()
+
     def factor(self) -> Fraction:
-        if self.take("½"):
-            return self.factor() / 2
         if self.take("("):
             value = self.total()
             assert self.take(")")
@@ -229,9 +228,43 @@ def test_a_function_needs_no_entry_in_any_dialect() -> None:
         assert f'<mi mathvariant="normal">{name}</mi>' in mathml.inline(it)
 
 
+HUBER = Cases(
+    ((Scaled(Fraction(1, 2), Square(X)), Comparison(Absolute(X), "≤", Symbol("delta"))),),
+    Product((Symbol("delta"), Difference(Absolute(X), Scaled(Fraction(1, 2), Symbol("delta"))))),
+)
+
+
+def test_a_formula_with_cases_is_written_in_every_dialect() -> None:
+    assert text.expression(HUBER) == ("½ (x)² for |x| ≤ delta, else delta · (|x| − ½ delta)")
+    assert latex.expression(HUBER) == (
+        r"\begin{cases} \tfrac{1}{2} (x)^2 & \text{for } \lvert x \rvert \le \delta \\ "
+        r"\delta \cdot (\lvert x \rvert - \tfrac{1}{2} \delta) & \text{else} \end{cases}"
+    )
+    assert "<mo>{</mo><mtable><mtr><mtd>" in mathml.inline(HUBER)
+
+
+def test_cases_in_a_larger_formula_stand_in_brackets() -> None:
+    cases = Cases(((X, Comparison(X, ">", number(0))),), number(0))
+    for formula, written in (
+        (Over((), cases), "Σ (x for x > 0, else 0)"),
+        (Sum((cases, Y)), "(x for x > 0, else 0) + y"),
+        (Call("f", (cases,)), "f(x for x > 0, else 0)"),
+        (Call("f", (cases, Y)), "f((x for x > 0, else 0), y)"),
+        (Cases(((cases, Comparison(Y, "<", X)),), Y), "(x for x > 0, else 0) for y < x, else y"),
+    ):
+        assert text.expression(formula) == written
+
+
+def test_matrices_and_names_of_several_letters_are_written_in_every_dialect() -> None:
+    layer = Sum((Product((Symbol("below"), Transposed(Symbol("W", 1)))), Symbol("b", 1)))
+    assert text.expression(layer) == "below · W1ᵀ + b1"
+    assert latex.expression(layer) == r"\mathit{below} \cdot W_{1}^T + b_{1}"
+    assert "<msup><msub><mi>W</mi><mn>1</mn></msub><mi>T</mi></msup>" in mathml.inline(layer)
+
+
 @dataclass(frozen=True)
-class Absolute(Expression):
-    """|of|, a kind of node that the package does not have."""
+class Floor(Expression):
+    """⌊of⌋, a kind of node that the package does not have."""
 
     of: Expression
 
@@ -239,28 +272,28 @@ class Absolute(Expression):
         return (Part(self.of, ALONE),)
 
 
-SPELLINGS: Mapping[str, Callable[[Absolute, Sequence[str]], str]] = {
-    "text": lambda it, parts: f"|{parts[0]}|",
-    "latex": lambda it, parts: rf"\lvert {parts[0]} \rvert",
-    "mathml": lambda it, parts: f"<mrow><mo>|</mo>{parts[0]}<mo>|</mo></mrow>",
+SPELLINGS: Mapping[str, Callable[[Floor, Sequence[str]], str]] = {
+    "text": lambda it, parts: f"⌊{parts[0]}⌋",
+    "latex": lambda it, parts: rf"\lfloor {parts[0]} \rfloor",
+    "mathml": lambda it, parts: f"<mrow><mo>⌊</mo>{parts[0]}<mo>⌋</mo></mrow>",
 }
 
 
-def with_absolute() -> Iterator[Dialect]:
+def with_floor() -> Iterator[Dialect]:
     for name, dialect in zip(IDS, DIALECTS, strict=True):
-        yield replace(dialect, spellings={**dialect.spellings, Absolute: SPELLINGS[name]})
+        yield replace(dialect, spellings={**dialect.spellings, Floor: SPELLINGS[name]})
 
 
 def test_a_new_kind_of_node_is_a_class_and_a_line_in_each_dialect() -> None:
-    loss = Scaled(Fraction(1, 2), Sum((Absolute(Difference(X, number(-1))), Absolute(number(-2)))))
-    assert [dialect.write(loss) for dialect in with_absolute()][:2] == [
-        "½ (|x − (−1)| + |−2|)",
-        r"\tfrac{1}{2} (\lvert x - (-1) \rvert + \lvert -2 \rvert)",
+    loss = Scaled(Fraction(1, 2), Sum((Floor(Difference(X, number(-1))), Floor(number(-2)))))
+    assert [dialect.write(loss) for dialect in with_floor()][:2] == [
+        "½ (⌊x − (−1)⌋ + ⌊−2⌋)",
+        r"\tfrac{1}{2} (\lfloor x - (-1) \rfloor + \lfloor -2 \rfloor)",
     ]
-    assert not Absolute(Number(Fraction(1, 3**40))).is_exact
+    assert not Floor(Number(Fraction(1, 3**40))).is_exact
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=IDS)
 def test_a_kind_that_a_dialect_has_no_word_for_is_refused(dialect: Dialect) -> None:
-    with pytest.raises(KeyError, match="Absolute"):
-        dialect.write(Absolute(X))
+    with pytest.raises(KeyError, match="Floor"):
+        dialect.write(Floor(X))

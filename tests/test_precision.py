@@ -21,7 +21,7 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.enclosure import Enclosure, Model
-from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.report.precision import json_lines, plot, table
 from crosscheck.studies import precision
 from crosscheck.studies.precision import (
@@ -125,7 +125,7 @@ def test_fewer_bits_leave_more_gates_open() -> None:
 
 
 @pytest.mark.parametrize("framework", BUILT_IN)
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", WORKING)
 def test_lambda_matters_in_every_dtype_at_a_unit_that_is_exactly_zero(
     framework: type[Framework], dtype: str
 ) -> None:

@@ -283,6 +283,8 @@ def test_steps_that_do_not_fit_are_refused_in_a_line(
 def test_keys_hash_a_stated_form_and_stay() -> None:
     case = composed(worked_example())
     assert case.key == "6f888b70245d63ea"
+    assert worked_example().key == "59f3f79a9956f15b"
+    assert worked_example(dtype="bfloat16").key == "6d99e1a83ee24363"
     assert composed(worked_example(x=-0.0)).key != composed(worked_example(x=0.0)).key
 
 

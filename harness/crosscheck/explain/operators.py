@@ -2,25 +2,27 @@
 
 Forward, each step's value in exact numbers; then from the loss down what each step is sent, and the
 gradient. Where something is decided at a breakpoint the slopes from the left and from the right
-stand beside what each framework took. Exact numbers that are long are written as floats.
+stand beside what each framework took. After ≈ numbers are rounded, but only to be
+shown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from crosscheck.explain.document import Block, Document, Paragraph, Section, Table
+from crosscheck.explain.document import Block, Cell, Document, Formulas, Paragraph, Section, Table
+from crosscheck.formulas.tree import Expression, Line, Matrix, Number, Partial, Symbol, Words
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import consumer_of
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.composed import LOSS, Composed, Step
-from crosscheck.network.exact import nearest_float, rational_of, rationals
+from crosscheck.network.exact import rational_of, rationals
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.multilinear import fraction
@@ -36,9 +38,6 @@ __all__ = ["explain_composed"]
 
 _SHOWN = 24
 """Numbers of an array that are written out."""
-
-_SHORT = 12
-"""Characters of an exact number; a longer one is written as a float."""
 
 
 def explain_composed(
@@ -66,6 +65,7 @@ def explain_composed(
     exact = evaluate(case.gradient, OnExact(rational_of), arrays)
     decisions = judge.enclosed(Model(format_of(case.dtype)))
     sections = [
+        Section("Given", (_given(case),)),
         Section("Forward", tuple(_forward(case, forward))),
         Section("Backward", tuple(_backward(case, sent))),
     ]
@@ -78,36 +78,46 @@ def explain_composed(
     return Document(title, (introduction,), tuple(sections), failed)
 
 
+def _given(case: Composed) -> Formulas:
+    lines = [Line((_symbol(name), _numbers(rationals(array)))) for name, array in case.arrays()]
+    return Formulas(tuple(lines), compact=True)
+
+
 def _forward(case: Composed, values: dict[int, Any]) -> list[Block]:
     """What each step computes, and of what."""
-    rows = []
+    lines = []
     for each in case.steps:
-        rows.append((each.id, _formula(each), _numbers(values[case.results[each.id]])))
+        target = Symbol(LOSS) if each is case.steps[-1] else _symbol(each.id)
+        lines.append(Line((target, _formula(each), _numbers(values[case.results[each.id]]))))
     words = dict.fromkeys(operator_of(each.op).words for each in case.steps)
-    inputs = tuple((name, _numbers(rationals(array))) for name, array in case.arrays())
-    return [
-        Table(("array", "numbers"), inputs, left=2),
-        Table(("step", "is", "value"), tuple(rows), left=3),
-        Paragraph((" ".join(filter(None, words)),)),
-    ]
+    return [Formulas(tuple(lines)), Paragraph((" ".join(filter(None, words)),))]
 
 
-def _formula(each: Step) -> str:
-    """A step's operator, its operands and its attributes."""
-    operator = operator_of(each.op)
-    operands = ", ".join(f"{name} = {source}" for name, source in each.inputs)
-    attributes = "".join(f", {name} = {value}" for name, value in each.attributes)
-    return f"{operator.formula} with {operands}{attributes}"
+def _formula(each: Step) -> Expression:
+    """A step's operator, of its operands and attributes."""
+    operands = {name: _symbol(source) for name, source in each.inputs}
+    return operator_of(each.op).formula(**operands, **each.settings)
+
+
+def _symbol(name: str) -> Symbol:
+    """A name as a symbol; ``W1`` has a number."""
+    numbered = re.fullmatch(r"([A-Za-z])(\d+)", name)
+    return Symbol(name) if numbered is None else Symbol(numbered[1], int(numbered[2]))
+
+
+def _derivative(name: str) -> Partial:
+    return Partial(Symbol(LOSS), _symbol(name))
 
 
 def _backward(case: Composed, sent: dict[str, Any]) -> list[Block]:
     """What comes to each step's result from the loss."""
-    rows = tuple(
-        (f"∂J/∂{each.id}", each.op, _numbers(sent[each.id])) for each in reversed(case.steps[:-1])
-    )
+    lines = [
+        Line((_derivative(each.id), _numbers(sent[each.id])), note=f"the result of {each.op}")
+        for each in reversed(case.steps[:-1])
+    ]
     told = "Each step is sent the derivative of the loss by its result, and hands on what its rule "
     told += "makes of it. At breakpoints the slopes from the left are taken here."
-    return [Paragraph((told,)), Table(("derivative", "result of", "value"), rows, left=3)]
+    return [Paragraph((told,)), Formulas(tuple(lines))]
 
 
 def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list[Block]:
@@ -132,7 +142,7 @@ def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list
             else:
                 taken.append(str(gate.effect) if gate.slope is None else f"{gate.slope:g}")
         place = f"{step}[{','.join(map(str, index))}]"
-        numbers = [_number(each.breakpoint), *map(_number, slopes)]
+        numbers: list[Cell] = [_number(each.breakpoint), *map(_number, slopes)]
         rows.append((place, str(each.gate), *numbers, *taken))
     heading = ("where", "class", "breakpoint", "slope, left", "slope, right", *names)
     told = "The slope s = s₋ + λ (s₊ - s₋) is a choice for λ in [0, 1]: "
@@ -141,9 +151,9 @@ def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list
 
 
 def _result(case: Composed, exact: dict[str, Any], verdicts: Sequence[Verdict]) -> list[Block]:
-    rows = [("J", _numbers(exact[LOSS]))]
-    rows += [(f"∂J/∂{name}", _numbers(exact[name])) for name in case.wanted]
-    blocks: list[Block] = [Table(("", "exactly"), tuple(rows), left=2)]
+    lines = [Line((Symbol(LOSS), _numbers(exact[LOSS])))]
+    lines += [Line((_derivative(name), _numbers(exact[name]))) for name in case.wanted]
+    blocks: list[Block] = [Formulas(tuple(lines))]
     if verdicts:
         told = []
         for verdict in verdicts:
@@ -155,17 +165,15 @@ def _result(case: Composed, exact: dict[str, Any], verdicts: Sequence[Verdict]) 
     return blocks
 
 
-def _numbers(values: Any) -> str:
+def _numbers(values: Any) -> Expression:
     """An array of rationals, row by row; of a larger one its shape."""
     array = np.asarray(values, dtype=object)
-    if array.size > _SHOWN:
-        return f"{' × '.join(map(str, array.shape))} numbers"
     if array.ndim == 0:
         return _number(array.item())
-    return f"[{', '.join(map(_numbers, array))}]"
+    if array.size > _SHOWN or array.ndim > 2:
+        return Words(f"{' × '.join(map(str, array.shape))} numbers")
+    return Matrix(tuple(tuple(map(_number, row)) for row in np.atleast_2d(array)))
 
 
-def _number(value: Any) -> str:
-    exact: Fraction = fraction(value)
-    text = str(exact)
-    return text if len(text) <= _SHORT else f"{nearest_float(exact):.6g}"
+def _number(value: Any) -> Number:
+    return Number(fraction(value))

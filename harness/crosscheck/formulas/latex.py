@@ -37,12 +37,15 @@ _PROSE = {
     "½": r"$\tfrac12$",
     "‖": r"$\|$",
     "′": "$'$",
+    "₋": "$_-$",
+    "₊": "$_+$",
     "…": r"\dots{}",
     "—": "---",
     "‐": "-",
     "∞": r"$\infty$",
 }
-_LETTERS = {"λ": r"\lambda"}
+_LETTERS = {"λ": r"\lambda", "alpha": r"\alpha", "delta": r"\delta"}
+_COMPARISONS = {"<": "<", "≤": r"\le", ">": ">", "≥": r"\ge"}
 _FUNCTIONS = frozenset({"exp", "inf", "lim", "ln", "log", "max", "min", "sup", "tanh"})
 """Functions that LaTeX has a command for."""
 
@@ -66,6 +69,8 @@ def inline(it: Expression) -> str:
 
 def _symbol(it: tree.Symbol, parts: Sequence[str]) -> str:
     name = _LETTERS.get(it.letter, it.letter)
+    if name == it.letter and len(name) > 1:
+        name = rf"\mathit{{{prose(name)}}}"
     if not it.index:
         return name if it.layer is None else f"{name}_{{{it.layer}}}"
     above = "" if it.layer is None else f"^{{({it.layer})}}"
@@ -96,7 +101,19 @@ def _call(it: tree.Call, parts: Sequence[str]) -> str:
 
 
 def _over(it: tree.Over, parts: Sequence[str]) -> str:
-    return rf"\sum_{{{','.join(letter for letter, _ in it.indices)}}} {parts[0]}"
+    letters = ",".join(letter for letter, _ in it.indices)
+    return rf"\sum_{{{letters}}} {parts[0]}" if letters else rf"\sum {parts[0]}"
+
+
+def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
+    *pieces, other = parts
+    rows = [
+        rf"{piece} & \text{{for }} {when}"
+        for piece, when in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
+    rows.append(rf"{other} & \text{{else}}")
+    lines = r" \\ ".join(rows)
+    return rf"\begin{{cases}} {lines} \end{{cases}}"
 
 
 def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:
@@ -119,6 +136,10 @@ DIALECT = Dialect(
         tree.Call: _call,
         tree.Over: _over,
         tree.Matrix: _matrix,
+        tree.Transposed: lambda it, parts: f"{parts[0]}^T",
+        tree.Absolute: lambda it, parts: rf"\lvert {parts[0]} \rvert",
+        tree.Comparison: lambda it, parts: f"{parts[0]} {_COMPARISONS[it.sign]} {parts[1]}",
+        tree.Cases: _cases,
     },
     numerals={
         "decimal": str,

@@ -51,7 +51,7 @@ def _list(parts: Iterable[str]) -> str:
 
 
 def _symbol(it: tree.Symbol, parts: Sequence[str]) -> str:
-    letter = f"<mi>{it.letter}</mi>"
+    letter = f"<mi>{html.escape(it.letter)}</mi>"
     if not it.index:
         return letter if it.layer is None else f"<msub>{letter}<mn>{it.layer}</mn></msub>"
     below = _row(
@@ -88,7 +88,7 @@ def _call(it: tree.Call, parts: Sequence[str]) -> str:
 
 def _over(it: tree.Over, parts: Sequence[str]) -> str:
     letters = _row(_list(f"<mi>{letter}</mi>" for letter, _ in it.indices))
-    return _row(f"<munder><mo>∑</mo>{letters}</munder>", *parts)
+    return _row(f"<munder><mo>∑</mo>{letters}</munder>" if it.indices else "<mo>∑</mo>", *parts)
 
 
 def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:
@@ -96,6 +96,16 @@ def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:
         f"<mtr>{''.join(f'<mtd>{entry}</mtd>' for entry in row)}</mtr>" for row in it.in_rows(parts)
     )
     return _row(_OPENING, f"<mtable>{rows}</mtable>", _CLOSING)
+
+
+def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
+    *pieces, other = parts
+    rows = "".join(
+        f"<mtr><mtd>{piece}</mtd><mtd><mtext>for </mtext>{when}</mtd></mtr>"
+        for piece, when in zip(pieces[::2], pieces[1::2], strict=True)
+    )
+    rows += f"<mtr><mtd>{other}</mtd><mtd><mtext>else</mtext></mtd></mtr>"
+    return _row("<mo>{</mo>", f"<mtable>{rows}</mtable>")
 
 
 def _ratio(top: str, bottom: str) -> str:
@@ -121,6 +131,10 @@ DIALECT = Dialect(
         tree.Call: _call,
         tree.Over: _over,
         tree.Matrix: _matrix,
+        tree.Transposed: lambda it, parts: f"<msup>{parts[0]}<mi>T</mi></msup>",
+        tree.Absolute: lambda it, parts: _row("<mo>|</mo>", *parts, "<mo>|</mo>"),
+        tree.Comparison: lambda it, parts: _row(parts[0], _operator(it.sign), parts[1]),
+        tree.Cases: _cases,
     },
     numerals={
         "decimal": lambda digits: f"<mn>{digits}</mn>",

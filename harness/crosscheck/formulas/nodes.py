@@ -13,6 +13,7 @@ __all__ = [
     "ALONE",
     "BRACKETED",
     "OPERAND",
+    "STATEMENT",
     "TERM",
     "Binding",
     "Expression",
@@ -25,6 +26,7 @@ __all__ = [
 class Binding(IntEnum):
     """How tightly a formula holds together, the loosest first."""
 
+    STATEMENT = auto()
     SUM = auto()
     PRODUCT = auto()
     ATOM = auto()
@@ -59,6 +61,8 @@ class Place:
     sigma: bool = True
 
 
+STATEMENT = Place(Binding.STATEMENT)
+"""Where a condition is expected."""
 ALONE = Place(Binding.SUM)
 """Between brackets, commas or rules, or at the beginning of a sum."""
 TERM = Place(Binding.SUM, minus=False)
@@ -85,7 +89,7 @@ class Expression:
     @property
     def is_negative(self) -> bool:
         """Whether it begins with a minus sign, or with brackets around one that does."""
-        if self.binding is Binding.ATOM:
+        if self.binding not in (Binding.SUM, Binding.PRODUCT):
             return False
         first = self.parts()[0]
         return first.sign is Sign.NEGATIVE or (first.place.minus and first.formula.is_negative)
@@ -93,7 +97,7 @@ class Expression:
     @property
     def has_open_sigma(self) -> bool:
         """Whether a Σ reaches to its end."""
-        if self.binding is Binding.ATOM:
+        if self.binding not in (Binding.SUM, Binding.PRODUCT):
             return False
         last = self.parts()[-1]
         return last.place.sigma and last.formula.has_open_sigma

@@ -37,7 +37,14 @@ def _scaled(it: tree.Scaled, parts: Sequence[str]) -> str:
 
 
 def _over(it: tree.Over, parts: Sequence[str]) -> str:
-    return f"Σ_{','.join(letter for letter, _ in it.indices)} {parts[0]}"
+    letters = ",".join(letter for letter, _ in it.indices)
+    return f"Σ_{letters} {parts[0]}" if letters else f"Σ {parts[0]}"
+
+
+def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
+    *pieces, other = parts
+    told = [f"{piece} for {when}" for piece, when in zip(pieces[::2], pieces[1::2], strict=True)]
+    return f"{', '.join(told)}, else {other}"
 
 
 def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:
@@ -60,6 +67,10 @@ DIALECT = Dialect(
         tree.Call: lambda it, parts: f"{it.name}({', '.join(parts)})",
         tree.Over: _over,
         tree.Matrix: _matrix,
+        tree.Transposed: lambda it, parts: f"{parts[0]}ᵀ",
+        tree.Absolute: lambda it, parts: f"|{parts[0]}|",
+        tree.Comparison: lambda it, parts: f"{parts[0]} {it.sign} {parts[1]}",
+        tree.Cases: _cases,
     },
     numerals={
         "decimal": str,

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from crosscheck.formulas.atoms import Number
+from crosscheck.formulas.chains import Chain
 from crosscheck.formulas.nodes import Expression, Part, Place, Sign
 from crosscheck.formulas.numerals import numeral
-from crosscheck.formulas.tree import Chain, Number
 
 __all__ = ["Dialect", "Spelling", "needs_brackets"]
 

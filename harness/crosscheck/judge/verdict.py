@@ -147,6 +147,7 @@ class GateReading:
             exact sign.
         effect: Whether λ was read, and if not why.
         step: In a network of operators the step that decides; empty in a dense one.
+        operator: Of that step.
         index: The index in its operand, there.
         breakpoint: Which value is decided upon.
         slopes: The slopes from the left and from the right of it; λ goes from one to the other.
@@ -161,6 +162,7 @@ class GateReading:
     flipped: bool = False
     effect: Effect = Effect.READ
     step: str = ""
+    operator: str = ""
     index: tuple[int, ...] = ()
     breakpoint: float = 0.0
     slopes: tuple[float, float] = (0.0, 1.0)

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosscheck.network.dense import Case, Gradients, LeftOut, Network
+from crosscheck.network.dense import Case, Gradients, LeftOut, Network, Tree
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.operators import dense, relu, squared_error
@@ -209,7 +209,7 @@ class Composed:
     def rows(self) -> int:
         """The length of the first axis of the inputs."""
         lead = 0 if self.count is None else 1
-        first = next(iter(self.inputs.values()), next(iter(self.parameters.values())))
+        first = next(iter((*self.inputs.values(), *self.parameters.values())))
         return int(first.shape[lead]) if first.ndim > lead else 1
 
     @property
@@ -311,7 +311,7 @@ class Composed:
 
 
 @dataclass(frozen=True, eq=False)
-class Derivatives:
+class Derivatives(Tree):
     """A loss and its derivatives by arrays with names.
 
     Attributes:
@@ -327,15 +327,6 @@ class Derivatives:
         """``(name, array)``: ``J``, then the derivatives."""
         yield LOSS, self.loss
         yield from self.arrays.items()
-
-    def __getitem__(self, index: int) -> Derivatives:
-        """Those of case ``index`` of a stack."""
-        return self.map(lambda array: array[index])
-
-    def map(self, change: Callable[[Any], Any]) -> Derivatives:
-        """``J`` and each array that is there put through ``change``."""
-        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
-        return replace(self.map_derivatives(change), loss=loss)
 
     def map_derivatives(self, change: Callable[[Any], Any]) -> Derivatives:
         """Each array that is there put through ``change``, but not ``J``."""

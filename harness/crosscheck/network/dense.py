@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -263,10 +264,16 @@ class Case:
     def key(self) -> str:
         """A stable name for the case: 16 hexadecimal digits of a SHA-256 of all it holds.
 
-        Equal on every machine and in every process; −0 and +0 are told apart.
+        Equal on every machine and in every process; −0 and +0 are told apart. What is hashed: the
+        line below, then for each array of `arrays` its name and its numbers as little-endian
+        float64. Whatever becomes of the classes, these bytes stay.
         """
-        digest = hashlib.sha256()
-        digest.update(repr((self.network, self.dtype, self.x.shape)).encode())
+        network = self.network
+        shape = f"widths={network.widths!r}, output={network.output!r}"
+        line = (
+            f"(Network({shape}, reduction={network.reduction!r}), {self.dtype!r}, {self.x.shape!r})"
+        )
+        digest = hashlib.sha256(line.encode())
         for name, array in self.arrays():
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
@@ -303,15 +310,36 @@ LEFT_OUT = LeftOut()
 """In the place of ``J``, ``dJ/dW_l``, ``dJ/db_l`` or ``dJ/dx`` of a gradient under test."""
 
 
-class Tree(Protocol):
-    """A loss and its derivatives by arrays with names."""
+class Tree(abc.ABC):
+    """A loss and its derivatives by arrays with names, of a single case or of a stack.
 
+    Attributes:
+        loss: ``J``, shape ``([C])``.
+    """
+
+    loss: Any
+
+    @abc.abstractmethod
     def entries(self) -> Iterator[tuple[str, Any]]:
         """``(name, array)``: ``J``, then the derivatives."""
 
+    @abc.abstractmethod
+    def map_derivatives(self, change: Callable[[Any], Any]) -> Self:
+        """Each array that is there put through ``change``, but not ``J``."""
+
+    def map(self, change: Callable[[Any], Any]) -> Self:
+        """``J`` and each array that is there put through ``change``."""
+        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
+        found = self.map_derivatives(change)
+        return replace(found, loss=loss)  # type: ignore[type-var]  # each is a data class
+
+    def __getitem__(self, index: int) -> Self:
+        """Those of case ``index`` of a stack."""
+        return self.map(lambda array: array[index])
+
 
 @dataclass(frozen=True, eq=False)
-class Gradients:
+class Gradients(Tree):
     """A loss and its gradient with respect to everything a case holds but the targets.
 
     The fields are float64 arrays for what a framework returned (converted without loss from
@@ -338,15 +366,6 @@ class Gradients:
             if self.biases[layer - 1] is not None:
                 yield f"b{layer}", self.biases[layer - 1]
         yield "x", self.x
-
-    def __getitem__(self, index: int) -> Gradients:
-        """The gradients of case ``index`` of a stack."""
-        return self.map(lambda array: array[index])
-
-    def map(self, change: Callable[[Any], Any]) -> Gradients:
-        """``J`` and each array that is there put through ``change``."""
-        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
-        return replace(self.map_derivatives(change), loss=loss)
 
     def map_derivatives(self, change: Callable[[Any], Any]) -> Gradients:
         """Each array that is there put through ``change``, but not ``J``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crosscheck.formulas.tree import Absolute
 from crosscheck.numbers.piecewise import piecewise
 from crosscheck.operators.elementwise import activation
 
@@ -14,5 +15,6 @@ OPERATOR = activation(
         "tensorflow": {"abs": "tf.abs(z)", "maximum": "tf.maximum(z, -z)"},
         "jax": {"abs": "jnp.abs(z)", "maximum": "jnp.maximum(z, -z)"},
     },
+    formula=lambda z: Absolute(z),
     words="The sign is taken away; what comes down has it put back.",
 )

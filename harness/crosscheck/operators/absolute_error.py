@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from crosscheck.formulas.tree import Absolute, Difference
 from crosscheck.numbers.piecewise import piecewise
 from crosscheck.operators.operator import Attribute, Operator
-from crosscheck.operators.reductions import check_reduction, loss_lines, reduced
+from crosscheck.operators.reductions import check_reduction, loss_lines, reduced, reduced_formula
 from crosscheck.program.graph import Var
 
 __all__ = ["OPERATOR"]
@@ -19,7 +20,7 @@ def _expand(a: Var, y: Var, factor: Attribute, reduction: Attribute) -> Var:
 OPERATOR = Operator(
     name="absolute_error",
     role="loss",
-    formula="factor Σ |a - y|",
+    formula=reduced_formula(lambda a, y: Absolute(Difference(a, y))),
     operands=("a", "y"),
     targets=frozenset({"y"}),
     attributes={"factor": 1.0, "reduction": "sum"},

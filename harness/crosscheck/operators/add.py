@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crosscheck.formulas.tree import Sum
 from crosscheck.operators.operator import Operator
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import UsageError
@@ -18,7 +19,7 @@ def _expand(a: Var, b: Var) -> Var:
 OPERATOR = Operator(
     name="add",
     role="join",
-    formula="a + b",
+    formula=lambda a, b: Sum((a, b)),
     operands=("a", "b"),
     expand=_expand,
     lines={each: {"add": "a + b"} for each in ("torch", "tensorflow", "jax")},

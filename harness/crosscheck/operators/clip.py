@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.operators.elementwise import activation
+from crosscheck.operators.formulas import larger, number, smaller
 from crosscheck.operators.operator import Attribute, exact
 from crosscheck.tools.errors import UsageError
 
@@ -37,5 +38,6 @@ OPERATOR = activation(
     function=_function,
     check=_check,
     variants=({"low": 0.0, "high": 1.0},),
+    formula=lambda z, low, high: smaller(larger(z, number(low)), number(high)),
     words="What is outside of an interval is put to its nearer end.",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crosscheck.formulas.tree import Expression, Product, Sum, Symbol, Transposed
 from crosscheck.operators.operator import Operator, Use, require_shape
 from crosscheck.program.graph import Shape, Var
 
@@ -20,6 +21,11 @@ def _expand(x: Var, W: Var, b: Var | None = None) -> Var:
     require_shape("dense", [x.shape, W.shape], 2)
     z = x @ W.transposed
     return z if b is None else z + b.expand(-2)
+
+
+def _formula(x: Expression, W: Symbol, b: Expression | None = None) -> Expression:
+    product = Product((x, Transposed(W)))
+    return product if b is None else Sum((product, b))
 
 
 def _parameters(shape: Shape, units: int) -> Mapping[str, Shape]:
@@ -42,7 +48,7 @@ def _jax(use: Use) -> str:
 OPERATOR = Operator(
     name="dense",
     role="layer",
-    formula="x Wᵀ + b",
+    formula=_formula,
     operands=("x", "W", "b"),
     optional=frozenset({"b"}),
     expand=_expand,

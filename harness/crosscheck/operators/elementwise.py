@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.formulas.nodes import Expression
 from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.formulas import piece_by_piece
 from crosscheck.operators.operator import Attribute, Line, Operator
 from crosscheck.program.graph import Var
 
@@ -18,6 +20,7 @@ def activation(
     *,
     attributes: Mapping[str, Attribute] | None = None,
     function: Callable[..., Piecewise] | None = None,
+    formula: Callable[..., Expression] | None = None,
     check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None,
     words: str = "",
     is_drawn: bool = True,
@@ -30,19 +33,26 @@ def activation(
         lines: As of `Operator`, in ``z`` and the attributes.
         attributes: Name to default.
         function: The function for some attributes, if there are any.
+        formula: As of `Operator`; piece by piece if it is not given.
         check: As of `Operator`.
         words: As of `Operator`.
         is_drawn: As of `Operator`.
         variants: As of `Operator`.
     """
 
+    def chosen(**settings: Any) -> Piecewise:
+        return unit if function is None else function(**settings)
+
     def expand(z: Var, **settings: Any) -> Var:
-        return z.piecewise(unit if function is None else function(**settings))
+        return z.piecewise(chosen(**settings))
+
+    def pieces(z: Expression, **settings: Any) -> Expression:
+        return piece_by_piece(chosen(**settings), z)
 
     return Operator(
         name=unit.name,
         role="activation",
-        formula=unit.formula,
+        formula=formula or pieces,
         operands=("z",),
         expand=expand,
         lines=lines,

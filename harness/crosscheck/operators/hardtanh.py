@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosscheck.numbers.piecewise import piecewise
 from crosscheck.operators.elementwise import activation
+from crosscheck.operators.formulas import larger, number, smaller
 
 __all__ = ["OPERATOR"]
 
@@ -17,5 +18,6 @@ OPERATOR = activation(
         },
         "jax": {"hard_tanh": "jax.nn.hard_tanh(z)", "clip": "jnp.clip(z, -1, 1)"},
     },
+    formula=lambda z: smaller(larger(z, number(-1)), number(1)),
     words="What is outside of [-1, 1] is put to the nearer end.",
 )

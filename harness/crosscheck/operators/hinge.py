@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from crosscheck.formulas.tree import Difference, Product
 from crosscheck.numbers.piecewise import piecewise
+from crosscheck.operators.formulas import larger, number
 from crosscheck.operators.operator import Attribute, Operator
-from crosscheck.operators.reductions import check_reduction, loss_lines, reduced
+from crosscheck.operators.reductions import check_reduction, loss_lines, reduced, reduced_formula
 from crosscheck.program.graph import Var
 
 __all__ = ["OPERATOR"]
@@ -20,7 +22,7 @@ def _expand(a: Var, y: Var, factor: Attribute, reduction: Attribute) -> Var:
 OPERATOR = Operator(
     name="hinge",
     role="loss",
-    formula="factor Σ max(0, 1 - y a)",
+    formula=reduced_formula(lambda a, y: larger(number(0), Difference(number(1), Product((y, a))))),
     operands=("a", "y"),
     targets=frozenset({"y"}),
     attributes={"factor": 1.0, "reduction": "sum"},

@@ -12,9 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from crosscheck.formulas.tree import (
+    Absolute,
+    Cases,
+    Comparison,
+    Difference,
+    Expression,
+    Number,
+    Product,
+    Scaled,
+    Square,
+)
 from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.operators.formulas import number
 from crosscheck.operators.operator import Attribute, Operator, exact
-from crosscheck.operators.reductions import check_reduction, loss_lines, reduced
+from crosscheck.operators.reductions import check_reduction, loss_lines, reduced, reduced_formula
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import UsageError
 
@@ -32,6 +44,13 @@ def _expand(a: Var, y: Var, delta: Attribute, factor: Attribute, reduction: Attr
     return reduced((a - y).piecewise(_function(delta)), factor, reduction)
 
 
+def _terms(a: Expression, y: Expression, delta: Attribute) -> Expression:
+    half, size = Fraction(1, 2), Absolute(Difference(a, y))
+    inner = Scaled(half, Square(Difference(a, y)))
+    outer = Product((number(delta), Difference(size, Number(half * exact(delta)))))
+    return Cases(((inner, Comparison(size, "≤", number(delta))),), outer)
+
+
 def _check(attributes: Mapping[str, Attribute]) -> None:
     check_reduction(attributes)
     if not exact(attributes["delta"]) > 0:
@@ -41,7 +60,7 @@ def _check(attributes: Mapping[str, Attribute]) -> None:
 OPERATOR = Operator(
     name="huber",
     role="loss",
-    formula="factor Σ h(a - y), h(d) = ½ d² up to |d| = delta, then delta (|d| - ½ delta)",
+    formula=reduced_formula(_terms),
     operands=("a", "y"),
     targets=frozenset({"y"}),
     attributes={"delta": 1.0, "factor": 1.0, "reduction": "sum"},

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from crosscheck.formulas.tree import Expression, Product, Sum
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.operators.elementwise import activation
+from crosscheck.operators.formulas import larger, number, smaller
 from crosscheck.operators.operator import Attribute, exact
 
 __all__ = ["OPERATOR"]
@@ -21,6 +23,11 @@ def _function(slope: Attribute) -> Piecewise:
     alpha, zero = exact(slope), Fraction(0)
     pieces = ((zero, alpha), (zero, Fraction(1)))
     return Piecewise("leaky_relu", "max(z, 0) + slope min(z, 0)", (zero,), pieces, roundings=1)
+
+
+def _formula(z: Expression, slope: Attribute) -> Expression:
+    zero = number(0)
+    return Sum((larger(z, zero), Product((number(slope), smaller(z, zero)))))
 
 
 def _check(attributes: Mapping[str, Attribute]) -> None:
@@ -47,5 +54,6 @@ OPERATOR = activation(
     function=_function,
     check=_check,
     variants=({"slope": 0.25}, {"slope": -0.5}),
+    formula=_formula,
     words="What is negative is scaled down, and what comes down through it too.",
 )

@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from crosscheck.formulas.nodes import Expression
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
@@ -66,7 +67,7 @@ class Operator:
     Attributes:
         name: What users type, in case files too.
         role: See `Role`.
-        formula: What it is, for people.
+        formula: What it is, for people: as ``expand``, of an `Expression` for each operand.
         operands: Names of its arrays, in order.
         expand: Its value in primitives, of a `Var` for each operand that is there and of the
             attributes, both by name.
@@ -81,11 +82,14 @@ class Operator:
         words: A sentence for `explain`.
         is_drawn: Whether strategies draw it when no operators are named.
         variants: Attributes that strategies draw besides the defaults.
+
+    Raises:
+        UsageError: ``formula`` is no function.
     """
 
     name: str
     role: Role
-    formula: str
+    formula: Callable[..., Expression]
     operands: tuple[str, ...]
     expand: Callable[..., Var]
     lines: Mapping[str, Mapping[str, Line]]
@@ -98,6 +102,13 @@ class Operator:
     words: str = ""
     is_drawn: bool = True
     variants: tuple[Mapping[str, Attribute], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not callable(self.formula):
+            raise UsageError(
+                f"{self.name}: formula {self.formula!r}, wanted a function of operands and "
+                f"attributes that returns a formula as a tree"
+            )
 
     @property
     def arguments(self) -> tuple[str, ...]:

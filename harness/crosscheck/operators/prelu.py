@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crosscheck.formulas.tree import Expression, Product, Sum
 from crosscheck.numbers.piecewise import piecewise
+from crosscheck.operators.formulas import larger, number, smaller
 from crosscheck.operators.operator import Operator
 from crosscheck.program.graph import Shape, Var
 
@@ -22,6 +24,11 @@ def _expand(z: Var, alpha: Var) -> Var:
     return z.piecewise(_POSITIVE) + z.piecewise(_NEGATIVE) * alpha.expand(-2)
 
 
+def _formula(z: Expression, alpha: Expression) -> Expression:
+    zero = number(0)
+    return Sum((larger(z, zero), Product((alpha, smaller(z, zero)))))
+
+
 def _parameters(shape: Shape, units: int) -> Mapping[str, Shape]:
     return {"alpha": (shape[-1],)}
 
@@ -29,7 +36,7 @@ def _parameters(shape: Shape, units: int) -> Mapping[str, Shape]:
 OPERATOR = Operator(
     name="prelu",
     role="activation",
-    formula="max(z, 0) + alpha min(z, 0)",
+    formula=_formula,
     operands=("z", "alpha"),
     expand=_expand,
     parameters=_parameters,

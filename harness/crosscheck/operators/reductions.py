@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 
+from crosscheck.formulas.tree import Call, Expression, Over, Symbol
+from crosscheck.operators.formulas import scaled
 from crosscheck.operators.operator import Attribute, Line, Use, exact
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["check_reduction", "loss_lines", "reduced"]
+__all__ = ["check_reduction", "loss_lines", "reduced", "reduced_formula"]
 
 _REDUCTIONS = ("sum", "mean", "rows")
 
@@ -33,6 +36,29 @@ def reduced(terms: Var, factor: Attribute, reduction: Attribute) -> Var:
     """c Σ of all terms, with c the factor, by the number of terms or of rows for a mean."""
     count = {"sum": 1, "mean": math.prod(terms.shape), "rows": terms.shape[0]}[str(reduction)]
     return terms.sum().times(exact(factor), Fraction(1, count))
+
+
+def reduced_formula(terms: Callable[..., Expression]) -> Callable[..., Expression]:
+    """The formula of a loss, `Operator.formula`, from that of a term.
+
+    Args:
+        terms: A term of an output ``a``, its target ``y`` and attributes.
+    """
+
+    def formula(
+        a: Symbol, y: Symbol, factor: Attribute, reduction: Attribute, **settings: Attribute
+    ) -> Expression:
+        entry = ("r", "i")
+        term = terms(replace(a, index=entry), replace(y, index=entry), **settings)
+        rows, units = ("r", 0), ("i", 0)
+        total = {
+            "sum": Over((rows, units), term),
+            "mean": Call("mean", (term,)),
+            "rows": Call("mean", (Over((units,), term),)),
+        }[str(reduction)]
+        return scaled(factor, total)
+
+    return formula
 
 
 _SUM = {

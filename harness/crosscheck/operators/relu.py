@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosscheck.numbers.piecewise import piecewise
 from crosscheck.operators.elementwise import activation
+from crosscheck.operators.formulas import larger, number
 from crosscheck.operators.pooled import jax_pooled, tensorflow_pooled, torch_pooled
 
 __all__ = ["OPERATOR"]
@@ -61,5 +62,6 @@ OPERATOR = activation(
             "max_pool": jax_pooled("z, jnp.zeros_like(z)"),
         },
     },
+    formula=lambda z: larger(z, number(0)),
     words="What is negative becomes zero, and nothing goes down through it.",
 )

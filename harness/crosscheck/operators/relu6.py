@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosscheck.numbers.piecewise import piecewise
 from crosscheck.operators.elementwise import activation
+from crosscheck.operators.formulas import larger, number, smaller
 
 __all__ = ["OPERATOR"]
 
@@ -14,5 +15,6 @@ OPERATOR = activation(
         "tensorflow": {"relu6": "tf.nn.relu6(z)", "clip": "tf.clip_by_value(z, 0, 6)"},
         "jax": {"relu6": "jax.nn.relu6(z)", "clip": "jnp.clip(z, 0, 6)"},
     },
+    formula=lambda z: smaller(larger(z, number(0)), number(6)),
     words="What is negative becomes zero, what is above six becomes six.",
 )

@@ -6,8 +6,9 @@ PyTorch's ``mse_loss`` and Keras's ``MeanSquaredError``.
 
 from __future__ import annotations
 
+from crosscheck.formulas.tree import Difference, Square
 from crosscheck.operators.operator import Attribute, Operator
-from crosscheck.operators.reductions import check_reduction, loss_lines, reduced
+from crosscheck.operators.reductions import check_reduction, loss_lines, reduced, reduced_formula
 from crosscheck.program.graph import Var
 
 __all__ = ["OPERATOR"]
@@ -21,7 +22,7 @@ def _expand(a: Var, y: Var, factor: Attribute, reduction: Attribute) -> Var:
 OPERATOR = Operator(
     name="squared_error",
     role="loss",
-    formula="factor Σ (a - y)²",
+    formula=reduced_formula(lambda a, y: Square(Difference(a, y))),
     operands=("a", "y"),
     targets=frozenset({"y"}),
     attributes={"factor": 0.5, "reduction": "sum"},

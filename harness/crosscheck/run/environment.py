@@ -72,18 +72,18 @@ def environment(frameworks: Sequence[Framework] = (), dtype: str = "float64") ->
 def keeps_subnormals(framework: Framework, dtype: str = "float64") -> bool | None:
     """Whether ``framework`` computes with subnormal numbers of ``dtype`` as they are.
 
-    In the worked example let x = s, a subnormal number with 8 s subnormal as well. Then
-    z1 = 2 s > 0, a1 = 2 s, and a2 = 6 s + 1 rounds to 1, so ∂J/∂w2 = (1 − 5) · 2 s = −8 s:
-    with gradual underflow exactly, and 0 if s, 2 s or 8 s is replaced by zero.
+    In the worked example let x = s, the smallest subnormal number, w1 = 1 and y = 2. Then
+    z1 = s > 0, a1 = s, and a2 = 3 s + 1 rounds to 1, so ∂J/∂w2 = (1 − 2) s = −s: with gradual
+    underflow exactly, and 0 if s is replaced by zero, as an operand or as a result.
 
     Returns:
         ``None`` where the framework cannot do the dtype, or fails: then there is no answer.
     """
     size = format_of(dtype).smallest_subnormal
-    given = ask(framework, worked_example(x=size, dtype=dtype))
+    given = ask(framework, worked_example(x=size, w1=1.0, y=2.0, dtype=dtype))
     if isinstance(given, Refused):  # which becomes a verdict when cases are checked
         return None
-    return float(given.weights[1].item()) == -8.0 * size
+    return float(given.weights[1].item()) == -size
 
 
 def _numpy_keeps_subnormals() -> bool:

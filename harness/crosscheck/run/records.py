@@ -176,7 +176,7 @@ def _records() -> Records:
         _coverage_together,
         _ANY,
     )
-    found.lay(GateReading, if_told=("step", "index", "breakpoint", "slopes"))
+    found.lay(GateReading, if_told=("step", "operator", "index", "breakpoint", "slopes"))
     found.lay(Entry, renamed={"bounds": "error_over_bound", "ulps": "error_in_ulp"})
     found.lay(Verdict, renamed={"kind": "verdict", "unchecked": "not_checked"})
     found.lay(Tally, left_out=("started", "finished", "sweep", "_examples"))

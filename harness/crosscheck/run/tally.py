@@ -239,7 +239,7 @@ class Tally:
         for reading in verdict.gates:
             key = BoundaryKey(
                 verdict.framework,
-                verdict.formulation,
+                reading.operator or verdict.formulation,
                 verdict.mode,
                 reading.gate,
                 slope_name(reading),

@@ -181,6 +181,7 @@ class ProgramJudge:
             return ()  # the gradient is one and the same, whatever is decided
         step_of = enclosed.case.step_of
         numbers = {each.id: number for number, each in enumerate(enclosed.case.steps, start=1)}
+        operators = {each.id: each.op for each in enclosed.case.steps}
         found = []
         for each in decisions:
             site, index = each.place
@@ -203,6 +204,7 @@ class ProgramJudge:
                     flipped,
                     effect,
                     step,
+                    operators.get(step, ""),
                     index,
                     nearest(each.breakpoint),
                     _slopes_at(enclosed, each),

@@ -1,0 +1,245 @@
+"""Networks of operators in runs: the gate, failures made small, scripts, files, and complaints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from crosscheck.cases.composed import plans, seeded_composed
+from crosscheck.cli import main
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.frameworks.script import exact_entry, script
+from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.composed import Composed, Derivatives, step
+from crosscheck.network.dense import Gradients
+from crosscheck.network.files import read_any_case, read_case, write_case
+from crosscheck.run.checker import Checker
+from crosscheck.run.events import CaseChecked, Event
+from crosscheck.run.failure import case_as_python, failure_text
+from crosscheck.studies.steps import wrong_gradient
+from crosscheck.tools.errors import UsageError
+
+
+class Ours(Framework):
+    """The reference's own numbers, spoilt."""
+
+    name: ClassVar[str] = "ours"
+    module: ClassVar[str] = "numpy"
+    packages: ClassVar[tuple[str, ...]] = ("numpy",)
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
+
+    def __init__(self, spoil: Callable[[Composed, Derivatives], Any]) -> None:
+        super().__init__()
+        self.spoil = spoil
+
+    def gradients(self, case: Any) -> Gradients:
+        """Not for dense networks."""
+        raise NotImplementedError
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """See `Framework.derivatives`."""
+        if case.count is not None:
+            found = [wrong_gradient(case[index], None) for index in range(case.count)]
+            whole = Derivatives(
+                np.array([float(each.loss) for each in found]),
+                {name: np.stack([each.arrays[name] for each in found]) for name in case.wanted},
+            )
+        else:
+            whole = wrong_gradient(case, None)
+        spoilt: Derivatives = self.spoil(case, whole)
+        return spoilt
+
+
+def right(case: Composed, given: Derivatives) -> Derivatives:
+    return given
+
+
+def doubled(case: Composed, given: Derivatives) -> Derivatives:
+    name = case.wanted[0]
+    return Derivatives(given.loss, {**given.arrays, name: 2.0 * given.arrays[name]})
+
+
+def example(**attributes: Any) -> Composed:
+    steps = (
+        step("z", "dense", "x", "W", "b"),
+        step("a", "leaky_relu", "z", slope=0.25),
+        step("loss", "squared_error", "a", "y", **attributes),
+    )
+    return Composed.of(
+        steps,
+        {"W": [[1.0, -2.0], [0.5, 1.0]], "b": [0.0, 1.0]},
+        {"x": [[1.0, 0.25], [-1.5, 2.0], [3.0, 1.0]], "y": [[1.0, 0.0]] * 3},
+    )
+
+
+def without_names(case: Composed, given: Derivatives) -> Any:
+    return Derivatives(given.loss, {"W": given.arrays["W"]})
+
+
+def of_float32(case: Composed, given: Derivatives) -> Any:
+    return given.map(lambda array: array.astype(np.float32))
+
+
+def changing(case: Composed, given: Derivatives) -> Any:
+    case.parameters["W"][0, 0] = 0.0
+    return given
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda case, given: given.arrays, "dict returned, wanted crosscheck.Derivatives"),
+        (without_names, "derivatives by W returned, wanted W, b, x"),
+        (of_float32, "J: float32 array of shape () returned"),
+        (changing, "it changed W of the case in place"),
+    ],
+)
+def test_the_gate_lets_nothing_else_in(spoil: Any, reason: str) -> None:
+    found = ask(Ours(spoil), example())
+    assert isinstance(found, Refused)
+    assert found.kind is Kind.CRASHED
+    assert found.reason.startswith(reason)
+
+
+def test_an_adapter_for_dense_networks_alone_is_unsupported() -> None:
+    class Dense(Ours):
+        derivatives = Framework.derivatives
+
+    found = ask(Dense(right), example())
+    assert isinstance(found, Refused)
+    assert found.kind is Kind.UNSUPPORTED
+
+
+def test_what_fails_is_made_small_and_told_with_its_operators() -> None:
+    events: list[Event] = []
+    checker = Checker(
+        [Ours(right), type("Wrong", (Ours,), {"name": "wrong"})(doubled)], events.append
+    )
+    stack = seeded_composed(1, plans(["leaky_relu", "huber"])[0], 4, "float64")
+    checker.check_stack(stack, "smooth", "stack")
+    assert checker.failed
+    shrunk = [each for each in events if isinstance(each, CaseChecked) and each.shrunk]
+    assert shrunk
+    (ours, wrong) = shrunk[0].verdicts
+    assert ours.kind is not Kind.DISAGREES
+    assert wrong.kind is Kind.DISAGREES
+    assert shrunk[0].case.rows == 1
+    text = failure_text(shrunk[0], note="smallest")
+    assert "leaky_relu" in text
+    assert "worst entry W_z1" in text or "worst entry b_" in text
+
+
+def test_source_that_builds_a_case_builds_it() -> None:
+    case = example(factor="1/3", reduction="rows")
+    names: dict[str, Any] = {}
+    exec(case_as_python(case), names)
+    assert names["case"].key == case.key
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "tensorflow"])
+def test_a_script_needs_its_framework_only_and_prints_the_entry(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(name)
+    (framework,), _ = open_frameworks([name])
+    case = example()
+    given = ask(framework, case)
+    verdict = ProgramJudge(case).verdict(doubled(case, given), framework=name)
+    text = script(case, framework, verdict)
+    assert text is not None
+    assert "crosscheck" not in text
+    assert verdict.worst is not None
+    exec(text, {})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"dJ/d{verdict.worst.name}:")
+    exact = exact_entry(case, verdict.worst.name)
+    assert float(said[0].split(":")[1]) == pytest.approx(float(exact), rel=2.0**-40)
+    assert float(said[1].split(":")[1]) == float(exact)
+
+
+def test_files_are_read_as_they_are_written(tmp_path: Path) -> None:
+    for number, plan in enumerate(plans()[::3]):
+        case = seeded_composed(number, plan, 1, "float32")[0]
+        write_case(case, tmp_path / "case.json")
+        assert read_any_case(tmp_path / "case.json").key == case.key
+    with pytest.raises(UsageError, match="wanted a dense network here"):
+        read_case(tmp_path / "case.json")
+    with pytest.raises(UsageError, match=r"wanted \.json"):
+        write_case(example(), tmp_path / "case.npz")
+
+
+GOOD = {
+    "program": [
+        {"id": "z", "op": "dense", "inputs": ["x", "W"]},
+        {"id": "loss", "op": "huber", "inputs": {"a": "z", "y": "y"}},
+    ],
+    "parameters": {"W": [[1, 2]]},
+    "inputs": {"x": [[1, 2]], "y": [[1]]},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"version": 2}, "version is the number 2, wanted 1"),
+        ({"programs": []}, "unknown key 'programs'"),
+        ({"program": []}, "program is an empty list, wanted a list of steps"),
+        ({"program": [{"id": "z", "op": "densee", "inputs": []}]}, "did you mean 'dense'"),
+        ({"program": [{"op": "dense"}]}, "program[0].id is null, wanted a string"),
+        ({"program": [{"id": "z", "op": "dense", "inputs": {"q": "x"}}]}, "dense has no 'q'"),
+        (
+            {
+                "program": [
+                    {"id": "l", "op": "huber", "inputs": ["x", "y"], "attributes": {"delta": 0}}
+                ]
+            },
+            "delta=0, wanted a positive number",
+        ),
+        ({"inputs": {"x": [[1, 2]], "y": [[1, 2], [3]]}}, "wanted rows of one length"),
+        ({"inputs": {"x": [[1, "nan"]], "y": [[1]]}}, "x[0,1] is nan, wanted a finite number"),
+        ({"parameters": {"W": [[1, 2]], "V": [[1]]}}, "'V' is used by no step"),
+        ({"parameters": {"W": [[1, 2, 3]]}}, "contract: shapes (1, 2) and (3, 1)"),
+    ],
+)
+def test_a_bad_file_gets_one_line_and_exit_code_4(
+    change: dict[str, Any], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps({**GOOD, **change}))
+    assert main(["run", "--case", str(path)]) == 4
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert str(path) in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("sweep", "--program", "case.json", "--widths", "2,1"), "leave --widths out"),
+        (("sweep", "--program", "case.json", "--jobs", "2"), "in this process"),
+        (("explain", "--case", "case.json", "--entry", "W[0,0]"), "wanted a dense one"),
+        (("power", "--program", "worked-example"), "wanted one of operators"),
+    ],
+)
+def test_what_networks_of_operators_cannot_be_asked_is_said_in_a_line(
+    words: tuple[str, ...],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("case.json").write_text(json.dumps(GOOD))
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
