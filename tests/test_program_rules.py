@@ -275,18 +275,17 @@ def one_number(model: Model, value: float) -> Enclosure:
     return model.enclose(np.array([value]))
 
 
-def test_what_products_lose_is_enlarged_by_constants_after_the_sum() -> None:
-    # 3 Σ d²: each d² is 1½ η and rounded to 2 η.
-    form = FORMATS["float16"]
-    model, toy = Model(form), Toy(form, random.Random(0))
-    eta, terms = Fraction(form.smallest_subnormal), 5
-    d, other = Fraction(3, 2), eta
-    one, two = (model.enclose(np.full((1, terms), float(v))) for v in (d, other))
-    found = times_constants((one * two).sum(-1), [Fraction(3)])
-    given = toy.times(Fraction(3), terms * toy.times(d, other))
-    error = abs(given - 3 * terms * d * other)
-    assert error == 3 * terms * eta / 2
-    assert error <= Fraction(float(found.e.item())) <= 3 * error
+def test_what_products_lose_is_enlarged_by_constants_after_them() -> None:
+    # 3/2 put to terms a little above ½ η: rounded to η, and 3/2 of that to 2 η.
+    form, terms, constant = FORMATS["float16"], 5, Fraction(3, 2)
+    model, toy, eta = Model(form), Toy(form, random.Random(0)), Fraction(form.smallest_subnormal)
+    v = HALF + Fraction(form.unit_roundoff)
+    one, two = (model.enclose(np.full((1, terms), float(each))) for each in (v, eta))
+    found = times_constants(one @ two.swapaxes(-1, -2), [constant])
+    given = terms * toy.times(constant, toy.times(v, eta))
+    error = abs(given - constant * terms * v * eta)
+    assert given == 2 * terms * eta
+    assert error <= Fraction(float(found.e.item())) <= 2 * error
 
 
 def test_a_constant_beyond_the_largest_number_has_no_bound() -> None:
@@ -319,6 +318,16 @@ def test_the_slope_at_huber_s_ends_is_continuous() -> None:
         assert 2.0**-10 <= slope.e.item() < 1.01 * 2.0**-10
         for held in (end, end * (1 - 2.0**-12 - 2.0**-10)):  # what ẑ may be cut off to
             assert abs(held - slope.value.item()) <= slope.e.item()
+
+
+def test_a_slope_that_is_not_formed_by_itself_loses_more_than_one_product() -> None:
+    # 2 (½ z g) for z = 1 and g = 3 η: half of it is rounded to 2 η.
+    form = FORMATS["float16"]
+    model, toy, eta = Model(form), Toy(form, random.Random(0)), Fraction(form.smallest_subnormal)
+    z, g = one_number(model, 1.0), one_number(model, float(3 * eta))
+    found = OnEnclosures(model).select(0, z, g, huber._function(5.0))
+    given = toy.times(Fraction(2), toy.times(HALF, 3 * eta))
+    assert abs(given - 3 * eta) == eta <= Fraction(float(found.e.item()))
 
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64"])
