@@ -4,6 +4,10 @@
 formed as q (d - ½ q) with q = clip(d, -δ, δ), as ½ q² + δ (|d| - q) with q = min(|d|, δ), or piece
 by piece: at most six roundings of a term of ½ d², or of δ |d| and ½ δ².
 
+A derivative is one of clip(d, -δ, δ), of d chosen by |d| <= δ, or of the first form. That of the
+second form by reverse mode adds c δ and takes it away again for |d| < δ, u c δ off however small d
+is: it is none of the ways that the bounds allow.
+
 Source: Huber, *Robust estimation of a location parameter*, 1964.
 """
 
