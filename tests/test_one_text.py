@@ -116,7 +116,6 @@ NAMED = {
     "cases.drawing": OUTPUT,
     "cases.wide": OUTPUT,
     "cases.stream.settings": OUTPUT,
-    "judge.compiled.judge": OUTPUT,
     "run.checking": OUTPUT,
     "explain.build": OUTPUT,
     "cli.streams": OUTPUT,
@@ -128,7 +127,8 @@ NAMED = {
     "frameworks.own_lines": TABLES,
     "program": PRIMITIVE,
     "cases.composed": PRIMITIVE,
-    "judge.compiled.sums": "a function of this name",
+    "judge.compiled": "the output of a dense network; and a function add",
+    "studies.steps": PRIMITIVE,
 }
 """Parts in which a word is the name of an operator too, and what it is there."""
 
