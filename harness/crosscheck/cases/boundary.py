@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.drawing import SHAPES, Shape, layer_pairs, networks, numbers
 from crosscheck.network.dense import Case, Network
+from crosscheck.network.reference import float_forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import COARSE, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -67,6 +68,7 @@ def boundary_cases(
 class _Draft:
     """Numbers of a case in the making, and the gate that is to be put on a kink."""
 
+    network: Network
     weights: list[Array]
     biases: list[Array]
     x: Array
@@ -76,10 +78,10 @@ class _Draft:
 
     def sums(self, layer: int) -> Array:
         """W a of a layer without its bias; exact for the kinds that need it."""
-        a = self.x
-        for weight, bias in zip(self.weights[: layer - 1], self.biases, strict=False):
-            a = np.maximum(a @ weight.T + bias, 0.0)
-        return a @ self.weights[layer - 1].T
+        biases = [*self.biases[: layer - 1], None]
+        trace = float_forward(self.network, self.weights[:layer], biases, self.x)
+        found: Array = trace.pre_activations[-1]
+        return found
 
 
 @st.composite
@@ -111,7 +113,7 @@ def _boundary(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) -
         relu_layers = [network.depth]
     layer = draw(st.sampled_from(relu_layers))
     unit = draw(st.integers(0, network.widths[layer] - 1))
-    draft = _Draft(weights, biases, x, layer, unit, draw(st.integers(0, rows - 1)))
+    draft = _Draft(network, weights, biases, x, layer, unit, draw(st.integers(0, rows - 1)))
     if kind == "beside":
         draft.weights[:] = [form.round(weight * draw(numbers(dtype))) for weight in weights]
     if kind in _PLACE:

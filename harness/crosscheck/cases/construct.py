@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.network.dense import Case, Network
+from crosscheck.network.reference import pre_activation
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import COARSE, Format, format_of
@@ -116,8 +117,8 @@ def clear_case(
             weight[shut] *= -1.0
         biases.append(bias)
         if layer < network.depth:
-            z = a @ model.enclose(weight.swapaxes(-1, -2))
-            a = (z if bias is None else z + model.enclose(bias)[..., None, :]).relu()
+            enclosed = None if bias is None else model.enclose(bias)
+            a = pre_activation(model.enclose(weight), enclosed, a).relu()
     return Case(network, tuple(weights), tuple(biases), x, y, dtype)
 
 

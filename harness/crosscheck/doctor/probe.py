@@ -157,10 +157,12 @@ class _Subject:
         """The derivative of ReLU at -1 and 2, in a mode that only the table of conventions has."""
 
         def check() -> Mapping[str, Any]:
+            from crosscheck.frameworks.leaves import RELU
+
             lines = self.adapter.lines
-            formulation = next(iter(lines.formulations("relu")))
+            formulation = next(iter(lines.formulations(RELU)))
             with self.framework.session():
-                _, slopes = lines.measure("relu", formulation, mode)("float32", [-1.0, 2.0])
+                _, slopes = lines.measure(RELU, formulation, mode)("float32", [-1.0, 2.0])
             if slopes != [0.0, 1.0]:
                 raise ArithmeticError(f"ReLU' at -1 and 2 is {slopes}, wanted 0 and 1")
             return {}

@@ -19,7 +19,12 @@ from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, nearest_float, rationals
 from crosscheck.network.names import EntryName
-from crosscheck.network.reference import Trace, backward_layer, forward, loss_and_cotangent
+from crosscheck.network.reference import (
+    Trace,
+    backward_layer,
+    float_forward,
+    loss_and_cotangent,
+)
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
@@ -78,9 +83,7 @@ class Numbers:
             weights: list[Any] = [rationals(weight) for weight in case.weights]
             y: Any = rationals(case.y)
         else:
-            self.trace = forward(
-                network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0)
-            )
+            self.trace = float_forward(network, case.weights, case.biases, case.x)
             weights, y = list(case.weights), case.y
         self.weights = weights
         self.gates = [

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
+from crosscheck.frameworks.leaves import RELU, dense_loss
 from crosscheck.network.batch import ALIGNMENT, Batch, address, aligned, held_dtype
-from crosscheck.network.dense import Gradients, Network
+from crosscheck.network.dense import Gradients
+from crosscheck.operators import dense
 
-__all__ = ["Batched", "ThroughAdapter", "aligned_like", "batched", "losses"]
+__all__ = ["Batched", "ThroughAdapter", "aligned_like", "batched", "losses_of"]
 
 _FAST = {
     "crosscheck.frameworks.torch_:TorchFramework": (
@@ -162,28 +164,20 @@ def batched(framework: Framework) -> Batched:
     return _ByDtype(fast)
 
 
-def losses(
-    network: Network, relu: Any, weights: Sequence[Any], biases: Sequence[Any], x: Any, y: Any
-) -> Any:
-    """``J`` of each case of a batch, in any framework whose arrays know these operators.
+def losses_of(framework: Framework, batch: Batch) -> Callable[..., Any]:
+    """``J`` of each case of a batch, as a function of its arrays: the operators' lines.
 
-    Args:
-        network: The shape and the loss.
-        relu: max(z, 0) in the framework.
-        weights: ``W_1 … W_L``, each ``(C, n_l, n_{l-1})``.
-        biases: ``b_1 … b_L``, ``None`` for a layer without one.
-        x: Inputs.
-        y: Targets.
+    Where there is a choice, a dense layer's line is the one whose gradient comes out in the memory
+    order of the weights, so that nothing is copied.
     """
-    activation = x
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        z = (weight @ activation.mT).mT  # its gradient comes out in the order of the weights
-        if bias is not None:
-            z = z + bias[:, None, :]
-        activation = relu(z) if network.has_relu(layer) else z
-    residual = activation - y
-    found = 0.5 * (residual * residual).sum((-2, -1))
-    return found / y.shape[-2] if network.reduction == "mean" else found
+    assert framework.lines is not None
+    products = dense.OPERATOR.formulations(framework.name)
+    sources = {
+        RELU: framework.formulations[framework.formulation],
+        dense.OPERATOR.name: products.get(dense.TURNED, next(iter(products.values()))),
+    }
+    has_bias = tuple(bias is not None for bias in batch.biases)
+    return dense_loss(batch.network, has_bias, batch.rows, framework.name, framework.lines, sources)
 
 
 def aligned_like(array: Any) -> Any:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.batched import Batched, losses
-from crosscheck.frameworks.jax_lines import LINES
+from crosscheck.frameworks.batched import Batched, losses_of
 from crosscheck.network.batch import Batch
 
 __all__ = ["JaxBatched"]
@@ -30,18 +29,13 @@ class JaxBatched(Batched):
         super().__init__(framework)
         self._jax: Any = importlib.import_module("jax")
         self._cpu = self._jax.local_devices(backend="cpu")[0]
-        self._relu = LINES.function(framework.formulations[framework.formulation])
 
     def compile(self, batch: Batch) -> Any:
         """See `Batched.compile`."""
-        jax, network, relu = self._jax, batch.network, self._relu
-        depth = network.depth
-        present = [bias is not None for bias in batch.biases]
+        jax, losses = self._jax, losses_of(self.framework, batch)
 
-        def sum_and_losses(parameters: Any, y: Any) -> Any:
-            weights, rest = parameters[:depth], iter(parameters[depth:-1])
-            biases = [next(rest) if there else None for there in present]
-            found = losses(network, relu, weights, biases, parameters[-1], y)
+        def sum_and_losses(leaves: Any, y: Any) -> Any:
+            found = losses(*leaves, y)
             # Each case has its own arrays, so the gradient of the sum holds that of each.
             return found.sum(), found
 

@@ -21,6 +21,7 @@ from crosscheck.frameworks.text import function_of, statements
 from crosscheck.network.composed import Composed, Derivatives, Step, dense_steps
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
+from crosscheck.operators.operator import Line
 from crosscheck.operators.relu import OPERATOR
 from crosscheck.program.graph import Shape
 
@@ -31,6 +32,7 @@ __all__ = [
     "assembled",
     "assembled_by_name",
     "constants_of",
+    "dense_loss",
     "leaves_of",
     "loss_function",
     "tangents_of_a_pass",
@@ -62,7 +64,7 @@ def constants_of(case: Case | Composed) -> list[Array]:
 
 
 def loss_function(
-    case: Case | Composed, framework: str, lines: Pointwise, sources: Mapping[str, str]
+    case: Case | Composed, framework: str, lines: Pointwise, sources: Mapping[str, Line]
 ) -> Callable[..., Any]:
     """J of `leaves_of` and then `constants_of`, for single cases and stacks of a shape.
 
@@ -77,21 +79,40 @@ def loss_function(
     Raises:
         UnsupportedError: An operator is not known there.
     """
-    if isinstance(case, Composed):
-        names = (*case.wanted, *(name for name in case.shapes if name not in case.wanted))
-        shapes = {**case.shapes, **case.result_shapes}
-        steps = case.steps
-    else:
+    if not isinstance(case, Composed):
         has_bias = tuple(bias is not None for bias in case.biases)
-        steps = dense_steps(case.network, has_bias)
-        layers = range(1, case.network.depth + 1)
-        biases = [f"b{layer}" for layer in layers if has_bias[layer - 1]]
-        names = (*(f"W{layer}" for layer in layers), *biases, "x", "y")
-        output = steps[-2].id
-        shapes = {output: (case.rows, case.network.widths[-1])}
+        return dense_loss(case.network, has_bias, case.rows, framework, lines, sources)
+    names = (*case.wanted, *(name for name in case.shapes if name not in case.wanted))
+    shapes = {**case.shapes, **case.result_shapes}
     return _function(
-        steps, names, tuple(shapes.items()), framework, lines.setup, tuple(sources.items())
+        case.steps, names, tuple(shapes.items()), framework, lines.setup, tuple(sources.items())
     )
+
+
+def dense_loss(
+    network: Network,
+    has_bias: tuple[bool, ...],
+    rows: int,
+    framework: str,
+    lines: Pointwise,
+    sources: Mapping[str, Line],
+) -> Callable[..., Any]:
+    """J of a dense network: of ``W_1 … W_L``, the biases there are, x and y.
+
+    Args:
+        network: The shape.
+        has_bias: For each layer whether it has a bias.
+        rows: B.
+        framework: As of `loss_function`, like the rest.
+        lines: With its imports.
+        sources: Operator to its line.
+    """
+    steps = dense_steps(network, has_bias)
+    layers = range(1, network.depth + 1)
+    biases = [f"b{layer}" for layer in layers if has_bias[layer - 1]]
+    names = (*(f"W{layer}" for layer in layers), *biases, "x", "y")
+    shapes = ((steps[-2].id, (rows, network.widths[-1])),)
+    return _function(steps, names, shapes, framework, lines.setup, tuple(sources.items()))
 
 
 @lru_cache(maxsize=512)
@@ -101,7 +122,7 @@ def _function(
     shapes: tuple[tuple[str, Shape], ...],
     framework: str,
     setup: str,
-    sources: tuple[tuple[str, str], ...],
+    sources: tuple[tuple[str, Line], ...],
 ) -> Callable[..., Any]:
     lines = statements(steps, dict(shapes), framework, dict(sources))
     return function_of(setup, names, lines)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.numbers.formats import FORMATS
+from crosscheck.operators.relu import OPERATOR
 
 __all__ = ["NUMPY", "SYMPY"]
 
 NUMPY = Pointwise(
     setup="import numpy as np",
-    units={"relu": {"reference": "np.maximum(z, 0)"}},
+    units={OPERATOR.name: {"reference": "np.maximum(z, 0)"}},
     modes={
         "by hand": """\
 def measure(z):
@@ -23,7 +24,7 @@ def measure(z):
 SYMPY = Pointwise(
     setup="import sympy",
     units={
-        "relu": {
+        OPERATOR.name: {
             "max": "sympy.Max(z, 0)",
             "piecewise": "sympy.Piecewise((z, z > 0), (0, True))",
             "abs": "(z + sympy.Abs(z)) / 2",

@@ -21,8 +21,7 @@ from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.text import statements
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.verdict import GateClass, Verdict
-from crosscheck.network.composed import AnyCase, Composed
-from crosscheck.network.dense import Case
+from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.exact import (
     exact_forward,
     exact_gradients,
@@ -35,6 +34,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.multilinear import fraction
+from crosscheck.operators.operator import Line
 from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.evaluate import evaluate
 from crosscheck.tools.errors import UnsupportedError
@@ -78,20 +78,6 @@ _MAKE = MappingProxyType(
     }
 )
 _LEAF = MappingProxyType({"torch": ".requires_grad_()", "tensorflow": "", "jax": ""})
-_SQUARES = MappingProxyType(
-    {
-        "torch": "({} - y).square().sum()",
-        "tensorflow": "tf.reduce_sum(tf.square({} - y))",
-        "jax": "jnp.sum(jnp.square({} - y))",
-    }
-)
-_PRODUCT = MappingProxyType(
-    {
-        "torch": '{} @ p["{}"].T',
-        "tensorflow": 'tf.matmul({}, p["{}"], transpose_b=True)',
-        "jax": '{} @ p["{}"].T',
-    }
-)
 
 
 def script(case: AnyCase, framework: Framework, verdict: Verdict) -> str | None:
@@ -108,15 +94,11 @@ def script(case: AnyCase, framework: Framework, verdict: Verdict) -> str | None:
     if lines is None or framework.mode not in modes or case.dtype not in framework.dtypes:
         return None
     expression = framework.formulations[framework.formulation]
-    if isinstance(case, Composed):
-        text = _composed_loss(case, name, {RELU: expression})
-        if text is None:
-            return None
-        functions = [f"{text}\n"]
-    else:
-        functions = [f"def relu(z):\n    return {expression}\n", f"{_loss(case, name)}\n"]
+    text = _loss(case, name, {RELU: expression})
+    if text is None:
+        return None
     printing = _printing(case, verdict, lines)
-    body = "\n\n".join([_numbers(case, name), *functions, modes[framework.mode], printing])
+    body = "\n\n".join([_numbers(case, name), text, modes[framework.mode], printing])
     versions = ", ".join(f"{package} {number}" for package, number in framework.versions().items())
     head = f"# {versions}; {framework.formulation}, {framework.mode}; {case.dtype}: {verdict.kind}"
     imports = [line for line in lines.setup.splitlines() if _is_used(line, body)]
@@ -184,29 +166,20 @@ def _remark(case: AnyCase) -> str:
     return " with ReLU'(0) = 0" if zero else ""
 
 
-def _composed_loss(case: Composed, name: str, sources: Mapping[str, str]) -> str | None:
-    """The definition of J of a network of operators; ``None`` where an operator has no line."""
-    shapes = {**case.shapes, **case.result_shapes}
+def _loss(case: AnyCase, name: str, sources: Mapping[str, Line]) -> str | None:
+    """The definition of J, of the operators' lines; ``None`` where an operator has none."""
+    network = case if isinstance(case, Composed) else composed(case)
+    shapes = {**network.shapes, **network.result_shapes}
 
     def spelt(array: str) -> str:
-        return f'p["{array}"]' if array in case.wanted else array
+        return f'p["{array}"]' if array in network.wanted else array
 
     try:
-        lines = statements(case.steps, shapes, name, sources, spelt)
+        lines = statements(network.steps, shapes, name, sources, spelt)
     except UnsupportedError:
         return None
-    return "\n    ".join(["def J(p):", *lines[:-1], f"return {lines[-1].removeprefix('J = ')}"])
-
-
-def _loss(case: Case, name: str) -> str:
-    lines, a = ["def J(p):"], 'p["x"]'
-    for layer, bias in enumerate(case.biases, start=1):
-        z = _PRODUCT[name].format(a, f"W{layer}")
-        z += "" if bias is None else f' + p["b{layer}"]'
-        lines.append(f"    a{layer} = {f'relu({z})' if case.network.has_relu(layer) else z}")
-        a = f"a{layer}"
-    mean = f" / {case.rows}" if case.network.reduction == "mean" else ""
-    return "\n".join([*lines, f"    return 0.5 * {_SQUARES[name].format(a)}{mean}"])
+    body = [*lines[:-1], f"return {lines[-1].removeprefix('J = ')}"]
+    return "\n    ".join(["def J(p):", *body]) + "\n"
 
 
 def _printing(case: AnyCase, verdict: Verdict, lines: Pointwise) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.batched import Batched, aligned_like
-from crosscheck.frameworks.tensorflow_lines import LINES
+from crosscheck.frameworks.batched import Batched, aligned_like, losses_of
 from crosscheck.network.batch import Batch
 
 __all__ = ["TensorFlowBatched"]
@@ -28,29 +27,18 @@ class TensorFlowBatched(Batched):
     def __init__(self, framework: Framework) -> None:
         super().__init__(framework)
         self._tf: Any = importlib.import_module("tensorflow")
-        self._relu = LINES.function(framework.formulations[framework.formulation])
 
     def compile(self, batch: Batch) -> Any:
         """See `Batched.compile`."""
-        tf, network, relu = self._tf, batch.network, self._relu
-        depth = network.depth
-        present = [bias is not None for bias in batch.biases]
+        tf, losses = self._tf, losses_of(self.framework, batch)
 
         def everything(*arrays: Any) -> Any:
             leaves, y = arrays[:-1], arrays[-1]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(leaves)
-                weights, rest, activation = leaves[:depth], iter(leaves[depth:-1]), leaves[-1]
-                for layer, (weight, there) in enumerate(zip(weights, present, strict=True), 1):
-                    z = tf.matmul(activation, weight, transpose_b=True)
-                    if there:
-                        z = z + tf.expand_dims(next(rest), -2)
-                    activation = relu(z) if network.has_relu(layer) else z
-                losses = 0.5 * tf.reduce_sum(tf.square(activation - y), axis=(-2, -1))
-                if network.reduction == "mean":
-                    losses = losses / y.shape[-2]
+                found = losses(*leaves, y)
             # A tape differentiates the sum of its targets; each case has its own arrays.
-            return (losses, *tape.gradient(losses, leaves))
+            return (found, *tape.gradient(found, leaves))
 
         compiled = tf.function(everything, autograph=False, jit_compile=True)
         return compiled.get_concrete_function(

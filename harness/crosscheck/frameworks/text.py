@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from crosscheck.network.composed import Step
-from crosscheck.operators.operator import Use
+from crosscheck.operators.operator import Line, Use
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UnsupportedError, UsageError
@@ -18,7 +18,7 @@ def statements(
     steps: Sequence[Step],
     shapes: Mapping[str, Shape],
     framework: str,
-    sources: Mapping[str, str],
+    sources: Mapping[str, Line],
     spelt: Callable[[str], str] = lambda name: name,
 ) -> list[str]:
     """The assignments that end in ``J = …``.

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.batched import Batched, losses
-from crosscheck.frameworks.torch_lines import LINES
+from crosscheck.frameworks.batched import Batched, losses_of
 from crosscheck.network.batch import Batch
 
 __all__ = ["TorchBatched"]
@@ -26,22 +25,17 @@ class TorchBatched(Batched):
     def __init__(self, framework: Framework) -> None:
         super().__init__(framework)
         self._torch: Any = importlib.import_module("torch")
-        self._relu = LINES.function(framework.formulations[framework.formulation])
         self._compiles = any(map(shutil.which, ("g++", "c++", "clang++", "cl")))
         gradient = "torch.func.grad(Σ J)"
         self.mode = f"torch.compile({gradient})" if self._compiles else gradient
 
     def compile(self, batch: Batch) -> Any:
         """See `Batched.compile`."""
-        torch, network, relu = self._torch, batch.network, self._relu
-        depth = network.depth
-        present = [bias is not None for bias in batch.biases]
-        parameters = depth + sum(present) + 1
+        torch, losses = self._torch, losses_of(self.framework, batch)
+        parameters = len(batch.arrays) - 1
 
         def sum_and_losses(*arrays: Any) -> Any:
-            weights, rest = arrays[:depth], iter(arrays[depth:-2])
-            biases = [next(rest) if there else None for there in present]
-            found = losses(network, relu, weights, biases, arrays[-2], arrays[-1])
+            found = losses(*arrays)
             # Each case has its own arrays, so the gradient of the sum holds that of each.
             return found.sum(), found
 

@@ -59,12 +59,14 @@ __all__ = [
     "Trace",
     "backward",
     "backward_layer",
+    "float_forward",
     "forward",
     "forward_mode",
     "gradients",
     "loss_and_cotangent",
     "loss_tangent",
     "parameter_gradients",
+    "pre_activation",
 ]
 
 
@@ -99,12 +101,29 @@ def forward(
     """
     pre_activations, activations = [], [x]
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        z = activations[-1] @ weight.swapaxes(-1, -2)
-        if bias is not None:
-            z = z + bias[..., None, :]
+        z = pre_activation(weight, bias, activations[-1])
         pre_activations.append(z)
         activations.append(relu(z) if network.has_relu(layer) else z)
     return Trace(tuple(pre_activations), tuple(activations))
+
+
+def pre_activation(weight: Any, bias: Any, below: Any) -> Any:
+    """``z_l``, on any number type.
+
+    Args:
+        weight: ``W_l``.
+        bias: ``b_l``, or ``None``.
+        below: ``a_{l-1}``.
+    """
+    z = below @ weight.swapaxes(-1, -2)
+    return z if bias is None else z + bias[..., None, :]
+
+
+def float_forward(
+    network: Network, weights: Sequence[Array], biases: Sequence[Array | None], x: Array
+) -> Trace:
+    """The forward pass in NumPy float64; arguments as of `forward`."""
+    return forward(network, weights, biases, x, lambda z: np.maximum(z, 0.0))
 
 
 def loss_and_cotangent(network: Network, output: Any, y: Any) -> tuple[Any, Any]:
@@ -304,7 +323,7 @@ def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
     """
     network, weights, biases = case.network, case.weights, case.biases
     with np.errstate(over="ignore", invalid="ignore"):  # overflow shows in the result
-        trace = forward(network, weights, biases, case.x, lambda z: np.maximum(z, 0.0))
+        trace = float_forward(network, weights, biases, case.x)
         gates: list[Array | None] = [
             np.heaviside(z, kink_slope) if network.has_relu(layer) else None
             for layer, z in enumerate(trace.pre_activations, start=1)

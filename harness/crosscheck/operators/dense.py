@@ -3,7 +3,8 @@
     ∂J/∂W = gᵀ x,    ∂J/∂b = Σ over rows of g,    ∂J/∂x = g W,
 
 for the cotangent g of z: rules of `contract`, `transpose`, `add` and `broadcast`. In every
-framework it is a matrix product and a sum that broadcasts, which a compiler may fuse.
+framework it is a matrix product and a sum that broadcasts, which a compiler may fuse. Where the
+product is written as (W xᵀ)ᵀ, its derivative by W is formed in the memory order of W.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crosscheck.formulas.tree import Expression, Product, Sum, Symbol, Transposed
-from crosscheck.operators.operator import Operator, Use, require_shape
+from crosscheck.operators.operator import Line, Operator, require_shape
 from crosscheck.program.graph import Shape, Var
 
-__all__ = ["OPERATOR"]
+__all__ = ["OPERATOR", "TURNED"]
+
+TURNED = "turned"
+"""The formulation (W xᵀ)ᵀ, in frameworks where it makes a difference."""
 
 
 def _expand(x: Var, W: Var, b: Var | None = None) -> Var:
@@ -32,18 +36,11 @@ def _parameters(shape: Shape, units: int) -> Mapping[str, Shape]:
     return {"W": (units, shape[-1]), "b": (units,)}
 
 
-def _torch(use: Use) -> str:
-    return "x @ W.transpose(-1, -2)" + (" + b.unsqueeze(-2)" if "b" in use.operands else "")
+def _line(product: str, bias: str) -> Line:
+    return lambda use: f"{product} + {bias}" if "b" in use.operands else product
 
 
-def _tensorflow(use: Use) -> str:
-    bias = " + tf.expand_dims(b, -2)" if "b" in use.operands else ""
-    return f"tf.matmul(x, W, transpose_b=True){bias}"
-
-
-def _jax(use: Use) -> str:
-    return "x @ jnp.swapaxes(W, -1, -2)" + (" + b[..., None, :]" if "b" in use.operands else "")
-
+_TORCH, _TENSORFLOW, _JAX = "b.unsqueeze(-2)", "tf.expand_dims(b, -2)", "b[..., None, :]"
 
 OPERATOR = Operator(
     name="dense",
@@ -54,9 +51,15 @@ OPERATOR = Operator(
     expand=_expand,
     parameters=_parameters,
     lines={
-        "torch": {"dense": _torch},
-        "tensorflow": {"dense": _tensorflow},
-        "jax": {"dense": _jax},
+        "torch": {
+            "dense": _line("x @ W.transpose(-1, -2)", _TORCH),
+            TURNED: _line("(W @ x.transpose(-1, -2)).transpose(-1, -2)", _TORCH),
+        },
+        "tensorflow": {"dense": _line("tf.matmul(x, W, transpose_b=True)", _TENSORFLOW)},
+        "jax": {
+            "dense": _line("x @ jnp.swapaxes(W, -1, -2)", _JAX),
+            TURNED: _line("jnp.swapaxes(W @ jnp.swapaxes(x, -1, -2), -1, -2)", _JAX),
+        },
     },
     words="Each unit is a weighted sum of the inputs, and a bias.",
 )

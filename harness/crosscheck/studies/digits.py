@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.network.dense import Case, Network
-from crosscheck.network.reference import forward, gradients
+from crosscheck.network.reference import float_forward, gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
@@ -120,6 +120,6 @@ def train_digits(
         ):
             parameter -= _RATE * slope
     case = case_of(x, y, 16.0, dtype)
-    trace = forward(case.network, case.weights, case.biases, case.x, lambda z: np.maximum(z, 0.0))
+    trace = float_forward(case.network, case.weights, case.biases, case.x)
     accuracy = float(np.mean(np.argmax(trace.activations[-1], axis=1) == labels))
     return TrainedDigits(case, accuracy, steps)

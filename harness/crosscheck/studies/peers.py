@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.frameworks import jax_lines, tensorflow_lines, torch_lines
+from crosscheck.frameworks.leaves import leaves_of, loss_function
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.arrays import Array
@@ -35,7 +37,7 @@ def accepts(checker: str, case: Case, given: Gradients) -> bool:
         case: A single float32 or float64 case, all layers with biases.
         given: The gradient that the backward pass is to return.
     """
-    inputs = [*case.weights, *(bias for bias in case.biases if bias is not None), case.x]
+    inputs = leaves_of(case)
     backward = [*given.weights, *(bias for bias in given.biases if bias is not None), given.x]
     return CHECKERS[checker](case, inputs, backward)
 
@@ -57,25 +59,18 @@ def numeric_kept(kept: dict[str, Any]) -> Iterator[None]:
         _numeric.reset(token)
 
 
-def _torch_loss(torch: Any, case: Case, tensors: Sequence[Any]) -> Any:
-    depth = case.network.depth
-    weights, biases, a = tensors[:depth], tensors[depth:-1], tensors[-1]
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        z = a @ weight.mT + bias
-        a = torch.relu(z) if case.network.has_relu(layer) else z
-    return 0.5 * ((a - torch.from_numpy(case.y).to(a.dtype)) ** 2).sum()
-
-
 def _gradcheck(fast: bool) -> Callable[[Case, Sequence[Array], Sequence[Array]], bool]:
     def check(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
         import torch
 
         dtype = getattr(torch, case.dtype)
+        loss = loss_function(case, "torch", torch_lines.LINES, {})
+        y = torch.from_numpy(case.y).to(dtype)
 
         class Given(torch.autograd.Function):
             @staticmethod
             def forward(context: Any, *tensors: Any) -> Any:
-                return _torch_loss(torch, case, tensors)
+                return loss(*tensors, y)
 
             @staticmethod
             def backward(context: Any, *cotangents: Any) -> Any:
@@ -106,14 +101,11 @@ def _check_grads(forward: bool) -> Callable[[Case, Sequence[Array], Sequence[Arr
         with place.enable_x64(True):
             dtype = jnp.dtype(case.dtype)
             constants = [jnp.asarray(g, dtype) for g in backward]
+            of_all = loss_function(case, "jax", jax_lines.LINES, {})
+            y = jnp.asarray(case.y, dtype)
 
             def loss(*arrays: Any) -> Any:
-                depth = case.network.depth
-                weights, biases, a = arrays[:depth], arrays[depth:-1], arrays[-1]
-                for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-                    z = a @ weight.T + bias
-                    a = jax.nn.relu(z) if case.network.has_relu(layer) else z
-                return 0.5 * ((a - jnp.asarray(case.y, dtype)) ** 2).sum()
+                return of_all(*arrays, y)
 
             given: Any
             if forward:
@@ -149,15 +141,11 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
     tf: Any = importlib.import_module("tensorflow")
     dtype = tf.as_dtype(case.dtype)
     constants = [tf.constant(g, dtype) for g in backward]
+    loss = loss_function(case, "tensorflow", tensorflow_lines.LINES, {})
+    y = tf.constant(case.y, dtype)
 
     def wrapped(*arrays: Any) -> Any:
-        depth = case.network.depth
-        weights, biases, a = arrays[:depth], arrays[depth:-1], arrays[-1]
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-            z = tf.matmul(a, weight, transpose_b=True) + bias
-            a = tf.nn.relu(z) if case.network.has_relu(layer) else z
-        loss = 0.5 * tf.reduce_sum(tf.square(a - tf.constant(case.y, dtype)))
-        return loss, lambda cotangent: [cotangent * g for g in constants]
+        return loss(*arrays, y), lambda cotangent: [cotangent * g for g in constants]
 
     given = tf.custom_gradient(wrapped)
     kept = _numeric.get()

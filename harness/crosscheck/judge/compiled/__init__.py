@@ -4,9 +4,10 @@
 The pass does the same work once for all frameworks, in registers: in
 `crosscheck.judge.compiled.kernel` for eight cases side by side; in
 `crosscheck.judge.compiled.wide`, where a network has many units, for eight units of one case. What
-follows holds for both, since no bound depends on the order of a sum. Its only answer is "AGREES for
-certain"; whatever it does not certify is put to `StackJudge`, and what that does not certify to
-`Judge`. So what has to be shown is
+both do is written once, in `crosscheck.judge.compiled.rules` and
+`crosscheck.judge.compiled.gradients`. What follows holds for both, since no bound depends on the
+order of a sum. Its only answer is "AGREES for certain"; whatever it does not certify is put to
+`StackJudge`, and what that does not certify to `Judge`. So what has to be shown is
 
     the pass says AGREES for a gradient  ⟹  StackJudge says AGREES.
 

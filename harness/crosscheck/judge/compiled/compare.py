@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from crosscheck.judge.compiled.functions import called, inlined
-from crosscheck.judge.compiled.gradients import Entry
-from crosscheck.judge.compiled.lanes import WIDTH, absolute, greater, lane, reciprocal, splat, where
+from crosscheck.judge.compiled.gradients import Entry, gap
+from crosscheck.judge.compiled.lanes import WIDTH, greater, lane, reciprocal, splat, where
 from crosscheck.judge.compiled.memory import (
     LINE,
     aligned_stack,
@@ -122,11 +122,9 @@ def enter(table: int, k: int, entry: Entry, splitter: Any) -> None:
 def _with_entry(found: Any, value: Any, table: int, k: int, splitter: Any) -> Any:
     """The largest error / bound, and whether any error is above its bound, after one entry."""
     most, above = found
-    error = value - load(table, 4 * k)
-    if splitter is None:
-        error = error - load(table, 4 * k + 3)
-    error = absolute(error)
-    above = above | ~(error <= load(table, 4 * k + 1))
+    entry = Entry(load(table, 4 * k), load(table, 4 * k + 3), load(table, 4 * k + 1))
+    error = gap(value, entry, splitter)
+    above = above | ~(error <= entry.bound)
     return greater(error * load(table, 4 * k + 2), most), above
 
 

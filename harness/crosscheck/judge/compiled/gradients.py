@@ -21,6 +21,7 @@ __all__ = [
     "compared_with",
     "cotangent_of",
     "entry_of",
+    "gap",
     "met_by",
     "passed_on",
     "questioned",
@@ -64,6 +65,15 @@ class Entry(NamedTuple):
 def compared_with(what: Known, form: Form) -> Entry:
     """What an entry of a gradient is compared with."""
     return Entry(what.high, what.low, what.error * splat(form.keep))
+
+
+@inlined
+def gap(value: Any, entry: Entry, splitter: Any) -> Any:
+    """How far numbers are from the reference."""
+    error = value - entry.high
+    if splitter is None:
+        error = error - entry.low
+    return absolute(error)
 
 
 @inlined

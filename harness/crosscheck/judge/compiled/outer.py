@@ -14,10 +14,9 @@ from numba import boolean
 
 from crosscheck.judge.compiled.columns import broadcast_known
 from crosscheck.judge.compiled.functions import inlined
-from crosscheck.judge.compiled.gradients import Entry, cotangent_of, entry_of, met_by
+from crosscheck.judge.compiled.gradients import Entry, cotangent_of, entry_of, gap, met_by
 from crosscheck.judge.compiled.lanes import (
     WIDTH,
-    absolute,
     any_lane,
     first_lanes,
     greater,
@@ -89,25 +88,16 @@ class Four(NamedTuple):
 
 
 @inlined
-def _gap(value: Any, entry: Entry, splitter: Any) -> Any:
-    """How far numbers are from the reference."""
-    gap = value - entry.high
-    if splitter is None:
-        gap = gap - entry.low
-    return absolute(gap)
-
-
-@inlined
 def _exceeds(value: Any, entry: Entry, so_far: Any, splitter: Any) -> Any:
     """Where numbers are further from the reference than ``so_far`` bounds."""
-    return ~(_gap(value, entry, splitter) <= so_far * entry.bound)
+    return ~(gap(value, entry, splitter) <= so_far * entry.bound)
 
 
 @inlined
 def _risen(value: Any, entry: Entry, so_far: Any, splitter: Any) -> Any:
     """The largest error / bound, with some more numbers; infinite where one is above 1."""
-    gap, bound = _gap(value, entry, splitter), entry.bound
-    ratio = where(gap <= bound, gap * reciprocal(bound), splat(float("inf")))
+    error, bound = gap(value, entry, splitter), entry.bound
+    ratio = where(error <= bound, error * reciprocal(bound), splat(float("inf")))
     return greater(ratio, so_far)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.reference import float_forward, pre_activation
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.studies.faults.fault import Fault
@@ -102,18 +103,16 @@ def open_gates(case: Case) -> tuple[Array, Array]:
     roundoff = format_of(case.dtype).unit_roundoff
     found = np.zeros(len(stack.x))
     total = 0
-    a = stack.x
     with np.errstate(all="ignore"):
-        for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True), 1):
-            turned = weight.swapaxes(-1, -2)
-            z, size = a @ turned, np.abs(a) @ np.abs(turned)
-            if bias is not None:
-                z, size = z + bias[:, None, :], size + np.abs(bias)[:, None, :]
-            if case.network.has_relu(layer):
+        trace = float_forward(stack.network, stack.weights, stack.biases, stack.x)
+        for at, z in enumerate(trace.pre_activations):
+            if case.network.has_relu(at + 1):
+                weight, bias = stack.weights[at], stack.biases[at]
+                offset = None if bias is None else np.abs(bias)
+                size = pre_activation(np.abs(weight), offset, np.abs(trace.activations[at]))
                 near = 4 * (weight.shape[-1] + 1) * roundoff * size
                 found += (np.abs(z) <= near).sum(axis=(-2, -1))
                 total += z[0].size
-            a = np.maximum(z, 0)
     return found, np.full_like(found, total)
 
 
