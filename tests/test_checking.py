@@ -237,7 +237,7 @@ def test_a_given_case_with_a_kink_is_shrunk_to_one_with_a_kink() -> None:
     assert failure is not None
     assert failure.note == "smallest failing form of case"
     assert failure.event.case.rows == 1
-    assert max(failure.event.case.network.widths) < 3
+    assert max(failure.event.case.widths) < 3
     (verdict,) = failure.event.verdicts
     assert verdict.detail == "no slopes in [0, 1] at its open gates explain the gradient"
     assert judge_of(failure.event.case).has_open_decisions
@@ -254,7 +254,7 @@ def test_a_given_smooth_case_is_shrunk_to_a_smooth_one() -> None:
     )
     failure = compare_implementations(numpy=doubled, cases=case).failure
     assert failure is not None
-    assert failure.event.case.network.widths == (1, 1, 1)
+    assert failure.event.case.widths == (1, 1, 1)
     assert not judge_of(failure.event.case).has_open_decisions
 
 

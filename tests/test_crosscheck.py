@@ -15,6 +15,7 @@ from crosscheck.cases.profiles import Profile
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind
+from crosscheck.network.composed import AnyCase
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.run.checker import Checker
 from crosscheck.run.crosscheck import check_generated, check_given, run
@@ -60,7 +61,7 @@ def shrunk(events: Sequence[Event]) -> list[CaseChecked]:
     return [event for event in events if isinstance(event, CaseChecked) and event.shrunk]
 
 
-def complexity(case: Case) -> int:
+def complexity(case: AnyCase) -> int:
     return sum(int(np.count_nonzero(array)) for _, array in case.arrays())
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Literal
 
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Seen
 from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.spread import Spread
 
@@ -82,8 +83,8 @@ class CaseChecked:
 
     part: Part
     label: str
-    case: Any
-    reference: Any
+    case: AnyCase
+    reference: AnyGradients
     verdicts: tuple[Verdict, ...]
     shrunk: bool = False
     scripts: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscheck.judge.vacuity import Coverage, Line
 from crosscheck.judge.verdict import Entry, GateReading, Verdict
-from crosscheck.network.composed import AnyCase, Composed, Derivatives
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, Output, Reduction
 from crosscheck.network.files import case_from_json, case_to_json
 from crosscheck.network.names import layer_of
@@ -162,8 +162,10 @@ def _records() -> Records:
         _derivatives_together,
         _DERIVATIVES,
     )
-    found.choose(KeptReference, _reference_together)
-    found.choose(KeptNetwork, _case_together)
+    for reference in (KeptReference, AnyGradients):
+        found.choose(reference, _reference_together)
+    for case in (KeptNetwork, AnyCase):
+        found.choose(case, _case_together)
     found.add(
         Spread,
         lambda spread: found.apart(_Spread(spread.counts.tolist(), spread.largest)),
