@@ -463,7 +463,7 @@ DAMAGED: dict[str, tuple[Callable[[Any], str], str]] = {
     ),
     "no case": (
         changed_at("tally", "kept", to=[{"part": "sweep", "case": {"weights": [[]]}}]),
-        "damaged: tally.kept[0].",
+        "damaged: tally.kept[0]",
     ),
     "deep": (
         changed_at("tally", "kept", to=json.loads("[" * 400 + "]" * 400)),
