@@ -316,7 +316,7 @@ def test_a_loss_in_another_dtype_is_no_result_in_the_asked_one() -> None:
     comparison = compare_implementations(
         torch=lambda *arrays: torch_loss(*arrays).double(), cases=worked_example(dtype="float32")
     )
-    assert "torch lambda, loss: torch returned torch.float64" in comparison.message
+    assert "torch lambda, loss: torch returned float64" in comparison.message
 
 
 # How it is used
@@ -324,7 +324,7 @@ def test_a_loss_in_another_dtype_is_no_result_in_the_asked_one() -> None:
 
 MISUSES: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "no implementation given"),
-    "arguments": ({"numpy": lambda a, b: None}, r"numpy=lambda\(a, b\): wanted f\(weights"),
+    "arguments": ({"numpy": lambda a, b, c: None}, r"numpy=lambda\(a, b, c\): wanted f\(weights"),
     "no-function": ({"numpy": 3}, "numpy=3: wanted f"),
     "loss-in-numpy": ({"numpy": lambda *a: 1.0}, "NumPy does not differentiate"),
     "float": ({"torch": lambda *a: 1.0}, "torch lambda: float returned; wanted one number"),
