@@ -133,7 +133,7 @@ class Question:
         if isinstance(given, Gradients):
             found: Any = list(map(_shape, arrays_of(given)))
         else:
-            found = [(name, _shape(array)) for name, array in given.entries()]
+            found = {name: _shape(array) for name, array in given.entries()}
         return bool(found == self._shapes)
 
     def has_all_cases(self, row: int) -> bool:
@@ -142,11 +142,11 @@ class Question:
         return isinstance(given, Gradients) and has_all_cases(given, self.count)
 
     @cached_property
-    def _shapes(self) -> list[Any]:
+    def _shapes(self) -> Any:
         cases, count = self.cases, self.count
         if isinstance(cases, Composed):
             shapes = cases.shapes
-            return [("J", (count,)), *((each, (count, *shapes[each])) for each in cases.wanted)]
+            return {"J": (count,), **{each: (count, *shapes[each]) for each in cases.wanted}}
         return [*map(_shape, (*cases.weights, *cases.biases, cases.x)), (count,)]
 
     def pieces(self, chosen: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
