@@ -12,7 +12,7 @@ from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.judge.compare import Judge
-from crosscheck.judge.compiled import FusedJudge
+from crosscheck.judge.door import Answer, certified
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, aligned, held_dtype
 from crosscheck.network.dense import Case, Gradients
@@ -47,7 +47,7 @@ def test_gradients_of_a_batch_agree(name: str, dtype: str) -> None:
     case = mixed_stack(dtype, 40)
     given = batched(FRAMEWORKS[name]())(Batch.of(case))
     assert given.x.dtype == held_dtype(dtype)
-    agrees, _ = FusedJudge(case).agreements(given)
+    (agrees,) = certified(case, [Answer(given)]).agrees
     assert agrees.mean() > 0.95
     for index in np.flatnonzero(~agrees).tolist():
         assert Judge(case[index]).verdict(given[index], framework=name).kind is not Kind.DISAGREES

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from crosscheck.frameworks.registry import open_frameworks
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import fails
 from crosscheck.network.dense import Case
 from crosscheck.studies import peers
@@ -62,12 +63,8 @@ def test_a_fault_says_what_it_is(fault: Fault) -> None:
 @pytest.mark.parametrize("widths", [(4, 8, 1), (5, 9, 9, 3)])
 def test_without_a_fault_the_gradient_by_hand_is_right(dtype: str, widths: tuple[int, ...]) -> None:
     stack = gaussian_stack(widths, rows=5, count=40, dtype=dtype, seed=3)
-    judge, given = StackJudge(stack), HandWritten().gradients(stack)
-    agrees, _ = judge.agreements(given)
-    left = [
-        judge.judge(i).verdict(given[i], framework="") for i in np.flatnonzero(~agrees).tolist()
-    ]
-    assert not any(map(fails, left))
+    question = judge(stack, [Answer(HandWritten().gradients(stack))])
+    assert not any(fails(question.verdict(0, index)) for index in range(40))
 
 
 def quick_storms() -> Iterator[tuple[str, Case]]:

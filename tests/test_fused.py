@@ -15,11 +15,13 @@ from numba import njit
 from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
+from crosscheck.judge import door
 from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.compiled import FusedJudge, passes
 from crosscheck.judge.compiled.lanes import fused, splat
 from crosscheck.judge.compiled.memory import load, store
 from crosscheck.judge.compiled.transposed import transpose
+from crosscheck.judge.door import Answer
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
@@ -339,12 +341,12 @@ def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) 
     case = gaussian_stack((4, 8, 1), rows=1, count=300, dtype=dtype, seed=6)
     right, form = rounded(case, gradients(case)), format_of(dtype)
     right = chosen_gradients(right, slice(None))
-    readable, compiled = StackJudge(case), FusedJudge(case)
+    readable = StackJudge(case)
     caught = []
     for exponent in range(3, form.precision, 4):
         given, _ = plant(right, exponent, form, np.random.default_rng(exponent))
         wanted, _ = readable.agreements(given)
-        found, _ = compiled.agreements(given)
+        (found,) = door.certified(case, [Answer(given)]).agrees
         assert (found == wanted).all()
         caught.append(int((~found).sum()))
     assert caught[0] > 80  # of the cases that have a live output
@@ -453,7 +455,7 @@ def test_gradients_of_the_wrong_shape_never_agree() -> None:
     wrong = Gradients(
         right.loss, tuple(w.swapaxes(-1, -2) for w in right.weights), right.biases, right.x
     )
-    (good, bad), _ = FusedJudge(case).all_agreements([right, wrong])
+    good, bad = door.certified(case, [Answer(right), Answer(wrong)]).agrees
     assert good.all()
     assert not bad.any()
 
@@ -469,7 +471,7 @@ def test_nan_in_a_gradient_never_agrees() -> None:
         given = Gradients(
             spoilt["J"], (spoilt["W1"], spoilt["W2"]), (spoilt["b1"], spoilt["b2"]), spoilt["x"]
         )
-        assert not FusedJudge(case).agreements(given)[0].any(), (name, array.shape)
+        assert not door.certified(case, [Answer(given)]).agrees.any(), (name, array.shape)
 
 
 def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
@@ -477,11 +479,11 @@ def test_what_the_pass_is_not_made_for_is_left_to_the_readable_form(
 ) -> None:
     few = gaussian_stack((2, 3, 1), rows=1, count=3, dtype="float64", seed=0)
     assert not FusedJudge(few).certified([gradients(few)])[0].any()
-    assert FusedJudge(few).agreements(gradients(few))[0].all()
+    assert door.certified(few, [Answer(gradients(few))]).agrees.all()
     case = gaussian_stack((2, 3, 1), rows=1, count=20, dtype="float64", seed=0)
     monkeypatch.setattr(passes, "is_compiled", lambda: False)
     assert not FusedJudge(case).certified([gradients(case)])[0].any()
-    assert FusedJudge(case).agreements(gradients(case))[0].all()
+    assert door.certified(case, [Answer(gradients(case))]).agrees.all()
 
 
 @pytest.mark.parametrize(
@@ -567,9 +569,8 @@ def test_hardly_a_case_of_the_easy_families_takes_more_than_the_compiled_pass(
 ) -> None:
     made = block(Shape(Network(widths), 1, dtype), 3, 0, Mix(((family, 1.0),)))
     case = made.batch.case(slice(0, 512))
-    found = FusedJudge(case)
     given = [rounded(case, gradients(case))]
-    (agrees,), _ = found.all_agreements(given)
-    certified, _ = found.certified(given)
+    (agrees,) = door.certified(case, [Answer(given[0])]).agrees
+    certified, _ = FusedJudge(case).certified(given)
     assert agrees.mean() > 0.95
     assert certified[0][agrees].mean() > 0.99

@@ -25,11 +25,11 @@ import coarser
 import numpy as np
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import Answer, certified
 from crosscheck.judge.together import judged_together
 from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.formats import WORKING
-from crosscheck.run.sweep.fast import agreements
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
 from crosscheck.studies.alarms.streams import STREAMS, Stream, batches
 
@@ -72,9 +72,9 @@ def records(dtype: str, stream: Stream, count: int) -> Iterator[tuple[str, Any]]
         every: list[tuple[str, Right, Gradients]] = [
             (right.name, right, right.gradients(batch)) for right in rights
         ]
-        sound, largest = agreements(
-            batch, [given for *_, given in every], [right.derivation for _, right, _ in every]
-        )
+        answers = [Answer(given, right.derivation) for _, right, given in every]
+        at_once = certified(batch, answers, few=16)
+        sound, largest = at_once.agrees, at_once.bounds
         places = np.arange(batch.count)
         reverse = [
             (name, chosen_gradients(given, places))

@@ -1,28 +1,87 @@
-"""The door to verdicts: a case of any kind in, the judge that knows it out.
+"""The door to verdicts: cases of any kind and answers in, verdicts out.
 
-Callers do not know what is behind it: dense networks have bounds and searches of their own,
-networks of operators are judged by the program that they expand to.
+Callers do not know what is behind it: in which order which mechanisms are tried, and which of them
+know what kind of network, format or mode of differentiation, is written in
+`crosscheck.judge.rungs` alone.
+
+    question = judge(cases, [Answer(gradients)])
+    question.verdict(0, 5)  # on the first answer to case 5
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
 
-from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.judge.programs.judge import ProgramJudge, ProgramStackJudge
-from crosscheck.network.composed import AnyCase, Composed
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["AnyJudge", "AnyStackJudge", "judge_of", "stack_judge_of"]
+from crosscheck.judge.question import Answer, AnyJudge, Cases, Question, judge_of
+from crosscheck.judge.rungs import AT_ONCE, LADDER
+from crosscheck.numbers.arrays import Array
 
-AnyJudge: TypeAlias = Judge | ProgramJudge
-AnyStackJudge: TypeAlias = StackJudge | ProgramStackJudge
+__all__ = [
+    "Answer",
+    "AnyJudge",
+    "Cases",
+    "Question",
+    "certified",
+    "judge",
+    "judge_of",
+    "judge_rest",
+]
 
 
-def judge_of(case: AnyCase) -> AnyJudge:
-    """What compares gradients of a single case with the reference."""
-    return ProgramJudge(case) if isinstance(case, Composed) else Judge(case)
+def judge(cases: Cases, answers: Sequence[Answer], *, with_arrays: bool = False) -> Question:
+    """The verdicts on several answers to a stack of cases.
+
+    Args:
+        cases: C cases.
+        answers: F answers on all of them.
+        with_arrays: Whether also a verdict that all is well says which arrays are checked.
+
+    Returns:
+        What was asked, with what is known of it; ask it for each `Question.verdict`.
+    """
+    question = Question(cases, answers, with_arrays=with_arrays)
+    for rung in LADDER:
+        rung(question)
+    return question
 
 
-def stack_judge_of(stack: AnyCase) -> AnyStackJudge:
-    """What compares gradients of a stack of cases with the reference."""
-    return ProgramStackJudge(stack) if isinstance(stack, Composed) else StackJudge(stack)
+def certified(
+    cases: Cases,
+    answers: Sequence[Answer],
+    *,
+    few: int = 0,
+    out: tuple[NDArray[np.bool_], Array] | None = None,
+) -> Question:
+    """Which answers certainly AGREE on which cases, as far as that can be said of all at once.
+
+    Args:
+        cases: C cases.
+        answers: F answers on all of them.
+        few: So many cases are not worth a stack of their own: they may be left, to be handed to
+            `judge_rest` with those of others.
+        out: Arrays for `Question.agrees` and `Question.bounds`, in place of new ones.
+
+    Returns:
+        What was asked. Where it does not agree, there is an open gate, or something to explain.
+    """
+    question = Question(cases, answers, few=few, out=out)
+    for rung in AT_ONCE:
+        rung(question)
+    return question
+
+
+def judge_rest(cases: Cases, answers: Sequence[Answer], agrees: NDArray[np.bool_]) -> Question:
+    """The verdicts on cases that `certified` has left.
+
+    Args:
+        cases: C cases, of several batches, if need be.
+        answers: F answers on all of them.
+        agrees: (F, C): which certainly AGREE.
+    """
+    question = Question(cases, answers, out=(agrees, np.zeros(agrees.shape)))
+    for rung in LADDER[len(AT_ONCE) :]:
+        rung(question)
+    return question

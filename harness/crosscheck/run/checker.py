@@ -13,7 +13,7 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
 from crosscheck.frameworks.script import script
-from crosscheck.judge.door import AnyJudge, AnyStackJudge, judge_of, stack_judge_of
+from crosscheck.judge.door import Answer, AnyJudge, Question, judge, judge_of
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyCase, AnyGradients
@@ -122,7 +122,7 @@ class Checker:
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
             self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
             if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                checked = self._checked(part, label, case, judge, verdicts, scripts)
+                checked = self._checked(part, label, case, judge.reference, verdicts, scripts)
                 self.emit(checked)
                 self._tell(checked)
         self._again.note(Asked(case, [given for given, _ in answers], part, label))
@@ -161,7 +161,7 @@ class Checker:
         ]
         with self.held():
             scripts = self._scripts(case, verdicts)
-            checked = self._checked(part, label, case, judge_of(case), told, scripts)
+            checked = self._checked(part, label, case, judge_of(case).reference, told, scripts)
             self.emit(replace(checked, shrunk=True))
             self._tell(checked)
 
@@ -201,7 +201,7 @@ class Checker:
                 if self.is_failing(verdict):
                     told = (named(verdict, LATER),)
                     where = f"{asked.label}, asked again"
-                    wrong.append(self._checked(asked.part, where, one, judge, told, {}))
+                    wrong.append(self._checked(asked.part, where, one, judge.reference, told, {}))
             with self.held():
                 self.failed |= bool(wrong)
                 self.emit(AskedAgain(framework.name, count, len(changed) - len(wrong), len(wrong)))
@@ -214,7 +214,7 @@ class Checker:
         judge = judge_of(case)
         verdicts = self.verdicts(case, judge)
         scripts = self._scripts(case, verdicts)
-        checked = self._checked(part, label, case, judge, verdicts, scripts)
+        checked = self._checked(part, label, case, judge.reference, verdicts, scripts)
         self.emit(replace(checked, shrunk=True))
 
     def check_smallest(
@@ -236,39 +236,9 @@ class Checker:
         """Check a stack of cases at once; shrink the first that fails."""
         count = stack.count
         assert count is not None
-        judge = stack_judge_of(stack)
-        verdicts: list[list[Verdict]] = [[] for _ in range(count)]
-        bounds = np.zeros((count, len(self.frameworks)))
-        answers: list[AnyGradients | None] = []
-        for column, framework in enumerate(self.frameworks):
-            given = ask(framework, stack)
-            answers.append(None if isinstance(given, Refused) else given)
-            if isinstance(given, Refused):
-                alone = [verdict_of(framework, stack[i], judge.judge(i)) for i in range(count)]
-                if not given.raised and not any(map(self.is_failing, alone)):
-                    alone[0] = of_the_whole(alone[0], given, f"the stack of {count} cases")
-                for row, verdict in zip(verdicts, alone, strict=True):
-                    row.append(verdict)
-                continue
-            agrees, bounds[:, column] = judge.agreements(given, framework.derivation)
-            arrays = judge.arrays_checked(framework.derivation)
-            for index in range(count):
-                names = (framework.name, framework.formulation, framework.mode)
-                if agrees[index]:
-                    checked, unchecked = arrays[index]
-                    verdict = Verdict(*names, Kind.AGREES, checked=checked, unchecked=unchecked)
-                    verdicts[index].append(verdict)
-                    continue
-                verdict = judge.judge(index).verdict(
-                    given[index],
-                    framework=names[0],
-                    formulation=names[1],
-                    mode=names[2],
-                    derivation=framework.derivation,
-                )
-                verdicts[index].append(verdict)
-                bounds[index, column] = verdict.worst.bounds if verdict.worst else 0.0
-            self._asked_stack_at_once(framework, column, stack, judge, given, verdicts)
+        answers = [ask(framework, stack) for framework in self.frameworks]
+        question, columns, bounds = self._judged(stack, answers)
+        verdicts = [tuple(column[index] for column in columns) for index in range(count)]
         failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
         with self.held():
             self.failed |= bool(failing)
@@ -279,29 +249,72 @@ class Checker:
                 case = stack[index]
                 where = f"{label}, case {index}"
                 scripts = self._scripts(case, row)
-                checked_ = self._checked(part, where, case, judge.judge(index), row, scripts)
-                self.emit(checked_)
-                self._tell(checked_)
+                reference = question.reference(index)
+                checked = self._checked(part, where, case, reference, row, scripts)
+                self.emit(checked)
+                self._tell(checked)
         lasting = [index for index in failing if any(map(self.is_lasting, verdicts[index]))]
         for index in lasting[:_TRIED]:
             self.check_smallest(
                 stack[index], failures(verdicts[index], self.is_lasting), part, label
             )
-        self._again.note(Asked(stack, answers, part, label))
+        given = [None if isinstance(each, Refused) else each for each in answers]
+        self._again.note(Asked(stack, given, part, label))
         for asked in self._again.due():
             self._ask_again(asked)
+
+    def _judged(
+        self, stack: AnyCase, answers: Sequence[AnyGradients | Refused]
+    ) -> tuple[Question, list[list[Verdict]], Array]:
+        """What is said of a stack.
+
+        Args:
+            stack: C cases.
+            answers: Of each of F frameworks.
+
+        Returns:
+            What the judge was asked; of each framework the verdicts on all cases; and the
+            largest error / bound that they go with, of shape (C, F).
+        """
+        count = stack.count or 0
+        pairs = list(zip(self.frameworks, answers, strict=True))
+        given = [
+            Answer(each, framework.derivation, _names(framework))
+            for framework, each in pairs
+            if not isinstance(each, Refused)
+        ]
+        question, columns = judge(stack, given, with_arrays=True), []
+        bounds, row = np.zeros((count, len(pairs))), 0
+        for column, (framework, each) in enumerate(pairs):
+            if isinstance(each, Refused):
+                columns.append(self._alone(framework, stack, question, each))
+                continue
+            found = [question.verdict(row, index) for index in range(count)]
+            bounds[:, column], row = question.bounds[row], row + 1
+            self._asked_stack_at_once(framework, stack, question, each, found)
+            columns.append(found)
+        return question, columns, bounds
+
+    def _alone(
+        self, framework: Framework, stack: AnyCase, question: Question, refused: Refused
+    ) -> list[Verdict]:
+        """The verdicts of a framework on the cases of a stack that it does not take as a whole."""
+        count = question.count
+        alone = [verdict_of(framework, stack[at], question.judge(at)) for at in range(count)]
+        if not refused.raised and not any(map(self.is_failing, alone)):
+            alone[0] = of_the_whole(alone[0], refused, f"the stack of {count} cases")
+        return alone
 
     def _asked_stack_at_once(
         self,
         framework: Framework,
-        column: int,
         stack: AnyCase,
-        judge: AnyStackJudge,
+        question: Question,
         given: AnyGradients,
-        verdicts: Sequence[list[Verdict]],
+        verdicts: list[Verdict],
     ) -> None:
         """Give failing verdicts of a framework their name if the same call gives other bits now."""
-        failing = [at for at, row in enumerate(verdicts) if self.is_failing(row[column])]
+        failing = [at for at, verdict in enumerate(verdicts) if self.is_failing(verdict)]
         again = ask(framework, stack) if failing else None
         if again is None or isinstance(again, Refused):
             return
@@ -309,23 +322,22 @@ class Checker:
             before, now = given[index], again[index]
             if not differing(before, now):
                 continue
-            then = judge.judge(index).verdict(
+            then = question.judge(index).verdict(
                 now, framework=framework.name, derivation=framework.derivation
             )
             passes = not self.is_failing(then)
-            told = named_at_once(verdicts[index][column], before, now, passes=passes)
-            verdicts[index][column] = told
+            verdicts[index] = named_at_once(verdicts[index], before, now, passes=passes)
 
     def _checked(
         self,
         part: Part,
         label: str,
         case: AnyCase,
-        judge: AnyJudge,
+        reference: AnyGradients,
         verdicts: Sequence[Verdict],
         scripts: Mapping[str, str],
     ) -> CaseChecked:
-        reference, found = judge.reference, tuple(verdicts)
+        found = tuple(verdicts)
         return CaseChecked(part, label, case, reference, found, scripts=scripts, allow=self.allow)
 
     def _scripts(self, case: AnyCase, verdicts: Sequence[Verdict]) -> dict[str, str]:
@@ -377,6 +389,10 @@ class Checker:
                 seen=seen,
             )
         )
+
+
+def _names(framework: Framework) -> tuple[str, str, str]:
+    return framework.name, framework.formulation, framework.mode
 
 
 def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
-from crosscheck.judge.compare import StackJudge
+from crosscheck.judge.door import Answer, certified, judge
 from crosscheck.judge.verdict import fails
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
@@ -133,21 +133,17 @@ def measure(
 ) -> list[Power]:
     """The share of planted faults that the verdicts catch, for each k of ``exponents``."""
     stack = gaussian_stack(widths, rows=rows, count=count, dtype=dtype, seed=seed)
-    judge, given, form = StackJudge(stack), required(framework, stack), format_of(dtype)
-    derivation = framework.derivation
-    certain, _ = judge.agreements(given, derivation)
+    given, form = required(framework, stack), format_of(dtype)
     common = (tuple(widths), rows, dtype)
-    rejected = sum(
-        fails(judge.judge(index).verdict(given[index], framework="", derivation=derivation))
-        for index in np.flatnonzero(~certain).tolist()
-    )
-    results = [Power("crosscheck", *common, None, rejected, count)]
     rng = np.random.Generator(np.random.Philox(seed + 1))
-    for exponent in exponents:
-        wrong, planted = plant(given, exponent, form, rng)
-        still, _ = judge.agreements(wrong, derivation)
-        usable = certain & planted
-        caught = int((usable & ~still).sum())
+    faults = [plant(given, exponent, form, rng) for exponent in exponents]
+    right = judge(stack, [Answer(given, framework.derivation)])
+    rejected = sum(fails(right.verdict(0, index)) for index in range(count))
+    results = [Power("crosscheck", *common, None, rejected, count)]
+    still = certified(stack, [Answer(wrong, framework.derivation) for wrong, _ in faults]).agrees
+    for exponent, (_, planted), passes in zip(exponents, faults, still, strict=True):
+        usable = right.agrees[0] & planted
+        caught = int((usable & ~passes).sum())
         results.append(Power("crosscheck", *common, exponent, caught, int(usable.sum())))
     return results
 

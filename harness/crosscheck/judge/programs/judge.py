@@ -328,13 +328,6 @@ class ProgramStackJudge:
     def __init__(self, case: Composed) -> None:
         self.case = case
         self.finite: Any = case.are_finite
-        self._judges: dict[int, ProgramJudge] = {}
-
-    def judge(self, index: int) -> ProgramJudge:
-        """The judge of case ``index``."""
-        if index not in self._judges:
-            self._judges[index] = ProgramJudge(self.case[index])
-        return self._judges[index]
 
     @cached_property
     def _whole(self) -> EnclosedProgram:
@@ -359,7 +352,7 @@ class ProgramStackJudge:
         """Which cases AGREE, and the largest error / bound of each case.
 
         Returns:
-            As the dense judge's: where the first is false, ask `judge`.
+            As the dense judge's: where the first is false, ask `ProgramJudge`.
         """
         agrees = self.finite & ~self._whole.has_open
         largest = np.zeros(len(agrees))

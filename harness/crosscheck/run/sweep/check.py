@@ -13,12 +13,16 @@ from functools import partial
 from crosscheck.cases.stream.generate import Block, slices
 from crosscheck.cases.stream.settings import BLOCK, Part, Settings
 from crosscheck.frameworks.base import Framework
+from crosscheck.judge.door import Answer as Given
+from crosscheck.judge.door import certified
 from crosscheck.run.sweep.answers import Answer, answer
-from crosscheck.run.sweep.fast import agreements
 from crosscheck.run.sweep.leftover import LeftOver
 from crosscheck.run.sweep.record import Checked, Record
 
 __all__ = ["batches_of", "check_part", "check_parts", "judged", "made_anew"]
+
+_FEW = 16
+"""Cases that are not worth a stack of their own: they wait for those of other batches."""
 
 
 def check_part(part: Part, settings: Settings, frameworks: Sequence[Framework]) -> Checked:
@@ -115,15 +119,19 @@ def _take(
     for made, answers in asked:
         record.ask(made)
         agrees, bounds = record.room(made)
-        rows = [row for row, each in enumerate(answers) if each.given is not None]
-        given = [each.given for each in answers if each.given is not None]
-        derivations = [frameworks[row].derivation for row in rows]
-        if len(rows) == len(frameworks):
-            agreements(made.batch, given, derivations, out=(agrees, bounds))
+        given = [
+            Given(each.given, framework.derivation)
+            for framework, each in zip(frameworks, answers, strict=True)
+            if each.given is not None
+        ]
+        if len(given) == len(frameworks):
+            certified(made.batch, given, few=_FEW, out=(agrees, bounds))
         else:
+            rows = [row for row, each in enumerate(answers) if each.given is not None]
             agrees[:] = False
             if rows:
-                agrees[rows], bounds[rows] = agreements(made.batch, given, derivations)
+                found = certified(made.batch, given, few=_FEW)
+                agrees[rows], bounds[rows] = found.agrees, found.bounds
         left.add(record, made, answers, record.take(made, answers))
         if record.cut and made.first + made.batch.count >= record.last:
             break

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused
-from crosscheck.judge.compare import Judge
-from crosscheck.judge.together import Judged, judged_together
+from crosscheck.judge.door import Answer as Given
+from crosscheck.judge.door import Question, judge_rest
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.batch import Batch, has_all_cases
 from crosscheck.network.dense import Case, Gradients
@@ -69,15 +70,13 @@ class _Group:
 
     Attributes:
         stack: The cases.
-        given: Of each framework, its gradients, or ``None``.
-        known: What can be said of each case at once.
-        places: By number of a framework its place there, if it is asked there.
+        question: What the judge is asked of them.
+        rows: By number of a framework that of its answer, if it has given one.
     """
 
     stack: Case
-    given: list[Gradients | None]
-    known: Sequence[Judged | None]
-    places: dict[int, int]
+    question: Question
+    rows: dict[int, int]
 
 
 class LeftOver:
@@ -149,53 +148,40 @@ class LeftOver:
 
     def _group(self, members: Sequence[_Waiting]) -> _Group:
         stack = _cases(_joined, *(each.cases for each in members)).case()
-        given = [
-            None if each[0] is None else _gradients(_joined, *each)
-            for each in zip(*(each.given for each in members), strict=True)
-        ]
-        places: dict[int, int] = {}
-        asked: list[Gradients] = []
-        for row, (framework, each) in enumerate(zip(self._frameworks, given, strict=True)):
-            if framework.derivation == "reverse" and each is not None:
-                places[row] = len(asked)
-                asked.append(each)
-        known = judged_together(stack, asked) if asked else [None] * len(stack.x)
-        return _Group(stack, given, known, places)
+        rows: dict[int, int] = {}
+        answers: list[Given] = []
+        for row, framework in enumerate(self._frameworks):
+            given = [found for each in members if (found := each.given[row]) is not None]
+            if given:  # of all of them, or of none: see `_Waiting.kind`
+                rows[row] = len(answers)
+                answers.append(Given(_gradients(_joined, *given), framework.derivation))
+        places = [(each.record, position) for each in members for position in each.positions]
+        agrees = np.array(
+            [[record.agrees(row, position) for record, position in places] for row in rows],
+            dtype=bool,
+        ).reshape(len(rows), len(places))
+        return _Group(stack, judge_rest(stack, answers, agrees), rows)
 
     def _look_at(self, waiting: _Waiting, position: int, group: _Group, at: int) -> None:
-        case, known = group.stack[at], group.known[at]
-        judge = Judge(case)
+        case, question = group.stack[at], group.question
         verdicts = []
         for row, (framework, answer) in enumerate(
             zip(self._frameworks, waiting.answers, strict=True)
         ):
             names = (framework.name, framework.formulation, answer.mode or framework.mode)
-            given = group.given[row]
             told = answer.by_case.get(position, answer.verdict)
-            verdict, refuted = None, False
-            if known is not None and row in group.places:
-                verdict, refuted = known.verdicts[group.places[row]], known.smooth
             if waiting.record.agrees(row, position):
                 verdict = Verdict(*names, Kind.AGREES)
             elif told is not None:
                 verdict = told
-            elif given is None:
-                verdict = verdict_of(framework, case, judge)
-            elif verdict is not None:
-                verdict = replace(verdict, framework=names[0], formulation=names[1], mode=names[2])
+            elif row not in group.rows:
+                verdict = verdict_of(framework, case, question.judge(at))
             else:
-                verdict = judge.verdict(
-                    given[at],
-                    framework=names[0],
-                    formulation=names[1],
-                    mode=names[2],
-                    derivation=framework.derivation,
-                    refuted=refuted,
-                )
+                found = question.verdict(group.rows[row], at)
+                verdict = replace(found, framework=names[0], formulation=names[1], mode=names[2])
             verdicts.append(verdict)
         self._tell_of_batch(waiting, position, verdicts)
-        reference = judge.reference if known is None else known.reference
-        waiting.record.settle(position, verdicts, case, reference)
+        waiting.record.settle(position, verdicts, case, partial(question.reference, at))
 
     def _tell_of_batch(self, waiting: _Waiting, position: int, verdicts: list[Verdict]) -> None:
         """Have the last case say that a framework failed on the batch, where no case has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from crosscheck.cases.stream.settings import BLOCK, Part, Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.vacuity import Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.composed import AnyGradients
+from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.events import CaseChecked, SweepChecked
 from crosscheck.run.sweep.answers import Answer
@@ -122,7 +123,11 @@ class Record:
         return bool(self._codes[row, position] == AGREES)
 
     def settle(
-        self, position: int, verdicts: Sequence[Verdict], case: Case, reference: Gradients
+        self,
+        position: int,
+        verdicts: Sequence[Verdict],
+        case: Case,
+        reference: Callable[[], AnyGradients],
     ) -> None:
         """Note the verdicts on a case that was looked at by itself.
 
@@ -130,7 +135,7 @@ class Record:
             position: Of the case; cases come in order.
             verdicts: One for each framework.
             case: The case.
-            reference: Its gradient; see `CaseChecked`.
+            reference: Gives its gradient, where that is to be told; see `CaseChecked`.
         """
         for row, verdict in enumerate(verdicts):
             if self._codes[row, position] == _OPEN and verdict.kind is Kind.AGREES:
@@ -142,7 +147,7 @@ class Record:
         address = self._settings.address(self.part.shape, self._offset + position)
         allow = self._settings.allow
         label = f"{family}; {address}"
-        checked = CaseChecked("sweep", label, case, reference, tuple(verdicts), allow=allow)
+        checked = CaseChecked("sweep", label, case, reference(), tuple(verdicts), allow=allow)
         self._cases.append(checked)
         self._failing += any(fails(verdict, allow) for verdict in verdicts)
         if self._failing >= self._settings.max_failures:

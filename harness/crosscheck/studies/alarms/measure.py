@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from crosscheck.judge.compare import Judge
-from crosscheck.judge.together import judged_together
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, chosen_gradients
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.formats import WORKING
-from crosscheck.run.sweep.fast import agreements
 from crosscheck.studies.alarms.catalogue import Right
 from crosscheck.studies.alarms.streams import STREAMS, Stream, batches, chosen
 from crosscheck.tools.atomic import write_text_atomically
@@ -33,9 +31,6 @@ _AT_ONCE = 8
 
 _KEPT = 5
 """So many alarms of a part are kept word for word."""
-
-_TOGETHER = 1024
-"""So many cases that were left open are enclosed together."""
 
 
 @dataclass
@@ -169,8 +164,6 @@ def verdicts(
 ) -> Iterator[tuple[int, int, Kind, str]]:
     """The verdicts other than that nearly all cases have, which is AGREES in the first place.
 
-    As in a sweep: all at once where no gate is open, then together, then one by one.
-
     Args:
         batch: The cases.
         given: Of each implementation, its gradients.
@@ -179,33 +172,12 @@ def verdicts(
     Yields:
         Number of an implementation, of a case, its verdict, and what was furthest off.
     """
-    derivations = [right.derivation for right in rights]
-    sound, _ = agreements(batch, given, derivations)
-    open_ = np.flatnonzero(~sound.all(axis=0))
-    for start in range(0, len(open_), _TOGETHER):
-        part = open_[start : start + _TOGETHER]
-        stack = batch.case(part)
-        cut = [chosen_gradients(each, part) for each in given]
-        reverse = [row for row, each in enumerate(derivations) if each == "reverse"]
-        known = judged_together(stack, [cut[row] for row in reverse])
-        for at, (place, judged) in enumerate(zip(part.tolist(), known, strict=True)):
-            judge: Judge | None = None
-            for row, right in enumerate(rights):
-                if sound[row, place]:
-                    continue
-                verdict = None
-                refuted = judged is not None and judged.smooth and row in reverse
-                if judged is not None and row in reverse:
-                    verdict = judged.verdicts[reverse.index(row)]
-                if verdict is None:
-                    judge = judge or Judge(stack[at])
-                    verdict = judge.verdict(
-                        cut[row][at],
-                        framework=right.name,
-                        derivation=right.derivation,
-                        refuted=refuted,
-                    )
-                yield row, place, verdict.kind, f"{verdict.worst or ''} {verdict.detail}".strip()
+    answers = [Answer(each, right.derivation) for each, right in zip(given, rights, strict=True)]
+    question = judge(batch, answers)
+    for place in question.left(range(len(rights))).tolist():
+        for row in np.flatnonzero(~question.agrees[:, place]).tolist():
+            verdict = question.verdict(row, place)
+            yield row, place, verdict.kind, f"{verdict.worst or ''} {verdict.detail}".strip()
 
 
 def write(path: Path, tallies: Mapping[Key, Tally], rates: Sequence[Rate] = ()) -> None:

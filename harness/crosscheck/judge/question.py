@@ -1,0 +1,218 @@
+"""What is asked of the judge: cases, what came as their gradients, and what is known so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.batch import Batch, arrays_of, has_all_cases, widened
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed
+from crosscheck.network.dense import Gradients
+from crosscheck.numbers.arrays import Array
+
+__all__ = ["Answer", "AnyJudge", "Cases", "Question", "judge_of"]
+
+AnyJudge: TypeAlias = Judge | ProgramJudge
+
+Cases: TypeAlias = Batch | AnyCase
+"""Several cases of one network, always as a stack: a `Batch`, or a case with an axis in front."""
+
+_CACHED = 65_536
+"""Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
+as they are compared, several hundred bytes for each."""
+
+
+def judge_of(case: AnyCase) -> AnyJudge:
+    """What compares gradients of a single case with the reference."""
+    return ProgramJudge(case) if isinstance(case, Composed) else Judge(case)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one framework returned for the cases of a stack.
+
+    Attributes:
+        given: Losses and gradients, with an axis over the C cases in front, in float64 or what
+            can be converted to it without loss.
+        derivation: How they were computed.
+        names: Of the framework, its formulation and its mode, for the record.
+    """
+
+    given: AnyGradients
+    derivation: Derivation = "reverse"
+    names: tuple[str, str, str] = ("", "", "")
+
+
+class Question:
+    """Which verdict each answer has on each case, and what is known of that so far.
+
+    Nothing is made of the cases until a rung asks for it: of a batch that the first rung settles
+    there is never a `Case`, nor an enclosure.
+
+    Args:
+        cases: C cases.
+        answers: F answers on all of them.
+        with_arrays: Whether verdicts say which arrays are checked also where all is well, and
+            ``bounds`` are those of the readable form to the last bit.
+        few: So many cases may be left for the rungs that take few cases at a time.
+        out: Arrays for ``agrees`` and ``bounds``, in place of new ones, with whatever is in them:
+            the first rung writes every entry.
+
+    Attributes:
+        agrees: (F, C) bool: who AGREES on which case by what was said of many at once.
+        bounds: (F, C) float64: the largest error / bound, where there is a verdict; what the
+            compiled rung says is above that of the others by little.
+        refuted: (C,) bool: where no reverse-mode answer that is left open is explained by gradual
+            underflow.
+        verdicts: By number of an answer and of a case, those that are more than that it AGREES.
+        references: By number of a case, where a rung has formed it: the reference's gradient.
+    """
+
+    def __init__(
+        self,
+        cases: Cases,
+        answers: Sequence[Answer],
+        *,
+        with_arrays: bool = False,
+        few: int = 0,
+        out: tuple[NDArray[np.bool_], Array] | None = None,
+    ) -> None:
+        count = cases.count
+        if count is None:
+            raise TypeError("a single case given, wanted a stack of cases")
+        self.cases, self.answers, self.count = cases, answers, count
+        self.with_arrays, self.few = with_arrays, few
+        shape = len(answers), count
+        fresh = (np.zeros(shape, dtype=bool), np.zeros(shape)) if out is None else out
+        self.agrees: NDArray[np.bool_] = fresh[0]
+        self.bounds: Array = fresh[1]
+        self.refuted: NDArray[np.bool_] = np.zeros(count, dtype=bool)
+        self.verdicts: dict[tuple[int, int], Verdict] = {}
+        self.references: dict[int, AnyGradients] = {}
+        self._judges: dict[int, AnyJudge] = {}
+
+    # -- the cases and the answers, as rungs take them ---------------------------------------
+
+    @cached_property
+    def batch(self) -> Batch | None:
+        """The cases as a batch; ``None`` for networks of operators, which have no such form."""
+        if isinstance(self.cases, Composed):
+            return None
+        return self.cases if isinstance(self.cases, Batch) else Batch.of(self.cases)
+
+    def judge(self, index: int) -> AnyJudge:
+        """The judge of case ``index`` by itself."""
+        if index not in self._judges:
+            cases = self.cases
+            case = cases.case([index])[0] if isinstance(cases, Batch) else cases[index]
+            self._judges[index] = judge_of(case)
+        return self._judges[index]
+
+    def reference(self, index: int) -> AnyGradients:
+        """The reference's gradient of case ``index`` in float64."""
+        if index not in self.references:
+            self.references[index] = self.judge(index).reference
+        return self.references[index]
+
+    def rows(self, derivation: Derivation) -> list[int]:
+        """The numbers of the answers of one mode of differentiation."""
+        return [row for row, each in enumerate(self.answers) if each.derivation == derivation]
+
+    def fits(self, row: int) -> bool:
+        """Whether every array of answer ``row`` is there, and has the shape it should have."""
+        given = self.answers[row].given
+        if isinstance(given, Gradients):
+            found: Any = list(map(_shape, arrays_of(given)))
+        else:
+            found = {name: _shape(array) for name, array in given.entries()}
+        return bool(found == self._shapes)
+
+    def has_all_cases(self, row: int) -> bool:
+        """Whether answer ``row`` has something for each case in each array, whatever it is."""
+        given = self.answers[row].given
+        return isinstance(given, Gradients) and has_all_cases(given, self.count)
+
+    @cached_property
+    def _shapes(self) -> Any:
+        cases, count = self.cases, self.count
+        if isinstance(cases, Composed):
+            shapes = cases.shapes
+            return {"J": (count,), **{each: (count, *shapes[each]) for each in cases.wanted}}
+        return [*map(_shape, (*cases.weights, *cases.biases, cases.x)), (count,)]
+
+    def pieces(self, chosen: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+        """``chosen``, numbers of cases, in pieces that can be enclosed in little memory.
+
+        Networks of operators are enclosed whole.
+        """
+        cases = self.cases
+        if isinstance(cases, Composed):
+            yield np.arange(self.count)
+            return
+        arrays = [*cases.weights, *(each for each in cases.biases if each is not None)]
+        numbers = sum(array[0].size for array in (*arrays, cases.x, cases.y))
+        step = max(16, _CACHED // numbers)
+        for start in range(0, len(chosen), step):
+            yield chosen[start : start + step]
+
+    def stack(self, chosen: NDArray[np.intp]) -> AnyCase:
+        """The cases ``chosen`` as a stack; of networks of operators that is all of them."""
+        if not isinstance(self.cases, Batch) and len(chosen) == self.count:
+            return self.cases
+        assert self.batch is not None
+        return self.batch.case(chosen)
+
+    def given(self, row: int, chosen: NDArray[np.intp]) -> Any:
+        """What answer ``row`` is to the cases ``chosen``, as float64."""
+        whole = slice(None)  # of which no copy is made
+        return _at(self.answers[row].given, whole if len(chosen) == self.count else chosen)
+
+    # -- what is known -----------------------------------------------------------------------
+
+    def left(self, rows: Sequence[int]) -> NDArray[np.intp]:
+        """The numbers of the cases on which some of the answers ``rows`` do not certainly AGREE."""
+        agrees = self.agrees if len(rows) == len(self.answers) else self.agrees[rows]
+        return np.flatnonzero(~agrees.all(axis=0))
+
+    def settle(self, row: int, index: int, verdict: Verdict) -> None:
+        """Note a verdict on an answer to a case that was open, under the names of the answer."""
+        framework, formulation, mode = self.answers[row].names
+        self.bounds[row, index] = verdict.worst.bounds if verdict.worst else 0.0
+        self.verdicts[row, index] = replace(
+            verdict, framework=framework, formulation=formulation, mode=mode
+        )
+
+    def verdict(self, row: int, index: int) -> Verdict:
+        """The verdict on an answer to a case: what no rung has settled is judged by itself now."""
+        if (row, index) not in self.verdicts:
+            if self.agrees[row, index]:
+                return Verdict(*self.answers[row].names, Kind.AGREES)
+            self.settle(row, index, self._judged(row, index))
+        return self.verdicts[row, index]
+
+    def _judged(self, row: int, index: int) -> Verdict:
+        """What the judge of one case says."""
+        answer, judge = self.answers[row], self.judge(index)
+        given = _at(answer.given, index)
+        if isinstance(judge, ProgramJudge):
+            return judge.verdict(given, framework="", derivation=answer.derivation)
+        refuted = answer.derivation == "reverse" and bool(self.refuted[index])
+        return judge.verdict(given, framework="", derivation=answer.derivation, refuted=refuted)
+
+
+def _at(given: AnyGradients, chosen: Any) -> Any:
+    """The gradients at ``chosen`` of those of a stack, as float64."""
+    return given.map(lambda array: widened(array[chosen]))
+
+
+def _shape(array: Any) -> Any:
+    return None if array is None else np.shape(array)
