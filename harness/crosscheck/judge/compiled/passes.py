@@ -15,7 +15,7 @@ import numpy as np
 from crosscheck.network.batch import Batch, address, aligned, held_dtype
 from crosscheck.network.dense import Network
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import Format, format_of
+from crosscheck.numbers.formats import COARSE, Format, format_of
 from crosscheck.tools.compiling import digest, is_compiled
 
 if TYPE_CHECKING:
@@ -52,14 +52,16 @@ def _shape(array: Any) -> Any:
 
 def is_suitable(batch: Batch) -> bool:
     """Whether the compiled pass is made for such a batch; see `crosscheck.judge.compiled`."""
-    u = format_of(batch.dtype).unit_roundoff
+    form = format_of(batch.dtype)
     longest = max(*batch.network.widths, batch.rows) + 2
     return (
-        (batch.dtype == "float64" or held_dtype(batch.dtype) == np.float32)
+        form.has_infinity
+        and form.precision >= COARSE
+        and (batch.dtype == "float64" or held_dtype(batch.dtype) == np.float32)
         and batch.count >= _LEAST_CASES
         and max(batch.network.widths) <= _MOST_UNITS
         and batch.rows <= _MOST_ROWS
-        and longest * u <= 0.25
+        and longest * form.unit_roundoff <= 0.25
     )
 
 
