@@ -203,6 +203,27 @@ GOOD = {
             },
             "delta=0, wanted a positive number",
         ),
+        (
+            {
+                "program": [
+                    {"id": "l", "op": "huber", "inputs": ["x", "y"], "attributes": {"delta": 1e200}}
+                ]
+            },
+            "delta=1e+200, wanted at most 1e+154",
+        ),
+        (
+            {
+                "program": [
+                    {
+                        "id": "l",
+                        "op": "huber",
+                        "inputs": ["x", "y"],
+                        "attributes": {"factor": "1e400"},
+                    }
+                ]
+            },
+            "'1e400': wanted a finite number, within float64",
+        ),
         ({"inputs": {"x": [[1, 2]], "y": [[1, 2], [3]]}}, "wanted rows of one length"),
         ({"inputs": {"x": [[1, "nan"]], "y": [[1]]}}, "x[0,1] is nan, wanted a finite number"),
         ({"parameters": {"W": [[1, 2]], "V": [[1]]}}, "'V' is used by no step"),

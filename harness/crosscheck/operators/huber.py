@@ -36,6 +36,9 @@ from crosscheck.tools.errors import UsageError
 
 __all__ = ["OPERATOR"]
 
+_LARGEST = 1e154
+"""The largest δ: ½ δ², which the value has a place for, is within float64."""
+
 
 def _function(delta: Attribute) -> Piecewise:
     d, half, zero = exact(delta), Fraction(1, 2), Fraction(0)
@@ -57,8 +60,11 @@ def _terms(a: Expression, y: Expression, delta: Attribute) -> Expression:
 
 def _check(attributes: Mapping[str, Attribute]) -> None:
     check_reduction(attributes)
-    if not exact(attributes["delta"]) > 0:
+    delta = exact(attributes["delta"])
+    if not delta > 0:
         raise UsageError(f"huber: delta={attributes['delta']}, wanted a positive number")
+    if delta > _LARGEST:
+        raise UsageError(f"huber: delta={attributes['delta']}, wanted at most {_LARGEST:g}")
 
 
 OPERATOR = Operator(

@@ -33,12 +33,13 @@ def exact(value: Attribute) -> Fraction:
     """A number of a program as a rational: what float64 has for it, or a fraction in words.
 
     Raises:
-        UsageError: It is no finite number.
+        UsageError: It is no finite number, or beyond the range of float64.
     """
     try:
-        return Fraction(value)
+        float(number := Fraction(value))
+        return number
     except (ValueError, OverflowError, ZeroDivisionError, TypeError):
-        raise UsageError(f"{value!r}: wanted a finite number") from None
+        raise UsageError(f"{value!r}: wanted a finite number, within float64") from None
 
 
 @dataclass(frozen=True)
