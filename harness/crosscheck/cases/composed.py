@@ -145,6 +145,12 @@ def _plan(
     return Plan(tuple(steps), parameters, {"x": (rows, _FEATURES), "y": (rows, _OUTPUTS)})
 
 
+def _networks(dtype: str, operators: Sequence[str] | None, plan: Plan | None) -> Sequence[Plan]:
+    """What cases are drawn of; refuses an unknown dtype at the call, not at the first example."""
+    format_of(dtype)
+    return plans(operators) if plan is None else [plan]
+
+
 def composed_cases(
     *,
     dtype: str = "float64",
@@ -158,8 +164,7 @@ def composed_cases(
         operators: As of `plans`.
         plan: A network of one's own, for whose arrays numbers are drawn.
     """
-    format_of(dtype)
-    networks = plans(operators) if plan is None else [plan]
+    networks = _networks(dtype, operators, plan)
 
     @st.composite
     def draw_case(draw: st.DrawFn) -> Composed:
@@ -182,8 +187,7 @@ def composed_boundary_cases(
         operators: As of `plans`.
         plan: A network of one's own, for whose arrays numbers are drawn.
     """
-    format_of(dtype)
-    networks = plans(operators) if plan is None else [plan]
+    networks = _networks(dtype, operators, plan)
     halves = st.integers(-4, 4).map(lambda number: number / 2)
 
     @st.composite

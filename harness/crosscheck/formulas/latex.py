@@ -106,11 +106,8 @@ def _over(it: tree.Over, parts: Sequence[str]) -> str:
 
 
 def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
-    *pieces, other = parts
-    rows = [
-        rf"{piece} & \text{{for }} {when}"
-        for piece, when in zip(pieces[::2], pieces[1::2], strict=True)
-    ]
+    pieces, other = it.in_pieces(parts)
+    rows = [rf"{piece} & \text{{for }} {when}" for piece, when in pieces]
     rows.append(rf"{other} & \text{{else}}")
     lines = r" \\ ".join(rows)
     return rf"\begin{{cases}} {lines} \end{{cases}}"

@@ -99,10 +99,10 @@ def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:
 
 
 def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
-    *pieces, other = parts
+    pieces, other = it.in_pieces(parts)
     rows = "".join(
         f"<mtr><mtd>{piece}</mtd><mtd><mtext>for </mtext>{when}</mtd></mtr>"
-        for piece, when in zip(pieces[::2], pieces[1::2], strict=True)
+        for piece, when in pieces
     )
     rows += f"<mtr><mtd>{other}</mtd><mtd><mtext>else</mtext></mtd></mtr>"
     return _row("<mo>{</mo>", f"<mtable>{rows}</mtable>")

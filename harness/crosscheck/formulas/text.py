@@ -42,9 +42,9 @@ def _over(it: tree.Over, parts: Sequence[str]) -> str:
 
 
 def _cases(it: tree.Cases, parts: Sequence[str]) -> str:
-    *pieces, other = parts
-    told = [f"{piece} for {when}" for piece, when in zip(pieces[::2], pieces[1::2], strict=True)]
-    return f"{', '.join(told)}, else {other}"
+    pieces, other = it.in_pieces(parts)
+    told = ", ".join(f"{piece} for {when}" for piece, when in pieces)
+    return f"{told}, else {other}"
 
 
 def _matrix(it: tree.Matrix, parts: Sequence[str]) -> str:

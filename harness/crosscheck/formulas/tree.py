@@ -200,6 +200,12 @@ class Cases(Expression):
         pieces = [(Part(piece), Part(condition, STATEMENT)) for piece, condition in self.pieces]
         return (*(part for piece in pieces for part in piece), Part(self.other))
 
+    @staticmethod
+    def in_pieces(parts: Sequence[str]) -> tuple[list[tuple[str, str]], str]:
+        """`parts` as written: each piece with its condition, and the other formula."""
+        *pieces, other = parts
+        return [*zip(pieces[::2], pieces[1::2], strict=True)], other
+
 
 # -- lines -------------------------------------------------------------------------------------
 
