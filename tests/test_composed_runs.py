@@ -264,3 +264,38 @@ def test_what_networks_of_operators_cannot_be_asked_is_said_in_a_line(
     said = capsys.readouterr().err
     assert complaint in said
     assert said.count("\n") == 1
+
+
+def _overflowing(width: int, weight: float, x: float) -> ProgramJudge:
+    steps = (
+        step("z", "dense", "x", "W"),
+        step("a", "leaky_relu", "z"),
+        step("o", "dense", "a", "V"),
+        step("l", "squared_error", "o", "y"),
+    )
+    parameters = {"W": np.full((width, 1), weight), "V": np.ones((1, width))}
+    inputs = {"x": np.array([[np.float32(x)]], dtype=np.float64), "y": np.ones((1, 1))}
+    return ProgramJudge(Composed(steps, parameters, inputs, dtype="float32"))
+
+
+@pytest.mark.parametrize("width", [1, 48])
+@pytest.mark.parametrize("factor", [1.0, 0.0, 2.0, -1.0])
+def test_what_has_no_bound_is_not_said_to_be_explained(width: int, factor: float) -> None:
+    judge = _overflowing(width, 1e5, 1e30)
+    verdict = judge.verdict(judge.reference.map(lambda array: factor * array), framework="mine")
+    assert verdict.kind is Kind.UNSUPPORTED
+    assert not verdict.checked
+    assert "may overflow" in verdict.detail
+
+
+@pytest.mark.parametrize("width", [1, 48])
+@pytest.mark.parametrize(
+    ("factor", "kind"),
+    [(1.0, Kind.UNSUPPORTED), (0.0, Kind.DISAGREES), (2.0, Kind.DISAGREES), (-1.0, Kind.DISAGREES)],
+)
+def test_what_has_a_bound_is_compared_though_something_else_may_overflow(
+    width: int, factor: float, kind: Kind
+) -> None:
+    judge = _overflowing(width, 1.0, 1e25)
+    verdict = judge.verdict(judge.reference.map(lambda array: factor * array), framework="mine")
+    assert verdict.kind is kind

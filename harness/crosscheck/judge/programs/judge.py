@@ -5,7 +5,7 @@ have used are tried in order, and the first that explains the gradient gives the
 underflow, flush-to-zero, a named arithmetic. Three things are less:
 
     not finite      where an intermediate result may overflow, entries without a bound are not
-                    compared; their arrays are listed as not checked
+                    compared: UNSUPPORTED, unless one that has a bound is wrong
     named           all matrix products have the arithmetic, or none
     membership      see `crosscheck.judge.programs.membership`
 """
@@ -155,7 +155,7 @@ class ProgramJudge:
         checked, not_checked = arrays_checked(explanation.gradients, given)
         detail = "" if explanation.found else _LEFT_OPEN
         if not _is_bounded(explanation.gradients, given):
-            kind, detail = Kind.NONFINITE, _ENDLESS
+            kind, detail = Kind.UNSUPPORTED, _ENDLESS
         elif not explanation.found:
             kind = Kind.UNDECIDED
         return replace(
