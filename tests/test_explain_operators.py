@@ -39,8 +39,8 @@ from crosscheck.network.files import write_case
 from crosscheck.operators.elementwise import activation
 from crosscheck.operators.operator import Operator
 from crosscheck.operators.registry import known
-from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.evaluate import values_of
+from crosscheck.program.exact import OnExact
 from crosscheck.tools.errors import UsageError
 
 POINTS = (-7.0, -3.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 8.5)

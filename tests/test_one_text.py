@@ -16,8 +16,8 @@ from crosscheck.network.dense import Case, Reduction
 from crosscheck.network.reference import float_forward, gradients
 from crosscheck.operators import dense
 from crosscheck.operators.registry import known
-from crosscheck.program.arithmetic import OnFloats
 from crosscheck.program.evaluate import values_of
+from crosscheck.program.floats import OnFloats
 
 APART = {
     "operators": "where it is written",

@@ -23,9 +23,10 @@ from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.piecewise import Piecewise, piecewise
 from crosscheck.operators import huber, leaky_relu
-from crosscheck.program.arithmetic import OnEnclosures, OnExact
 from crosscheck.program.derive import gradient, jvp, vjp
+from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
+from crosscheck.program.exact import OnExact
 from crosscheck.program.graph import Graph, Program, Var
 
 EFFORT = int(os.environ.get("CLIMB", "1"))

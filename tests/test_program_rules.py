@@ -22,7 +22,7 @@ from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value
 from crosscheck.numbers.scaling import nearest, scaled, times_constants
 from crosscheck.operators import clip, huber, leaky_relu, prelu
 from crosscheck.operators.units import UNITS
-from crosscheck.program.arithmetic import OnEnclosures
+from crosscheck.program.enclosures import OnEnclosures
 
 EFFORT = int(os.environ.get("CLIMB", "1"))
 

@@ -28,8 +28,10 @@ from crosscheck.network.exact import nearest_float, rational_of, rationals
 from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.registry import known
-from crosscheck.program.arithmetic import OnEnclosures, OnExact, OnFloats
+from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate
+from crosscheck.program.exact import OnExact
+from crosscheck.program.floats import OnFloats
 from crosscheck.tools.errors import UsageError
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")

@@ -24,8 +24,8 @@ from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.operators.operator import Attribute, Operator
 from crosscheck.operators.registry import first_of, known, operator_of
-from crosscheck.program.arithmetic import OnFloats
 from crosscheck.program.evaluate import values_of
+from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Node, Program, Shape
 from crosscheck.tools.errors import UsageError
 

@@ -28,9 +28,9 @@ from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.scaling import nearest
 from crosscheck.operators.registry import operator_of
-from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.derive import cotangents
 from crosscheck.program.evaluate import evaluate, values_of
+from crosscheck.program.exact import OnExact
 from crosscheck.run.answers import answer
 from crosscheck.tools.errors import UsageError
 

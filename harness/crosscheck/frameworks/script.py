@@ -35,8 +35,8 @@ from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.operators.operator import Line
-from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.evaluate import evaluate
+from crosscheck.program.exact import OnExact
 from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["exact_entry", "script"]

@@ -21,7 +21,7 @@ from crosscheck.judge.verdict import fails
 from crosscheck.network.composed import LOSS, Composed, Derivatives
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
-from crosscheck.program.arithmetic import OnFloats
+from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Node
 from crosscheck.program.rules import rule_of
 

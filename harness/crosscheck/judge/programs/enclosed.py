@@ -23,8 +23,9 @@ from crosscheck.numbers.enclosure import Enclosure, Model
 from crosscheck.numbers.ieee import TINY, in_ieee_arithmetic
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_bounds import sides_of
-from crosscheck.program.arithmetic import OnEnclosures, OnExact
+from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
+from crosscheck.program.exact import OnExact
 
 __all__ = ["EnclosedProgram", "OpenDecision", "Place", "Slopes"]
 

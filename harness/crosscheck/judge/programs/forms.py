@@ -29,7 +29,7 @@ from crosscheck.network.composed import LOSS
 from crosscheck.network.exact import rational_of
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise, evaluated
-from crosscheck.program.arithmetic import OnExact
+from crosscheck.program.exact import OnExact
 from crosscheck.program.graph import Shape
 from crosscheck.program.rules import rule_of
 from crosscheck.tools.budget import Budget

@@ -51,8 +51,8 @@ from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.named import arithmetics_of
 from crosscheck.numbers.scaling import nearest
-from crosscheck.program.arithmetic import OnFloats
 from crosscheck.program.evaluate import evaluate
+from crosscheck.program.floats import OnFloats
 from crosscheck.tools.budget import Budget, Exhausted
 from crosscheck.tools.errors import UsageError
 

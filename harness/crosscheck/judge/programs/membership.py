@@ -21,9 +21,9 @@ import numpy as np
 from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision
 from crosscheck.judge.verdict import Validity
 from crosscheck.network.exact import rational_of
-from crosscheck.program.arithmetic import OnExact
 from crosscheck.program.derive import vjp
 from crosscheck.program.evaluate import values_of
+from crosscheck.program.exact import OnExact
 from crosscheck.program.graph import Program
 from crosscheck.tools.budget import Budget, Exhausted
 

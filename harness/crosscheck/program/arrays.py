@@ -1,0 +1,150 @@
+"""What NumPy's arrays have in common, whatever is in them: most verbs, pieces by comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.program.arithmetic import leading
+from crosscheck.program.graph import Shape
+
+__all__ = ["OnArrays", "decided_slope", "first_largest", "numbered", "polynomials"]
+
+
+class OnArrays:
+    """The verbs of `Arithmetic` that any numbers in NumPy's arrays have."""
+
+    def add(self, a: Any, b: Any) -> Any:
+        """See `Arithmetic`."""
+        return a + b
+
+    def difference(self, a: Any, b: Any) -> Any:
+        """See `Arithmetic`."""
+        return a - b
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """See `Arithmetic`."""
+        return a * b
+
+    def contract(self, a: Any, b: Any) -> Any:
+        """See `Arithmetic`."""
+        return a @ b
+
+    def sum(self, a: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        """See `Arithmetic`."""
+        return np.sum(a, axis=axes, keepdims=keep)
+
+    def broadcast(self, a: Any, shape: Shape) -> Any:
+        """See `Arithmetic`."""
+        return np.broadcast_to(a, (*leading(a, shape), *shape))
+
+    def expand(self, a: Any, axis: int) -> Any:
+        """See `Arithmetic`."""
+        return np.expand_dims(a, axis)
+
+    def squeeze(self, a: Any, axis: int) -> Any:
+        """See `Arithmetic`."""
+        return np.squeeze(a, axis)
+
+    def transpose(self, a: Any) -> Any:
+        """See `Arithmetic`."""
+        return np.swapaxes(a, -1, -2)
+
+    def take(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+        """See `Arithmetic`."""
+        lead = leading(a, source)
+        places = np.array(indices, dtype=np.intp)
+        flat = a.reshape(*lead, math.prod(source))[..., places]
+        if (places < 0).any():
+            flat = np.where(places < 0, flat * 0, flat)
+        return flat.reshape(*lead, *shape)
+
+    def scatter(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+        """See `Arithmetic`."""
+        lead = leading(a, source)
+        found = np.zeros((*lead, math.prod(shape)), dtype=a.dtype)
+        if a.dtype == object:
+            found[...] = a.ravel()[0] * 0
+        flat = a.reshape(*lead, -1)
+        for at, index in enumerate(indices):
+            if index >= 0:
+                found[..., index] += flat[..., at]
+        return found.reshape(*lead, *shape)
+
+    def maximum(self, a: Any) -> Any:
+        """See `Arithmetic`."""
+        return a.max(axis=-1)
+
+
+def numbered(z: Any, points: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each number how many breakpoints are below it, and how many are not above it.
+
+    Args:
+        z: Numbers, of any shape.
+        points: The breakpoints, as numbers of the same kind, in order.
+    """
+    below, reached = np.zeros(np.shape(z), np.int64), np.zeros(np.shape(z), np.int64)
+    for point in points:
+        below += np.asarray(z > point, dtype=bool)
+        reached += np.asarray(z >= point, dtype=bool)
+    return below, reached
+
+
+def polynomials(z: Any, number: Any, function: Piecewise, of: Callable[[Fraction], Any]) -> Any:
+    """The value of each number's piece.
+
+    Args:
+        z: Numbers, of any shape.
+        number: Of their pieces, whole numbers of z's shape.
+        function: What has the pieces.
+        of: Makes a number of a rational.
+    """
+    total: Any = None
+    for degree in range(max(function.degree, 0), -1, -1):
+        column = np.array(
+            [of(piece[degree] if degree < len(piece) else Fraction(0)) for piece in function.pieces]
+        )[number]
+        total = column if total is None else total * z + column
+    return total
+
+
+def decided_slope(
+    z: Any, points: list[Any], function: Piecewise, decided: Any, of: Callable[[Fraction], Any]
+) -> Any:
+    """f'(z), with λ where z is at a breakpoint.
+
+    Args:
+        z: Numbers, of any shape.
+        points: The breakpoints, as numbers of the same kind, in order.
+        function: f.
+        decided: λ, of z's shape; ``None`` for 0.
+        of: Makes a number of a rational.
+    """
+    slopes = function.derivative
+    below, reached = numbered(z, points)
+    found = polynomials(z, below, slopes, of)
+    if decided is not None and (reached > below).any():
+        right = polynomials(z, reached, slopes, of)
+        found = np.where(reached > below, found + decided * (right - found), found)
+    return found
+
+
+def first_largest(a: Any, decided: Any) -> Any:
+    """1 at the first of the largest entries along the last axis, 0 elsewhere.
+
+    Args:
+        a: Numbers.
+        decided: Weights for where several are the largest, of a's shape; or ``None``.
+    """
+    tied = a == a.max(axis=-1, keepdims=True)
+    first = tied & (np.cumsum(tied, axis=-1) == 1)
+    if decided is None:
+        return first * 1
+    several = tied.sum(axis=-1, keepdims=True) > 1
+    return np.where(several, decided * tied, first * 1)

@@ -1,0 +1,249 @@
+"""The verbs of programs on enclosures, and every slope between extremes at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value_of
+from crosscheck.numbers.scaling import scaled, times_constants
+from crosscheck.program.arithmetic import Decisions, leading
+from crosscheck.program.graph import Shape
+
+__all__ = ["OnEnclosures"]
+
+
+@dataclass
+class OnEnclosures:
+    """Enclosures, in the arithmetic of a model.
+
+    Attributes:
+        model: The arithmetic that frameworks are held to.
+        decisions: λ at the open sites.
+        pairs: The piece on the left of the jump that λ speaks of, where that is not the first.
+        any_slope: Sites to where every slope between the extremes is enclosed at once.
+    """
+
+    model: Model
+    decisions: Decisions = field(default_factory=dict)
+    pairs: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
+    any_slope: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def filled(self, value: float, shape: Shape) -> Enclosure:
+        """See `Arithmetic`."""
+        return self.model.enclose(np.full(shape, value))
+
+    def add(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """See `Arithmetic`; two open sums become one, whose order nobody knows."""
+        a, b = _open(a), _open(b)
+        shape = np.broadcast_shapes(a.c.shape, b.c.shape)
+        return _spread(a, shape).joined(_spread(b, shape))
+
+    def difference(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """See `Arithmetic`."""
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        return self._repeated(a, shape) - self._repeated(b, shape)
+
+    def mul(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """See `Arithmetic`."""
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        return self._repeated(a, shape) * self._repeated(b, shape)
+
+    def times(self, a: Enclosure, constants: tuple[Fraction, ...]) -> Enclosure:
+        """See `Arithmetic`."""
+        return times_constants(a, constants)
+
+    def contract(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """See `Arithmetic`."""
+        return a @ b
+
+    def sum(self, a: Enclosure, axes: tuple[int, ...], keep: bool) -> Enclosure:
+        """See `Arithmetic`."""
+        found = a.sum(axes if len(axes) > 1 else axes[0])
+        if not keep:
+            return found
+        for axis in reversed(axes):  # counted from the last: those behind have to be there
+            found = found.map(lambda array, axis=axis: _expanded(array, axis))
+        return found
+
+    def broadcast(self, a: Enclosure, shape: Shape) -> Enclosure:
+        """See `Arithmetic`."""
+        return self._repeated(a, (*leading(a, shape), *shape))
+
+    def expand(self, a: Enclosure, axis: int) -> Enclosure:
+        """See `Arithmetic`."""
+        return moved(a, lambda array: np.expand_dims(array, axis))
+
+    def squeeze(self, a: Enclosure, axis: int) -> Enclosure:
+        """See `Arithmetic`."""
+        return moved(a, lambda array: np.squeeze(array, axis))
+
+    def transpose(self, a: Enclosure) -> Enclosure:
+        """See `Arithmetic`."""
+        return moved(a, lambda array: np.swapaxes(array, -1, -2))
+
+    def take(
+        self, a: Enclosure, indices: tuple[int, ...], source: Shape, shape: Shape
+    ) -> Enclosure:
+        """See `Arithmetic`."""
+        places = np.array(indices, dtype=np.intp)
+        lead = leading(a, source)
+
+        def chosen(array: Any) -> Any:
+            return array.reshape(*lead, math.prod(source))[..., places].reshape(*lead, *shape)
+
+        found = moved(a, chosen)
+        if not (places < 0).any():
+            return found
+        return scaled(found, (places >= 0).astype(np.float64).reshape(shape))
+
+    def scatter(
+        self, a: Enclosure, indices: tuple[int, ...], source: Shape, shape: Shape
+    ) -> Enclosure:
+        """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
+        lead, size = leading(a, source), math.prod(shape)
+        by_place: list[list[int]] = [[] for _ in range(size)]
+        for at, place in enumerate(indices):
+            if place >= 0:
+                by_place[place].append(at)
+        most = max(map(len, by_place), default=0) or 1
+        table = np.full((size, most), -1, dtype=np.intp)
+        for place, entries in enumerate(by_place):
+            table[place, : len(entries)] = entries
+        gathered = self.take(a, tuple(table.ravel().tolist()), source, (size, most))
+        return moved(gathered.sum(-1), lambda array: array.reshape(*lead, *shape))
+
+    def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:
+        """See `Arithmetic`."""
+        return value_of(z, function)
+
+    def select(self, site: int, z: Enclosure, factor: Enclosure, function: Piecewise) -> Enclosure:
+        """See `Arithmetic`."""
+        sides = sides_of(z, function)
+        slopes = function.derivative
+        decided = self.decisions.get(site)
+        decided = np.zeros(z.shape) if decided is None else np.broadcast_to(decided, z.shape)
+        slope = slope_of(z, slopes, sides, decided, self.pairs.get(site))
+        free = self.any_slope.get(site)
+        if free is None or not (free & sides.open).any():
+            return scaled(factor, slope.value, slope.r, slope.e, slope.lost)
+        low, high, r, e = self._extremes(z, slopes, sides)
+        free = free & sides.open & (low < high)
+        return self._hull(factor, slope, free, low, high, r, e)
+
+    def _extremes(
+        self, z: Enclosure, slopes: Piecewise, sides: Sides
+    ) -> tuple[Array, Array, Array, Array]:
+        """The least and the largest slope of all pieces that z can be in, and their errors."""
+        low, high = np.full(z.shape, np.inf), np.full(z.shape, -np.inf)
+        r, e = np.zeros((2, *z.shape))
+        for piece in range(len(slopes.pieces)):
+            here = (sides.first <= piece) & (piece <= sides.last)
+            if not here.any():
+                continue
+            only = Sides(*(np.full(z.shape, piece) for _ in range(3)))
+            one = slope_of(z, slopes, only, np.zeros(z.shape))
+            low = np.where(here, np.minimum(low, one.value), low)
+            high = np.where(here, np.maximum(high, one.value), high)
+            r = np.where(here, np.maximum(r, one.r), r)
+            e = np.where(here, np.maximum(e, one.e), e)
+        return low, high, r, e
+
+    @staticmethod
+    def _hull(
+        factor: Enclosure,
+        slope: Any,
+        free: NDArray[np.bool_],
+        low: Array,
+        high: Array,
+        r: Array,
+        e: Array,
+    ) -> Enclosure:
+        """Every s ∘ q with s between low and high where that is free; r covers the choice.
+
+        A framework errs as for the slope of the largest size, times a number that rounds.
+        """
+        middle = np.where(free, 0.5 * (low + high), slope.value)
+        center = scaled(
+            factor, middle, np.where(free, r, slope.r), np.where(free, e, slope.e), slope.lost
+        )
+        size = np.maximum(np.abs(low), np.abs(high)) * float(np.nextafter(1.0, 0.0))
+        worst = scaled(factor, np.where(free, size, 0.0), np.where(free, r, 0.0), e, slope.lost)
+        half = 0.5 * (high - low)
+        reach = np.where(free & (factor.reach > 0), half * factor.size, 0.0)
+        some = free & (factor.reach > 0)
+        found_r = np.where(some, (reach + center.r + worst.r) * (1.0 + 2.0**-48), center.r)
+        found_e = np.where(some, worst.e * (1.0 + 2.0**-48), center.e)
+        return Enclosure(factor.model, center.c, found_r, found_e)
+
+    def maximum(self, a: Enclosure) -> Enclosure:
+        """See `Arithmetic`: |max â - max a| <= max |â - a|."""
+        best = np.argmax(a.high, axis=-1)[..., None]
+
+        def chosen(array: Any) -> Any:
+            return np.take_along_axis(array, best, axis=-1)[..., 0]
+
+        c = a.c.map(chosen) if isinstance(a.c, DoubleDouble) else chosen(a.c)
+        e = (a.e + a.lost_by_reading).max(axis=-1)
+        alone = self._could_be_largest(a).sum(axis=-1) == 1
+        low = np.abs(a.c.low).max(axis=-1) if isinstance(a.c, DoubleDouble) else 0.0
+        r = np.where(alone, chosen(a.r), (2.0 * a.r.max(axis=-1) + 2.0 * low) * (1.0 + 2.0**-50))
+        return Enclosure(self.model, c, r, np.where(alone, chosen(a.e + a.lost_by_reading), e))
+
+    def largest(self, site: int, a: Enclosure, factor: Enclosure) -> Enclosure:
+        """See `Arithmetic`; weights are decided where the largest is not certain."""
+        could = self._could_be_largest(a)
+        certain = could.sum(axis=-1, keepdims=True) == 1
+        first = (np.arange(a.shape[-1]) == np.argmax(a.high, axis=-1)[..., None]) * 1.0
+        weights = self.decisions.get(site)
+        chosen = np.where(certain | (weights is None), first, 0.0 if weights is None else weights)
+        return scaled(self._repeated(factor, a.shape), chosen)
+
+    @staticmethod
+    def _could_be_largest(a: Enclosure) -> NDArray[np.bool_]:
+        """Which entries some evaluation can have as its largest."""
+        low = (a.high - a.margin).max(axis=-1, keepdims=True)
+        return np.asarray(a.high + a.margin >= low)
+
+    @staticmethod
+    def _repeated(a: Enclosure, shape: tuple[int, ...]) -> Enclosure:
+        if a.shape == shape:
+            return a
+        return moved(a, lambda array: np.broadcast_to(array, shape))
+
+
+def moved(a: Enclosure, change: Callable[[Any], Any]) -> Enclosure:
+    """The same numbers in another arrangement; a sum that is open stays open."""
+
+    def either(array: Any) -> Any:
+        return array.map(change) if isinstance(array, DoubleDouble) else change(array)
+
+    return a.map(either) if isinstance(a, OpenSum) else a.rearranged(either)
+
+
+def _open(a: Enclosure) -> OpenSum:
+    return a if isinstance(a, OpenSum) else moved(a, lambda array: array[..., None]).sum(-1)
+
+
+def _spread(a: OpenSum, shape: tuple[int, ...]) -> OpenSum:
+    if a.c.shape == shape:
+        return a
+    found = moved(a, lambda array: np.broadcast_to(array, shape))
+    assert isinstance(found, OpenSum)
+    return found
+
+
+def _expanded(array: Any, axis: int) -> Any:
+    if isinstance(array, DoubleDouble):
+        return array.map(lambda part: np.expand_dims(part, axis))
+    return np.expand_dims(array, axis)
