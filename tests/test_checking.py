@@ -17,7 +17,7 @@ from test_readme import drawn
 
 from crosscheck.cases.strategies import boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.frameworks import registry
-from crosscheck.judge.door import judge_of
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.run.checking import EXAMPLES, compare_implementations, require_agreement
@@ -240,7 +240,7 @@ def test_a_given_case_with_a_kink_is_shrunk_to_one_with_a_kink() -> None:
     assert max(failure.event.case.widths) < 3
     (verdict,) = failure.event.verdicts
     assert verdict.detail == "no slopes in [0, 1] at its open gates explain the gradient"
-    assert judge_of(failure.event.case).has_open_decisions
+    assert judge(failure.event.case).has_open_decisions()
     assert compare_implementations(numpy=at_kinks(0.5), cases=case).passed
 
 
@@ -255,7 +255,7 @@ def test_a_given_smooth_case_is_shrunk_to_a_smooth_one() -> None:
     failure = compare_implementations(numpy=doubled, cases=case).failure
     assert failure is not None
     assert failure.event.case.widths == (1, 1, 1)
-    assert not judge_of(failure.event.case).has_open_decisions
+    assert not judge(failure.event.case).has_open_decisions()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

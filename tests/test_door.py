@@ -14,7 +14,7 @@ from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge import rungs
-from crosscheck.judge.door import Answer, Question, certified, judge, judge_of, judge_rest
+from crosscheck.judge.door import Answer, Question, certified, judge, judge_rest
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import Composed, Derivatives, composed
@@ -47,8 +47,7 @@ def derivatives(case: Composed, given: Gradients) -> Derivatives:
 
 
 def alone(case: Any, given: Any, index: int) -> Verdict:
-    found = judge_of(case[index]).verdict(given[index], framework="")
-    return replace(found, framework=NAMES[0], formulation=NAMES[1], mode=NAMES[2])
+    return judge(case[index]).another(Answer(given[index], names=NAMES))
 
 
 @pytest.mark.parametrize("spoil", [right, lambda case: wrong(right(case))], ids=["right", "wrong"])
@@ -78,7 +77,7 @@ def test_the_reference_that_the_door_has_is_that_of_the_judge_of_one_case() -> N
     case = stack_of("undecided=1,kinks=1", 24)
     question = judge(case, [Answer(right(case))])
     for index in range(24):
-        wanted: Any = judge_of(case[index]).reference
+        wanted: Any = judge(case[index]).reference()
         pairs = zip(wanted.entries(), question.reference(index).entries(), strict=True)
         assert all((one == other).all() for (_, one), (_, other) in pairs)
 
@@ -167,10 +166,19 @@ def test_forward_mode_is_held_to_its_own_bounds() -> None:
     assert (question.bounds[0] < question.bounds[1]).any()
 
 
-def test_a_single_case_is_no_question() -> None:
+@pytest.mark.parametrize("mix", ["uniform", "kinks"])
+def test_a_case_by_itself_has_the_verdict_it_has_in_a_stack(mix: str) -> None:
+    case = stack_of(mix, 8)
+    together = judge(case, [Answer(right(case), names=NAMES)])
+    for index in range(8):
+        given = right(case[index])
+        single = judge(case[index], [Answer(given, names=NAMES)])
+        assert single.verdict(0, 0).kind is together.verdict(0, index).kind
+
+
+def test_a_case_by_itself_that_is_wrong_fails() -> None:
     case = stack_of("uniform", 1)[0]
-    with pytest.raises(TypeError, match="wanted a stack of cases"):
-        judge(case, [Answer(right(case))])
+    assert judge(case, [Answer(wrong(right(case)))]).verdict(0, 0).kind is Kind.DISAGREES
 
 
 def test_nobody_but_the_judge_knows_the_ladder() -> None:

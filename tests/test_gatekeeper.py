@@ -27,7 +27,7 @@ from crosscheck.frameworks import gatekeeper, registry
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import SHARE, CrashedError, Refused, ask, ask_batch, required
 from crosscheck.frameworks.jax_batched import JaxBatched
-from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
@@ -161,7 +161,7 @@ def test_what_is_no_gradient_is_a_crash_with_the_reason(name: str) -> None:
     plant, reason = SINGLE[name]
     case = worked_example(x=1.25, b1=0.5)
     before = case.key
-    verdict = verdict_of(Planted(plant), case, Judge(case))
+    verdict = verdict_of(Planted(plant), case, judge(case))
     assert (verdict.kind, verdict.detail[: len(reason)]) == (Kind.CRASHED, reason)
     assert "\n" not in verdict.detail
     assert case.key == before
@@ -171,13 +171,13 @@ def test_the_same_adapter_without_a_plant_agrees() -> None:
     case = worked_example()
     for loss in (2.0, np.float64(2.0), np.float32(2.0), np.array(2.0)):
         right = Planted(with_loss(loss))
-        assert verdict_of(right, case, Judge(case)).kind is Kind.AGREES
+        assert verdict_of(right, case, judge(case)).kind is Kind.AGREES
 
 
 def test_numbers_between_those_of_the_dtype_were_not_computed_in_it() -> None:
     case = worked_example(x=0.1, dtype="float32")
     finer = Planted(weights(lambda w: w * (1 + 2.0**-40)))
-    verdict = verdict_of(finer, case, Judge(case))
+    verdict = verdict_of(finer, case, judge(case))
     assert verdict.kind is Kind.CRASHED
     assert "which is no float32 number" in verdict.detail
     for special in (np.inf, np.nan, -0.0, 2.0**-149):
@@ -486,7 +486,7 @@ def test_a_study_that_needs_gradients_says_that_there_are_none() -> None:
     with pytest.raises(CrashedError, match="planted: CRASHED: SystemExit: 0"):
         power.measure(framework, (1, 1), dtype="float64", exponents=(5,), count=3)
     assert keeps_subnormals(framework) is None
-    (answer,) = explained(case, [framework], Judge(case))
+    (answer,) = explained(case, [framework], judge(case))
     assert answer.gradients is None
     assert answer.verdict.kind is Kind.CRASHED
 

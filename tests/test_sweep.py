@@ -31,6 +31,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.frameworks.torch_batched import TorchBatched
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Case, Gradients, Network
@@ -119,7 +120,7 @@ def test_a_case_of_a_sweep_has_the_verdict_it_has_alone(name: str) -> None:
     settings = Settings((shape,), 10**6, 6, mix)
     checked = check_part(Part(shape, 0, 150), settings, frameworks)
     made = [block(shape, 6, 0, mix).case(index) for index in range(150)]
-    alone = Counter(verdict_of(frameworks[0], case, Judge(case)).kind for case in made)
+    alone = Counter(verdict_of(frameworks[0], case, judge(case)).kind for case in made)
     totals: Counter[Kind] = Counter()
     for kinds in checked.summary.kinds[name].values():
         totals.update(kinds)

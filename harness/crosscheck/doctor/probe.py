@@ -135,16 +135,14 @@ class _Subject:
 
         def check() -> Mapping[str, Any]:
             from crosscheck.frameworks.gatekeeper import required
-            from crosscheck.judge.compare import Judge
+            from crosscheck.judge.door import Answer, judge
             from crosscheck.judge.verdict import Kind
             from crosscheck.network.dense import worked_example
 
             case = worked_example(dtype="float32")
             framework = self.adapter(mode=mode)
             found = required(framework, case)
-            verdict = Judge(case).verdict(
-                found, framework=self.name, derivation=framework.derivation
-            )
+            verdict = judge(case).another(Answer(found, framework.derivation))
             if verdict.kind is not Kind.AGREES:
                 (w1, w2), (b1, b2) = found.weights, found.biases
                 given = ", ".join(f"{float(value.sum()):g}" for value in (w2, b2, w1, b1))

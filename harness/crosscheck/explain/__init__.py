@@ -22,6 +22,7 @@ from crosscheck.explain.names import find_entry, with_changes
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import judge
 from crosscheck.network.dense import Case
 from crosscheck.network.names import EntryName
 from crosscheck.tools.errors import UsageError
@@ -61,9 +62,11 @@ def explain_case(
             closed formulas.
     """
     name = check_request(case, entry=entry, symbolic=symbolic)
-    judge = Judge(case)
-    derivation = Derivation(case, judge)
-    answers = ask(case, frameworks, judge)
+    question = judge(case)
+    own = question.judge()
+    assert isinstance(own, Judge)
+    derivation = Derivation(case, own)
+    answers = ask(case, frameworks, question)
     return build(derivation, answers, label=label, entry=name, symbolic=symbolic)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import Question
 from crosscheck.judge.verdict import GateReading, Verdict, fails
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.run.answers import answer
@@ -39,11 +39,17 @@ class Answer:
         return {(gate.layer, gate.row, gate.unit): gate for gate in self.verdict.gates}
 
 
-def ask(case: Case, frameworks: Sequence[Framework], judge: Judge) -> list[Answer]:
-    """Each framework's gradient of a single ``case``, and the verdict on it."""
+def ask(case: Case, frameworks: Sequence[Framework], question: Question) -> list[Answer]:
+    """Each framework's gradient of a single ``case``, and the verdict on it.
+
+    Args:
+        case: The case.
+        frameworks: Adapters.
+        question: One about the same case.
+    """
     found = []
     for framework in frameworks:
-        given, verdict = answer(framework, case, judge)
+        given, verdict = answer(framework, case, question)
         default = next(iter(framework.formulations))
         name = framework.name
         if framework.formulation != default:

@@ -17,6 +17,7 @@ import numpy as np
 from crosscheck.explain.document import Block, Cell, Document, Formulas, Paragraph, Section, Table
 from crosscheck.formulas.tree import Expression, Line, Matrix, Number, Partial, Symbol, Words
 from crosscheck.frameworks.base import Framework
+from crosscheck.judge.door import judge
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import consumer_of
 from crosscheck.judge.programs.judge import ProgramJudge
@@ -57,13 +58,15 @@ def explain_composed(
         raise UsageError(f"case: a stack of {case.count} given, wanted one; take a case[i]")
     if not case.is_finite:
         raise UsageError("case: holds NaN or infinity, for which there is no derivation")
-    judge = ProgramJudge(case)
-    verdicts = [answer(each, case, judge)[1] for each in frameworks]
+    question = judge(case)
+    verdicts = [answer(each, case, question)[1] for each in frameworks]
     arrays = {name: rationals(array) for name, array in case.arrays()}
     forward = values_of(case.program, OnExact(rational_of), arrays)
     sent = evaluate(cotangents(case.program, LOSS, case.results), OnExact(rational_of), arrays)
     exact = evaluate(case.gradient, OnExact(rational_of), arrays)
-    decisions = judge.enclosed(Model(format_of(case.dtype)))
+    own = question.judge()
+    assert isinstance(own, ProgramJudge)
+    decisions = own.enclosed(Model(format_of(case.dtype)))
     sections = [
         Section("Given", (_given(case),)),
         Section("Forward", tuple(_forward(case, forward))),

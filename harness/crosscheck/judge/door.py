@@ -6,6 +6,9 @@ know what kind of network, format or mode of differentiation, is written in
 
     question = judge(cases, [Answer(gradients)])
     question.verdict(0, 5)  # on the first answer to case 5
+
+    question = judge(case)
+    question.another(Answer(gradient))  # whatever is asked of a single case, one after the other
 """
 
 from __future__ import annotations
@@ -15,28 +18,26 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.question import Answer, AnyJudge, Cases, Question, judge_of
+from crosscheck.judge.question import Answer, Cases, Question
 from crosscheck.judge.rungs import AT_ONCE, LADDER
 from crosscheck.numbers.arrays import Array
 
 __all__ = [
     "Answer",
-    "AnyJudge",
     "Cases",
     "Question",
     "certified",
     "judge",
-    "judge_of",
     "judge_rest",
 ]
 
 
-def judge(cases: Cases, answers: Sequence[Answer], *, with_arrays: bool = False) -> Question:
-    """The verdicts on several answers to a stack of cases.
+def judge(cases: Cases, answers: Sequence[Answer] = (), *, with_arrays: bool = False) -> Question:
+    """The verdicts on several answers to a stack of cases, or to one.
 
     Args:
-        cases: C cases.
-        answers: F answers on all of them.
+        cases: C cases, or one without an axis in front.
+        answers: F answers on all of them; more can be asked about by `Question.another`.
         with_arrays: Whether also a verdict that all is well says which arrays are checked.
 
     Returns:

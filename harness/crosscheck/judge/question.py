@@ -24,7 +24,7 @@ __all__ = ["Answer", "AnyJudge", "Cases", "Question", "judge_of"]
 AnyJudge: TypeAlias = Judge | ProgramJudge
 
 Cases: TypeAlias = Batch | AnyCase
-"""Several cases of one network, always as a stack: a `Batch`, or a case with an axis in front."""
+"""Cases of one network: a stack, which is a `Batch` or a case with an axis in front, or one."""
 
 _CACHED = 65_536
 """Numbers in the cases that are enclosed together: what comes of them stays in memory for so long
@@ -56,10 +56,11 @@ class Question:
     """Which verdict each answer has on each case, and what is known of that so far.
 
     Nothing is made of the cases until a rung asks for it: of a batch that the first rung settles
-    there is never a `Case`, nor an enclosure.
+    there is never a `Case`, nor an enclosure. A case by itself counts as a stack of one, which the
+    rungs for many decline.
 
     Args:
-        cases: C cases.
+        cases: C cases, or one without an axis in front.
         answers: F answers on all of them.
         with_arrays: Whether verdicts say which arrays are checked also where all is well, and
             ``bounds`` are those of the readable form to the last bit.
@@ -68,6 +69,7 @@ class Question:
             the first rung writes every entry.
 
     Attributes:
+        is_single: Whether the one case, and the answers to it, have no axis over cases.
         agrees: (F, C) bool: who AGREES on which case by what was said of many at once.
         bounds: (F, C) float64: the largest error / bound, where there is a verdict; what the
             compiled rung says is above that of the others by little.
@@ -86,16 +88,14 @@ class Question:
         few: int = 0,
         out: tuple[NDArray[np.bool_], Array] | None = None,
     ) -> None:
-        count = cases.count
-        if count is None:
-            raise TypeError("a single case given, wanted a stack of cases")
-        self.cases, self.answers, self.count = cases, answers, count
+        self.cases, self.answers = cases, answers
+        self.is_single, self.count = cases.count is None, 1 if cases.count is None else cases.count
         self.with_arrays, self.few = with_arrays, few
-        shape = len(answers), count
+        shape = len(answers), self.count
         fresh = (np.zeros(shape, dtype=bool), np.zeros(shape)) if out is None else out
         self.agrees: NDArray[np.bool_] = fresh[0]
         self.bounds: Array = fresh[1]
-        self.refuted: NDArray[np.bool_] = np.zeros(count, dtype=bool)
+        self.refuted: NDArray[np.bool_] = np.zeros(self.count, dtype=bool)
         self.verdicts: dict[tuple[int, int], Verdict] = {}
         self.references: dict[int, AnyGradients] = {}
         self._judges: dict[int, AnyJudge] = {}
@@ -104,20 +104,28 @@ class Question:
 
     @cached_property
     def batch(self) -> Batch | None:
-        """The cases as a batch; ``None`` for networks of operators, which have no such form."""
-        if isinstance(self.cases, Composed):
+        """The cases as a batch; ``None`` for a single one, and for networks of operators."""
+        if isinstance(self.cases, Composed) or self.is_single:
             return None
         return self.cases if isinstance(self.cases, Batch) else Batch.of(self.cases)
 
-    def judge(self, index: int) -> AnyJudge:
+    def judge(self, index: int = 0) -> AnyJudge:
         """The judge of case ``index`` by itself."""
         if index not in self._judges:
-            cases = self.cases
-            case = cases.case([index])[0] if isinstance(cases, Batch) else cases[index]
-            self._judges[index] = judge_of(case)
+            self._judges[index] = judge_of(self._case(index))
         return self._judges[index]
 
-    def reference(self, index: int) -> AnyGradients:
+    def _case(self, index: int) -> AnyCase:
+        cases = self.cases
+        if isinstance(cases, Batch):
+            return cases.case([index])[0]
+        return cases if self.is_single else cases[index]
+
+    def has_open_decisions(self, index: int = 0) -> bool:
+        """Whether case ``index`` has a decision that is not the same for every evaluation."""
+        return bool(self.judge(index).has_open_decisions)
+
+    def reference(self, index: int = 0) -> AnyGradients:
         """The reference's gradient of case ``index`` in float64."""
         if index not in self.references:
             self.references[index] = self.judge(index).reference
@@ -201,12 +209,31 @@ class Question:
 
     def _judged(self, row: int, index: int) -> Verdict:
         """What the judge of one case says."""
-        answer, judge = self.answers[row], self.judge(index)
-        given = _at(answer.given, index)
-        if isinstance(judge, ProgramJudge):
-            return judge.verdict(given, framework="", derivation=answer.derivation)
+        answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
-        return judge.verdict(given, framework="", derivation=answer.derivation, refuted=refuted)
+        given = answer.given if self.is_single else _at(answer.given, index)
+        return self.another(replace(answer, given=given), index, refuted=refuted)
+
+    def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
+        """The verdict on one more answer, to case ``index`` by itself.
+
+        Args:
+            answer: Losses and gradients without an axis over cases.
+            index: Of the case.
+            refuted: Whether gradual underflow is known not to explain it.
+        """
+        framework, formulation, mode = answer.names
+        about: Any = {"refuted": True} if refuted else {}
+        judge: Any = self.judge(index)
+        verdict: Verdict = judge.verdict(
+            answer.given,
+            framework=framework,
+            formulation=formulation,
+            mode=mode,
+            derivation=answer.derivation,
+            **about,
+        )
+        return verdict
 
 
 def _at(given: AnyGradients, chosen: Any) -> Any:

@@ -41,7 +41,7 @@ def compiled(question: Question) -> None:
 
     Being the first, it writes every entry of ``agrees`` and ``bounds``. It declines networks of
     operators, forward mode, questions about arrays, and what `FusedJudge` declines: formats and
-    sizes that the pass is not made for, stacks of a few cases, gradients of other shapes.
+    sizes that the pass is not made for, a single case, stacks of a few, gradients of other shapes.
     """
     rows = question.rows("reverse")
     if question.with_arrays or question.batch is None:
@@ -62,9 +62,11 @@ def compiled(question: Question) -> None:
 def enclosed(question: Question) -> None:
     """Which gradients AGREE by the enclosures of whole stacks, and which arrays these check.
 
-    It declines reverse-mode answers of which a few cases are left only, if there are to be so few,
-    and gradients of other shapes.
+    It declines a single case, reverse-mode answers of which a few cases are left only, if there
+    are to be so few, and gradients of other shapes.
     """
+    if question.is_single:
+        return
     for derivation in get_args(Derivation):
         rows = [row for row in question.rows(derivation) if question.fits(row)]
         if not rows:
@@ -101,10 +103,10 @@ def _enclose(
 def one_open_gate(question: Question) -> None:
     """The verdicts on dense cases that have one open gate at the most, in reverse mode.
 
-    It declines networks of operators, forward mode, and where there is more to be looked for; see
-    `judged_together`.
+    It declines a single case, networks of operators, forward mode, and where there is more to be
+    looked for; see `judged_together`.
     """
-    if isinstance(question.cases, Composed):
+    if question.is_single or isinstance(question.cases, Composed):
         return
     rows = [row for row in question.rows("reverse") if question.has_all_cases(row)]
     for chosen in question.pieces(question.left(rows)) if rows else ():

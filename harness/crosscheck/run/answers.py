@@ -6,32 +6,39 @@ from typing import Any
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
-from crosscheck.judge.door import AnyJudge
+from crosscheck.judge.door import Answer, Question
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
 
-__all__ = ["answer", "of_the_whole", "verdict_of"]
+__all__ = ["answer", "names_of", "of_the_whole", "verdict_of"]
 
 
-def verdict_of(framework: Framework, case: AnyCase, judge: AnyJudge) -> Verdict:
-    """What ``judge`` says of a framework's gradient of its case, or of what came in its place."""
-    return answer(framework, case, judge)[1]
+def verdict_of(framework: Framework, case: AnyCase, question: Question, index: int = 0) -> Verdict:
+    """The verdict on a framework's gradient of a single case, or on what came in its place.
+
+    Args:
+        framework: An adapter.
+        case: The case.
+        question: One in which it is case ``index``.
+        index: See ``question``.
+    """
+    return answer(framework, case, question, index)[1]
 
 
-def answer(framework: Framework, case: AnyCase, judge: AnyJudge) -> tuple[Any, Verdict]:
+def answer(
+    framework: Framework, case: AnyCase, question: Question, index: int = 0
+) -> tuple[Any, Verdict]:
     """What a framework returns for a single case, if anything, and the verdict on it."""
-    names = (framework.name, framework.formulation, framework.mode)
     given = ask(framework, case)
     if isinstance(given, Refused):
-        return None, Verdict(*names, given.kind, detail=given.reason)
-    verdict = judge.verdict(
-        given,
-        framework=names[0],
-        formulation=names[1],
-        mode=names[2],
-        derivation=framework.derivation,
-    )
-    return given, verdict
+        return None, Verdict(*names_of(framework), given.kind, detail=given.reason)
+    answered = Answer(given, framework.derivation, names_of(framework))
+    return given, question.another(answered, index)
+
+
+def names_of(framework: Framework) -> tuple[str, str, str]:
+    """Of a framework, its formulation and its mode, as verdicts state them."""
+    return framework.name, framework.formulation, framework.mode
 
 
 def of_the_whole(alone: Verdict, refused: Refused, whole: str) -> Verdict:

@@ -13,7 +13,7 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused, ask
 from crosscheck.frameworks.script import script
-from crosscheck.judge.door import Answer, AnyJudge, Question, judge, judge_of
+from crosscheck.judge.door import Answer, Question, judge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyCase, AnyGradients
@@ -29,7 +29,7 @@ from crosscheck.run.again import (
     named,
     named_at_once,
 )
-from crosscheck.run.answers import answer, of_the_whole, verdict_of
+from crosscheck.run.answers import answer, names_of, of_the_whole, verdict_of
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,
@@ -98,23 +98,23 @@ class Checker:
         """Whether it does so again when the same call is made again."""
         return self.is_failing(verdict) and not came_and_went(verdict)
 
-    def verdicts(self, case: AnyCase, judge: AnyJudge | None = None) -> tuple[Verdict, ...]:
+    def verdicts(self, case: AnyCase, question: Question | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
-        judge = judge or judge_of(case)
-        return tuple(verdict_of(framework, case, judge) for framework in self.frameworks)
+        question = question or judge(case)
+        return tuple(verdict_of(framework, case, question) for framework in self.frameworks)
 
-    def ask(self, case: AnyCase, judge: AnyJudge, names: Collection[str]) -> tuple[Verdict, ...]:
+    def ask(self, case: AnyCase, question: Question, names: Collection[str]) -> tuple[Verdict, ...]:
         """The verdicts of the frameworks with some names on a single case."""
         return tuple(
-            verdict_of(each, case, judge) for each in self.frameworks if each.name in names
+            verdict_of(each, case, question) for each in self.frameworks if each.name in names
         )
 
     def check_case(self, case: AnyCase, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
-        judge = judge_of(case)
-        answers = [answer(framework, case, judge) for framework in self.frameworks]
+        question = judge(case)
+        answers = [answer(framework, case, question) for framework in self.frameworks]
         verdicts = tuple(
-            self._asked_at_once(framework, case, judge, given, verdict)
+            self._asked_at_once(framework, case, question, given, verdict)
             for framework, (given, verdict) in zip(self.frameworks, answers, strict=True)
         )
         scripts = self._scripts(case, verdicts)
@@ -122,7 +122,7 @@ class Checker:
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
             self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
             if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                checked = self._checked(part, label, case, judge.reference, verdicts, scripts)
+                checked = self._checked(part, label, case, question.reference(), verdicts, scripts)
                 self.emit(checked)
                 self._tell(checked)
         self._again.note(Asked(case, [given for given, _ in answers], part, label))
@@ -139,14 +139,14 @@ class Checker:
         self,
         framework: Framework,
         case: AnyCase,
-        judge: AnyJudge,
+        question: Question,
         given: AnyGradients | None,
         verdict: Verdict,
     ) -> Verdict:
         """A verdict; a failing one with its name if the same call gives something else now."""
         if not self.is_failing(verdict):
             return verdict
-        again, then = answer(framework, case, judge)
+        again, then = answer(framework, case, question)
         return named_at_once(verdict, given, again, passes=not self.is_failing(then))
 
     def tell_flaky(
@@ -161,7 +161,7 @@ class Checker:
         ]
         with self.held():
             scripts = self._scripts(case, verdicts)
-            checked = self._checked(part, label, case, judge_of(case).reference, told, scripts)
+            checked = self._checked(part, label, case, judge(case).reference(), told, scripts)
             self.emit(replace(checked, shrunk=True))
             self._tell(checked)
 
@@ -186,22 +186,18 @@ class Checker:
                 changed = np.flatnonzero(np.atleast_1d(differing(given, now)))
             for index in changed.tolist():
                 one = case if case.count is None else case[index]
-                judge = judge_of(one)
-                names = (framework.name, framework.formulation, framework.mode)
+                question, names = judge(one), names_of(framework)
                 if isinstance(now, Refused):
                     verdict = Verdict(*names, now.kind, detail=now.reason)
                 else:
-                    verdict = judge.verdict(
-                        now if case.count is None else now[index],
-                        framework=names[0],
-                        formulation=names[1],
-                        mode=names[2],
-                        derivation=framework.derivation,
-                    )
+                    again = now if case.count is None else now[index]
+                    verdict = question.another(Answer(again, framework.derivation, names))
                 if self.is_failing(verdict):
                     told = (named(verdict, LATER),)
                     where = f"{asked.label}, asked again"
-                    wrong.append(self._checked(asked.part, where, one, judge.reference, told, {}))
+                    wrong.append(
+                        self._checked(asked.part, where, one, question.reference(), told, {})
+                    )
             with self.held():
                 self.failed |= bool(wrong)
                 self.emit(AskedAgain(framework.name, count, len(changed) - len(wrong), len(wrong)))
@@ -211,10 +207,10 @@ class Checker:
 
     def check_shrunk(self, case: AnyCase, part: Part, label: str) -> None:
         """Report the smallest form of a failing case; it is not counted."""
-        judge = judge_of(case)
-        verdicts = self.verdicts(case, judge)
+        question = judge(case)
+        verdicts = self.verdicts(case, question)
         scripts = self._scripts(case, verdicts)
-        checked = self._checked(part, label, case, judge.reference, verdicts, scripts)
+        checked = self._checked(part, label, case, question.reference(), verdicts, scripts)
         self.emit(replace(checked, shrunk=True))
 
     def check_smallest(
@@ -279,7 +275,7 @@ class Checker:
         count = stack.count or 0
         pairs = list(zip(self.frameworks, answers, strict=True))
         given = [
-            Answer(each, framework.derivation, _names(framework))
+            Answer(each, framework.derivation, names_of(framework))
             for framework, each in pairs
             if not isinstance(each, Refused)
         ]
@@ -300,7 +296,7 @@ class Checker:
     ) -> list[Verdict]:
         """The verdicts of a framework on the cases of a stack that it does not take as a whole."""
         count = question.count
-        alone = [verdict_of(framework, stack[at], question.judge(at)) for at in range(count)]
+        alone = [verdict_of(framework, stack[at], question, at) for at in range(count)]
         if not refused.raised and not any(map(self.is_failing, alone)):
             alone[0] = of_the_whole(alone[0], refused, f"the stack of {count} cases")
         return alone
@@ -322,9 +318,8 @@ class Checker:
             before, now = given[index], again[index]
             if not differing(before, now):
                 continue
-            then = question.judge(index).verdict(
-                now, framework=framework.name, derivation=framework.derivation
-            )
+            answered = Answer(now, framework.derivation, names_of(framework))
+            then = question.another(answered, index)
             passes = not self.is_failing(then)
             verdicts[index] = named_at_once(verdicts[index], before, now, passes=passes)
 
@@ -389,10 +384,6 @@ class Checker:
                 seen=seen,
             )
         )
-
-
-def _names(framework: Framework) -> tuple[str, str, str]:
-    return framework.name, framework.formulation, framework.mode
 
 
 def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from crosscheck.judge.door import AnyJudge, judge_of
+from crosscheck.judge.door import Question, judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase
 
@@ -44,18 +44,18 @@ class SameFailure:
         self,
         case: AnyCase,
         failing: Collection[Failing],
-        ask: Callable[[AnyCase, AnyJudge, Collection[str]], Sequence[Verdict]],
+        ask: Callable[[AnyCase, Question, Collection[str]], Sequence[Verdict]],
         is_failing: Callable[[Verdict], bool],
     ) -> None:
         self.failing = frozenset(failing)
         self._names = {name for name, _, _ in failing}
         self._ask, self._is_failing = ask, is_failing
-        self._is_smooth = not judge_of(case).has_open_decisions
+        self._is_smooth = not judge(case).has_open_decisions()
 
     def __call__(self, case: AnyCase) -> bool:
         """Whether ``case`` fails so; nothing is counted or reported."""
-        judge = judge_of(case)
-        if self._is_smooth and judge.has_open_decisions:
+        question = judge(case)
+        if self._is_smooth and question.has_open_decisions():
             return False
-        verdicts = self._ask(case, judge, self._names)
+        verdicts = self._ask(case, question, self._names)
         return bool(failures(verdicts, self._is_failing) & self.failing)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.cases.composed import Plan, seeded_composed
-from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import fails
 from crosscheck.network.composed import LOSS, Composed, Derivatives
 from crosscheck.numbers.arrays import Array
@@ -153,21 +153,21 @@ def measure(plan: Plan, dtype: str, cases: int, seed: int) -> tuple[list[Caught]
     """
     stack = seeded_composed(seed, plan, cases, dtype)
     singles = [stack[index] for index in range(cases)]
-    judges = [ProgramJudge(each) for each in singles]
+    questions = [judge(each) for each in singles]
     right = [wrong_gradient(each, None) for each in singles]
     rejected = sum(
-        fails(judge.verdict(given, framework=""))
-        for judge, given in zip(judges, right, strict=True)
+        fails(question.another(Answer(given)))
+        for question, given in zip(questions, right, strict=True)
     )
     found = []
     for fault in faults_of(singles[0]):
         caught = planted = 0
-        for judge, each, given in zip(judges, singles, right, strict=True):
+        for question, each, given in zip(questions, singles, right, strict=True):
             wrong = wrong_gradient(each, fault)
             if _same(wrong, given):
                 continue
             planted += 1
-            caught += fails(judge.verdict(wrong, framework=""))
+            caught += fails(question.another(Answer(wrong)))
         found.append(Caught(fault, caught, planted))
     return found, rejected
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import judge
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.exact import nearest_floats
 from crosscheck.network.reference import gradients
@@ -50,7 +50,7 @@ def side_by_side(case: Case, frameworks: Sequence[Framework]) -> list[Row]:
         case: The worked example at one of its points.
         frameworks: Adapters; each shows its own convention.
     """
-    judge = Judge(case)
+    question = judge(case)
     rows = [
         _row("by hand, ReLU'(0) = 1 (z >= 0)", gradients(case, kink_slope=1.0)),
         _row("by hand, ReLU'(0) = 0 (z > 0)", gradients(case, kink_slope=0.0)),
@@ -58,7 +58,7 @@ def side_by_side(case: Case, frameworks: Sequence[Framework]) -> list[Row]:
     ]
     for framework in frameworks:
         source = f"{framework.name} {framework.formulation}"
-        given, verdict = answer(framework, case, judge)
+        given, verdict = answer(framework, case, question)
         if given is None:
             rows.append(Row(source, None, f"{verdict.kind}: {verdict.detail}"))
         else:

@@ -9,7 +9,7 @@ from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import BLOCK
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import Refused
-from crosscheck.judge.door import judge_of
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.run.answers import verdict_of
@@ -56,7 +56,7 @@ def answer(framework: Framework, made: Block, anew: Callable[[Block], None]) -> 
         anew(made)
     if found.kind is Kind.UNSUPPORTED:
         case = made.case(0)
-        verdict = verdict_of(framework, case, judge_of(case))
+        verdict = verdict_of(framework, case, judge(case))
         if verdict.kind is Kind.UNSUPPORTED:
             return Answer(None, verdict)
     return Answer(None, refused=None if found.raised else found)

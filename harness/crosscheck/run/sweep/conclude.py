@@ -9,7 +9,7 @@ from crosscheck.cases.shrink import shrink
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.script import script
-from crosscheck.judge.door import judge_of
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.answers import verdict_of
@@ -51,7 +51,7 @@ def _made_small(
     mark: str,
 ) -> CaseChecked:
     def still_fails(case: AnyCase) -> bool:
-        return fails(verdict_of(framework, case, judge_of(case)), settings.allow)
+        return fails(verdict_of(framework, case, judge(case)), settings.allow)
 
     family, _, address = event.label.partition("; ")
     label = f"{family}; {mark}, from {address}"
@@ -69,15 +69,15 @@ def _made_small(
             scripts={framework.name: text} if text else {},
         )
     case = shrink(event.case, still_fails)
-    judge = judge_of(case)
-    verdicts = tuple(verdict_of(each, case, judge) for each in frameworks)
+    question = judge(case)
+    verdicts = tuple(verdict_of(each, case, question) for each in frameworks)
     (own,) = (each for each in verdicts if each.framework == framework.name)
     text = script(case, framework, own)
     return CaseChecked(
         "sweep",
         label,
         case,
-        judge.reference,
+        question.reference(),
         verdicts,
         shrunk=True,
         scripts={framework.name: text} if text else {},

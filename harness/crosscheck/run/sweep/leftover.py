@@ -175,7 +175,7 @@ class LeftOver:
             elif told is not None:
                 verdict = told
             elif row not in group.rows:
-                verdict = verdict_of(framework, case, question.judge(at))
+                verdict = verdict_of(framework, case, question, at)
             else:
                 found = question.verdict(group.rows[row], at)
                 verdict = replace(found, framework=names[0], formulation=names[1], mode=names[2])

@@ -16,7 +16,7 @@ from crosscheck.cases.stream.memory import keep_freed_memory
 from crosscheck.cases.stream.settings import BLOCK, Part, Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks
-from crosscheck.judge.door import judge_of
+from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Verdict
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.environment import environment
@@ -102,7 +102,7 @@ def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdic
     """The verdict on one case of the block of a part, put to the framework by itself."""
     whole = block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
     case = whole.case(position % BLOCK)
-    return verdict_of(_named(settings, name), case, judge_of(case))
+    return verdict_of(_named(settings, name), case, judge(case))
 
 
 def opened(settings: Settings) -> tuple[list[Framework], dict[str, str]]:

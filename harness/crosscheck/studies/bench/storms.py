@@ -20,6 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.door import Answer, judge
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.enclosure import Model
@@ -154,7 +155,7 @@ def main(words: Sequence[str]) -> None:
     form = format_of(case.dtype)
     given = GRADIENTS[gradient](case).map(form.round)
     start = time.perf_counter()
-    verdict = Judge(case).verdict(given, framework="bench")
+    verdict = judge(case).another(Answer(given))
     seconds = time.perf_counter() - start
     validity: dict[str, str] = {each.block: str(each.status) for each in verdict.validity}
     kinks = len(Judge(case).enclosed(Model(form)).open_gates)
