@@ -16,8 +16,9 @@ import numpy as np
 from toy import Overflow, Toy
 
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
 
 __all__ = ["FORMS", "Attempt", "Genome", "Operand", "climbed", "number", "operand", "plain"]
 
@@ -129,7 +130,7 @@ def operand(toy: Toy, model: Model, near: Fraction | None = None) -> Operand:
     """A number that everyone has exactly, or one with errors that its enclosure knows."""
     form, rng = model.format, toy.rng
     value = number(toy, form, near)
-    enclosure = model.enclose(np.array([float(value)]))
+    enclosure = Enclosure.of(model, np.array([float(value)]))
     if rng.random() < 0.5 or not getattr(toy, "held", True):
         return Operand(enclosure, value, value)
     ulp = Fraction(float(form.ulp(float(value))))

@@ -17,8 +17,9 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch, chosen_gradients
 from crosscheck.network.dense import Case
 from crosscheck.network.loss_bounds import divided, with_constants_anywhere
-from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import WORKING, Format, format_of
+from crosscheck.numbers.model import Model
 from crosscheck.studies.alarms import sums
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
 from crosscheck.studies.alarms.measure import EVERYBODY, measure
@@ -215,7 +216,7 @@ def test_the_bound_on_the_loss_holds_wherever_constants_stand(precision: int, ro
         terms = [
             unit * rng.randrange(1, 2 ** (precision // 2 + 1)) for _ in range(rng.randrange(1, 9))
         ]
-        residual = Model(form).enclose(np.array([[float(term)] for term in terms]))
+        residual = Enclosure.of(Model(form), np.array([[float(term)] for term in terms]))
         with np.errstate(all="ignore"):
             loss = divided((residual * residual).sum(axis=(-2, -1)), 2)
             loss = divided(loss, rows) if rows > 1 else loss

@@ -13,9 +13,11 @@ import pytest
 from toy import Overflow, Toy
 
 from crosscheck.network import loss_bounds
+from crosscheck.numbers.bounded import distance
 from crosscheck.numbers.double_double import UNIT, DoubleDouble, two_prod, two_sum
-from crosscheck.numbers.enclosure import Enclosure, Model, distance
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 EIGHT_BITS = Format("eight bits", precision=8, emin=-20, emax=20)
@@ -51,7 +53,7 @@ def vector(toy: Toy, model: Model, size: int, *, exact: bool) -> Pair:
     """Numbers that the framework holds exactly, or with an error that the enclosure knows."""
     truth = [number(toy) for _ in range(size)]
     floats = np.array([float(value) for value in truth])
-    enclosure = model.enclose(floats)
+    enclosure = Enclosure.of(model, floats)
     if exact:
         return enclosure, truth, truth
     held, errors = [], []
@@ -90,7 +92,7 @@ def a_dot_product(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable
             extra = -Toy(toy.form, toy.rng).rounded(truth)
         addends = [extra]
         truth += extra
-        result = result + model.enclose(np.array([[float(extra)]]))
+        result = result + Enclosure.of(model, np.array([[float(extra)]]))
     return result[0], truth, lambda: toy.dot(held, also_held, addends)
 
 
@@ -118,7 +120,7 @@ def a_residual(toy: Toy, model: Model) -> tuple[Enclosure, Fraction, Callable[[]
             return toy.times(two, toy.times(half, d))
         return d
 
-    given = model.enclose(np.array([float(target)]))
+    given = Enclosure.of(model, np.array([float(target)]))
     return loss_bounds.residual_of(enclosure, given), truth - target, framework
 
 
@@ -229,7 +231,9 @@ def test_a_certificate_of_exactness_is_given_and_kept(form: Format) -> None:
             [Fraction(rng.randint(-3, 3), rng.choice([1, 2])) for _ in range(size)]
             for _ in range(2)
         )
-        one, other = (model.enclose(np.array([float(v) for v in vs])) for vs in (ones, others))
+        one, other = (
+            Enclosure.of(model, np.array([float(v) for v in vs])) for vs in (ones, others)
+        )
         result = one[None, :] @ other[:, None]
         if result.e.item() == 0:
             certified += 1
@@ -245,12 +249,12 @@ def test_a_certificate_of_exactness_is_given_and_kept(form: Format) -> None:
 def test_a_sum_of_one_number_has_that_number_s_bounds(form: Format, flush: bool) -> None:
     # Nothing is added, so nothing is rounded: no operation, no error of it.
     model = Model(form, flush=flush)
-    held = Enclosure(model, model.enclose(np.array([[1.5]])).c, *np.full((2, 1, 1), 0.125))
+    held = Enclosure(model, Enclosure.of(model, np.array([[1.5]])).c, *np.full((2, 1, 1), 0.125))
     for axis in (-1, -2, (-2, -1)):
         one = held.sum(axis)
         assert one.e.item() == 0.125
         assert one.r.item() == 0.125
-    zero = model.enclose(np.array([[0.0]]))
+    zero = Enclosure.of(model, np.array([[0.0]]))
     assert (held.sum(-1) + zero.sum(-1)).e.item() == 0.125
     assert (held.sum(-1) + held.sum(-1)).e.item() > 0.25
 
@@ -262,7 +266,7 @@ def test_an_exact_quotient_by_a_power_of_two_has_no_error_and_others_have(
 ) -> None:
     model = Model(form, flush=flush)
     least = model.least
-    number = model.enclose(np.array([6.0, 0.0, 8.0 * least, 4.0 * least, 0.5]))
+    number = Enclosure.of(model, np.array([6.0, 0.0, 8.0 * least, 4.0 * least, 0.5]))
     quotient = loss_bounds.divided(number, 4)
     # q / 2k is free of underflow for 8 k η / k and not for less.
     assert quotient.e.tolist()[:3] == [0.0, 0.0, 0.0]
@@ -278,12 +282,12 @@ def test_an_exact_quotient_by_a_power_of_two_has_no_error_and_others_have(
 def test_a_bound_with_a_part_left_out_is_found_out(
     dropped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from crosscheck.numbers import enclosure
+    from crosscheck.numbers import terms
 
     if dropped == "underflow":
         monkeypatch.setattr(Model, "least", property(lambda self: 0.0))
     elif dropped == "second-factor":
-        monkeypatch.setattr(enclosure, "growth", lambda unit, factors: 0.0 * np.asarray(factors))
+        monkeypatch.setattr(terms, "growth", lambda unit, factors: 0.0 * np.asarray(factors))
         monkeypatch.setattr(
             Model, "roundoff", property(lambda self: 0.5 * 2.0**-self.format.precision)
         )
@@ -345,8 +349,8 @@ def test_the_reference_s_own_error_of_a_sum_is_bounded_for_any_number_of_terms()
     # Each of 2^-107 is half a unit in the last place of 2^-54, and is lost: ties go to even.
     count = 1000
     numbers = np.array([[1.0, 2.0**-54, *[2.0**-107] * count]])
-    held = Model(FORMATS["float64"]).enclose(numbers)
-    ones = Model(FORMATS["float64"]).enclose(np.ones_like(numbers))
+    held = Enclosure.of(Model(FORMATS["float64"]), numbers)
+    ones = Enclosure.of(Model(FORMATS["float64"]), np.ones_like(numbers))
     for found in (held.sum(axis=-1), (held @ ones.swapaxes(0, 1))[0]):
         error = abs(value_of(found) - (1 + Fraction(1, 2**54) + Fraction(count, 2**107)))
         assert error > 20 * Fraction(UNIT), "a few units would not be enough"

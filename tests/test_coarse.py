@@ -17,8 +17,8 @@ from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
 from crosscheck.numbers import enclosure as enclosures
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import ARITHMETICS, Arithmetic, arithmetics_of, executed
 from crosscheck.run.checking import compare_implementations
 

@@ -21,8 +21,8 @@ from crosscheck.judge.verdict import Effect, Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients
 from crosscheck.network.reference import backward, forward
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 
 
 def several_rows(seed: int, dtype: str = "float64") -> Case:

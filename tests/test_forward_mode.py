@@ -7,6 +7,7 @@ import dataclasses
 import random
 from collections import Counter
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
 from crosscheck.network.loss_bounds import loss_and_cotangent
 from crosscheck.network.reference import forward, forward_mode, gradients
-from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 
 ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
 
@@ -228,7 +230,7 @@ def test_unit_by_unit_or_all_at_once_is_the_same(dtype: str) -> None:
             forward_mode(
                 *arguments,
                 gates,
-                enclosed.model.enclose,
+                partial(Enclosure.of, enclosed.model),
                 join=_joined,
                 at_once=at_once,
                 loss_and_cotangent=loss_and_cotangent,

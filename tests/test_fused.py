@@ -26,8 +26,8 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
 from crosscheck.network.reference import gradients
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import WORKING, format_of
+from crosscheck.numbers.model import Model
 from crosscheck.studies.power import gaussian_stack, plant
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]

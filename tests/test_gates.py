@@ -9,8 +9,8 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward, nearest_float
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.model import Model
 
 
 def one_gate(

@@ -147,7 +147,7 @@ import crosscheck.numbers.double_double, crosscheck.numbers.enclosure
 import crosscheck.judge.gates, crosscheck.network.loss_bounds
 from crosscheck.numbers import double_double, enclosure
 from crosscheck.numbers.formats import FORMATS
-tiny = [enclosure._TINY, double_double.PRODUCT_UNDERFLOW, FORMATS["float64"].smallest_subnormal]
+tiny = [enclosure.TINY, double_double.PRODUCT_UNDERFLOW, FORMATS["float64"].smallest_subnormal]
 print(json.dumps([value.hex() for value in tiny]))
 """
     run(FLUSH + compiled)

@@ -19,8 +19,8 @@ from crosscheck.judge.kinks.influence import Influence, Site, influences
 from crosscheck.judge.verdict import Effect, Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.tools.budget import Budget
 
 # ReLU(x) - ReLU(-x) = x at x = 0 in a bias-free layer: J = ½ (x + b - y)², dJ/dx = b - y.

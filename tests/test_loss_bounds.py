@@ -22,8 +22,9 @@ from crosscheck.network.loss_bounds import (
     residual_of,
     with_constants_anywhere,
 )
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
 FORMS = [FOUR_BITS, FORMATS["float16"], FORMATS["float32"], FORMATS["float64"]]
@@ -79,7 +80,7 @@ def climb(
 
 
 def data(model: Model, values: Sequence[Fraction]) -> Enclosure:
-    return model.enclose(np.array([[float(value) for value in values]]))
+    return Enclosure.of(model, np.array([[float(value) for value in values]]))
 
 
 def half_square_sum(residual: Enclosure, divisor: int) -> Enclosure:
@@ -386,8 +387,10 @@ def test_the_bounds_in_float64_are_no_less_than_the_formulas_they_stand_for(flus
 
     for _ in range(100):
         values, errors = [number() for _ in range(3)], [number() for _ in range(3)]
-        one = Enclosure(model, model.enclose(np.array(values)).c, np.zeros(3), np.array(errors))
-        other = model.enclose(np.array([number() for _ in range(3)]))
+        one = Enclosure(
+            model, Enclosure.of(model, np.array(values)).c, np.zeros(3), np.array(errors)
+        )
+        other = Enclosure.of(model, np.array([number() for _ in range(3)]))
         e, c = [list(map(Fraction, numbers)) for numbers in (errors, values)]
         w = list(map(Fraction, other.high.tolist()))
         n = sum(b > 0 and a + k > 0 for a, k, b in zip(c, e, w, strict=True))
@@ -418,7 +421,7 @@ def test_a_tiny_slope_does_not_make_the_rounding_of_a_large_number_vanish() -> N
     form = FORMATS["float64"]
     size, slope = 2.0**1000, 3 * 2.0**-1074
     value = size * (1 + 2.0**-52)
-    delta = np.array([slope]) * Model(form).enclose(np.array([value]))
+    delta = np.array([slope]) * Enclosure.of(Model(form), np.array([value]))
     exact = Fraction(slope) * Fraction(value)
     given = Toy(form, random.Random(0)).rounded(exact)
     assert given != exact, "3 (1 + 2^-52) has too many bits"

@@ -17,8 +17,9 @@ from ourselves.planting import Fault, around, changed, planted
 from ourselves.roles import ROLES
 
 import crosscheck.judge.kinks.explanation  # noqa: F401  # who has imported much by name
-from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "reports" / "FAULTS.md"
@@ -82,10 +83,10 @@ def test_a_planted_fault_is_everywhere_and_goes_away() -> None:
 
 
 def test_what_is_computed_once_can_be_replaced_too() -> None:
-    enclose = Model(format_of("float32")).enclose
+    model = Model(format_of("float32"))
     with planted(Fault("none", "margin of a sign", around(lambda right, self: 7), "")):
-        assert enclose(np.ones(1)).margin == 7
-    assert enclose(np.ones(1)).margin == 0
+        assert Enclosure.of(model, np.ones(1)).margin == 7
+    assert Enclosure.of(model, np.ones(1)).margin == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")

@@ -20,8 +20,9 @@ from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import WORKING, format_of
+from crosscheck.numbers.model import Model
 from crosscheck.report.precision import json_lines, plot, table
 from crosscheck.studies import precision
 from crosscheck.studies.precision import (

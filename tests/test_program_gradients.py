@@ -19,8 +19,9 @@ from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import Composed, Derivatives, Step, step
 from crosscheck.numbers import formats
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise, piecewise
 from crosscheck.operators import huber, leaky_relu
 from crosscheck.program.derive import gradient, jvp, vjp
@@ -369,7 +370,7 @@ def test_no_program_leaves_its_bounds(form: Format, flush: bool) -> None:
             exact = np.array([rng.uniform(-1, 1) for _ in range(int(np.prod(shape)))])
             arrays[name] = form.round(exact.reshape(shape) * 2.0 ** rng.choice([0, 0, -2]))
         with np.errstate(all="ignore"):
-            enclosures = {name: model.enclose(array) for name, array in arrays.items()}
+            enclosures = {name: Enclosure.of(model, array) for name, array in arrays.items()}
             bounds = values_of(derived, OnEnclosures(model), enclosures)
         try:
             held = {name: given(toy, array) for name, array in arrays.items()}
@@ -419,9 +420,11 @@ def test_programs_of_a_stack_have_the_values_of_its_cases(dtype: str) -> None:
             drawn_ = [rng.uniform(-1, 1) for _ in range(int(np.prod(shape)))]
             stack[name] = model.format.round(np.array(drawn_).reshape(shape))
         with np.errstate(all="ignore"):
-            whole = evaluate(derived, arithmetic, {k: model.enclose(v) for k, v in stack.items()})
+            whole = evaluate(
+                derived, arithmetic, {k: Enclosure.of(model, v) for k, v in stack.items()}
+            )
             for at in range(2):
-                arrays = {name: model.enclose(array[at]) for name, array in stack.items()}
+                arrays = {name: Enclosure.of(model, array[at]) for name, array in stack.items()}
                 for name, alone in evaluate(derived, arithmetic, arrays).items():
                     one = arithmetic.broadcast(whole[name], (2, *alone.shape))
                     for part_ in ("high", "r", "e"):

@@ -15,8 +15,9 @@ from climbing import FORMS, Attempt, Operand, Rule, climbed, number, operand
 from toy import Toy
 from toy_programs import applied, at, mixed, multiplied, open_jump, selected, summed, valued
 
-from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
+from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value_of
 from crosscheck.numbers.scaling import nearest, scaled, times_constants
@@ -71,7 +72,7 @@ def a_held_slope(toy: Toy, model: Model) -> Attempt:
     q = operand(toy, model)
     slope = toy.rng.choice([*SLOPES, toy.rng.choice(SLOPES) / 2 ** toy.rng.randrange(30)])
     s = slope_of(
-        model.enclose(np.array([1.0])),
+        Enclosure.of(model, np.array([1.0])),
         Piecewise("", "", (), ((slope,),)),
         Sides(*np.zeros((3, 1), np.int64)),
         np.zeros(1),
@@ -272,7 +273,7 @@ def test_a_bound_is_not_wider_than_the_worst_evaluation_makes_it(rule: str) -> N
 
 
 def one_number(model: Model, value: float) -> Enclosure:
-    return model.enclose(np.array([value]))
+    return Enclosure.of(model, np.array([value]))
 
 
 def test_what_products_lose_is_enlarged_by_constants_after_them() -> None:
@@ -280,7 +281,7 @@ def test_what_products_lose_is_enlarged_by_constants_after_them() -> None:
     form, terms, constant = FORMATS["float16"], 5, Fraction(3, 2)
     model, toy, eta = Model(form), Toy(form, random.Random(0)), Fraction(form.smallest_subnormal)
     v = HALF + Fraction(form.unit_roundoff)
-    one, two = (model.enclose(np.full((1, terms), float(each))) for each in (v, eta))
+    one, two = (Enclosure.of(model, np.full((1, terms), float(each))) for each in (v, eta))
     found = times_constants(one @ two.swapaxes(-1, -2), [constant])
     given = terms * toy.times(constant, toy.times(v, eta))
     error = abs(given - constant * terms * v * eta)
@@ -361,7 +362,7 @@ def test_a_square_that_overflows_before_it_is_halved_has_no_bound() -> None:
 
 def test_certificates_of_exactness_are_given_to_small_numbers() -> None:
     model = Model(FORMATS["float32"])
-    z = model.enclose(np.arange(-40.0, 41.0) / 8)
+    z = Enclosure.of(model, np.arange(-40.0, 41.0) / 8)
     away = np.abs(z.high) != 0
     for name in ("relu", "abs", "relu6", "hardtanh", "clip", "leaky-quarter", "softshrink"):
         found = value_of(z, FUNCTIONS[name])

@@ -25,8 +25,9 @@ from crosscheck.judge.verdict import Effect, Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives, Step, composed, step
 from crosscheck.network.dense import Network, worked_example
 from crosscheck.network.exact import nearest_float, rational_of, rationals
-from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.model import Model
 from crosscheck.operators.registry import known
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate
@@ -106,7 +107,7 @@ def test_bounds_from_the_program_are_those_of_the_dense_rules(dtype: str) -> Non
         model = Model(FORMATS[dtype])
         dense = Judge(case).enclosed(model).certain_gradients
         with np.errstate(all="ignore"):
-            arrays = {name: model.enclose(array) for name, array in case.arrays()}
+            arrays = {name: Enclosure.of(model, array) for name, array in case.arrays()}
             found = evaluate(composed(case).gradient, OnEnclosures(model), arrays)
         for name, bound in dense.entries():
             some = bound.bound > 0

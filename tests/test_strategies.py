@@ -26,8 +26,8 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, WORKING, format_of
+from crosscheck.numbers.model import Model
 from crosscheck.tools.errors import UsageError
 
 CERTAIN_KINDS = list(BOUNDARY_KINDS)[:6]

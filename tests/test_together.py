@@ -18,8 +18,8 @@ from crosscheck.judge.together import Judged, judged_together
 from crosscheck.judge.verdict import GateClass, Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
 from crosscheck.network.reference import backward, forward
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.studies.power import plant
 
 STACKS: dict[str, tuple[Network, int, str, str, tuple[int, ...]]] = {

@@ -20,8 +20,8 @@ from crosscheck.judge.kinks.exclusion import possible
 from crosscheck.judge.verdict import Kind, fails
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.numbers.model import Model
 
 DTYPES = [*FORMATS, NINE_BITS.name]
 ZERO, HALF = Fraction(0), Fraction(1, 2)

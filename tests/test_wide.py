@@ -18,8 +18,8 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.vacuity import unchecked
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import WORKING, format_of
+from crosscheck.numbers.model import Model
 from crosscheck.run.checker import Checker
 from crosscheck.run.checking import compare_implementations
 from crosscheck.run.crosscheck import check_generated

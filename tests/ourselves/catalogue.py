@@ -169,7 +169,7 @@ BOUNDS = (
     Fault(
         "errors of operands are not carried",
         "error of a sum",
-        around(lambda right, self: np.maximum(right(self) - self.carried, 0.0)),
+        around(lambda right, self: np.maximum(right(self) - self.terms.carried, 0.0)),
         _SOUND,
     ),
     Fault(

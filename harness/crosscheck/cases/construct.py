@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from crosscheck.network.dense import Case, Network
 from crosscheck.network.reference import pre_activation
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import COARSE, Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 
 __all__ = ["clear_case", "clear_shapes"]
 
@@ -104,7 +105,7 @@ def clear_case(
     if not has_bias[0]:
         x = np.abs(x)
         x[..., 0] = np.where(x[..., 0] < least, 1.0, x[..., 0])
-    a = model.enclose(x)
+    a = Enclosure.of(model, x)
     for layer, (weight, gap) in enumerate(zip(weights, gaps, strict=True), start=1):
         if has_bias[layer - 1]:
             bias = _clear_biases(a, weight, gap, form)
@@ -117,17 +118,17 @@ def clear_case(
             weight[shut] *= -1.0
         biases.append(bias)
         if layer < network.depth:
-            enclosed = None if bias is None else model.enclose(bias)
-            a = pre_activation(model.enclose(weight), enclosed, a).relu()
+            enclosed = None if bias is None else Enclosure.of(model, bias)
+            a = pre_activation(Enclosure.of(model, weight), enclosed, a).relu()
     return Case(network, tuple(weights), tuple(biases), x, y, dtype)
 
 
 def _clear_biases(a: Enclosure, weight: Array, gap: NDArray[np.int64], form: Format) -> Array:
     """Biases of shape ``(C, n_l)`` that keep a layer's pre-activations clear of zero."""
-    sums = a.matrix_product(a.model.enclose(weight.swapaxes(-1, -2)))
+    sums = a.matrix_product(Enclosure.of(a.model, weight.swapaxes(-1, -2)))
     values = np.sort(sums.high, axis=-2)
     rows = values.shape[-2]
-    total, error = sums.total.max(axis=-2), sums.margin.max(axis=-2)
+    total, error = sums.terms.total.max(axis=-2), sums.margin.max(axis=-2)
     beyond = 2.0 * total + 1.0 + 8.0 * error
     gap = gap.copy()
     gap[..., 0] = 0
@@ -138,7 +139,7 @@ def _clear_biases(a: Enclosure, weight: Array, gap: NDArray[np.int64], form: For
 
     below, above = at(gap - 1), at(gap)
     middle = 0.5 * (below + above)
-    theta = (sums.depth + 2.0) * 2.0 * form.unit_roundoff
+    theta = (sums.terms.depth + 2.0) * 2.0 * form.unit_roundoff
     wanted = 4.0 * (error + theta * (total + np.abs(middle)))
     narrow = 0.5 * (above - below) <= wanted
     first, last = gap <= 0, gap >= rows

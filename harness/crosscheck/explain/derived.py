@@ -26,9 +26,9 @@ from crosscheck.network.reference import (
     loss_and_cotangent,
 )
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import GateKey, slope_symbol
 from crosscheck.tools.errors import UsageError
 

@@ -24,8 +24,8 @@ from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.composed import LOSS, Composed, Step
 from crosscheck.network.exact import rational_of, rationals
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.scaling import nearest
 from crosscheck.operators.registry import operator_of

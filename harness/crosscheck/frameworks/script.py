@@ -31,8 +31,8 @@ from crosscheck.network.exact import (
 )
 from crosscheck.network.names import parsed
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.operators.operator import Line
 from crosscheck.program.evaluate import evaluate

@@ -23,8 +23,9 @@ from crosscheck.network.exact import exact_at, exact_first_layer
 from crosscheck.network.reference import backward_layer, gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
+from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 
 __all__ = ["Answers", "Place", "Stack"]
 

@@ -39,8 +39,9 @@ from crosscheck.judge.vacuity import arrays_checked
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.reference import parameter_gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Enclosure, Model, Product
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model, Product
 from crosscheck.numbers.named import Arithmetic, arithmetics_of
 
 __all__ = ["BUDGET", "Coarse", "coarse"]

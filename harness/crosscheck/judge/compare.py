@@ -47,9 +47,9 @@ from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import Arithmetic, arithmetics_of
 from crosscheck.tools.errors import UsageError
 

@@ -29,8 +29,9 @@ from crosscheck.network.reference import (
 )
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 
 __all__ = ["Derivation", "Enclosed", "leaves_bound"]
 
@@ -66,9 +67,9 @@ class Enclosed:
         self.case = case
         self.model = model
         self.derivation = derivation
-        self.weights = [model.enclose(weight) for weight in case.weights]
-        self.biases = [None if bias is None else model.enclose(bias) for bias in case.biases]
-        self.y = model.enclose(case.y)
+        self.weights = [Enclosure.of(model, weight) for weight in case.weights]
+        self.biases = [None if bias is None else Enclosure.of(model, bias) for bias in case.biases]
+        self.y = Enclosure.of(model, case.y)
         self._known: dict[Any, tuple[Enclosure, Any]] = {}
         self._held = 0  # numbers in what is known
         with np.errstate(all="ignore"):
@@ -76,7 +77,7 @@ class Enclosed:
                 case.network,
                 [self._operand(each, "forward", at) for at, each in enumerate(self.weights, 1)],
                 self.biases,
-                model.enclose(case.x),
+                Enclosure.of(model, case.x),
                 Enclosure.relu,
             )
             activations = [
@@ -173,7 +174,7 @@ class Enclosed:
                 self._tangent_trace,
                 self.y,
                 gates,
-                self.model.enclose,
+                partial(Enclosure.of, self.model),
                 partial(loss_tangent, divisor=self._divisor),
                 _joined,
                 loss_and_cotangent=self._loss_and_cotangent,

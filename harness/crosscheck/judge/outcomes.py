@@ -53,10 +53,11 @@ from crosscheck.network.loss_kinds import (
 from crosscheck.network.reference import Trace, backward, forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.extended import Extended, model_of, placed
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.kinds import Kinds
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import Arithmetic
 
 __all__ = ["BUDGET", "Outcomes", "Policy"]

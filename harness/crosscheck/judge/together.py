@@ -30,7 +30,7 @@ from crosscheck.judge.vacuity import side_by_side
 from crosscheck.judge.verdict import Entry, Validity, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.names import EntryName
-from crosscheck.numbers.enclosure import distance
+from crosscheck.numbers.bounded import distance
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 
 __all__ = ["Judged", "judged_together"]

@@ -38,8 +38,9 @@ import numpy as np
 
 from crosscheck.network.dense import Network
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble, high
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.rounding import growth, or_infinity, up
 
 __all__ = [
@@ -200,7 +201,7 @@ def with_constants_anywhere(loss: Enclosure, residual: Enclosure, divisor: int) 
     """
     model, form = loss.model, loss.model.format
     squares = (residual * residual).sum(axis=(-2, -1))
-    terms, twice = squares.addends, 2.0 * divisor
+    terms, twice = squares.terms.addends, 2.0 * divisor
     is_power_of_two = divisor & (divisor - 1) == 0
     # A B of p bits is formed exactly; one that is rounded leaves no room for d² of a scaled d.
     roundings = 3.0 if divisor < 2.0**model.precision else 4.0
@@ -211,12 +212,12 @@ def with_constants_anywhere(loss: Enclosure, residual: Enclosure, divisor: int) 
         theta = (1.0 + theta) * (1.0 + model.underflow / smallest) - 1.0
     small = 2.0 * twice * form.smallest_normal
     if model.flush:
-        absolute = 4.0 * terms * (1.0 + small) * model.least + squares.flushed
+        absolute = 4.0 * terms * (1.0 + small) * model.least + squares.terms.flushed
     else:
         absolute = terms * (2.0 + small) * model.underflow
-    e = (squares.carried + theta * squares.total) / twice + (1.0 + theta) * absolute
-    e = _ROUNDED * (e + squares.depth * 2.0**-52 * e) + 2.0 * TINY * (1.0 + terms)
-    grain = np.minimum(squares.least_grain, 1023) - divisor.bit_length()  # of d² / 2B
+    e = (squares.terms.carried + theta * squares.terms.total) / twice + (1.0 + theta) * absolute
+    e = _ROUNDED * (e + squares.terms.depth * 2.0**-52 * e) + 2.0 * TINY * (1.0 + terms)
+    grain = np.minimum(squares.terms.least_grain, 1023) - divisor.bit_length()  # of d² / 2B
     exact = (squares.e == 0) & (np.ldexp(1.0, grain) >= model.least) & is_power_of_two
     exact = exact & (smallest >= form.smallest_normal) | (squares.reach == 0)
     return Enclosure(model, loss.c, loss.r, np.where(exact, loss.e, np.fmax(loss.e, e)))
@@ -280,7 +281,7 @@ def loss_tangent(cotangent: Enclosure, tangent: Enclosure, divisor: int) -> Encl
         divisor: B.
     """
     model = tangent.model
-    tangent = residual_of(tangent, model.enclose(np.zeros((1,) * len(tangent.shape))))
+    tangent = residual_of(tangent, Enclosure.of(model, np.zeros((1,) * len(tangent.shape))))
     if divisor > 1:
         shifted = np.minimum(tangent.grain, 1023) - (2 * divisor - 1).bit_length()
         free = tangent.exact & (np.ldexp(1.0, shifted) >= model.least)
@@ -293,11 +294,11 @@ def loss_tangent(cotangent: Enclosure, tangent: Enclosure, divisor: int) -> Encl
     lost = _SLIGHTLY * (lost + product.lost_by_reading) + TINY
     e = np.where(free | (product.reach == 0), product.e, lost)
     result = Enclosure(model, product.c, product.r, e).sum(axis=(-2, -1))
-    growth = np.exp((result.addends + 1.0) * np.log1p(model.roundoff))
-    peak = growth * (result.total + result.flushed + result.addends * model.least)
-    peak = 2.0 * divisor * peak * (1.0 + (result.depth + 16) * 2.0**-52)
+    growth = np.exp((result.terms.addends + 1.0) * np.log1p(model.roundoff))
+    peak = growth * (result.terms.total + result.terms.flushed + result.terms.addends * model.least)
+    peak = 2.0 * divisor * peak * (1.0 + (result.terms.depth + 16) * 2.0**-52)
     fits = peak < model.format.largest
     e = result.e
     if model.flush:
-        e = np.where(e > 0, _SLIGHTLY * (e + result.addends * model.least), e)
+        e = np.where(e > 0, _SLIGHTLY * (e + result.terms.addends * model.least), e)
     return Enclosure(model, result.c, result.r, np.where(fits, e, np.inf))

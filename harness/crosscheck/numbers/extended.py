@@ -43,11 +43,13 @@ from typing import Any
 import numpy as np
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.bounded import Center
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Center, Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.kinds import Factor, Flags, Kinds, Sum, multiplied
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import Arithmetic
 
 __all__ = ["Extended", "model_of", "placed"]
@@ -129,7 +131,7 @@ class Extended:
         """
         finite = np.isfinite(values)
         may = Kinds(finite, np.isposinf(values), np.isneginf(values), np.isnan(values))
-        return cls(model.enclose(np.where(finite, values, 0.0)), may)
+        return cls(Enclosure.of(model, np.where(finite, values, 0.0)), may)
 
     @property
     def model(self) -> Model:

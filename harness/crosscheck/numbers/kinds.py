@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
+from crosscheck.numbers.model import Model
 
 __all__ = ["Factor", "Flags", "Kinds", "Sum", "multiplied"]
 

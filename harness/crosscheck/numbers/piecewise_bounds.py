@@ -53,9 +53,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.bounded import Center
 from crosscheck.numbers.double_double import UNIT, DoubleDouble, high
-from crosscheck.numbers.enclosure import Center, Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise, evaluated
 from crosscheck.numbers.rounding import growth, lowest_bit, or_infinity, up
 from crosscheck.numbers.scaling import nearest

@@ -66,8 +66,9 @@ import numpy as np
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
+from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.rounding import growth, or_infinity, up
 
 __all__ = ["nearest", "scaled", "times_constants"]
@@ -140,9 +141,9 @@ def times_constants(q: Enclosure, constants: Sequence[Fraction]) -> Enclosure:
     products: Any = 0.0
     growing: Any = 0.0
     if isinstance(q, OpenSum):
-        total, grain, flushed = q.total, q.least_grain, q.flushed
-        terms, products = np.maximum(q.products + q.addends, 1.0), q.products
-        growing = growth(model.roundoff, q.factors)
+        total, grain, flushed = q.terms.total, q.terms.least_grain, q.terms.flushed
+        terms, products = np.maximum(q.terms.products + q.terms.addends, 1.0), q.terms.products
+        growing = growth(model.roundoff, q.terms.factors)
     theta, size = constant.theta, constant.size
     lost = model.lost(terms * len(constants))
     if model.flush:
@@ -150,7 +151,7 @@ def times_constants(q: Enclosure, constants: Sequence[Fraction]) -> Enclosure:
     if theta == 0.0 and isinstance(q, OpenSum):
         relative, before = q.e, 0.0
     else:
-        relative = (q.carried if isinstance(q, OpenSum) else q.e) + (
+        relative = (q.terms.carried if isinstance(q, OpenSum) else q.e) + (
             growing + theta + growing * theta
         ) * total
         before = model.lost(products) + (flushed if model.flush else 0.0)

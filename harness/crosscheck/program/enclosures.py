@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model, OpenSum
+from crosscheck.numbers.enclosure import Enclosure, OpenSum
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value_of
 from crosscheck.numbers.scaling import scaled, times_constants
@@ -41,7 +42,7 @@ class OnEnclosures:
 
     def filled(self, value: float, shape: Shape) -> Enclosure:
         """See `Arithmetic`."""
-        return self.model.enclose(np.full(shape, value))
+        return Enclosure.of(self.model, np.full(shape, value))
 
     def add(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """See `Arithmetic`; two open sums become one, whose order nobody knows."""

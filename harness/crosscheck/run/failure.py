@@ -10,8 +10,8 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import GateClass, Kind, Verdict, fails, how_to_allow
 from crosscheck.network.composed import AnyCase, Composed, Step
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.scaling import nearest
 from crosscheck.operators.registry import operator_of
 from crosscheck.run.events import CaseChecked

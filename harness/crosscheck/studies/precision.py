@@ -38,9 +38,10 @@ from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 from crosscheck.studies.digits import load_images
 from crosscheck.tools.errors import UnsupportedError, UsageError
 from crosscheck.tools.interrupts import interrupts

@@ -19,8 +19,9 @@ from crosscheck.judge.verdict import GateClass
 from crosscheck.network.composed import LOSS, Composed, Derivatives
 from crosscheck.network.exact import nearest_float, rational_of, rationals
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Enclosure, Model
+from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import TINY, in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_bounds import sides_of
 from crosscheck.program.enclosures import OnEnclosures
@@ -78,7 +79,7 @@ class EnclosedProgram:
                 if node.settings["function"] not in functions:
                     functions.append(node.settings["function"])
         self.sites: Mapping[int, list[Piecewise]] = sites
-        arrays = {name: model.enclose(array) for name, array in case.arrays()}
+        arrays = {name: Enclosure.of(model, array) for name, array in case.arrays()}
         with np.errstate(all="ignore"):
             self._forward = values_of(case.program, OnEnclosures(model), arrays)
             self._arrays = arrays

@@ -46,9 +46,9 @@ from crosscheck.judge.verdict import (
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import LeftOut
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 from crosscheck.numbers.scaling import nearest
 from crosscheck.program.evaluate import evaluate

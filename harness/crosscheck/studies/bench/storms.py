@@ -23,8 +23,8 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.door import Answer, judge
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
-from crosscheck.numbers.enclosure import Model
 from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 
 __all__ = ["GRADIENTS", "STORMS", "Storm", "measure_storms"]
 

@@ -1,0 +1,76 @@
+"""The arithmetic that a framework is held to, from which `crosscheck.numbers.enclosure` derives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import Format
+from crosscheck.numbers.named import Arithmetic
+
+__all__ = ["Model", "Product"]
+
+Product: TypeAlias = tuple[Literal["forward", "weight", "input"], int]
+"""A matrix product of backpropagation and its layer: z_l, ∂J/∂W_l or g_{l-1}."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The arithmetic that a framework is held to.
+
+    Attributes:
+        format: The dtype.
+        flush: Whether subnormal numbers may be replaced by zero, as results and as operands.
+        arithmetic: How matrix products are formed, if not in the dtype's own arithmetic.
+        spared: Matrix products that are formed in the dtype's own arithmetic nevertheless.
+    """
+
+    format: Format
+    flush: bool = False
+    arithmetic: Arithmetic | None = None
+    spared: frozenset[Product] = frozenset()
+
+    @property
+    def precision(self) -> int:
+        """p, the significant bits of each operation."""
+        return self.format.precision
+
+    @property
+    def roundoff(self) -> float:
+        """u, the largest relative error of one operation."""
+        return self.format.unit_roundoff
+
+    @property
+    def least(self) -> float:
+        """The smallest positive number whose multiples are all handled without underflow."""
+        return self.format.smallest_normal if self.flush else self.format.smallest_subnormal
+
+    @property
+    def underflow(self) -> float:
+        """The largest absolute error of a product: ½η, λ₀ under flush-to-zero.
+
+        In float64 ½η rounds to 0: where it has to be there, see `lost`.
+        """
+        return self.least if self.flush else 0.5 * self.least
+
+    def lost(self, products: Array | float) -> Any:
+        """The largest absolute error of so many products together, rounded up.
+
+        `underflow` times their number, but for float64: there ½η is no number and rounds to 0,
+        so that half of an odd number of η is the next whole number of them.
+
+        Args:
+            products: How many, any number that is not negative.
+        """
+        if self.flush:
+            return products * self.least
+        halves = 0.5 * products
+        return (np.ceil(halves) if self.format.emin < -1000 else halves) * self.least
+
+    @property
+    def wide(self) -> bool:
+        """Whether the reference needs double-double to be finer than the framework."""
+        return self.format.precision > 26  # products of two such numbers exceed float64
