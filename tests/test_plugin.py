@@ -191,6 +191,7 @@ def test_what_a_function_raises_is_shown_where_it_was_raised(pytester: pytest.Py
         ]
     )
     assert "crosscheck/run/implementations.py" not in result.stdout.str()
+    assert "crosscheck/run/libraries.py" not in result.stdout.str()
 
 
 def test_an_absent_library_is_told_in_one_line(pytester: pytest.Pytester) -> None:
