@@ -116,7 +116,7 @@ NAMED = {
     "cases.drawing": OUTPUT,
     "cases.wide": OUTPUT,
     "cases.stream.settings": OUTPUT,
-    "run.checking": OUTPUT,
+    "run.wanted": OUTPUT,
     "explain.build": OUTPUT,
     "cli.streams": OUTPUT,
     "studies.alarms.streams": OUTPUT,
