@@ -79,7 +79,7 @@ class Comparing:
                 return True
         searches, wide = wanted.generated()
         for number, each in enumerate(searches):
-            if each.count and self._search(each, seed + number, seed):
+            if each.examples and self._search(each, seed + number, seed):
                 return True
         for label, case in wide:
             if self._check_single("smooth", label, case, f"found ({label}, seed {seed})"):

@@ -75,13 +75,13 @@ class Search(NamedTuple):
         part: Where they belong.
         label: Their name.
         strategy: What they are drawn from.
-        count: How many.
+        examples: How many.
     """
 
     part: Part
     label: str
     strategy: st.SearchStrategy[Any]
-    count: int
+    examples: int
 
 
 @dataclass(frozen=True, eq=False)
