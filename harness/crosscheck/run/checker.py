@@ -11,25 +11,21 @@ import numpy as np
 
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
 from crosscheck.frameworks.script import script
-from crosscheck.judge.door import Answer, Question, judge
+from crosscheck.judge.door import Question, judge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import (
     FLAKY,
-    LATER,
     NAME,
     Again,
     Asked,
     came_and_went,
-    differing,
     named,
-    named_at_once,
 )
-from crosscheck.run.answers import answer, names_of, of_the_whole, verdict_of
+from crosscheck.run.answers import verdict_of
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,
@@ -38,6 +34,7 @@ from crosscheck.run.events import (
     StackChecked,
 )
 from crosscheck.run.failing import Failing, SameFailure, failures
+from crosscheck.run.panel import Judged, changed_since, judged, judged_stack
 
 __all__ = ["ATTEMPTS", "Checker", "Disagreement", "Emit"]
 
@@ -111,43 +108,30 @@ class Checker:
 
     def check_case(self, case: AnyCase, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
-        question = judge(case)
-        answers = [answer(framework, case, question) for framework in self.frameworks]
-        verdicts = tuple(
-            self._asked_at_once(framework, case, question, given, verdict)
-            for framework, (given, verdict) in zip(self.frameworks, answers, strict=True)
-        )
+        found = judged(self.frameworks, case, self.is_failing)
+        (verdicts,) = found.verdicts
         scripts = self._scripts(case, verdicts)
         with self.held():
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
-            self._count(case, part, [verdicts], np.array([_worst_bounds(verdicts)]))
+            self._count(case, part, found)
             if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
-                checked = self._checked(part, label, case, question.reference(), verdicts, scripts)
+                reference = found.question.reference()
+                checked = self._checked(part, label, case, reference, verdicts, scripts)
                 self.emit(checked)
                 self._tell(checked)
-        self._again.note(Asked(case, [given for given, _ in answers], part, label))
-        for asked in self._again.due():
-            self._ask_again(asked)
+        self._note(Asked(case, found.given, part, label))
         return verdicts
+
+    def _note(self, asked: Asked) -> None:
+        """Remember a call, and make those again that have waited long enough."""
+        self._again.note(asked)
+        for each in self._again.due():
+            self._ask_again(each)
 
     def finish(self) -> None:
         """Ask again what still waits for it."""
         for asked in self._again.rest():
             self._ask_again(asked)
-
-    def _asked_at_once(
-        self,
-        framework: Framework,
-        case: AnyCase,
-        question: Question,
-        given: AnyGradients | None,
-        verdict: Verdict,
-    ) -> Verdict:
-        """A verdict; a failing one with its name if the same call gives something else now."""
-        if not self.is_failing(verdict):
-            return verdict
-        again, then = answer(framework, case, question)
-        return named_at_once(verdict, given, again, passes=not self.is_failing(then))
 
     def tell_flaky(
         self, case: AnyCase, verdicts: Sequence[Verdict], part: Part, label: str
@@ -174,33 +158,18 @@ class Checker:
 
     def _ask_again(self, asked: Asked) -> None:
         """Make a call again, and see whether it returns the same bits."""
+        label, count = f"{asked.label}, asked again", asked.case.count or 1
         for framework, given in zip(self.frameworks, asked.given, strict=True):
             if given is None:
                 continue
-            count, case = asked.case.count or 1, asked.case
-            now = ask(framework, case)
-            wrong: list[CaseChecked] = []
-            if isinstance(now, Refused):
-                changed = np.arange(count)
-            else:
-                changed = np.flatnonzero(np.atleast_1d(differing(given, now)))
-            for index in changed.tolist():
-                one = case if case.count is None else case[index]
-                question, names = judge(one), names_of(framework)
-                if isinstance(now, Refused):
-                    verdict = Verdict(*names, now.kind, detail=now.reason)
-                else:
-                    again = now if case.count is None else now[index]
-                    verdict = question.another(Answer(again, framework.derivation, names))
-                if self.is_failing(verdict):
-                    told = (named(verdict, LATER),)
-                    where = f"{asked.label}, asked again"
-                    wrong.append(
-                        self._checked(asked.part, where, one, question.reference(), told, {})
-                    )
+            changed, failing = changed_since(framework, asked.case, given, self.is_failing)
+            wrong = [
+                self._checked(asked.part, label, case, reference, (verdict,), {})
+                for case, reference, verdict in failing
+            ]
             with self.held():
                 self.failed |= bool(wrong)
-                self.emit(AskedAgain(framework.name, count, len(changed) - len(wrong), len(wrong)))
+                self.emit(AskedAgain(framework.name, count, changed - len(wrong), len(wrong)))
                 for each in wrong[:_TRIED]:
                     self.emit(each)
                     self.nondeterministic.setdefault(framework.name, each)
@@ -230,22 +199,19 @@ class Checker:
 
     def check_stack(self, stack: AnyCase, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
-        count = stack.count
-        assert count is not None
-        answers = [ask(framework, stack) for framework in self.frameworks]
-        question, columns, bounds = self._judged(stack, answers)
-        verdicts = [tuple(column[index] for column in columns) for index in range(count)]
+        found = judged_stack(self.frameworks, stack, self.is_failing)
+        verdicts = found.verdicts
         failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
         with self.held():
             self.failed |= bool(failing)
-            self._count(stack, part, verdicts, bounds)
+            self._count(stack, part, found)
             for index, row in enumerate(verdicts):
                 if all(verdict.kind is Kind.AGREES for verdict in row):
                     continue
                 case = stack[index]
                 where = f"{label}, case {index}"
                 scripts = self._scripts(case, row)
-                reference = question.reference(index)
+                reference = found.question.reference(index)
                 checked = self._checked(part, where, case, reference, row, scripts)
                 self.emit(checked)
                 self._tell(checked)
@@ -254,74 +220,7 @@ class Checker:
             self.check_smallest(
                 stack[index], failures(verdicts[index], self.is_lasting), part, label
             )
-        given = [None if isinstance(each, Refused) else each for each in answers]
-        self._again.note(Asked(stack, given, part, label))
-        for asked in self._again.due():
-            self._ask_again(asked)
-
-    def _judged(
-        self, stack: AnyCase, answers: Sequence[AnyGradients | Refused]
-    ) -> tuple[Question, list[list[Verdict]], Array]:
-        """What is said of a stack.
-
-        Args:
-            stack: C cases.
-            answers: Of each of F frameworks.
-
-        Returns:
-            What the judge was asked; of each framework the verdicts on all cases; and the
-            largest error / bound that they go with, of shape (C, F).
-        """
-        count = stack.count or 0
-        pairs = list(zip(self.frameworks, answers, strict=True))
-        given = [
-            Answer(each, framework.derivation, names_of(framework))
-            for framework, each in pairs
-            if not isinstance(each, Refused)
-        ]
-        question, columns = judge(stack, given, with_arrays=True), []
-        bounds, row = np.zeros((count, len(pairs))), 0
-        for column, (framework, each) in enumerate(pairs):
-            if isinstance(each, Refused):
-                columns.append(self._alone(framework, stack, question, each))
-                continue
-            found = [question.verdict(row, index) for index in range(count)]
-            bounds[:, column], row = question.bounds[row], row + 1
-            self._asked_stack_at_once(framework, stack, question, each, found)
-            columns.append(found)
-        return question, columns, bounds
-
-    def _alone(
-        self, framework: Framework, stack: AnyCase, question: Question, refused: Refused
-    ) -> list[Verdict]:
-        """The verdicts of a framework on the cases of a stack that it does not take as a whole."""
-        count = question.count
-        alone = [verdict_of(framework, stack[at], question, at) for at in range(count)]
-        if not refused.raised and not any(map(self.is_failing, alone)):
-            alone[0] = of_the_whole(alone[0], refused, f"the stack of {count} cases")
-        return alone
-
-    def _asked_stack_at_once(
-        self,
-        framework: Framework,
-        stack: AnyCase,
-        question: Question,
-        given: AnyGradients,
-        verdicts: list[Verdict],
-    ) -> None:
-        """Give failing verdicts of a framework their name if the same call gives other bits now."""
-        failing = [at for at, verdict in enumerate(verdicts) if self.is_failing(verdict)]
-        again = ask(framework, stack) if failing else None
-        if again is None or isinstance(again, Refused):
-            return
-        for index in failing:
-            before, now = given[index], again[index]
-            if not differing(before, now):
-                continue
-            answered = Answer(now, framework.derivation, names_of(framework))
-            then = question.another(answered, index)
-            passes = not self.is_failing(then)
-            verdicts[index] = named_at_once(verdicts[index], before, now, passes=passes)
+        self._note(Asked(stack, found.given, part, label))
 
     def _checked(
         self,
@@ -350,9 +249,8 @@ class Checker:
         """Whether any framework fails on a single case; nothing is counted or reported."""
         return any(self.is_failing(verdict) for verdict in self.verdicts(case))
 
-    def _count(
-        self, case: AnyCase, part: Part, verdicts: Sequence[Sequence[Verdict]], bounds: Array
-    ) -> None:
+    def _count(self, case: AnyCase, part: Part, found: Judged) -> None:
+        verdicts, bounds = found.verdicts, found.bounds
         before = self.distinct
         self._seen.update(_fingerprints(case))
         kinds: dict[str, dict[Kind, int]] = {}
@@ -384,10 +282,6 @@ class Checker:
                 seen=seen,
             )
         )
-
-
-def _worst_bounds(verdicts: Sequence[Verdict]) -> list[float]:
-    return [verdict.worst.bounds if verdict.worst else 0.0 for verdict in verdicts]
 
 
 def _fingerprints(case: AnyCase) -> Iterable[int]:
