@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import click
 
-from crosscheck.cli.options import checking_options
+from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
 from crosscheck.numbers.formats import format_of
 from crosscheck.run.events import RunStarted
@@ -22,11 +19,7 @@ __all__ = ["digits"]
 def digits(
     seed: int,
     dtype: str,
-    frameworks: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    allow: tuple[str, ...],
-    report: Path,
+    checking: Checking,
 ) -> int:
     """Cross-check a trained network on real data.
 
@@ -38,7 +31,7 @@ def digits(
     from crosscheck.studies.digits import train_digits
 
     format_of(dtype)
-    session = Session(frameworks, formulations, modes, report, allow)
+    session = Session(checking)
     trained = train_digits(dtype=dtype, seed=seed)
     case = trained.case
     label = f"digits: {trained.accuracy:.1%} right after {trained.steps} steps"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from crosscheck.cli.completion import arithmetic_names, choices, framework_names
 
 __all__ = [
     "DEFAULT_REPORT",
+    "Checking",
     "arithmetics",
     "checking_options",
     "framework_options",
+    "gathered",
     "names",
     "pairs",
 ]
@@ -64,6 +67,23 @@ def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) 
     return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
+def gathered(kind: type, name: str, command: _Command) -> _Command:
+    """A command that is given the values of several options as one value.
+
+    Args:
+        kind: A dataclass whose fields have the names of the options.
+        name: Of the argument.
+        command: The command.
+    """
+
+    @functools.wraps(command)
+    def call(*arguments: Any, **given: Any) -> Any:
+        value = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+        return command(*arguments, **given, **{name: value})
+
+    return call
+
+
 def framework_options(command: _Command) -> _Command:
     """Which frameworks, and how they write and differentiate max(z, 0)."""
     options = [
@@ -96,8 +116,27 @@ def framework_options(command: _Command) -> _Command:
     return _with(options, command)
 
 
+@dataclass(frozen=True)
+class Checking:
+    """What `checking_options` say.
+
+    Attributes:
+        frameworks: Names; ``None`` for all that are installed.
+        formulations: Framework name to formulation, where it is not the default.
+        modes: Framework name to mode, likewise.
+        allow: Names of coarser arithmetics whose REDUCED is no failure.
+        report: The folder for reports.
+    """
+
+    frameworks: tuple[str, ...] | None
+    formulations: Mapping[str, str]
+    modes: Mapping[str, str]
+    allow: tuple[str, ...]
+    report: Path
+
+
 def checking_options(command: _Command) -> _Command:
-    """The options that every checking command has."""
+    """The options that every checking command has, as its argument ``checking``."""
     options = [
         framework_options,
         click.option(
@@ -116,4 +155,4 @@ def checking_options(command: _Command) -> _Command:
             help="Folder for report.html, report.json and summary.md.",
         ),
     ]
-    return _with(options, command)
+    return _with(options, gathered(Checking, "checking", command))

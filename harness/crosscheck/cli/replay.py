@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from crosscheck.cli.options import checking_options
+from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
-from crosscheck.cli.streams import ENDLESS, shapes_of, stream_options
+from crosscheck.cli.streams import ENDLESS, Stream, stream_options
 from crosscheck.run.events import ExitCode, RunStarted
 from crosscheck.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.cases.stream.settings import Settings, Shape
 
 __all__ = ["replay"]
 
@@ -24,17 +26,8 @@ __all__ = ["replay"]
 @checking_options
 def replay(
     address: str,
-    widths: tuple[tuple[int, ...], ...],
-    rows: int,
-    dtypes: tuple[str, ...],
-    output: str,
-    reduction: str,
-    mix: str | None,
-    frameworks: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    allow: tuple[str, ...],
-    report: Path,
+    stream: Stream,
+    checking: Checking,
 ) -> int:
     """Show one case of a sweep, and every verdict on it.
 
@@ -45,27 +38,20 @@ def replay(
     Example:
       crosscheck replay 7:16384 --widths 4,8,1 --dtype float64
     """  # noqa: D301  (as above)
-    from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
     from crosscheck.cases.stream.generate import case as case_of
-    from crosscheck.cases.stream.settings import Part, Settings
+    from crosscheck.cases.stream.settings import Settings
     from crosscheck.network.files import case_to_json
     from crosscheck.run import crosscheck
     from crosscheck.run.environment import environment
-    from crosscheck.run.sweep.check import check_part
-    from crosscheck.run.sweep.fast import mode_of
 
-    match = re.fullmatch(r"(\d+):(\d+)", address)
-    if match is None or int(match[1]) >= 2**64 or int(match[2]) >= ENDLESS:
-        raise UsageError(f"{address!r}: wanted SEED:INDEX, two whole numbers, such as 7:16384")
-    shapes = shapes_of(widths, rows, dtypes, output, reduction)
+    seed, index = _parsed(address)
+    shapes, mix = stream.shapes, stream.families
     if len(shapes) > 1:
         raise UsageError("replay: several shapes given, wanted one --widths and one --dtype")
-    seed, index = int(match[1]), int(match[2])
-    chosen = DEFAULT_MIX if mix is None else Mix.parse(mix)
     (shape,) = shapes
-    case, family = case_of(shape, seed, index, chosen)
-    session = Session(frameworks, formulations, modes, report, allow)
-    settings = Settings(shapes, index + 1, seed, chosen, allow=allow)
+    case, family = case_of(shape, seed, index, mix)
+    session = Session(checking)
+    settings = Settings(shapes, index + 1, seed, mix, allow=session.allow)
     started = RunStarted(
         command=session.command(settings.address(shape, index).split()),
         profile="",
@@ -80,8 +66,24 @@ def replay(
         lambda checker: crosscheck.check_given(checker, [(f"{address}, {family}", case)]),
     )
     click.echo(f"case: {json.dumps(case_to_json(case))}")
-    if not session.frameworks:
-        return code
+    fails = bool(session.frameworks) and _fails_in_batch(session, settings, shape, index)
+    return int(ExitCode.DISAGREEMENT) if fails and not code else code
+
+
+def _parsed(address: str) -> tuple[int, int]:
+    """Seed and index."""
+    match = re.fullmatch(r"(\d+):(\d+)", address)
+    if match is None or int(match[1]) >= 2**64 or int(match[2]) >= ENDLESS:
+        raise UsageError(f"{address!r}: wanted SEED:INDEX, two whole numbers, such as 7:16384")
+    return int(match[1]), int(match[2])
+
+
+def _fails_in_batch(session: Session, settings: Settings, shape: Shape, index: int) -> bool:
+    """Tell what comes of the case among those of its batch; whether that is a failure."""
+    from crosscheck.cases.stream.settings import Part
+    from crosscheck.run.sweep.check import check_part
+    from crosscheck.run.sweep.fast import mode_of
+
     in_batch = check_part(Part(shape, index, index + 1), settings, session.frameworks)
     modes = {each.name: mode_of(each, shape.dtype) for each in session.frameworks}
     kinds = (
@@ -91,4 +93,4 @@ def replay(
         for kind in counts
     )
     click.echo(f"in its batch of {shape.batch:,}, as in the sweep: {', '.join(kinds)}")
-    return max(code, int(ExitCode.DISAGREEMENT)) if in_batch.failing and not code else code
+    return in_batch.failing > 0

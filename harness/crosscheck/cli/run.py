@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
-from crosscheck.cli.options import checking_options, names
+from crosscheck.cli.options import Checking, checking_options, names
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
 from crosscheck.numbers.formats import FORMATS, format_of
@@ -51,11 +49,7 @@ def run(
     max_examples: int | None,
     seed: int | None,
     dtypes: tuple[str, ...],
-    frameworks: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    allow: tuple[str, ...],
-    report: Path,
+    checking: Checking,
 ) -> int:
     """Cross-check generated networks, or your own.
 
@@ -85,7 +79,7 @@ def run(
     if seed is None:
         seed = secrets.randbits(32)
 
-    session = Session(frameworks, formulations, modes, report, allow)
+    session = Session(checking)
     words = ["crosscheck", "run"]
     if given:
         words += [word for source in sources for word in ("--case", source)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from crosscheck.cli.options import Checking
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import RunStarted
 
@@ -16,28 +16,23 @@ __all__ = ["Session"]
 class Session:
     """The frameworks and the sinks of one command."""
 
-    def __init__(
-        self,
-        names: tuple[str, ...] | None,
-        formulations: Mapping[str, str],
-        modes: Mapping[str, str],
-        report: Path,
-        allow: tuple[str, ...],
-    ) -> None:
+    def __init__(self, checking: Checking) -> None:
         from crosscheck.frameworks.registry import open_frameworks
 
-        self.names, self.formulations, self.modes = names, formulations, modes
-        self.report = report
-        self.allow = allow
-        self.frameworks, states = open_frameworks(names, formulations, modes)
+        self.checking = checking
+        self.report, self.allow = checking.report, checking.allow
+        self.frameworks, states = open_frameworks(
+            checking.frameworks, checking.formulations, checking.modes
+        )
         self.states: tuple[FrameworkState, ...] = tuple(states)
 
     def command(self, words: Sequence[str]) -> str:
         """The command line that repeats the run."""
         parts = list(words)
-        if self.names is not None:
-            parts += ["--frameworks", ",".join(self.names)]
-        for option, pairs in (("--formulation", self.formulations), ("--mode", self.modes)):
+        given = self.checking
+        if given.frameworks is not None:
+            parts += ["--frameworks", ",".join(given.frameworks)]
+        for option, pairs in (("--formulation", given.formulations), ("--mode", given.modes)):
             for name, choice in pairs.items():
                 parts += [option, f"{name}={choice}"]
         if self.allow:

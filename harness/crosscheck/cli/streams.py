@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscheck.cli.options import names
+from crosscheck.cli.options import gathered, names
 
 if TYPE_CHECKING:
+    from crosscheck.cases.stream.families import Mix
     from crosscheck.cases.stream.settings import Shape
+    from crosscheck.network.dense import Network
 
-__all__ = ["ENDLESS", "seconds", "shapes_of", "stream_options", "whole_number"]
+__all__ = ["ENDLESS", "Stream", "seconds", "stream_options", "whole_number"]
 
 ENDLESS = 2**62
 """More cases than anybody can check."""
@@ -65,8 +68,57 @@ def _widths(
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """What `stream_options` say.
+
+    Attributes:
+        widths: Of each network.
+        rows: Of each case.
+        dtypes: Of the cases.
+        output: Of the networks.
+        reduction: Of the networks.
+        mix: Families of cases and their shares, as they were written, if they were.
+    """
+
+    widths: tuple[tuple[int, ...], ...]
+    rows: int
+    dtypes: tuple[str, ...]
+    output: str
+    reduction: str
+    mix: str | None
+
+    def of(self, network: Network, rows: int, dtype: str) -> Stream:
+        """The same with cases of one network."""
+        widths = (network.widths,)
+        return Stream(widths, rows, (dtype,), network.output, network.reduction, self.mix)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """One shape for each dtype and widths."""
+        from crosscheck.cases.stream.settings import Shape
+        from crosscheck.network.dense import Network
+
+        return tuple(
+            Shape(
+                Network(each, self.output, self.reduction),  # type: ignore[arg-type]
+                self.rows,
+                dtype,
+            )
+            for dtype in self.dtypes
+            for each in dict.fromkeys(self.widths)
+        )
+
+    @property
+    def families(self) -> Mix:
+        """The mix that is written, or the default."""
+        from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
+
+        return DEFAULT_MIX if self.mix is None else Mix.parse(self.mix)
+
+
 def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that tell which cases are meant."""
+    """The options that tell which cases are meant, as the argument ``stream``."""
     options = [
         click.option(
             "--widths",
@@ -99,22 +151,5 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Families of cases and their shares, e.g. uniform=3,kinks=1.",
         ),
     ]
-    return reduce(lambda inner, option: option(inner), reversed(options), command)
-
-
-def shapes_of(
-    widths: tuple[tuple[int, ...], ...],
-    rows: int,
-    dtypes: tuple[str, ...],
-    output: str,
-    reduction: str,
-) -> tuple[Shape, ...]:
-    """One shape for each dtype and widths."""
-    from crosscheck.cases.stream.settings import Shape
-    from crosscheck.network.dense import Network
-
-    return tuple(
-        Shape(Network(each, output, reduction), rows, dtype)  # type: ignore[arg-type]
-        for dtype in dtypes
-        for each in dict.fromkeys(widths)
-    )
+    own = gathered(Stream, "stream", command)
+    return reduce(lambda inner, option: option(inner), reversed(options), own)

@@ -6,20 +6,21 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from crosscheck.cli.options import checking_options
+from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
-from crosscheck.cli.streams import ENDLESS, seconds, shapes_of, stream_options, whole_number
+from crosscheck.cli.streams import ENDLESS, Stream, seconds, stream_options, whole_number
+from crosscheck.cli.workers import Workers, worker_options
 from crosscheck.run.events import RunStarted
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.settings import Settings
+    from crosscheck.network.composed import AnyCase
     from crosscheck.run.sweep.checkpoint import Checkpoint
 
 __all__ = ["sweep"]
@@ -43,25 +44,7 @@ _CASES = 1_000_000
     show_default=True,
     help="Stop with so many failing cases.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Share the work among N processes. Default: all of it in this one.",
-)
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="Share the work among the workers of a Dask cluster, such as tcp://10.0.0.5:8786.",
-)
-@click.option(
-    "--deadline",
-    callback=seconds,
-    default="5m",
-    show_default=True,
-    metavar="TIME",
-    help="With --jobs or --scheduler: take a worker for hung that does not answer in this time.",
-)
+@worker_options
 @click.option(
     "--program",
     type=click.Path(dir_okay=False),
@@ -75,24 +58,13 @@ def sweep(
     context: click.Context,
     cases: int | None,
     until: float | None,
-    widths: tuple[tuple[int, ...], ...],
-    rows: int,
-    dtypes: tuple[str, ...],
-    output: str,
-    reduction: str,
-    mix: str | None,
     seed: int | None,
     max_failures: int,
-    jobs: int | None,
-    scheduler: str | None,
-    deadline: float,
     program: str | None,
     resume: bool,
-    frameworks: tuple[str, ...] | None,
-    formulations: Mapping[str, str],
-    modes: Mapping[str, str],
-    allow: tuple[str, ...],
-    report: Path,
+    stream: Stream,
+    workers: Workers,
+    checking: Checking,
 ) -> int:
     """Cross-check many generated cases, in batches.
 
@@ -103,56 +75,68 @@ def sweep(
       crosscheck sweep --program my_network.json --cases 1e4
       crosscheck sweep --resume
     """  # noqa: D301  (click wants the control character)
-    from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
     from crosscheck.cases.stream.settings import Settings
+    from crosscheck.cli.program import sweep_program
+    from crosscheck.network.composed import Composed
     from crosscheck.run.sweep.checkpoint import load
-    from crosscheck.run.sweep.work import one_thread
 
-    if jobs is not None and scheduler is not None:
-        raise UsageError("--jobs and --scheduler: both given, wanted one of them")
     if program is not None:
-        from crosscheck.cli.program import sweep_program
-        from crosscheck.network.composed import Composed
-        from crosscheck.network.files import read_any_case
-
-        case = read_any_case(program)
-        _require_alone(context)
+        case = _program(context, program, workers, resume)
         if isinstance(case, Composed):
-            if jobs is not None or scheduler is not None or resume:
-                raise UsageError(
-                    "--program: a network of operators is swept in this process, from the start; "
-                    "leave --jobs, --scheduler and --resume out"
-                )
-            if seed is None:
-                seed = secrets.randbits(32)
-            session = Session(frameworks, formulations, modes, report, allow)
-            count = cases or (None if until is not None else _CASES)
-            return sweep_program(session, program, case, cases=count, until=until, seed=seed)
-        network = case.network
-        widths, rows, dtypes = (network.widths,), case.rows, (case.dtype,)
-        output, reduction = network.output, network.reduction
-    resumed = load(report) if resume else None
+            return sweep_program(
+                Session(checking),
+                program,
+                case,
+                cases=cases or (None if until is not None else _CASES),
+                until=until,
+                seed=secrets.randbits(32) if seed is None else seed,
+            )
+        stream = stream.of(case.network, case.rows, case.dtype)
+    resumed = load(checking.report) if resume else None
     wanted = Settings(
-        shapes=shapes_of(widths, rows, dtypes, output, reduction),
+        shapes=stream.shapes,
         cases=cases or (_CASES if until is None else ENDLESS),
         seed=secrets.randbits(32) if seed is None else seed,
-        mix=DEFAULT_MIX if mix is None else Mix.parse(mix),
-        frameworks=frameworks or (),
-        formulations=tuple(sorted(formulations.items())),
-        modes=tuple(sorted(modes.items())),
-        allow=allow,
+        mix=stream.families,
+        frameworks=checking.frameworks or (),
+        formulations=tuple(sorted(checking.formulations.items())),
+        modes=tuple(sorted(checking.modes.items())),
+        allow=checking.allow,
         max_failures=max_failures,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
-    with one_thread(os.environ):  # frameworks look at it when they are opened here
-        session = Session(
-            settings.frameworks or None,
-            dict(settings.formulations),
-            dict(settings.modes),
-            report,
-            settings.allow,
+    return _run(_session(checking, settings), settings, resumed, until, workers)
+
+
+def _program(context: click.Context, source: str, workers: Workers, resume: bool) -> AnyCase:
+    """The network of a case file, with options that go with it."""
+    from crosscheck.network.composed import Composed
+    from crosscheck.network.files import read_any_case
+
+    case = read_any_case(source)
+    _require_alone(context)
+    if isinstance(case, Composed) and (workers.are_wanted or resume):
+        raise UsageError(
+            "--program: a network of operators is swept in this process, from the start; "
+            "leave --jobs, --scheduler and --resume out"
         )
-    return _run(session, settings, resumed, until, jobs, scheduler, deadline)
+    return case
+
+
+def _session(checking: Checking, settings: Settings) -> Session:
+    """The frameworks of a sweep, with one thread each."""
+    from crosscheck.run.sweep.work import one_thread
+
+    with one_thread(os.environ):  # frameworks look at it when they are opened here
+        return Session(
+            Checking(
+                settings.frameworks or None,
+                dict(settings.formulations),
+                dict(settings.modes),
+                settings.allow,
+                checking.report,
+            )
+        )
 
 
 def _require_alone(context: click.Context) -> None:
@@ -205,21 +189,15 @@ def _run(
     settings: Settings,
     resumed: Checkpoint | None,
     until: float | None,
-    jobs: int | None,
-    scheduler: str | None,
-    deadline: float,
+    workers: Workers,
 ) -> int:
-    from dataclasses import replace
-
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
     from crosscheck.report import write_reports
     from crosscheck.report.sweep import SweepTerminal
     from crosscheck.run.environment import environment as described
     from crosscheck.run.sweep.checkpoint import changed, made_with
     from crosscheck.run.sweep.conclude import smallest
-    from crosscheck.run.sweep.engine import Sweep, in_this_process
-    from crosscheck.run.sweep.fast import modes_of
-    from crosscheck.run.sweep.workers import on_cluster, on_processes
+    from crosscheck.run.sweep.engine import Sweep
 
     environment = described()
     versions = made_with(session.states, environment)
@@ -230,9 +208,38 @@ def _run(
         )
     if not is_compiled():
         click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
+    terminal = SweepTerminal(session.report, until=until)
+    under_way = Sweep(
+        settings,
+        session.frameworks,
+        session.states,
+        _started(session, settings, environment),
+        session.report,
+        terminal.show,
+        write_reports,
+        versions,
+        resumed,
+    )
+    known = settings, session.frameworks, versions
+    with contextlib.closing(terminal), workers.at_work(*known) as source:
+        return int(
+            under_way.run(
+                source,
+                until=until,
+                conclude=lambda tally: smallest(settings, session.frameworks, tally),
+            )
+        )
+
+
+def _started(session: Session, settings: Settings, environment: Mapping[str, str]) -> RunStarted:
+    """The first event."""
+    from dataclasses import replace
+
+    from crosscheck.run.sweep.fast import modes_of
+
     dtypes = tuple(dict.fromkeys(shape.dtype for shape in settings.shapes))
     modes = {each.name: modes_of(each, dtypes) for each in session.frameworks}
-    started = RunStarted(
+    return RunStarted(
         command=session.command(_words(settings)),
         profile="",
         seed=settings.seed,
@@ -243,37 +250,6 @@ def _run(
         environment=environment,
         planned=None if settings.cases == ENDLESS else settings.cases,
     )
-    terminal = SweepTerminal(session.report, until=until)
-    under_way = Sweep(
-        settings,
-        session.frameworks,
-        session.states,
-        started,
-        session.report,
-        terminal.show,
-        write_reports,
-        versions,
-        resumed,
-    )
-    with contextlib.ExitStack() as stack:
-        stack.callback(terminal.close)
-        if scheduler is not None:
-            source = stack.enter_context(
-                on_cluster(settings, session.frameworks, versions, scheduler, deadline)
-            )
-        elif jobs is None:
-            source = in_this_process(settings, session.frameworks)
-        else:
-            source = stack.enter_context(
-                on_processes(settings, session.frameworks, versions, jobs, deadline)
-            )
-        return int(
-            under_way.run(
-                source,
-                until=until,
-                conclude=lambda tally: smallest(settings, session.frameworks, tally),
-            )
-        )
 
 
 def _words(settings: Settings) -> list[str]:
