@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from crosscheck.cli.options import gathered, with_options
 from crosscheck.run.events import ExitCode
+
+if TYPE_CHECKING:
+    from crosscheck.studies.bench.batches import Plan
 
 __all__ = ["bench"]
 
@@ -23,56 +31,99 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
     return numbers
 
 
+@dataclass(frozen=True)
+class _Batches:
+    """What is measured in batches."""
+
+    widths: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    batches: str
+    jobs: str
+    frameworks: tuple[str, ...]
+    seconds: float
+    repeats: int
+
+    @property
+    def plan(self) -> Plan:
+        from crosscheck.studies.bench.batches import Plan
+
+        return Plan(
+            tuple(_whole_numbers(each, "--widths") for each in self.widths),
+            self.dtypes,
+            _whole_numbers(self.batches, "--batches"),
+            _whole_numbers(self.jobs, "--jobs"),
+            self.frameworks,
+            self.seconds,
+            self.repeats,
+        )
+
+
+@dataclass(frozen=True)
+class _Also:
+    """What else is measured."""
+
+    loops: bool
+    growth: bool
+    storms: bool
+    start_up: bool
+
+
+def _batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option(
+            "--widths",
+            multiple=True,
+            default=("1,1,1", "4,8,1", "16,32,32,4"),
+            show_default=True,
+            help="Shape of the networks; may be repeated.",
+        ),
+        click.option(
+            "--dtype",
+            "dtypes",
+            multiple=True,
+            type=click.Choice(["float64", "float32"]),
+            default=("float64", "float32"),
+            show_default=True,
+            help="May be repeated.",
+        ),
+        click.option("--batches", default="256,2048,16384,65536", show_default=True, metavar="N,…"),
+        click.option(
+            "--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once."
+        ),
+        click.option(
+            "--framework",
+            "frameworks",
+            multiple=True,
+            default=("torch", "tensorflow", "jax"),
+            show_default=True,
+            help="May be repeated.",
+        ),
+        click.option("--seconds", type=click.FloatRange(min=0.0), default=0.3, show_default=True),
+        click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True),
+    ]
+    return with_options(options, gathered(_Batches, "batches", command))
+
+
+def _also_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--loops/--no-loops", default=True, help="Also what is done case by case."),
+        click.option("--growth/--no-growth", default=True, help="Also what long sweeps take."),
+        click.option(
+            "--storms/--no-storms", default=True, help="Also verdicts on thousands of kinks."
+        ),
+        click.option(
+            "--start-up/--no-start-up", default=True, help="Also how long commands start."
+        ),
+    ]
+    return with_options(options, gathered(_Also, "also", command))
+
+
 @click.command()
-@click.option(
-    "--widths",
-    multiple=True,
-    default=("1,1,1", "4,8,1", "16,32,32,4"),
-    show_default=True,
-    help="Shape of the networks; may be repeated.",
-)
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    type=click.Choice(["float64", "float32"]),
-    default=("float64", "float32"),
-    show_default=True,
-    help="May be repeated.",
-)
-@click.option("--batches", default="256,2048,16384,65536", show_default=True, metavar="N,…")
-@click.option("--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once.")
-@click.option(
-    "--framework",
-    "frameworks",
-    multiple=True,
-    default=("torch", "tensorflow", "jax"),
-    show_default=True,
-    help="May be repeated.",
-)
-@click.option("--seconds", type=click.FloatRange(min=0.0), default=0.3, show_default=True)
-@click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True)
-@click.option("--loops/--no-loops", default=True, help="Also what is done case by case.")
-@click.option("--growth/--no-growth", default=True, help="Also what long sweeps take.")
-@click.option("--storms/--no-storms", default=True, help="Also verdicts on thousands of kinks.")
-@click.option("--start-up/--no-start-up", default=True, help="Also how long commands start.")
+@_batch_options
+@_also_options
 @click.option("--report", default="reports/bench", show_default=True, help="Without .json or .md.")
 @click.option("-q", "--quiet", is_flag=True, help="No lines on the way.")
-def bench(
-    widths: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    batches: str,
-    jobs: str,
-    frameworks: tuple[str, ...],
-    seconds: float,
-    repeats: int,
-    loops: bool,
-    growth: bool,
-    storms: bool,
-    start_up: bool,
-    report: str,
-    quiet: bool,
-) -> int:
+def bench(batches: _Batches, also: _Also, report: str, quiet: bool) -> int:
     """Measure the speed of checking beside that of the frameworks' gradients alone.
 
     Writes REPORT.json and REPORT.md, and prints the latter. With the defaults it takes about
@@ -81,44 +132,41 @@ def bench(
     import json
 
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
-    from crosscheck.run.environment import environment
-    from crosscheck.studies.bench.batches import Plan, measure_batches
-    from crosscheck.studies.bench.commands import measure_growth, measure_start_up
-    from crosscheck.studies.bench.others import measure_loops
-    from crosscheck.studies.bench.storms import measure_storms
     from crosscheck.studies.bench.table import as_json, as_markdown
     from crosscheck.tools.atomic import write_text_atomically
 
     if not is_compiled():
         click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
-    plan = Plan(
-        tuple(_whole_numbers(each, "--widths") for each in widths),
-        dtypes,
-        _whole_numbers(batches, "--batches"),
-        _whole_numbers(jobs, "--jobs"),
-        frameworks,
-        seconds,
-        repeats,
-    )
 
     def tell(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
-    rates = measure_batches(plan, tell)
-    growths = measure_growth(plan, _LENGTHS, tell) if growth else []
-    if loops:
-        rates += measure_loops(plan, tell)
-    found = measure_storms(tell) if storms else []
-    starts = []
-    if start_up:
-        group = click.get_current_context().find_root().command
-        assert isinstance(group, click.Group)
-        starts = measure_start_up(["", *sorted(group.commands)], repeats, tell)
-    measured = (plan, rates, growths, found, starts, environment())
+    measured = _measured(batches.plan, also, tell)
     table = as_markdown(*measured)
     content = json.dumps(as_json(*measured), indent=1, allow_nan=False)
     write_text_atomically(f"{report}.json", content + "\n")
     write_text_atomically(f"{report}.md", table)
     click.echo(table, nl=False)
     return int(ExitCode.OK)
+
+
+def _measured(plan: Plan, also: _Also, tell: Callable[[str], None]) -> tuple[Any, ...]:
+    """What `crosscheck.studies.bench.table` makes a table of."""
+    from crosscheck.run.environment import environment
+    from crosscheck.studies.bench.batches import measure_batches
+    from crosscheck.studies.bench.commands import measure_growth, measure_start_up
+    from crosscheck.studies.bench.others import measure_loops
+    from crosscheck.studies.bench.storms import measure_storms
+
+    rates = measure_batches(plan, tell)
+    growths = measure_growth(plan, _LENGTHS, tell) if also.growth else []
+    if also.loops:
+        rates += measure_loops(plan, tell)
+    found = measure_storms(tell) if also.storms else []
+    starts = []
+    if also.start_up:
+        group = click.get_current_context().find_root().command
+        assert isinstance(group, click.Group)
+        starts = measure_start_up(["", *sorted(group.commands)], plan.repeats, tell)
+    return plan, rates, growths, found, starts, environment()

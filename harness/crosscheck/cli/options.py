@@ -21,6 +21,7 @@ __all__ = [
     "gathered",
     "names",
     "pairs",
+    "with_options",
 ]
 
 DEFAULT_REPORT = Path("reports/latest")
@@ -63,7 +64,8 @@ def arithmetics(
 _Command = Callable[..., Any]
 
 
-def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+def with_options(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    """A command with options, in this order."""
     return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
@@ -113,7 +115,7 @@ def framework_options(command: _Command) -> _Command:
             help="How framework F is asked for the gradient, e.g. tensorflow=xla.",
         ),
     ]
-    return _with(options, command)
+    return with_options(options, command)
 
 
 @dataclass(frozen=True)
@@ -155,4 +157,4 @@ def checking_options(command: _Command) -> _Command:
             help="Folder for report.html, report.json and summary.md.",
         ),
     ]
-    return _with(options, gathered(Checking, "checking", command))
+    return with_options(options, gathered(Checking, "checking", command))

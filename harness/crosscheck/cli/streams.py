@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscheck.cli.options import gathered, names
+from crosscheck.cli.options import gathered, names, with_options
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.families import Mix
@@ -151,5 +150,4 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Families of cases and their shares, e.g. uniform=3,kinks=1.",
         ),
     ]
-    own = gathered(Stream, "stream", command)
-    return reduce(lambda inner, option: option(inner), reversed(options), own)
+    return with_options(options, gathered(Stream, "stream", command))

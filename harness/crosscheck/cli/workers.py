@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscheck.cli.options import gathered
+from crosscheck.cli.options import gathered, with_options
 from crosscheck.cli.streams import seconds
 from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
@@ -97,5 +96,4 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "time.",
         ),
     ]
-    own = gathered(Workers, "workers", command)
-    return reduce(lambda inner, option: option(inner), reversed(options), own)
+    return with_options(options, gathered(Workers, "workers", command))
