@@ -23,6 +23,7 @@ from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.network.dense import Network
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.coordinate import coordinated
+from crosscheck.run.sweep.dense import DenseWork
 from crosscheck.run.sweep.engine import steps
 from crosscheck.run.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
 from crosscheck.run.sweep.work import opened
@@ -214,7 +215,7 @@ def test_an_executor_of_the_standard_library_does_as_well() -> None:
     made_with = opened(settings)[1]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         source = coordinated(
-            settings, [plain], made_with, executor, slots=1, deadline=60.0, watched=False
+            DenseWork(settings), [plain], made_with, executor, slots=1, deadline=60.0, watched=False
         )
         results = list(source(0))
     assert [step.stop for step in results] == [last for _, last in steps(settings, 0)]
@@ -229,7 +230,7 @@ def test_a_worker_with_other_versions_is_refused() -> None:
     here = {**opened(settings)[1], "numpy": "1.0"}
     with ThreadPoolExecutor(1) as executor:
         source = coordinated(
-            settings, [plain], here, executor, slots=1, deadline=60.0, watched=True
+            DenseWork(settings), [plain], here, executor, slots=1, deadline=60.0, watched=True
         )
         with pytest.raises(UsageError, match=r"other versions, here and there: numpy 1\.0 and"):
             list(source(0))

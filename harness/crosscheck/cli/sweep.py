@@ -125,7 +125,7 @@ def _program(context: click.Context, source: str, workers: Workers, resume: bool
 
 def _session(checking: Checking, settings: Settings) -> Session:
     """The frameworks of a sweep, with one thread each."""
-    from crosscheck.run.sweep.work import one_thread
+    from crosscheck.run.sweep.process import one_thread
 
     with one_thread(os.environ):  # frameworks look at it when they are opened here
         return Session(

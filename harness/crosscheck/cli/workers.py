@@ -59,10 +59,11 @@ class Workers:
             frameworks: Opened here.
             versions: Of all that the result depends on, here.
         """
+        from crosscheck.run.sweep.dense import DenseWork
         from crosscheck.run.sweep.engine import in_this_process
         from crosscheck.run.sweep.workers import on_cluster, on_processes
 
-        known, deadline = (settings, frameworks, versions), self.deadline
+        known, deadline = (DenseWork(settings), frameworks, versions), self.deadline
         with contextlib.ExitStack() as stack:
             if self.scheduler is not None:
                 yield stack.enter_context(on_cluster(*known, self.scheduler, deadline))

@@ -2,7 +2,7 @@
 
 Any `concurrent.futures.Executor` will do whose workers have the same packages. A piece of work
 whose worker is lost is handed out once more. If that worker is lost too, the work is done in
-`crosscheck.run.sweep.quarantine`, where what kills workers is found out. Nothing is tried for ever.
+quarantine, where what kills workers is found out. Nothing is tried for ever.
 """
 
 from __future__ import annotations
@@ -10,23 +10,92 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from crosscheck.cases.stream.settings import Settings, Shape
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
 from crosscheck.run.sweep.checkpoint import changed
-from crosscheck.run.sweep.engine import Source, Step, steps
 from crosscheck.run.sweep.pool import WorkerLostError
-from crosscheck.run.sweep.quarantine import Quarantine
-from crosscheck.run.sweep.work import Done, do
 from crosscheck.tools.errors import CrosscheckError, UsageError
 
-__all__ = ["coordinated", "described"]
+__all__ = ["Done", "Step", "Work", "coordinated"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _ATTEMPTS = 2
 _WAITING = 64
 """Results that may wait for an earlier one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step(Generic[T_co]):
+    """Results of the next cases.
+
+    Attributes:
+        stop: The place up to which they go.
+        checked: One result for each part.
+        lost: Workers that were lost since the last step.
+    """
+
+    stop: int
+    checked: tuple[T_co, ...]
+    lost: tuple[WorkerLost, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Done(Generic[T_co]):
+    """What came of a piece of work.
+
+    Attributes:
+        checked: One result for each part.
+        worker: Who did it.
+        made_with: Its versions of all that the result depends on; see
+            `crosscheck.run.sweep.checkpoint`.
+    """
+
+    checked: tuple[T_co, ...]
+    worker: str
+    made_with: Mapping[str, str]
+
+
+class Work(Protocol[T_co]):
+    """A sweep, cut at places into pieces that any worker may do, and do again.
+
+    Its methods are sent to workers, and it with them.
+    """
+
+    @property
+    def places(self) -> int:
+        """Where it ends."""
+
+    def steps(self, start: int) -> Iterator[tuple[int, int]]:
+        """(first place, last place) of each step from place ``start`` on, cut alike always."""
+
+    def do(self, first: int, last: int, deadline: float | None = None) -> Done[T_co]:
+        """Check what is between two places.
+
+        Args:
+            first: A place.
+            last: A place.
+            deadline: Seconds after which the process ends itself, whatever it is at: for workers
+                that nobody else watches.
+        """
+
+    def described(self, first: int, last: int) -> str:
+        """The cases between two places, for a person."""
+
+    def quarantine(
+        self, frameworks: Sequence[Framework], deadline: float
+    ) -> AbstractContextManager[Callable[[int, int], tuple[T_co, ...]]]:
+        """Checks what is between two places, come what may.
+
+        Args:
+            frameworks: Opened here, for their names.
+            deadline: Seconds that a framework has.
+        """
 
 
 @dataclass(frozen=True)
@@ -39,7 +108,7 @@ class _Piece:
 
 
 def coordinated(
-    settings: Settings,
+    work: Work[T],
     frameworks: Sequence[Framework],
     made_with: Mapping[str, str],
     executor: Executor,
@@ -48,11 +117,11 @@ def coordinated(
     deadline: float,
     watched: bool,
     losses: Callable[[], Sequence[WorkerLost]] = lambda: (),
-) -> Source:
+) -> Callable[[int], Iterator[Step[T]]]:
     """Results of a sweep whose work is done by an executor.
 
     Args:
-        settings: The sweep.
+        work: The sweep.
         frameworks: Opened here.
         made_with: The versions here; a worker that has others is refused.
         executor: Who does the work.
@@ -63,16 +132,16 @@ def coordinated(
             said so through a future; each is told once.
     """
 
-    def source(start: int) -> Iterator[Step]:
+    def source(start: int) -> Iterator[Step[T]]:
         todo = deque[_Piece]()
-        coming = steps(settings, start)
-        running: dict[Future[Done], _Piece] = {}
-        ready: dict[int, Done] = {}
+        coming = work.steps(start)
+        running: dict[Future[Done[T]], _Piece] = {}
+        ready: dict[int, Done[T]] = {}
         lost: list[WorkerLost] = []
         place = start
-        with Quarantine(settings, frameworks, deadline) as quarantine:
+        with work.quarantine(frameworks, deadline) as checked_apart:
             try:
-                while place < settings.places:
+                while place < work.places:
                     while len(running) < 2 * slots and len(ready) < _WAITING:
                         if not todo:
                             todo.extend(_Piece(*each) for each in _next(coming))
@@ -80,7 +149,7 @@ def coordinated(
                             break
                         piece = todo.popleft()
                         own = None if watched else deadline
-                        future = executor.submit(do, settings, piece.first, piece.last, own)
+                        future = executor.submit(work.do, piece.first, piece.last, own)
                         running[future] = piece
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         piece = running.pop(future)
@@ -89,20 +158,19 @@ def coordinated(
                         except CrosscheckError:
                             raise
                         except (Exception, CancelledError) as error:
-                            lost.append(_lost(error, settings, piece))
+                            lost.append(_lost(error, work.described(piece.first, piece.last)))
                             if piece.attempt < _ATTEMPTS and not _is_final(error):
                                 again = _Piece(piece.first, piece.last, piece.attempt + 1)
                                 todo.appendleft(again)
                             elif _is_internal(error):
                                 raise
                             else:
-                                parts = settings.parts(piece.first, piece.last)
-                                checked = tuple(quarantine.check(part) for part in parts)
+                                checked = checked_apart(piece.first, piece.last)
                                 ready[piece.first] = Done(checked, "quarantine", made_with)
                     lost.extend(losses())
                     while place in ready:
                         done = ready.pop(place)
-                        ((_, place),) = _next(steps(settings, place))
+                        ((_, place),) = _next(work.steps(place))
                         yield Step(place, done.checked, tuple(lost))
                         lost = []
             finally:
@@ -118,26 +186,14 @@ def _next(coming: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
     return [] if found is None else [found]
 
 
-def _lost(error: BaseException, settings: Settings, piece: _Piece) -> WorkerLost:
-    cases = described(settings, piece.first, piece.last)
+def _lost(error: BaseException, cases: str) -> WorkerLost:
     if isinstance(error, WorkerLostError):
         return WorkerLost(error.worker, error.what, cases)
     words = " ".join(str(error).split())
     return WorkerLost("a worker", f"{type(error).__name__}: {words}"[:300], cases)
 
 
-def described(settings: Settings, first: int, last: int) -> str:
-    """The cases between two places, for a person."""
-    spans: dict[Shape, tuple[int, int]] = {}
-    for part in settings.parts(first, last):
-        spans[part.shape] = (spans.get(part.shape, (part.start, 0))[0], part.stop)
-    return "; ".join(
-        f"cases {start:,} to {stop - 1:,} ({' '.join(shape.words())})"
-        for shape, (start, stop) in spans.items()
-    )
-
-
-def _same_versions(done: Done, made_with: Mapping[str, str]) -> Done:
+def _same_versions(done: Done[T], made_with: Mapping[str, str]) -> Done[T]:
     """What a worker has done, if it has what is here.
 
     Raises:

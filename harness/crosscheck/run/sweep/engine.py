@@ -11,7 +11,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from crosscheck.cases.stream.families import HARD
@@ -21,15 +20,16 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.run.crosscheck import outcome
-from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted, WorkerLost
+from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.sweep.check import check_parts
 from crosscheck.run.sweep.checkpoint import Checkpoint, save
+from crosscheck.run.sweep.coordinate import Step
 from crosscheck.run.sweep.record import Checked
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.interrupts import interrupts
 
-__all__ = ["Step", "Sweep", "in_this_process", "step_size", "steps"]
+__all__ = ["Source", "Sweep", "in_this_process", "step_size", "steps"]
 
 _SAVED_EVERY = 5.0
 """Seconds between checkpoints."""
@@ -42,22 +42,7 @@ _KNOWN = frozenset({"torch", "tensorflow", "jax"})
 """Frameworks that are as fast as `step_size` takes them to be, in their usual modes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """Results of the next cases.
-
-    Attributes:
-        stop: The place up to which they go.
-        checked: One result for each part.
-        lost: Workers that were lost since the last step.
-    """
-
-    stop: int
-    checked: tuple[Checked, ...]
-    lost: tuple[WorkerLost, ...] = ()
-
-
-Source = Callable[[int], Iterable[Step]]
+Source = Callable[[int], Iterable[Step[Checked]]]
 """Results from a place on, in order."""
 
 
@@ -93,7 +78,7 @@ def steps(settings: Settings, start: int) -> Iterator[tuple[int, int]]:
 def in_this_process(settings: Settings, frameworks: Sequence[Framework]) -> Source:
     """Check all cases one after the other, here."""
 
-    def source(start: int) -> Iterator[Step]:
+    def source(start: int) -> Iterator[Step[Checked]]:
         keep_freed_memory()
         for first, last in steps(settings, start):
             parts = settings.parts(first, last)
@@ -203,7 +188,7 @@ class Sweep:
 
     def _take(
         self,
-        results: Iterable[Step],
+        results: Iterable[Step[Checked]],
         held: Callable[[], contextlib.AbstractContextManager[None]],
         until: float | None,
     ) -> str:
@@ -219,7 +204,7 @@ class Sweep:
 
     def _count(
         self,
-        results: Iterator[Step],
+        results: Iterator[Step[Checked]],
         held: Callable[[], contextlib.AbstractContextManager[None]],
         stop_at: float | None,
     ) -> str:

@@ -19,7 +19,7 @@ from concurrent.futures import Executor, Future
 from multiprocessing.connection import Connection, wait
 from typing import Any, ParamSpec, TypeVar
 
-from crosscheck.run.sweep.work import one_thread
+from crosscheck.run.sweep.process import one_thread
 
 __all__ = ["ProcessExecutor", "WorkerDied", "WorkerHung", "WorkerLostError"]
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import socket
-import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.memory import keep_freed_memory
@@ -23,72 +18,52 @@ from crosscheck.run.environment import environment
 from crosscheck.run.sweep.answers import Answer, answer
 from crosscheck.run.sweep.check import batches_of, check_parts, made_anew
 from crosscheck.run.sweep.checkpoint import made_with
+from crosscheck.run.sweep.coordinate import Done
+from crosscheck.run.sweep.process import ONE_THREAD, ended_at, this_worker
 from crosscheck.run.sweep.record import Checked
 from crosscheck.tools.errors import CrosscheckError
 
-__all__ = ["ONE_THREAD", "Done", "ask_batches", "ask_case", "do", "one_thread"]
-
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-}
-"""What keeps a worker to one thread. The libraries read it when they are imported."""
+__all__ = [
+    "Choice",
+    "ask_batches",
+    "ask_case",
+    "do",
+    "opened",
+]
 
 _opened: dict[tuple[object, ...], tuple[list[Framework], dict[str, str]]] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class Done:
-    """What came of a piece of work.
+class Choice(Protocol):
+    """Frameworks, and how they are asked; part of what a sweep is."""
 
-    Attributes:
-        checked: One result for each part.
-        worker: Who did it.
-        made_with: Its versions of all that the result depends on; see
-            `crosscheck.run.sweep.checkpoint`.
-    """
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Names of the frameworks; empty for all that are installed."""
 
-    checked: tuple[Checked, ...]
-    worker: str
-    made_with: Mapping[str, str]
+    @property
+    def formulations(self) -> tuple[tuple[str, str], ...]:
+        """Framework name to formulation, where it is not the default."""
 
-
-@contextmanager
-def one_thread(environment: MutableMapping[str, str]) -> Iterator[None]:
-    """`ONE_THREAD` in an environment, where the user has not said otherwise."""
-    added = {name: value for name, value in ONE_THREAD.items() if name not in environment}
-    environment.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del environment[name]
+    @property
+    def modes(self) -> tuple[tuple[str, str], ...]:
+        """Framework name to mode, likewise."""
 
 
-def do(settings: Settings, first: int, last: int, deadline: float | None = None) -> Done:
+def do(settings: Settings, first: int, last: int, deadline: float | None = None) -> Done[Checked]:
     """Check the cases from place ``first`` to place ``last``.
 
     Args:
         settings: The sweep.
         first: A place.
         last: A place.
-        deadline: Seconds after which the process ends itself, whatever it is at: for workers
-            that nobody else watches. Python's own `faulthandler` does it, which needs nothing
-            from a thread that hangs, and says where it was on the standard error output.
+        deadline: Seconds after which the process ends itself.
     """
-    if deadline is not None:
-        faulthandler.dump_traceback_later(deadline, exit=True, file=sys.__stderr__ or sys.stderr)
-    try:
+    with ended_at(deadline):
         frameworks, made_with = opened(settings)
         parts = settings.parts(first, last)
         checked = check_parts(parts, settings, frameworks)
-    finally:
-        if deadline is not None:
-            faulthandler.cancel_dump_traceback_later()
-    return Done(checked, f"process {os.getpid()} on {socket.gethostname()}", made_with)
+    return Done(checked, this_worker(), made_with)
 
 
 def ask_batches(settings: Settings, part: Part, name: str) -> list[Answer]:
@@ -105,7 +80,7 @@ def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdic
     return verdict_of(_named(settings, name), case, judge(case))
 
 
-def opened(settings: Settings) -> tuple[list[Framework], dict[str, str]]:
+def opened(settings: Choice) -> tuple[list[Framework], dict[str, str]]:
     """The frameworks of a sweep, opened when they are first asked for in this process.
 
     Returns:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
-from crosscheck.run.sweep.coordinate import coordinated
-from crosscheck.run.sweep.engine import Source
+from crosscheck.run.sweep.coordinate import Step, Work, coordinated
 from crosscheck.run.sweep.pool import ProcessExecutor
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["on_cluster", "on_processes"]
+
+T = TypeVar("T")
 
 _PATIENCE = 30
 """Seconds for a cluster to answer, and for a worker to be there."""
@@ -24,16 +24,16 @@ _PATIENCE = 30
 
 @contextmanager
 def on_processes(
-    settings: Settings,
+    work: Work[T],
     frameworks: Sequence[Framework],
     made_with: Mapping[str, str],
     jobs: int,
     deadline: float,
-) -> Iterator[Source]:
+) -> Iterator[Callable[[int], Iterator[Step[T]]]]:
     """Processes on this machine.
 
     Args:
-        settings: The sweep.
+        work: The sweep.
         frameworks: Opened here.
         made_with: The versions here.
         jobs: How many processes.
@@ -42,7 +42,7 @@ def on_processes(
     executor = ProcessExecutor(jobs, deadline=deadline)
     try:
         yield coordinated(
-            settings,
+            work,
             frameworks,
             made_with,
             executor,
@@ -56,20 +56,20 @@ def on_processes(
 
 @contextmanager
 def on_cluster(
-    settings: Settings,
+    work: Work[T],
     frameworks: Sequence[Framework],
     made_with: Mapping[str, str],
     address: str,
     deadline: float,
-) -> Iterator[Source]:
+) -> Iterator[Callable[[int], Iterator[Step[T]]]]:
     """The workers of a Dask cluster, each of them a process with one thread and a nanny.
 
     Dask itself does again what a lost worker was at, and says so in its events; a piece of work
     that has cost several workers their lives comes back as a failure. A worker that hangs ends
-    itself at the deadline (`crosscheck.run.sweep.work.do`), and its nanny starts another.
+    itself at the deadline (`crosscheck.run.sweep.process.ended_at`), and its nanny starts another.
 
     Args:
-        settings: The sweep.
+        work: The sweep.
         frameworks: Opened here.
         made_with: The versions here.
         address: Of the scheduler, such as ``tcp://10.0.0.5:8786``.
@@ -113,7 +113,7 @@ def on_cluster(
         client.subscribe_topic("all", note)
         slots = sum(worker["nthreads"] for worker in client.scheduler_info(-1)["workers"].values())
         yield coordinated(
-            settings,
+            work,
             frameworks,
             made_with,
             client.get_executor(pure=False),

@@ -1,0 +1,54 @@
+"""The process of a worker: its threads, how long it may take, and its name."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import socket
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+
+__all__ = ["ONE_THREAD", "ended_at", "one_thread", "this_worker"]
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}
+"""What keeps a worker to one thread. The libraries read it when they are imported."""
+
+
+@contextmanager
+def one_thread(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """`ONE_THREAD` in an environment, where the user has not said otherwise."""
+    added = {name: value for name, value in ONE_THREAD.items() if name not in environment}
+    environment.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del environment[name]
+
+
+@contextmanager
+def ended_at(deadline: float | None) -> Iterator[None]:
+    """Ends this process if a block takes so many seconds, whatever it is at.
+
+    Python's own `faulthandler` does it, which needs nothing from a thread that hangs, and says
+    where it was on the standard error output.
+    """
+    if deadline is not None:
+        faulthandler.dump_traceback_later(deadline, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        if deadline is not None:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def this_worker() -> str:
+    """Who works here, for a person."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
