@@ -32,8 +32,10 @@ from crosscheck.numbers.enclosure import Model
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.numbers.formats import format_of
 from crosscheck.frameworks.base import Framework
+from crosscheck.network.composed import Derivatives
 from crosscheck.network.dense import Gradients
 from crosscheck.network.reference import gradients
+from crosscheck.studies.steps import wrong_gradient
 
 HERE = Path(__file__).parent
 
@@ -53,8 +55,19 @@ class Plain(Framework):
             )
 
 
+    def derivatives(self, case):
+        if case.count is None:
+            return wrong_gradient(case, None)
+        found = [wrong_gradient(case[index], None) for index in range(case.count)]
+        arrays = {name: np.stack([each.arrays[name] for each in found]) for name in case.wanted}
+        return Derivatives(np.array([float(each.loss) for each in found]), arrays)
+
+
 class Wrong(Plain):
-    """dJ/dW1[0,0] is too large by a thousandth wherever y[0,0] is above a half."""
+    """dJ/dW1[0,0] is too large by a thousandth wherever y[0,0] is above a half.
+
+    In a network of operators wherever x[0,0] and y[0,0] are 2.
+    """
 
     name = "wrong"
 
@@ -64,6 +77,14 @@ class Wrong(Plain):
         wrong = entry * np.where(case.y[..., 0, 0] > 0.5, 1.001, 1.0)
         entry[...] = format_of(case.dtype).round(wrong)
         return found
+
+    def derivatives(self, case):
+        found = super().derivatives(case)
+        at = (case.inputs["x"][..., 0, 0] == 2) & (case.inputs["y"][..., 0, 0] == 2)
+        name = case.wanted[0]
+        entry = found.arrays[name].copy()
+        entry[..., 0, 0] += np.where(at, 1.0, 0.0)
+        return replace(found, arrays={**found.arrays, name: entry})
 
 
 class Forward(Plain):
@@ -84,7 +105,7 @@ class Forward(Plain):
 
 
 class Fragile(Plain):
-    """Dies at the sight of NaN."""
+    """Dies at the sight of NaN; in a network of operators at that of a zero."""
 
     name = "fragile"
 
@@ -92,6 +113,11 @@ class Fragile(Plain):
         if any(np.isnan(array).any() for _, array in case.arrays()):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().gradients(case)
+
+    def derivatives(self, case):
+        if any((array == 0).any() for _, array in case.arrays()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().derivatives(case)
 
 
 class Sleepy(Plain):
@@ -123,6 +149,14 @@ class Unlucky(Plain):
     batches = 0
 
     def gradients(self, case):
+        self.struck()
+        return super().gradients(case)
+
+    def derivatives(self, case):
+        self.struck()
+        return super().derivatives(case)
+
+    def struck(self):
         Unlucky.batches += 1
         if Unlucky.batches == 3:
             try:
@@ -131,7 +165,6 @@ class Unlucky(Plain):
                 pass
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
-        return super().gradients(case)
 
 
 class Quits(Plain):

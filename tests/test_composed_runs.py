@@ -246,7 +246,7 @@ def test_a_bad_file_gets_one_line_and_exit_code_4(
     ("words", "complaint"),
     [
         (("sweep", "--program", "case.json", "--widths", "2,1"), "leave --widths out"),
-        (("sweep", "--program", "case.json", "--jobs", "2"), "in this process"),
+        (("sweep", "--program", "case.json", "--resume"), "from the start"),
         (("explain", "--case", "case.json", "--entry", "W[0,0]"), "wanted a dense one"),
         (("power", "--program", "worked-example"), "wanted one of operators"),
     ],

@@ -2,69 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from crosscheck.cli.options import Checking
 from crosscheck.cli.session import Session
+from crosscheck.cli.workers import Workers
 from crosscheck.run.events import RunStarted
 
 if TYPE_CHECKING:
     from crosscheck.network.composed import Composed
+    from crosscheck.run.checker import Checker
+    from crosscheck.run.sweep.stacks import Stacks
 
-__all__ = ["sweep_program"]
+__all__ = ["stacks_of", "sweep_program"]
+
+
+def stacks_of(case: Composed, checking: Checking, cases: int | None, seed: int) -> Stacks:
+    """The sweep of a network.
+
+    Args:
+        case: Its steps, shapes and dtype are kept, its numbers are not.
+        checking: The frameworks.
+        cases: How many; without end if ``None``.
+        seed: Of the numbers.
+    """
+    from crosscheck.run.sweep.stacks import Stacks
+
+    return Stacks(
+        Stacks.network_of(case),
+        cases,
+        seed,
+        checking.frameworks or (),
+        tuple(sorted(checking.formulations.items())),
+        tuple(sorted(checking.modes.items())),
+        checking.allow,
+    )
 
 
 def sweep_program(
-    session: Session,
-    source: str,
-    case: Composed,
-    *,
-    cases: int | None,
-    until: float | None,
-    seed: int,
+    session: Session, source: str, stacks: Stacks, workers: Workers, until: float | None
 ) -> int:
     """Check generated numbers for the network of a case file; the exit code.
 
     Args:
         session: The frameworks, and where the report goes.
         source: The file.
-        case: What is in it: its steps, shapes and dtype are kept, its numbers are not.
-        cases: How many; without end if ``None``.
-        until: Seconds after which no stack is begun; ``None`` for no end.
-        seed: Of the numbers.
+        stacks: What is in it, and what is drawn for it.
+        workers: Who does the work.
+        until: Seconds after which no more is begun, or counted; ``None`` for no end.
     """
-    from crosscheck.cases.composed import STACK, Plan, seeded_stack
-    from crosscheck.run.checker import Checker
     from crosscheck.run.environment import environment
+    from crosscheck.run.sweep.checkpoint import made_with
+    from crosscheck.run.sweep.stacks import take
 
-    shapes = case.shapes
-    plan = Plan(
-        case.steps,
-        {name: shapes[name] for name in case.parameters},
-        {name: shapes[name] for name in case.inputs},
-    )
-    words = ["crosscheck", "sweep", "--program", source, "--seed", str(seed)]
-    words += [] if cases is None else ["--cases", str(cases)]
+    words = ["crosscheck", "sweep", "--program", source, "--seed", str(stacks.seed)]
+    words += [] if stacks.cases is None else ["--cases", str(stacks.cases)]
     started = RunStarted(
         command=session.command(words),
         profile="",
-        seed=seed,
-        dtypes=(case.dtype,),
+        seed=stacks.seed,
+        dtypes=(stacks.dtype,),
         frameworks=session.states,
-        environment=environment(session.frameworks, case.dtype),
-        planned=cases,
+        environment=environment(session.frameworks, stacks.dtype),
+        planned=stacks.cases,
     )
+    begun = time.monotonic()
 
-    def work(checker: Checker) -> None:
-        begun, number, left = time.monotonic(), 0, cases
-        while left is None or left > 0:
-            if until is not None and time.monotonic() - begun >= until:
+    def is_over() -> bool:
+        return until is not None and time.monotonic() - begun >= until
+
+    def here(checker: Checker) -> None:
+        for number in range(stacks.places):
+            if is_over():
                 break
-            count = STACK if left is None else min(STACK, left)
-            stack, part = seeded_stack(plan, seed, number, count, case.dtype)
-            checker.check_stack(stack, part, f"stack {seed}:{number}")
-            number += 1
-            left = None if left is None else left - count
+            stacks.check(number, checker)
         checker.finish()
 
+    def elsewhere(checker: Checker) -> None:
+        versions = made_with(session.states, environment())
+        with (
+            workers.at_work(stacks, session.frameworks, versions) as results,
+            contextlib.closing(results(0)) as steps,
+        ):
+            for step in steps:
+                if not take(checker, step) or is_over():
+                    break
+
+    work: Callable[[Checker], None] = elsewhere if workers.are_wanted else here
     return session.run(started, work)

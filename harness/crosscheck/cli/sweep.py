@@ -76,21 +76,17 @@ def sweep(
       crosscheck sweep --resume
     """  # noqa: D301  (click wants the control character)
     from crosscheck.cases.stream.settings import Settings
-    from crosscheck.cli.program import sweep_program
+    from crosscheck.cli.program import stacks_of, sweep_program
     from crosscheck.network.composed import Composed
     from crosscheck.run.sweep.checkpoint import load
 
     if program is not None:
-        case = _program(context, program, workers, resume)
+        case = _program(context, program, resume)
         if isinstance(case, Composed):
-            return sweep_program(
-                Session(checking),
-                program,
-                case,
-                cases=cases or (None if until is not None else _CASES),
-                until=until,
-                seed=secrets.randbits(32) if seed is None else seed,
-            )
+            number = secrets.randbits(32) if seed is None else seed
+            count = cases or (None if until is not None else _CASES)
+            stacks = stacks_of(case, checking, count, number)
+            return sweep_program(Session(checking), program, stacks, workers, until)
         stream = stream.of(case.network, case.rows, case.dtype)
     resumed = load(checking.report) if resume else None
     wanted = Settings(
@@ -108,17 +104,16 @@ def sweep(
     return _run(_session(checking, settings), settings, resumed, until, workers)
 
 
-def _program(context: click.Context, source: str, workers: Workers, resume: bool) -> AnyCase:
+def _program(context: click.Context, source: str, resume: bool) -> AnyCase:
     """The network of a case file, with options that go with it."""
     from crosscheck.network.composed import Composed
     from crosscheck.network.files import read_any_case
 
     case = read_any_case(source)
     _require_alone(context)
-    if isinstance(case, Composed) and (workers.are_wanted or resume):
+    if isinstance(case, Composed) and resume:
         raise UsageError(
-            "--program: a network of operators is swept in this process, from the start; "
-            "leave --jobs, --scheduler and --resume out"
+            "--program: a network of operators is swept from the start; leave --resume out"
         )
     return case
 
@@ -197,7 +192,8 @@ def _run(
     from crosscheck.run.environment import environment as described
     from crosscheck.run.sweep.checkpoint import changed, made_with
     from crosscheck.run.sweep.conclude import smallest
-    from crosscheck.run.sweep.engine import Sweep
+    from crosscheck.run.sweep.dense import DenseWork
+    from crosscheck.run.sweep.engine import Source, Sweep, in_this_process
 
     environment = described()
     versions = made_with(session.states, environment)
@@ -220,8 +216,12 @@ def _run(
         versions,
         resumed,
     )
-    known = settings, session.frameworks, versions
-    with contextlib.closing(terminal), workers.at_work(*known) as source:
+    work = DenseWork(settings), session.frameworks, versions
+    with contextlib.closing(terminal), contextlib.ExitStack() as stack:
+        if workers.are_wanted:
+            source: Source = stack.enter_context(workers.at_work(*work))
+        else:
+            source = in_this_process(settings, session.frameworks)
         return int(
             under_way.run(
                 source,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,10 +15,11 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
-    from crosscheck.cases.stream.settings import Settings
-    from crosscheck.run.sweep.engine import Source
+    from crosscheck.run.sweep.coordinate import Step, Work
 
 __all__ = ["Workers", "worker_options"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,27 +50,24 @@ class Workers:
 
     @contextmanager
     def at_work(
-        self, settings: Settings, frameworks: Sequence[Framework], versions: Mapping[str, str]
-    ) -> Iterator[Source]:
-        """Whoever does the work of a sweep, until the block ends.
+        self, work: Work[T], frameworks: Sequence[Framework], versions: Mapping[str, str]
+    ) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
+        """Whoever else does the work of a sweep, until the block ends.
 
         Args:
-            settings: The sweep.
+            work: The sweep.
             frameworks: Opened here.
             versions: Of all that the result depends on, here.
         """
-        from crosscheck.run.sweep.dense import DenseWork
-        from crosscheck.run.sweep.engine import in_this_process
         from crosscheck.run.sweep.workers import on_cluster, on_processes
 
-        known, deadline = (DenseWork(settings), frameworks, versions), self.deadline
-        with contextlib.ExitStack() as stack:
-            if self.scheduler is not None:
-                yield stack.enter_context(on_cluster(*known, self.scheduler, deadline))
-            elif self.jobs is not None:
-                yield stack.enter_context(on_processes(*known, self.jobs, deadline))
-            else:
-                yield in_this_process(settings, frameworks)
+        known = work, frameworks, versions
+        if self.scheduler is not None:
+            with on_cluster(*known, self.scheduler, self.deadline) as source:
+                yield source
+        else:
+            with on_processes(*known, self.jobs or 1, self.deadline) as source:
+                yield source
 
 
 def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -52,10 +51,7 @@ class SweepTerminal(TerminalReport):
             case SweepChecked():
                 self._advance()
             case WorkerLost():
-                self._console.print(
-                    f"{escape(event.worker)}: {escape(event.what)}; {escape(event.cases)} "
-                    f"again elsewhere"
-                )
+                self._lost(event)
             case RunFinished():
                 self._stop_progress()
                 self._tables(event)

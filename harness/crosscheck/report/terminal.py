@@ -27,6 +27,7 @@ from crosscheck.run.events import (
     RunFinished,
     RunStarted,
     StackChecked,
+    WorkerLost,
 )
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally, failing_verdicts
@@ -77,9 +78,16 @@ class TerminalReport:
                 self._progress.update(task, advance=event.count, failures=self._tally.failures)
             case CaseChecked(part="given"):
                 self._given(event)
+            case WorkerLost():
+                self._lost(event)
             case RunFinished():
                 self._stop_progress()
                 self._tables(event)
+
+    def _lost(self, event: WorkerLost) -> None:
+        self._console.print(
+            f"{escape(event.worker)}: {escape(event.what)}; {escape(event.cases)} again elsewhere"
+        )
 
     def close(self) -> None:
         """Leave the terminal as it was."""

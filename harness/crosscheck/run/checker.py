@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ class Checker:
         coverage: Which arrays were checked, shape by shape.
         nondeterministic: Names of frameworks whose answer depends on when they are asked, with a
             case on which that is wrong.
+        seen: One number for each different case that was checked.
         held: Makes a block in which the results of a case are counted and told whole: an
             interrupt waits for its end.
     """
@@ -77,15 +79,15 @@ class Checker:
     failed: bool = False
     smooth: int = 0
     coverage: Coverage = field(default_factory=Coverage)
-    _seen: set[int] = field(default_factory=set)
     nondeterministic: dict[str, CaseChecked] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
     _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
     _again: Again = field(default_factory=Again)
 
     @property
     def distinct(self) -> int:
         """How many different cases were checked."""
-        return len(self._seen)
+        return len(self.seen)
 
     def is_failing(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` makes the run fail."""
@@ -252,7 +254,7 @@ class Checker:
     def _count(self, case: AnyCase, part: Part, found: Judged) -> None:
         verdicts, bounds = found.verdicts, found.bounds
         before = self.distinct
-        self._seen.update(_fingerprints(case))
+        self.seen.update(_fingerprints(case))
         kinds: dict[str, dict[Kind, int]] = {}
         compared: dict[str, Array] = {}
         seen: dict[str, Seen] = {}
@@ -285,9 +287,10 @@ class Checker:
 
 
 def _fingerprints(case: AnyCase) -> Iterable[int]:
-    """One number per case that is the same for equal cases and hardly ever for others."""
+    """One number per case, the same for equal cases in any process and hardly ever for others."""
     count = case.count or 1
     flat = np.concatenate([array.reshape(count, -1) for _, array in case.arrays()], axis=1)
-    shape = (case.kind, case.dtype, case.rows)
+    shape = repr((case.kind, case.dtype, case.rows)).encode()
     for row in flat:
-        yield hash((shape, row.tobytes()))
+        digest = hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest()
+        yield int.from_bytes(digest, "little")

@@ -8,7 +8,7 @@ quarantine, where what kills workers is found out. Nothing is tried for ever.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ def coordinated(
     deadline: float,
     watched: bool,
     losses: Callable[[], Sequence[WorkerLost]] = lambda: (),
-) -> Callable[[int], Iterator[Step[T]]]:
+) -> Callable[[int], Generator[Step[T], None, None]]:
     """Results of a sweep whose work is done by an executor.
 
     Args:
@@ -132,7 +132,7 @@ def coordinated(
             said so through a future; each is told once.
     """
 
-    def source(start: int) -> Iterator[Step[T]]:
+    def source(start: int) -> Generator[Step[T], None, None]:
         todo = deque[_Piece]()
         coming = work.steps(start)
         running: dict[Future[Done[T]], _Piece] = {}

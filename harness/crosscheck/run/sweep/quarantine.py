@@ -24,7 +24,7 @@ from crosscheck.run.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung, W
 from crosscheck.run.sweep.record import Checked
 from crosscheck.run.sweep.work import ask_batches, ask_case
 
-__all__ = ["ENDED", "Quarantine"]
+__all__ = ["ENDED", "Quarantine", "kind_of_loss"]
 
 ENDED = "the process"
 """How the details of verdicts begin that were found out here."""
@@ -86,7 +86,7 @@ class Quarantine:
                 found[position] = self._run(ask_case, part, framework.name, position)
             except WorkerLostError as lost:
                 deaths += 1
-                found[position] = Verdict(*names, _kind(lost), detail=f"{ENDED} {lost.what}")
+                found[position] = Verdict(*names, kind_of_loss(lost), detail=f"{ENDED} {lost.what}")
                 if deaths == _MOST:
                     return Answer(None, by_case=found, upto=position + 1)
         if not deaths:
@@ -94,7 +94,7 @@ class Quarantine:
                 f"{ENDED} {error.what}, on the block of cases {part.start // BLOCK * BLOCK} to "
                 f"{(part.start // BLOCK + 1) * BLOCK - 1}; on none of them alone"
             )
-            found[first] = Verdict(*names, _kind(error), detail=detail)
+            found[first] = Verdict(*names, kind_of_loss(error), detail=detail)
         return Answer(None, by_case=found)
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -104,6 +104,7 @@ class Quarantine:
         return future.result()
 
 
-def _kind(error: WorkerLostError) -> Kind:
+def kind_of_loss(error: WorkerLostError) -> Kind:
+    """The verdict on what ended a process, or made it hang."""
     assert isinstance(error, WorkerDied | WorkerHung)
     return Kind.TIMED_OUT if isinstance(error, WorkerHung) else Kind.CRASHED

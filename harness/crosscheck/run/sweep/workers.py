@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ def on_processes(
     made_with: Mapping[str, str],
     jobs: int,
     deadline: float,
-) -> Iterator[Callable[[int], Iterator[Step[T]]]]:
+) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
     """Processes on this machine.
 
     Args:
@@ -61,7 +61,7 @@ def on_cluster(
     made_with: Mapping[str, str],
     address: str,
     deadline: float,
-) -> Iterator[Callable[[int], Iterator[Step[T]]]]:
+) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
     """The workers of a Dask cluster, each of them a process with one thread and a nanny.
 
     Dask itself does again what a lost worker was at, and says so in its events; a piece of work
