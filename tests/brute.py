@@ -24,7 +24,8 @@ import numpy as np
 from scipy.optimize import linprog  # type: ignore[import-untyped]
 
 from crosscheck.judge.compare import Judge
-from crosscheck.judge.verdict import Effect, GateClass, Kind, Verdict
+from crosscheck.judge.decisions import Effect, GateClass
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import nearest_floats
 from crosscheck.network.reference import Trace, backward, forward

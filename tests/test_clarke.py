@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.kinks import clarke
 from crosscheck.judge.kinks.cells import Cell, Point
 from crosscheck.judge.kinks.clarke import Subdifferential
-from crosscheck.judge.kinks.influence import Site
 from crosscheck.judge.verdict import Kind, Validity
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, nearest_floats, rationals
@@ -27,15 +27,15 @@ from crosscheck.tools.budget import Budget
 Decide = Callable[..., Validity]
 
 
-def parameter_validity(case: Case, slopes: dict[Site, float], **options: Any) -> Validity:
+def parameter_validity(case: Case, slopes: dict[Place, float], **options: Any) -> Validity:
     return Subdifferential(case, slopes, **options).parameters(slopes)
 
 
-def input_validity(case: Case, slopes: dict[Site, float]) -> Validity:
+def input_validity(case: Case, slopes: dict[Place, float]) -> Validity:
     return Subdifferential(case, slopes).inputs(slopes)
 
 
-def point_of(case: Case, sites: list[Site], row: int | None) -> Point:
+def point_of(case: Case, sites: list[Place], row: int | None) -> Point:
     return Point(case, sites, row, Budget(clarke.MOST_OPERATIONS))
 
 
@@ -55,16 +55,16 @@ WITHOUT_BIASES = Case.of(
 )
 
 
-def kinks(case: Case) -> list[Site]:
+def kinks(case: Case) -> list[Place]:
     return [
-        (layer, int(row), int(unit))
+        Place.of_gate(layer, int(row), int(unit))
         for layer, z in enumerate(exact_forward(case).pre_activations, start=1)
         if case.network.has_relu(layer)
         for row, unit in np.argwhere(z == 0)
     ]
 
 
-def decide(decide_one: Decide, case: Case, slope: float | dict[Site, float]) -> Validity:
+def decide(decide_one: Decide, case: Case, slope: float | dict[Place, float]) -> Validity:
     slopes = slope if isinstance(slope, dict) else dict.fromkeys(kinks(case), slope)
     return decide_one(case, slopes)
 
@@ -89,7 +89,8 @@ def test_without_biases_zero_may_be_fine_where_one_is_not(slope: float, status: 
 def test_without_biases_it_depends_on_which_slopes_go_together(
     slopes: tuple[float, ...], status: str
 ) -> None:
-    chosen = dict(zip([(1, 0, 0), (2, 0, 0), (2, 0, 1)], slopes, strict=True))
+    sites = [Place.of_gate(1, 0, 0), Place.of_gate(2, 0, 0), Place.of_gate(2, 0, 1)]
+    chosen = dict(zip(sites, slopes, strict=True))
     assert decide(parameter_validity, WITHOUT_BIASES, chosen).status == status
 
 
@@ -114,7 +115,7 @@ def repeated_rows(targets: list[float]) -> Case:
 
 def test_equal_rows_share_the_sign_of_their_kinks() -> None:
     case = repeated_rows([3.0, -4.0])
-    one_and_none = {(1, 0, 0): 1.0, (1, 1, 0): 0.0}
+    one_and_none = {Place.of_gate(1, 0, 0): 1.0, Place.of_gate(1, 1, 0): 0.0}
     # Residuals -3 and 4: both gates open give +1, both shut 0, one alone -3 or 4.
     assert decide(parameter_validity, case, 0.0).status == "inside"
     assert decide(parameter_validity, case, 1.0).status == "inside"
@@ -125,7 +126,7 @@ def test_equal_rows_share_the_sign_of_their_kinks() -> None:
 
 def test_duplicated_units_are_tied_for_the_inputs_only() -> None:
     case = Case.of([[[1.0], [1.0]], [[3.0, -2.0]]], [[-2.0, -2.0], [1.0]], [[2.0]], [[9.0]])
-    one_and_none = {(1, 0, 0): 1.0, (1, 0, 1): 0.0}
+    one_and_none = {Place.of_gate(1, 0, 0): 1.0, Place.of_gate(1, 0, 1): 0.0}
     assert decide(input_validity, case, one_and_none).status == "outside"
     assert decide(input_validity, case, 1.0).status == "inside"
     assert decide(parameter_validity, case, one_and_none).status == "inside"
@@ -134,7 +135,7 @@ def test_duplicated_units_are_tied_for_the_inputs_only() -> None:
 def test_a_shared_bias_ties_the_signs_of_its_units() -> None:
     # At x = 0 both pre-activations are the bias b: gates (1, 0) never go together.
     case = Case.of([[[1.0], [-1.0]], [[2.0, 5.0]]], [[0.0, 0.0], [1.0]], [[0.0]], [[9.0]])
-    one_and_none = {(1, 0, 0): 1.0, (1, 0, 1): 0.0}
+    one_and_none = {Place.of_gate(1, 0, 0): 1.0, Place.of_gate(1, 0, 1): 0.0}
     one_bias = [{("b1", 0), ("b1", 1)}]
     assert parameter_validity(case, one_and_none).status == "inside"
     # dJ/db1 is (2 + 5) g for b > 0 and 0 for b < 0; 2 g lies between them.
@@ -219,7 +220,7 @@ def random_case(seed: int) -> Case:
 
 def observed_patterns(case: Case, row: int | None, rng: np.random.Generator) -> set[Any]:
     """Patterns of the kinks at exact random points nearby, each layer moved at its own scale."""
-    sites = [site for site in kinks(case) if row is None or site[1] == row]
+    sites = [site for site in kinks(case) if row is None or site.row == row]
     found = set()
 
     def moved(array: Any, scale: int) -> Any:
@@ -242,7 +243,7 @@ def observed_patterns(case: Case, row: int | None, rng: np.random.Generator) -> 
         ]
         x = fixed(case.x) if row is None else moved(case.x, 30)
         trace = forward(case.network, weights, biases, x, lambda z: np.where(z > 0, z, 0 * z))
-        values = [trace.pre_activations[layer - 1][r, unit] for layer, r, unit in sites]
+        values = [trace.pre_activations[site.layer - 1][site.index] for site in sites]
         # At a random point only what is zero throughout its cell is zero, and has no influence.
         found.add(tuple(int(value > 0) for value in values))
     return found
@@ -253,8 +254,8 @@ def test_no_cell_that_random_points_show_is_missing_and_certain_ones_are_there(s
     case = random_case(seed)
     sites = kinks(case)
     rng = np.random.default_rng(seed)
-    for row in (None, *sorted({site[1] for site in sites})):
-        here = [site for site in sites if row is None or site[1] == row]
+    for row in (None, *sorted({site.row for site in sites})):
+        here = [site for site in sites if row is None or site.row == row]
         if not here or len(here) > 4:
             continue
         point = point_of(case, here, row)
@@ -367,7 +368,7 @@ def test_it_is_said_whether_rounding_or_uncertain_cells_leave_it_open(
 ) -> None:
     # One input, and cells that have the slope itself as their gradient.
     monkeypatch.setattr(clarke, "_is_silent", lambda *_: False)
-    site = (1, 0, 0)
+    site = Place.of_gate(1, 0, 0)
     point: Any = SimpleNamespace(
         row=0,
         rows=[0],
@@ -418,7 +419,7 @@ def test_the_patterns_of_a_unit_are_the_signs_that_one_direction_gives_its_rows(
     assert sorted(tuple(map(int, pattern)) for pattern in found) == sorted(patterns)
 
 
-def opposite_rows(slope: dict[Site, float] | float) -> tuple[str, str]:
+def opposite_rows(slope: dict[Place, float] | float) -> tuple[str, str]:
     """x = 1 and x = -1 without bias at w = 0: the kinks have opposite signs, J is not smooth."""
     case = Case.of(
         [[[0.0]], [[1.0]]], [None, [0.0]], [[1.0], [-1.0]], [[3.0], [5.0]], output="identity"
@@ -431,10 +432,12 @@ def test_slopes_are_inside_by_own_parameters_only_as_these_can_choose_the_signs(
     # dJ/dw = -3 λ_0 + 5 λ_1, and the cells have -3 and 5.
     status, reason = opposite_rows(0.5)
     assert (status, "parameters can choose" in reason) == ("inside", True)
-    assert opposite_rows({(1, 0, 0): 0.25, (1, 1, 0): 0.75})[0] == "inside"
-    status, reason = opposite_rows({(1, 0, 0): 0.0, (1, 1, 0): 0.0})
+    assert (
+        opposite_rows({Place.of_gate(1, 0, 0): 0.25, Place.of_gate(1, 1, 0): 0.75})[0] == "inside"
+    )
+    status, reason = opposite_rows({Place.of_gate(1, 0, 0): 0.0, Place.of_gate(1, 1, 0): 0.0})
     assert (status, "parameters can choose" in reason) == ("inside", False)  # 0 is between -3 and 5
-    assert opposite_rows({(1, 0, 0): 1.0, (1, 1, 0): 0.0})[0] == "inside"
+    assert opposite_rows({Place.of_gate(1, 0, 0): 1.0, Place.of_gate(1, 1, 0): 0.0})[0] == "inside"
     # With 3 λ_0 + 5 λ_1 the cells have 3 and 5: not both gates, and not none.
     same = Case.of(
         [[[0.0]], [[1.0]]], [None, [0.0]], [[1.0], [-1.0]], [[-3.0], [5.0]], output="identity"
@@ -469,7 +472,7 @@ def test_a_storm_is_decided_by_counting_before_anything_large_is_made() -> None:
     same = dict.fromkeys(sites, 1.0)
     assert found.parameters(same).status == "inside"
     assert found.inputs(same).status == "inside"
-    mixed = {site: float(site[1]) for site in sites}  # equal rows have equal signs
+    mixed = {site: float(site.row) for site in sites}  # equal rows have equal signs
     answer = found.parameters(mixed)
     assert (answer.status, "at once" in answer.reason) == ("not decided", True)
     for point in found._points.values():
@@ -480,7 +483,9 @@ def test_a_storm_is_decided_by_counting_before_anything_large_is_made() -> None:
 def test_work_that_is_too_much_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clarke, "MOST_OPERATIONS", 20)
     for one in (0.0, 1.0):
-        answer = decide(input_validity, IDENTITY, {(1, 0, 0): one, (1, 0, 1): 1.0})
+        answer = decide(
+            input_validity, IDENTITY, {Place.of_gate(1, 0, 0): one, Place.of_gate(1, 0, 1): 1.0}
+        )
         assert answer.status == "not decided"
         assert "more than 20 operations" in answer.reason
 
@@ -490,7 +495,8 @@ def test_where_no_cell_is_certain_rounded_slopes_are_no_reason_to_fail() -> None
     case = Case.of(
         [[[0.0]], [[-2.0], [1.0], [0.0]]], None, [[2.0], [-2.0]], [[4, -2, 5], [1, -1, 1]]
     )
-    slopes = dict(zip(kinks(case), (1 / 3, 0.7, 0.25, 2 / 3, 0.7, 0.7, 1 / 3, 1 / 3), strict=True))
+    sites = brute.kinks(case, brute.exact_trace(case))
+    slopes = dict(zip(sites, (1 / 3, 0.7, 0.25, 2 / 3, 0.7, 0.7, 1 / 3, 1 / 3), strict=True))
     given = nearest_floats(brute.gradient(case, brute.exact_trace(case), dict(slopes)))
     verdict = Judge(case).verdict(given, framework="mine")
     assert verdict.kind is Kind.KINK

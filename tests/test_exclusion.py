@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import Effect, Place
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks import exclusion, inequalities
 from crosscheck.judge.kinks import explanation as kink
 from crosscheck.judge.kinks.exclusion import Work, possible
-from crosscheck.judge.kinks.influence import Site
-from crosscheck.judge.verdict import Effect, Kind, Verdict
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients
 from crosscheck.network.reference import backward, forward
 from crosscheck.numbers.arrays import Array
@@ -193,7 +193,9 @@ def test_what_is_excluded_at_a_cotangent_of_one_sign_does_not_depend_on_its_size
         given = replace(given, weights=(given.weights[0], LEFT_OUT, given.weights[2]))
         left = possible(enclosed, given)
         assert left is not None, (below, above)
-        assert left.slopes == pytest.approx({(1, 0, 0): below, (2, 0, 1): above}, abs=2.0**-30)
+        assert left.slopes == pytest.approx(
+            {Place.of_gate(1, 0, 0): below, Place.of_gate(2, 0, 1): above}, abs=2.0**-30
+        )
         wrong = given.weights[0].copy()
         wrong[0] = 1.25 * (1.0 + above) * scale
         assert possible(enclosed, replace(given, weights=(wrong, *given.weights[1:]))) is None
@@ -223,7 +225,7 @@ def test_arithmetics_with_the_same_rooms_are_searched_once(monkeypatch: pytest.M
     searches: list[object] = []
     solve = exclusion._System.solve
 
-    def counted(system: exclusion._System) -> dict[Site, float] | None:
+    def counted(system: exclusion._System) -> dict[Place, float] | None:
         searches.append(system)
         return solve(system)
 

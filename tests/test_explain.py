@@ -221,7 +221,7 @@ def test_the_cases_have_kinks_that_matter_in_several_layers() -> None:
         for name in entries_of(derivation.gradients):
             if name.letter != "J":
                 slopes = Multilinear.of(derivation.entry(name)).slopes
-                layers |= {layer for layer, _, _ in slopes}
+                layers |= {place.layer for place in slopes}
     assert layers == {1, 2, 3}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward, nearest_float
 from crosscheck.numbers.formats import FORMATS, format_of
@@ -20,7 +20,7 @@ def one_gate(
     case = Case.of([[w]], [None if b is None else [b]], [x], [[1.0]], dtype=dtype)
     (gate,) = Enclosed(case, Model(format_of(dtype), flush=flush)).gates
     assert (gate.layer, gate.row, gate.unit) == (1, 0, 0)
-    return gate.gate, gate.pre_activation
+    return gate.gate, gate.value
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -78,7 +78,8 @@ def test_every_gate_is_listed_with_its_place_and_its_value_in_hexadecimal() -> N
         [[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [1.0]], [[2.0], [0.0]], [[0.0], [0.0]]
     )
     gates = Enclosed(case, Model(format_of("float64"))).gates
-    assert [str(gate) for gate in gates] == [
+    told = [f"{gate.place}: {gate.gate}, z = {gate.value.hex()}" for gate in gates]
+    assert told == [
         "layer 1, unit 0, row 0: active, z = 0x1.0000000000000p+1",
         "layer 1, unit 1, row 0: inactive, z = -0x1.0000000000000p+1",
         "layer 1, unit 0, row 1: kink, z = 0x0.0p+0",
@@ -99,7 +100,7 @@ def test_an_open_gate_below_makes_no_gate_above_certain_that_is_not() -> None:
     case = Case.of([[[1.0 + h]], [[1.0]]], [[-(1.0 + 2 * h)], [-h * h / 2]], [[1.0 + h]], [[1.0]])
     gates = Enclosed(case, Model(format_of("float64"))).gates
     assert [gate.gate for gate in gates] == [GateClass.UNDECIDED] * 2
-    assert np.sign([gate.pre_activation for gate in gates]).tolist() == [1.0, 1.0]
+    assert np.sign([gate.value for gate in gates]).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
@@ -122,7 +123,7 @@ def test_open_gates_have_the_signs_and_values_of_the_whole_exact_forward_pass(dt
         for gate in enclosed.open_gates:
             value = exact[gate.layer - 1][gate.row, gate.unit]
             assert gate.sign == int(value > 0) - int(value < 0)
-            assert gate.pre_activation == nearest_float(value)
+            assert gate.value == nearest_float(value)
             places.append((gate.layer, gate.row, gate.unit))
         assert places == [
             (layer, row, unit)

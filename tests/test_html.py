@@ -476,7 +476,7 @@ HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}"
 def hostile(value: Any) -> Any:
     """Every free text of a report replaced by an attack."""
     fixed = {"hex", "key", "verdict", "part", "state", "gate", "slope", "dtype", "output"}
-    fixed |= {"status", "block", "reduction"}
+    fixed |= {"status", "block", "reduction", "effect"}
     if isinstance(value, dict):
         return {
             name: value[name]

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import Effect, Place
 from crosscheck.judge.enclosed import Derivation, Enclosed
-from crosscheck.judge.kinks.influence import Influence, Site, influences
-from crosscheck.judge.verdict import Effect, Kind, Verdict
+from crosscheck.judge.kinks.influence import Influence, influences
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import format_of
@@ -40,14 +41,14 @@ PRODUCT = Case.of(
     [[0.0]],
     output="identity",
 )
-SITES = [(1, 0, 0), (1, 0, 1), (2, 0, 0), (2, 0, 1)]
+SITES = [Place(layer, (0, unit)) for layer in (1, 2) for unit in (0, 1)]
 
 
 def enclosed(case: Case, derivation: Derivation = "reverse") -> Enclosed:
     return Enclosed(case, Model(format_of(case.dtype)), derivation)
 
 
-def found(case: Case, slopes: dict[Site, float], **changes: Any) -> dict[Site, Influence]:
+def found(case: Case, slopes: dict[Place, float], **changes: Any) -> dict[Place, Influence]:
     return influences(enclosed(case), replace(gradients(case), **changes), slopes)
 
 
@@ -82,19 +83,19 @@ def test_slopes_that_only_the_inputs_show_are_read_and_judged(
 def test_slopes_with_no_influence_one_at_a_time_may_have_one_together(slope: float) -> None:
     assert set(found(PRODUCT, dict.fromkeys(SITES, slope)).values()) == {Influence.TOGETHER}
     # With λ2a ≠ λ2b the difference of the others counts, and theirs does not.
-    apart = {**dict.fromkeys(SITES, slope), (2, 0, 0): 0.25}
+    apart = {**dict.fromkeys(SITES, slope), Place.of_gate(2, 0, 0): 0.25}
     assert found(PRODUCT, apart) == {
-        (1, 0, 0): Influence.ALONE,
-        (1, 0, 1): Influence.ALONE,
-        (2, 0, 0): Influence.NONE,
-        (2, 0, 1): Influence.NONE,
+        Place.of_gate(1, 0, 0): Influence.ALONE,
+        Place.of_gate(1, 0, 1): Influence.ALONE,
+        Place.of_gate(2, 0, 0): Influence.NONE,
+        Place.of_gate(2, 0, 1): Influence.NONE,
     }
 
 
 def test_what_is_behind_a_shut_gate_has_none_whatever_else_is() -> None:
     # z1 = z2 = 0 in one row, with biases: dJ/db2 shows λ2, and λ1 counts only if λ2 ≠ 0.
     case = worked_example(x=0.0, b1=0.0, w2=3.0, b2=0.0)
-    behind, last = (1, 0, 0), (2, 0, 0)
+    behind, last = Place.of_gate(1, 0, 0), Place.of_gate(2, 0, 0)
     assert found(case, {behind: 1.0, last: 0.0}) == {
         behind: Influence.NONE,
         last: Influence.ALONE,
@@ -103,7 +104,7 @@ def test_what_is_behind_a_shut_gate_has_none_whatever_else_is() -> None:
 
 
 def test_only_entries_that_are_there_can_be_influenced() -> None:
-    slopes = {(1, 0, 0): 0.5, (1, 0, 1): 0.5}
+    slopes = {Place.of_gate(1, 0, 0): 0.5, Place.of_gate(1, 0, 1): 0.5}
     assert set(found(STRAIGHT, slopes).values()) == {Influence.ALONE}
     assert set(found(STRAIGHT, slopes, x=LEFT_OUT).values()) == {Influence.NONE}
     with_bias = replace(STRAIGHT, biases=(np.zeros(2), STRAIGHT.biases[1]))

@@ -17,8 +17,8 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import WORKING, format_of

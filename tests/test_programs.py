@@ -20,8 +20,9 @@ from crosscheck.cases.composed import (
 )
 from crosscheck.cases.strategies import gaussian_stack
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import Effect
 from crosscheck.judge.programs.judge import ProgramJudge, ProgramStackJudge
-from crosscheck.judge.verdict import Effect, Kind, Verdict, fails
+from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives, Step, composed, step
 from crosscheck.network.dense import Network, worked_example
 from crosscheck.network.exact import nearest_float, rational_of, rationals
@@ -158,7 +159,7 @@ def test_a_breakpoint_of_any_function_is_located() -> None:
     )
     (decision,) = ProgramJudge(case).enclosed(Model(FORMATS["float64"])).decisions
     assert decision.breakpoint == 2
-    assert decision.place[1] == (0, 0)
+    assert decision.place.index == (0, 0)
     for slope in (0.0, 1.0, 0.5, 0.3):
         found = verdict_on(case, at_slope(case, slope))
         (gate,) = found.gates

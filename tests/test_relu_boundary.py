@@ -13,7 +13,8 @@ import pytest
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks, state_of
 from crosscheck.judge.compare import Judge
-from crosscheck.judge.verdict import GateClass, Kind, Verdict
+from crosscheck.judge.decisions import GateClass
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Case, worked_example
 from crosscheck.numbers.formats import format_of
 from crosscheck.studies.conventions.table import read_table
@@ -98,7 +99,7 @@ def test_the_worked_example_at_its_kinks_shows_the_convention(
     assert verdict.kind is Kind.KINK
     (gate,) = verdict.gates
     assert (gate.layer, gate.unit, gate.row, gate.gate) == (layer, 0, 0, GateClass.KINK)
-    assert gate.pre_activation == 0.0
+    assert gate.value == 0.0
     assert gate.slope == SLOPE_AT_ZERO[name, formulation]
     assert verdict.worst is not None
     assert verdict.worst.error == 0.0
@@ -191,7 +192,7 @@ def test_a_subnormal_pre_activation_is_explained(
     if verdict.kind is Kind.SUBNORMAL:
         (gate,) = verdict.gates
         assert gate.gate is GateClass.UNDECIDED
-        assert gate.pre_activation == tiny
+        assert gate.value == tiny
         # The framework saw z1 = 0, and used its slope there; or only its result was flushed.
         assert gate.slope == SLOPE_AT_ZERO[name, formulation]
         assert gate.flipped == (gate.slope != (1.0 if sign > 0 else 0.0))
@@ -233,6 +234,6 @@ def test_fused_or_not_every_framework_is_right_where_rounding_decides(
     (gate,) = verdict.gates
     assert (gate.layer, gate.unit, gate.row) == (1, 0, 0)
     assert gate.gate is GateClass.UNDECIDED
-    assert gate.pre_activation == h * h
+    assert gate.value == h * h
     assert gate.slope in {0.0, 1.0}
     assert gate.flipped == (gate.slope == 0.0)

@@ -16,16 +16,8 @@ import pytest
 from rich.console import Console
 
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.judge.verdict import (
-    FAILING,
-    Effect,
-    GateClass,
-    GateReading,
-    Kind,
-    Validity,
-    Verdict,
-    fails,
-)
+from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
+from crosscheck.judge.verdict import FAILING, Kind, Validity, Verdict, fails
 from crosscheck.network.dense import worked_example
 from crosscheck.network.files import case_from_json
 from crosscheck.network.reference import gradients
@@ -225,7 +217,7 @@ def test_the_boundary_has_a_section_of_its_own(tmp_path: Path) -> None:
     lines = {(line["gate"], line["slope"]): line["gates"] for line in document["relu_boundary"]}
     assert lines == {("kink", "0"): 2, ("kink", "1"): 2}
     example = document["relu_boundary"][0]["example"]
-    assert example["pre_activation"] == {"hex": "0x0.0p+0", "decimal": 0.0}
+    assert example["value"] == {"hex": "0x0.0p+0", "decimal": 0.0}
     assert example["case"] in {entry["key"] for entry in document["cases"]}
 
 
@@ -436,7 +428,7 @@ def test_slopes_of_every_size_stay_one_line_and_a_few_examples() -> None:
     tally = Tally()
     case = worked_example(x=0.0)
     for slope in np.linspace(0.01, 0.49, 500):
-        reading = GateReading(1, 0, 0, GateClass.KINK, 0.0, float(slope))
+        reading = GateReading(Place(1, (0, 0)), GateClass.KINK, 0.0, float(slope))
         verdict = Verdict("faulty", "relu", "eager", Kind.KINK, gates=(reading,))
         tally.add(CaseChecked("boundary", "by hand", case, gradients(case), (verdict,)))
     ((key, line),) = tally.boundary.items()
@@ -483,7 +475,7 @@ def test_brackets_in_a_reason_or_a_folder_are_not_read_as_markup() -> None:
 def test_no_pre_activation_and_no_key_is_cut_off_at_80_columns(terminal: bool) -> None:
     case, z = worked_example(x=0.0), -float.fromhex("0x1.199999999999ap-1022")
     reading = GateReading(
-        4, 15, 15, GateClass.UNDECIDED, z, None, flipped=True, effect=Effect.TOO_SMALL
+        Place(4, (15, 15)), GateClass.UNDECIDED, z, None, flipped=True, effect=Effect.TOO_SMALL
     )
     verdict = Verdict("tensorflow", "relu", "eager", Kind.UNDECIDED, gates=(reading,))
     events: list[Event] = [started()]

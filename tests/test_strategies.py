@@ -22,8 +22,8 @@ from crosscheck.cases.strategies import (
     seeded_stacks,
     smooth_cases,
 )
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Case
 from crosscheck.network.exact import exact_forward
 from crosscheck.numbers.formats import FORMATS, WORKING, format_of

@@ -12,10 +12,11 @@ from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks.slopes import System, likely_slopes
 from crosscheck.judge.together import Judged, judged_together
-from crosscheck.judge.verdict import GateClass, Kind, Verdict
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
 from crosscheck.network.reference import backward, forward
 from crosscheck.numbers.formats import format_of

@@ -208,7 +208,7 @@ def test_one_by_one_together_and_side_by_side_the_same_arrays_are_checked() -> N
         np.concatenate([getattr(each, name).reshape(24, -1) for each in entries_], axis=1)
         for name in ("high", "bound")
     )
-    assert side_by_side(high, bound, flat.places) == found
+    assert side_by_side(high, bound, flat.parts) == found
     for index, names in enumerate(found):
         verdict = Judge(stack[index]).verdict(gradients(stack[index]), framework="mine")
         assert (verdict.checked, verdict.unchecked) == names

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from crosscheck.judge.compare import Judge, StackJudge
-from crosscheck.judge.verdict import FAILING, MEANING, GateClass, Kind, Verdict, fails, how_to_allow
+from crosscheck.judge.decisions import GateClass
+from crosscheck.judge.verdict import FAILING, MEANING, Kind, Verdict, fails, how_to_allow
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import backward, forward, gradients
 from crosscheck.numbers.formats import FORMATS, format_of
@@ -204,7 +205,7 @@ def test_both_answers_of_the_fused_multiply_add_example_are_right(
     (reading,) = verdict.gates
     assert (reading.layer, reading.unit, reading.row) == (1, 0, 0)
     assert reading.gate is GateClass.UNDECIDED
-    assert reading.pre_activation == h * h
+    assert reading.value == h * h
     assert reading.slope == gate
     assert reading.flipped is (not fused)
 

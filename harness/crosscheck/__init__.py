@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosscheck.judge.compare import Judge, StackJudge
-    from crosscheck.judge.verdict import Entry, GateClass, GateReading, Kind, Verdict
+    from crosscheck.judge.decisions import GateClass, GateReading
+    from crosscheck.judge.verdict import Entry, Kind, Verdict
     from crosscheck.network.dense import Case, Gradients, Network, worked_example
     from crosscheck.network.reference import gradients
     from crosscheck.numbers.formats import FORMATS, Format
@@ -58,7 +59,8 @@ _HOME = {
     "operators.operator": ("Operator",),
     "operators.registry": ("register",),
     "report.reading": ("Report",),
-    "judge.verdict": ("Entry", "GateClass", "GateReading", "Kind", "Verdict"),
+    "judge.decisions": ("GateClass", "GateReading"),
+    "judge.verdict": ("Entry", "Kind", "Verdict"),
 }
 
 

@@ -219,7 +219,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                     path, gate, slope, *number = value
                     counts[path, gate][slope] += number[0] if number else 1
     if counts:
-        from crosscheck.judge.verdict import Effect
+        from crosscheck.judge.decisions import Effect
 
         unread = set(map(str, Effect))
         terminalreporter.section("ReLU boundary")

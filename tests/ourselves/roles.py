@@ -44,7 +44,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "comparison with a bound": "crosscheck.judge.enclosed:leaves_bound",
         # gates
         "margin of a sign": "crosscheck.numbers.bounded:Bounded.margin",
-        "class of an open gate": "crosscheck.judge.gates:open_gate",
+        "class of an open gate": "crosscheck.judge.gates:open_decision",
         "gates that are open": "crosscheck.judge.enclosed:Enclosed.has_open_gates",
         # kinks
         "explained by slopes": "crosscheck.judge.kinks.explanation:explain",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.judge.decisions import GateReading, Place
 from crosscheck.judge.door import Question
-from crosscheck.judge.verdict import GateReading, Verdict, fails
+from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.run.answers import answer
 
@@ -34,9 +35,9 @@ class Answer:
         return fails(self.verdict)
 
     @property
-    def readings(self) -> dict[tuple[int, int, int], GateReading]:
-        """(layer, row, unit) of each gate that is not certain to what was read there."""
-        return {(gate.layer, gate.row, gate.unit): gate for gate in self.verdict.gates}
+    def readings(self) -> dict[Place, GateReading]:
+        """Place of each gate that is not certain to what was read there."""
+        return {gate.place: gate for gate in self.verdict.gates}
 
 
 def ask(case: Case, frameworks: Sequence[Framework], question: Question) -> list[Answer]:

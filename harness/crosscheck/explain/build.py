@@ -16,8 +16,7 @@ from crosscheck.explain.names import find_entry
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.explain.values import Value
 from crosscheck.formulas.tree import Expression, Line, Matrix, Number, relation
-from crosscheck.judge.gates import OpenGate
-from crosscheck.judge.verdict import Effect, GateClass
+from crosscheck.judge.decisions import Decision, Effect, GateClass
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -167,10 +166,10 @@ def _gate_section(derivation: Derivation, answers: Sequence[Answer]) -> Iterator
     yield Section("Where ReLU has no derivative, or none that is certain", (Items(tuple(items)),))
 
 
-def _about(derivation: Derivation, gate: OpenGate) -> tuple[Part, ...]:
+def _about(derivation: Derivation, gate: Decision) -> tuple[Part, ...]:
     """What is known of a gate."""
     z = derivation.names.pre_activation(gate.layer, gate.row, gate.unit)
-    slope = derivation.names.slope(gate.layer, gate.row, gate.unit)
+    slope = derivation.names.slope(gate.place)
     kept: tuple[Part, ...] = ()
     if derivation.symbols:
         kept = (" The formulas keep ", slope, " as a symbol.")
@@ -187,9 +186,9 @@ def _about(derivation: Derivation, gate: OpenGate) -> tuple[Part, ...]:
         )
     value: Value = derivation.pre_activation(gate.layer, gate.row, gate.unit)
     if not derivation.is_exact:
-        value = fraction(gate.pre_activation)
+        value = fraction(gate.value)
     shown = derivation.show(value)
-    bits = f" ({gate.pre_activation.hex()})" if np.isfinite(gate.pre_activation) else ""
+    bits = f" ({gate.value.hex()})" if np.isfinite(gate.value) else ""
     why = "it is closer to zero than rounding can tell: a correct evaluation may find "
     why += "the other side."
     if derivation.may_overflow(gate.layer, gate.row, gate.unit):
@@ -200,7 +199,7 @@ def _about(derivation: Derivation, gate: OpenGate) -> tuple[Part, ...]:
         shown,
         f"{bits} is {'above' if gate.sign > 0 else 'below'} zero, so that exactly ",
         slope,
-        f" = {int(gate.sign > 0)}. But {why}",
+        f" = {int(gate.side)}. But {why}",
         *kept,
     )
 
@@ -212,12 +211,12 @@ _UNREAD = {
 }
 
 
-def _used(derivation: Derivation, gate: OpenGate, answers: Sequence[Answer]) -> Iterator[Part]:
+def _used(derivation: Derivation, gate: Decision, answers: Sequence[Answer]) -> Iterator[Part]:
     """Which slope each framework used there."""
-    slope = derivation.names.slope(gate.layer, gate.row, gate.unit)
+    slope = derivation.names.slope(gate.place)
     groups: dict[float | Effect, list[str]] = {}
     for answer in answers:
-        reading = answer.readings.get((gate.layer, gate.row, gate.unit))
+        reading = answer.readings.get(gate.place)
         if reading is not None:
             used = reading.effect if reading.slope is None else reading.slope
             groups.setdefault(used, []).append(f"{answer.name} ({answer.verdict.mode})")

@@ -12,12 +12,13 @@ from crosscheck.explain.document import Block, Cell, Items, Paragraph, Section, 
 from crosscheck.explain.steps import Derivation
 from crosscheck.explain.values import Value, plain
 from crosscheck.formulas.tree import Expression, Number
-from crosscheck.judge.verdict import MEANING, GateReading, Kind, Validity, Verdict
+from crosscheck.judge.decisions import GateReading, Place
+from crosscheck.judge.verdict import MEANING, Kind, Validity, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.network.exact import nearest_float
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.formats import format_of
-from crosscheck.numbers.multilinear import GateKey, Multilinear
+from crosscheck.numbers.multilinear import Multilinear
 
 __all__ = ["entries_of", "expected", "result_section"]
 
@@ -44,8 +45,8 @@ def result_section(
     """
     wanted = [EntryName("J"), entry] if entry else [*entries_of(derivation.gradients)]
     rows: list[tuple[Cell, ...]] = [
-        (derivation.names.slope(*key), *_slopes(derivation, key, answers))
-        for key in [*derivation.symbols][:_SHOWN_SLOPES]
+        (derivation.names.slope(place), *_slopes(derivation, place, answers))
+        for place in [*derivation.symbols][:_SHOWN_SLOPES]
     ]
     rows += [(_called(derivation, name), *_values(derivation, name, answers)) for name in wanted]
     if answers:
@@ -66,12 +67,12 @@ def _by_hand(derivation: Derivation, name: EntryName) -> Value:
     return plain(derivation.loss) if name.letter == "J" else derivation.entry(name)
 
 
-def _slopes(derivation: Derivation, key: GateKey, answers: Sequence[Answer]) -> Iterator[Cell]:
+def _slopes(derivation: Derivation, place: Place, answers: Sequence[Answer]) -> Iterator[Cell]:
     """A gate's slope: what is known of it, and what each framework used."""
-    side = derivation.exact_sides.get(key)
+    side = derivation.exact_sides.get(place)
     yield "any in [0, 1]" if side is None else f"{side} exactly"
     for answer in answers:
-        reading = answer.readings.get(key)
+        reading = answer.readings.get(place)
         yield "" if reading is None else _slope(reading)
 
 
@@ -95,11 +96,11 @@ def expected(derivation: Derivation, name: EntryName, verdict: Verdict) -> float
 
     A slope that was not read is taken to be the exact one, or 0 at a kink.
     """
-    slopes: dict[GateKey, Fraction] = {key: Fraction(0) for key in derivation.symbols}
+    slopes = dict.fromkeys(derivation.symbols, Fraction(0))
     slopes.update(derivation.exact_sides)
     for gate in verdict.gates:
         if gate.slope is not None:
-            slopes[gate.layer, gate.row, gate.unit] = Fraction(gate.slope)
+            slopes[gate.place] = Fraction(gate.slope)
     value = _by_hand(derivation, name)
     if isinstance(value, Multilinear):
         number = value.at(slopes).constant

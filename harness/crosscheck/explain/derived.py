@@ -14,8 +14,7 @@ import numpy as np
 from crosscheck.explain.names import Names
 from crosscheck.explain.values import Value, plain
 from crosscheck.judge.compare import Judge
-from crosscheck.judge.gates import OpenGate
-from crosscheck.judge.verdict import GateClass
+from crosscheck.judge.decisions import Decision, GateClass, Place
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, nearest_float, rationals
 from crosscheck.network.names import EntryName
@@ -29,7 +28,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.multilinear import GateKey, slope_symbol
+from crosscheck.numbers.multilinear import slope_symbol
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["Numbers"]
@@ -70,12 +69,12 @@ class Numbers:
         judge = judge or Judge(case)
         self.case = case
         self.names = Names.of(case)
-        self.open_gates: tuple[OpenGate, ...] = judge.enclosed(Model(judge.format)).open_gates
+        self.open_gates: tuple[Decision, ...] = judge.enclosed(Model(judge.format)).open_gates
         products = case.rows * sum(weight.size for weight in case.weights)
         self.is_exact = products <= _MOST_EXACT
         many = len(self.open_gates) > _MOST_SYMBOLS or not self.is_exact
-        self.symbols: dict[GateKey, OpenGate] = (
-            {} if many else {(gate.layer, gate.row, gate.unit): gate for gate in self.open_gates}
+        self.symbols: dict[Place, Decision] = (
+            {} if many else {gate.place: gate for gate in self.open_gates}
         )
         network = case.network
         if self.is_exact:
@@ -112,10 +111,10 @@ class Numbers:
     def _gates(self, layer: int) -> Any:
         z = self.trace.pre_activations[layer - 1]
         gates = np.empty(z.shape, dtype=object if self.is_exact else np.float64)
-        for (row, unit), value in np.ndenumerate(z):
-            key = (layer, row, unit)
+        for index, value in np.ndenumerate(z):
+            place = Place(layer, index)
             side = int(value > 0)
-            gates[row, unit] = slope_symbol(key) if key in self.symbols else side
+            gates[index] = slope_symbol(place) if place in self.symbols else side
         return gates
 
     def _refuse_overflow(self) -> None:
@@ -128,11 +127,11 @@ class Numbers:
             )
 
     @cached_property
-    def exact_sides(self) -> dict[GateKey, Fraction]:
+    def exact_sides(self) -> dict[Place, Fraction]:
         """The slopes that are known exactly: those of gates that are undecided, but not zero."""
         return {
-            key: Fraction(int(gate.sign > 0))
-            for key, gate in self.symbols.items()
+            place: Fraction(gate.side)
+            for place, gate in self.symbols.items()
             if gate.gate is GateClass.UNDECIDED
         }
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from crosscheck.formulas.tree import Index, Partial, Symbol
+from crosscheck.judge.decisions import Place
 from crosscheck.network.dense import Case
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
@@ -58,9 +59,9 @@ class Names:
         """The target of an output."""
         return Symbol("y", None, self._index(row, unit))
 
-    def slope(self, layer: int, row: Index, unit: Index) -> Symbol:
+    def slope(self, place: Place) -> Symbol:
         """The slope λ of a gate that is not certain."""
-        return Symbol("λ", layer, self._index(row, unit))
+        return Symbol("λ", place.layer, self._index(place.row, place.unit))
 
     def derivative(self, by: Symbol) -> Partial:
         """∂J/∂by."""

@@ -126,11 +126,11 @@ def _backward(case: Composed, sent: dict[str, Any]) -> list[Block]:
 def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list[Block]:
     """What is decided, and what each framework took."""
     case = enclosed.case
-    readings = [{(gate.step, gate.index): gate for gate in verdict.gates} for verdict in verdicts]
+    readings = [{gate.place: gate for gate in verdict.gates} for verdict in verdicts]
     names = tuple(f"λ, {verdict.framework}" for verdict in verdicts)
     rows = []
     for each in enclosed.decisions:
-        site, index = each.place
+        site = each.place.node
         step = consumer_of(enclosed, site, case.step_of)
         slopes = next(
             function.slopes(nearest(each.breakpoint))
@@ -139,12 +139,12 @@ def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list
         )
         taken = []
         for found in readings:
-            gate = found.get((step, index))
+            gate = found.get(each.place)
             if gate is None:
                 taken.append("no effect")
             else:
                 taken.append(str(gate.effect) if gate.slope is None else f"{gate.slope:g}")
-        place = f"{step}[{','.join(map(str, index))}]"
+        place = f"{step}[{','.join(map(str, each.place.index))}]"
         numbers: list[Cell] = [_number(each.breakpoint), *map(_number, slopes)]
         rows.append((place, str(each.gate), *numbers, *taken))
     heading = ("where", "class", "breakpoint", "slope, left", "slope, right", *names)

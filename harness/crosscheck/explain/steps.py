@@ -26,6 +26,7 @@ from crosscheck.formulas.tree import (
     Sum,
     Symbol,
 )
+from crosscheck.judge.decisions import Place
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.multilinear import fraction
 
@@ -170,8 +171,7 @@ class Derivation(Numbers):
         if self.gates[layer - 1] is None:
             return Step(target, (), value=value, note="no ReLU in this layer")
         sign = self.pre_activation(layer, row, unit)
-        key = (layer, row, unit)
-        if key in self.symbols:
+        if Place.of_gate(layer, row, unit) in self.symbols:
             note = "not certain: see above" if sign else "z = 0: see above"
         elif sign == 0:
             note = "z = 0: no derivative; λ = 0 is used here"

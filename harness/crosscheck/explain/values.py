@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from crosscheck.formulas.tree import Expression, Number, Sum, Symbol, Term, Words
-from crosscheck.numbers.multilinear import GateKey, Multilinear, fraction
+from crosscheck.numbers.multilinear import Key, Multilinear, fraction
 
 __all__ = ["Value", "plain", "value_expression"]
 
@@ -26,7 +26,7 @@ def plain(value: Any) -> Value:
 
 
 def value_expression(
-    value: Value, slope: Callable[[int, int, int], Symbol], *, rounded: bool = False
+    value: Value, slope: Callable[[Key], Symbol], *, rounded: bool = False
 ) -> Expression:
     """A number, or a polynomial in slopes, as an expression.
 
@@ -49,8 +49,8 @@ def value_expression(
 
 
 def _term(
-    monomial: Sequence[GateKey], coefficient: Fraction, slope: Callable[[int, int, int], Symbol]
+    monomial: Sequence[Key], coefficient: Fraction, slope: Callable[[Key], Symbol]
 ) -> Expression:
     if not monomial:
         return Number(coefficient)
-    return Term(coefficient, tuple(slope(*gate) for gate in monomial))
+    return Term(coefficient, tuple(map(slope, monomial)))

@@ -19,8 +19,9 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.leaves import RELU
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.text import statements
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.programs.enclosed import EnclosedProgram
-from crosscheck.judge.verdict import GateClass, Verdict
+from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.exact import (
     exact_forward,

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosscheck.judge.decisions import Decision, Effect, GateClass, Place
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.gates import OpenGate, open_gate
+from crosscheck.judge.gates import open_decision
 from crosscheck.judge.kinks.clarke import Around, Subdifferential
 from crosscheck.judge.kinks.slopes import Equations, likely_slopes
-from crosscheck.judge.verdict import Effect, GateClass, Validity
+from crosscheck.judge.verdict import Validity
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_at, exact_first_layer
 from crosscheck.network.reference import backward_layer, gradients
@@ -27,11 +28,11 @@ from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 
-__all__ = ["Answers", "Place", "Stack"]
+__all__ = ["Answers", "Part", "Stack"]
 
 Indices = NDArray[np.intp]
 
-Place = tuple[str, int, tuple[int, ...]]
+Part = tuple[str, int, tuple[int, ...]]
 """Name, first entry and shape of an array of a gradient, all entries side by side."""
 
 
@@ -58,7 +59,7 @@ class Answers:
     @classmethod
     def of(cls, stack: Stack, given: Sequence[Gradients]) -> Answers:
         """What frameworks returned for the cases that are judged here."""
-        wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.places]
+        wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.parts]
         judged = np.flatnonzero(stack.ours).tolist()
         positions: dict[tuple[int, bytes], int] = {}
         values: list[Array] = []
@@ -97,14 +98,14 @@ class Stack:
         layers: The layer of each case's one open gate, (C,); 0 where there is none, or several.
         rows: The row of that gate, (C,).
         units: Its unit, (C,).
-        places: Of each array of a gradient.
+        parts: Of each array of a gradient.
         case: The case of each branch, (S,): 0 … C - 1 with gate 0, then those with other slopes.
         slopes: The slope of each branch, (S,).
     """
 
     def __init__(self, case: Case) -> None:
         self.enclosed = Enclosed(case, Model(format_of(case.dtype)))
-        self.places = list(_places(case))
+        self.parts = list(_parts(case))
         counts = sum(
             (sign == 0).sum(axis=(1, 2)) for sign in self.enclosed.signs if sign is not None
         )
@@ -193,7 +194,7 @@ class Stack:
 
     def _own_entries(self, layer: int, units: Indices) -> Indices:
         """Where the entries of units stand, weights before the bias, of shape (units, entries)."""
-        start = {name: first for name, first, _ in self.places}
+        start = {name: first for name, first, _ in self.parts}
         inputs = self.enclosed.case.network.widths[layer - 1]
         entries = start[f"W{layer}"] + units[:, None] * inputs + np.arange(inputs)
         if f"b{layer}" in start:
@@ -228,7 +229,7 @@ class Stack:
         answer, at = np.array(found, dtype=np.intp).reshape(-1, 2).T
         return answer, at
 
-    def gates(self, indices: Sequence[int]) -> dict[int, OpenGate]:
+    def gates(self, indices: Sequence[int]) -> dict[int, Decision]:
         """The open gates of those of the cases ``indices`` that have one, by exact arithmetic."""
         case, found = self.enclosed.case, {}
         first = [index for index in indices if self.layers[index] == 1]
@@ -247,14 +248,12 @@ class Stack:
         )
         for index in indices:
             if self.layers[index]:
-                layer, row, unit = (
-                    int(self.layers[index]),
-                    int(self.rows[index]),
-                    int(self.units[index]),
-                )
-                value = values[index] if layer == 1 else self._value(index)
-                exact = self.enclosed.trace.pre_activations[layer - 1].exact[index, row, unit]
-                found[index] = open_gate(layer, row, unit, value, bool(exact))
+                columns = self.layers, self.rows, self.units
+                place = Place.of_gate(*(int(column[index]) for column in columns))
+                value = values[index] if place.layer == 1 else self._value(index)
+                z = self.enclosed.trace.pre_activations[place.layer - 1]
+                exact = bool(z.exact[(index, *place.index)])
+                found[index] = open_decision(place, value, exact)
         return found
 
     def _value(self, index: int) -> Any:
@@ -271,7 +270,7 @@ class Stack:
         )
 
     def validity(
-        self, gate: OpenGate, index: int, slope: float, effect: Effect, values: Array, widths: Array
+        self, gate: Decision, index: int, slope: float, effect: Effect, values: Array, widths: Array
     ) -> tuple[Validity, ...]:
         """As of `Judge`: whether the gradient is a generalised derivative, if it is at a kink.
 
@@ -285,22 +284,21 @@ class Stack:
         """
         if gate.gate is GateClass.UNDECIDED:
             return ()
-        site = (gate.layer, gate.row, gate.unit)
         if index not in self._subdifferentials:
-            self._subdifferentials[index] = Subdifferential(self.enclosed.case[index], [site])
-        known, slopes = self._subdifferentials[index], {site: slope}
+            self._subdifferentials[index] = Subdifferential(self.enclosed.case[index], [gate.place])
+        known, slopes = self._subdifferentials[index], {gate.place: slope}
 
         def around() -> Around:
             return Around(self._gradients(values), self._gradients(widths))
 
-        free = [site] if effect is Effect.NONE else []
+        free = [gate.place] if effect is Effect.NONE else []
         return known.parameters(slopes, around, free), known.inputs(slopes, around)
 
     def _gradients(self, values: Array) -> Gradients:
         """Entries side by side as arrays."""
         found = {
             name: values[start : start + int(np.prod(shape))].reshape(shape)
-            for name, start, shape in self.places
+            for name, start, shape in self.parts
         }
         layers = range(1, self.enclosed.case.network.depth + 1)
         return Gradients(
@@ -333,7 +331,7 @@ class Stack:
             return gradients(self.enclosed.case[index])
         high = {
             name: each.high[index]
-            for (name, _, _), each in zip(self.places, self.found, strict=True)
+            for (name, _, _), each in zip(self.parts, self.found, strict=True)
         }
         layers = range(1, self.enclosed.case.network.depth + 1)
         return Gradients(
@@ -344,7 +342,7 @@ class Stack:
         )
 
 
-def _places(case: Case) -> Iterator[Place]:
+def _parts(case: Case) -> Iterator[Part]:
     """Name, first entry and shape of each array of a gradient of one case of a stack."""
     start = 0
     shapes = Gradients(np.empty(case.x.shape[0]), case.weights, case.biases, case.x)

@@ -177,8 +177,7 @@ def _own_gates(enclosed: Enclosed, explanation: Explanation) -> list[Array | Non
     for each in enclosed.open_gates:
         gate = gates[each.layer - 1]
         assert gate is not None
-        slope = explanation.slopes.get((each.layer, each.row, each.unit))
-        gate[each.row, each.unit] = float(each.sign > 0) if slope is None else slope
+        gate[each.place.index] = explanation.slopes.get(each.place, each.side)
     return gates
 
 

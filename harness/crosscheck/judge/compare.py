@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.coarse import coarse
+from crosscheck.judge.decisions import Effect, GateClass, GateReading
 from crosscheck.judge.enclosed import Derivation, Enclosed, leaves_bound
 from crosscheck.judge.entries import entry_of, ratio_of
 from crosscheck.judge.kinks.clarke import Around, Block, Subdifferential
@@ -33,16 +34,7 @@ from crosscheck.judge.kinks.readings import gate_readings
 from crosscheck.judge.nonfinite import judged
 from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.vacuity import arrays_checked, unchecked
-from crosscheck.judge.verdict import (
-    Effect,
-    Entry,
-    GateClass,
-    GateReading,
-    Kind,
-    Validity,
-    Verdict,
-    kind_of,
-)
+from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
@@ -243,8 +235,8 @@ class Judge:
         self, given: Gradients, readings: tuple[GateReading, ...], explanation: Explanation
     ) -> tuple[Validity, ...]:
         """Whether the gradient is a generalised derivative, if there is an exact kink."""
-        at = {(gate.layer, gate.row, gate.unit): gate for gate in readings}
-        kinks = [site for site, gate in at.items() if gate.gate is not GateClass.UNDECIDED]
+        at = {gate.place: gate for gate in readings}
+        kinks = [place for place, gate in at.items() if gate.gate is not GateClass.UNDECIDED]
         if not kinks:
             return ()
         blocks: list[Block] = ["parameters", "inputs"]
@@ -259,8 +251,8 @@ class Judge:
         elif any(
             gate.gate is GateClass.UNDECIDED
             and gate.effect is Effect.NOT_DECIDED
-            and explanation.slopes[site] != float(gate.pre_activation > 0)
-            for site, gate in at.items()
+            and explanation.slopes[place] != float(gate.value > 0)
+            for place, gate in at.items()
         ):
             reason = "it is not known which side of a gate that is no kink the framework took"
         if reason:
@@ -271,8 +263,8 @@ class Judge:
         def around() -> Around:
             return Around(given, _widths(explanation.gradients))
 
-        slopes = {site: explanation.slopes[site] for site in kinks}
-        free = [site for site in kinks if at[site].effect is Effect.NONE]
+        slopes = {kink: explanation.slopes[kink] for kink in kinks}
+        free = [kink for kink in kinks if at[kink].effect is Effect.NONE]
         found = []
         for block in blocks:
             if block == "parameters":
@@ -432,8 +424,8 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
     """Gate 1 at the open gates of ``layer`` with a positive exact pre-activation, else 0."""
     side = np.zeros(enclosed.trace.pre_activations[layer - 1].shape)
     for gate in enclosed.open_gates:
-        if gate.layer == layer and gate.sign > 0:
-            side[gate.row, gate.unit] = 1.0
+        if gate.layer == layer:
+            side[gate.place.index] = gate.side
     return side
 
 

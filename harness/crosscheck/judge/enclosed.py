@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from crosscheck.judge.gates import Gate, OpenGate, Signs, all_gates, certain_signs, open_gates
+from crosscheck.judge.decisions import Decision
+from crosscheck.judge.gates import Signs, all_gates, certain_signs, open_gates
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.exact import exact_forward, exact_where_open
 from crosscheck.network.loss_bounds import loss_and_cotangent, loss_tangent
@@ -123,7 +124,7 @@ class Enclosed:
 
     @cached_property
     @in_ieee_arithmetic
-    def open_gates(self) -> tuple[OpenGate, ...]:
+    def open_gates(self) -> tuple[Decision, ...]:
         """The open gates of a single case.
 
         Under a named arithmetic exact arithmetic says nothing about them: there the executed
@@ -146,7 +147,7 @@ class Enclosed:
         return open_gates(self.trace, values)
 
     @property
-    def gates(self) -> tuple[Gate, ...]:
+    def gates(self) -> tuple[Decision, ...]:
         """Every gate of a single case, certain or not."""
         return all_gates(self.trace, self.signs, self.open_gates)
 

@@ -9,43 +9,25 @@ them as zero. What is left open is decided with exact rationals: z = 0 or z ≠ 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.verdict import GateClass
+from crosscheck.judge.decisions import Decision, GateClass, Place
 from crosscheck.network.exact import nearest_float
 from crosscheck.network.reference import Trace
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.multilinear import fraction
 
-__all__ = ["Gate", "OpenGate", "Signs", "all_gates", "certain_signs", "open_gate", "open_gates"]
+__all__ = ["Signs", "all_gates", "certain_signs", "open_decision", "open_gates"]
 
 Signs = NDArray[np.int8]
 
-
-@dataclass(frozen=True)
-class OpenGate:
-    """A gate that is not the same for every correct evaluation.
-
-    Attributes:
-        layer: 1 … L.
-        row: Row of the batch, from 0.
-        unit: Index within the layer, from 0.
-        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
-        pre_activation: The exact z rounded to float64, to its smallest number where it would
-            vanish: 0.0 only if z is zero.
-        sign: Sign of the exact z.
-    """
-
-    layer: int
-    row: int
-    unit: int
-    gate: GateClass
-    pre_activation: float
-    sign: int
+_ZERO = Fraction(0)
 
 
 def certain_signs(z: Enclosure) -> Signs:
@@ -58,65 +40,35 @@ def certain_signs(z: Enclosure) -> Signs:
     return signs
 
 
-def _never_vanishing(value: Any) -> float:
-    rounded = nearest_float(value)
-    if rounded != 0.0 or value == 0:
-        return rounded
-    return float(np.copysign(TINY, 1 if value > 0 else -1))
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One pre-activation and what is known of its sign.
-
-    Attributes:
-        layer: 1 … L.
-        row: Row of the batch, from 0.
-        unit: Index within the layer, from 0.
-        gate: Its class.
-        pre_activation: The reference's z as float64; exact where it is not certain.
-    """
-
-    layer: int
-    row: int
-    unit: int
-    gate: GateClass
-    pre_activation: float
-
-    def __str__(self) -> str:
-        where = f"layer {self.layer}, unit {self.unit}, row {self.row}"
-        return f"{where}: {self.gate}, z = {self.pre_activation.hex()}"
-
-
 def all_gates(
-    enclosures: Trace, signs: tuple[Signs | None, ...], uncertain: Sequence[OpenGate]
-) -> tuple[Gate, ...]:
-    """Every gate of a single case, certain or not, in the order layer, row, unit.
+    enclosures: Trace, signs: tuple[Signs | None, ...], uncertain: Sequence[Decision]
+) -> tuple[Decision, ...]:
+    """Every gate of a single case, certain or not, in the order of places.
 
     Args:
         enclosures: Forward pass on enclosures.
         signs: `certain_signs` of each layer; ``None`` for a layer without ReLU.
         uncertain: `open_gates` of the same.
     """
-    known = {(gate.layer, gate.row, gate.unit): gate for gate in uncertain}
+    known = {gate.place: gate for gate in uncertain}
     found = []
     for layer, sign in enumerate(signs, start=1):
         if sign is None:
             continue
         high = enclosures.pre_activations[layer - 1].high
-        for row, unit in np.ndindex(*sign.shape):
-            if (layer, row, unit) in known:
-                gate = known[layer, row, unit]
-                found.append(Gate(layer, row, unit, gate.gate, gate.pre_activation))
+        for index in np.ndindex(*sign.shape):
+            place = Place(layer, index)
+            if place in known:
+                found.append(known[place])
             else:
-                certain = GateClass.ACTIVE if sign[row, unit] > 0 else GateClass.INACTIVE
-                found.append(Gate(layer, row, unit, certain, float(high[row, unit])))
+                certain = GateClass.ACTIVE if sign[index] > 0 else GateClass.INACTIVE
+                found.append(Decision(place, certain, float(high[index]), int(sign[index])))
     return tuple(found)
 
 
 def open_gates(
     enclosures: Trace, values: Mapping[tuple[int, int, int], Any]
-) -> tuple[OpenGate, ...]:
+) -> tuple[Decision, ...]:
     """The open gates of a single case, in the order of ``values``.
 
     Args:
@@ -124,25 +76,29 @@ def open_gates(
         values: (layer, row, unit) of each open gate to its exact pre-activation.
     """
     found = []
-    for (layer, row, unit), value in values.items():
-        enclosure: Enclosure = enclosures.pre_activations[layer - 1]
-        found.append(open_gate(layer, row, unit, value, bool(enclosure.exact[row, unit])))
+    for gate, value in values.items():
+        place = Place.of_gate(*gate)
+        enclosure: Enclosure = enclosures.pre_activations[place.layer - 1]
+        found.append(open_decision(place, value, bool(enclosure.exact[place.index])))
     return tuple(found)
 
 
-def open_gate(layer: int, row: int, unit: int, value: Any, exact: bool) -> OpenGate:
-    """One gate that is open.
+def open_decision(place: Place, value: Any, exact: bool, breakpoint: Fraction = _ZERO) -> Decision:
+    """A decision that is open.
 
     Args:
-        layer: 1 … L.
-        row: Row of the batch, from 0.
-        unit: Index within the layer, from 0.
-        value: The exact pre-activation.
+        place: Where.
+        value: The exact value that is decided upon, a rational.
         exact: Whether every evaluation has it without error.
+        breakpoint: The nearest value at which slopes meet.
     """
-    if value != 0:
+    gap = fraction(value) - breakpoint if breakpoint else value
+    gate = GateClass.KINK if exact else GateClass.MAYBE_MISSED
+    if gap != 0:
         gate = GateClass.UNDECIDED
-    else:
-        gate = GateClass.KINK if exact else GateClass.MAYBE_MISSED
-    sign = int(value > 0) - int(value < 0)
-    return OpenGate(layer, row, unit, gate, _never_vanishing(value), sign)
+    rounded = nearest_float(value)
+    if rounded == 0.0 and value != 0:
+        rounded = TINY if value > 0 else -TINY
+    if gap != 0 and breakpoint and isfinite(rounded) and Fraction(rounded) == breakpoint:
+        rounded = float(np.nextafter(rounded, np.inf if gap > 0 else -np.inf))
+    return Decision(place, gate, rounded, int(gap > 0) - int(gap < 0), breakpoint)

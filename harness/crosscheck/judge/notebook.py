@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from crosscheck.judge.verdict import (
-    FAILING,
-    MEANING,
-    Entry,
-    GateReading,
-    Kind,
-    Verdict,
-    how_to_allow,
-)
+from crosscheck.judge.decisions import GateReading
+from crosscheck.judge.verdict import FAILING, MEANING, Entry, Kind, Verdict, how_to_allow
 from crosscheck.tools.markup import SOFT, table, text
 
 __all__ = ["verdict_html"]
@@ -72,17 +65,17 @@ def _gates(gates: Sequence[GateReading]) -> str:
     rows = [*map(list, _readings(gates[:_SHOWN_GATES]))]
     left = len(gates) - len(rows)
     title = "Gates that are not certain" + (f", the first {_SHOWN_GATES}" if left else "")
-    return table(("layer", "unit", "row", "class", "z", "λ used"), rows, title)
+    place = ("where",) if gates[0].step else ("layer", "unit", "row")
+    return table((*place, "class", "z", "λ used"), rows, title)
 
 
 def _readings(gates: Sequence[GateReading]) -> Iterator[tuple[str, ...]]:
     for gate in gates:
         slope = str(gate.effect) if gate.slope is None else f"{gate.slope:g}"
+        place = (gate.where,) if gate.step else (gate.layer, gate.unit, gate.row)
         yield (
-            str(gate.layer),
-            str(gate.unit),
-            str(gate.row),
+            *map(str, place),
             str(gate.gate),
-            "0" if gate.pre_activation == 0 else float(gate.pre_activation).hex(),
+            "0" if gate.value == 0 else gate.value.hex(),
             slope + (" (other side)" if gate.flipped else ""),
         )

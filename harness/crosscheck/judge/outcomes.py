@@ -131,7 +131,7 @@ class _Policies:
 
 
 @dataclass(eq=False)
-class _Gate:
+class _Slopes:
     """Slopes of ReLU at numbers that may be infinite or NaN.
 
     Attributes:
@@ -397,7 +397,7 @@ def _relu(z: Extended, policies: _Policies) -> Extended:
     return Extended(finite, kinds)
 
 
-def _gate(z: Extended, policies: _Policies) -> _Gate:
+def _gate(z: Extended, policies: _Policies) -> _Slopes:
     """ReLU'(z), as the policies have it."""
     may, least, slope = z.may, z.model.least, policies.slope
     by_nan = may.nan & ~np.isnan(slope)
@@ -412,6 +412,6 @@ def _gate(z: Extended, policies: _Policies) -> _Gate:
         low = np.where(where, np.minimum(low, value), low)
         high = np.where(where, np.maximum(high, value), high)
     number = may.finite | may.plus | may.minus | by_nan
-    return _Gate(
+    return _Slopes(
         np.where(number, low, 0.0), np.where(number, high, 0.0), may.nan & ~by_nan, number, policies
     )

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.judge.branches import Answers, Place, Stack
+from crosscheck.judge.branches import Answers, Part, Stack
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.kinks.readings import reading_of
 from crosscheck.judge.vacuity import side_by_side
@@ -116,9 +116,9 @@ def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[
     entries = zip(worst.tolist(), *(column.tolist() for column in columns), strict=True)
     slopes = stack.slopes[used[branch]].tolist()
     gates = stack.gates(np.unique(answers.case[explained]).tolist())
-    arrays = side_by_side(bounds.high, bounds.bound, stack.places)
+    arrays = side_by_side(bounds.high, bounds.bound, stack.parts)
     found = {}
-    for row, (at, slope, (place, *entry), of) in enumerate(
+    for row, (at, slope, (position, *entry), of) in enumerate(
         zip(explained.tolist(), slopes, entries, branch.tolist(), strict=True)
     ):
         index = int(answers.case[at])
@@ -132,7 +132,7 @@ def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[
             "",
             "",
             kind_of(readings),
-            worst=Entry(_label(stack.places, place), *entry),
+            worst=Entry(_label(stack.parts, position), *entry),
             gates=readings,
             validity=validity,
             checked=arrays[of][0],
@@ -141,8 +141,8 @@ def _explained(stack: Stack, answers: Answers) -> tuple[dict[int, Verdict], set[
     return found, set(answers.case[answer[endless]].tolist())
 
 
-def _label(places: Sequence[Place], entry: int) -> str:
+def _label(parts: Sequence[Part], entry: int) -> str:
     """The name of an entry, as in `Entry`."""
-    name, start, shape = next(place for place in reversed(places) if place[1] <= entry)
+    name, start, shape = next(part for part in reversed(parts) if part[1] <= entry)
     index = np.unravel_index(entry - start, shape)
     return str(EntryName.of(name, index))

@@ -8,14 +8,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
+from crosscheck.judge.decisions import GateClass, GateReading
+
 __all__ = [
     "FAILING",
     "MEANING",
     "QUESTIONS",
-    "Effect",
     "Entry",
-    "GateClass",
-    "GateReading",
     "Kind",
     "PolicyReading",
     "Validity",
@@ -95,84 +94,6 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """What IEEE 754 leaves open for a ReLU and its gate, with the answers that there are."""
-
-
-class GateClass(StrEnum):
-    """What is known of the sign of a pre-activation.
-
-    ``ACTIVE`` and ``INACTIVE`` are certain for every order of evaluation. ``KINK`` is exactly
-    zero, in exact arithmetic and in every evaluation; ``MAYBE_MISSED`` is exactly zero, but a
-    rounded sum may land beside it; ``UNDECIDED`` is not zero, but within the rounding bound
-    of it.
-    """
-
-    ACTIVE = "active"
-    INACTIVE = "inactive"
-    KINK = "kink"
-    MAYBE_MISSED = "kink, may be missed"
-    UNDECIDED = "undecided"
-
-
-class Effect(StrEnum):
-    """What is known of the slope λ that was used at an open gate.
-
-    ``READ``: λ is that of the simplest slopes which give the gradient. ``NONE``: the exact
-    gradient is the same for all slopes at all gates of this kind together, the others as read.
-    ``TOO_SMALL``: the exact gradient depends on λ, but another convention at this gate leaves
-    every entry within its bound too. ``NOT_DECIDED``: no slopes were found, or to tell would take
-    more work than is allowed.
-    """
-
-    READ = "read"
-    NONE = "no effect"
-    TOO_SMALL = "too small to read"
-    NOT_DECIDED = "not decided"
-
-
-@dataclass(frozen=True)
-class GateReading:
-    """One gate whose sign is not certain, and what one framework did there.
-
-    In a network of operators it is any decision at a breakpoint, identified by step and index.
-
-    Attributes:
-        layer: 1 … L; in a network of operators the number of the step.
-        unit: Index within the layer, from 0; the last index there.
-        row: Row of the batch, from 0; the first index there.
-        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
-        pre_activation: The exact pre-activation rounded to float64; 0.0 only at a kink.
-        slope: λ, the derivative of the ReLU that the framework used, in [0, 1]; ``None``
-            where it was not read.
-        flipped: An undecided gate at which the framework took the side opposite to the
-            exact sign.
-        effect: Whether λ was read, and if not why.
-        step: In a network of operators the step that decides; empty in a dense one.
-        operator: Of that step.
-        index: The index in its operand, there.
-        breakpoint: Which value is decided upon.
-        slopes: The slopes from the left and from the right of it; λ goes from one to the other.
-    """
-
-    layer: int
-    unit: int
-    row: int
-    gate: GateClass
-    pre_activation: float
-    slope: float | None
-    flipped: bool = False
-    effect: Effect = Effect.READ
-    step: str = ""
-    operator: str = ""
-    index: tuple[int, ...] = ()
-    breakpoint: float = 0.0
-    slopes: tuple[float, float] = (0.0, 1.0)
-
-    @property
-    def where(self) -> str:
-        """The place, for people."""
-        if not self.step:
-            return f"layer {self.layer}, unit {self.unit}, row {self.row}"
-        return f"{self.step}[{','.join(map(str, self.index))}] at {self.breakpoint:g}"
 
 
 @dataclass(frozen=True)

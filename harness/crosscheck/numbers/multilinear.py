@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["GateKey", "Multilinear", "fraction", "slope_symbol"]
+__all__ = ["Key", "Multilinear", "fraction", "slope_symbol"]
 
-GateKey = tuple[int, int, int]
-"""(layer, row, unit) of a gate."""
+Key: TypeAlias = Any
+"""What tells a gate from others, and has an order: its place."""
 
-Monomial = tuple[GateKey, ...]
+Monomial = tuple[Key, ...]
 """The gates whose slopes are multiplied, in order; empty for the constant term."""
 
 
@@ -64,7 +64,7 @@ class Multilinear:
         return self.terms.get(()) if len(self.terms) == 1 else None
 
     @property
-    def slopes(self) -> tuple[GateKey, ...]:
+    def slopes(self) -> tuple[Key, ...]:
         """The gates whose slopes occur, in order."""
         return tuple(sorted({gate for monomial in self.terms for gate in monomial}))
 
@@ -73,7 +73,7 @@ class Multilinear:
         """The largest absolute value for slopes in [0, 1], or something above it."""
         return sum((abs(value) for value in self.terms.values()), Fraction(0))
 
-    def at(self, slopes: Mapping[GateKey, Fraction]) -> Multilinear:
+    def at(self, slopes: Mapping[Key, Fraction]) -> Multilinear:
         """The polynomial with numbers in place of some slopes."""
         found: dict[Monomial, Fraction] = {}
         for monomial, coefficient in self.terms.items():
@@ -119,7 +119,7 @@ class Multilinear:
         return self * Fraction(1, divisor)
 
 
-def slope_symbol(gate: GateKey) -> Multilinear:
+def slope_symbol(gate: Key) -> Multilinear:
     """λ of one gate."""
     return Multilinear(MappingProxyType({(gate,): Fraction(1)}))
 

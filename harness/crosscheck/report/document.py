@@ -11,8 +11,9 @@ import numpy as np
 
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.decisions import GateClass, GateReading
 from crosscheck.judge.vacuity import Line
-from crosscheck.judge.verdict import QUESTIONS, GateClass, GateReading, Kind, Verdict, fails
+from crosscheck.judge.verdict import QUESTIONS, Kind, Verdict, fails
 from crosscheck.report.policies import Told, choice
 from crosscheck.run.events import CaseChecked, ExitCode, Part, WorkerLost
 from crosscheck.run.records import RECORDS, KeptNetwork, KeptReference

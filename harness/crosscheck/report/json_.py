@@ -17,7 +17,7 @@ __all__ = ["KIND", "JsonReport", "as_text", "document", "schema"]
 
 KIND = FileKind(
     "a report",
-    version=3,
+    version=4,
     instead="run 'crosscheck run' again",
     missing="; wanted a report.json, which 'crosscheck run' writes",
 )

@@ -271,7 +271,7 @@ class TerminalReport:
             place, case = "", ""
             if line.example is not None:
                 case, gate = line.example
-                z = "0" if gate.pre_activation == 0 else float(gate.pre_activation).hex()
+                z = "0" if gate.value == 0 else gate.value.hex()
                 place = gate.where if gate.step else f"{gate.layer}.{gate.unit}.{gate.row}"
                 place = f"{z}\nat {place}\nin {case}" if narrow else f"{z} at {place}"
             table.add_row(

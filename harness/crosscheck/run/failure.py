@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.programs.judge import ProgramJudge
-from crosscheck.judge.verdict import GateClass, Kind, Verdict, fails, how_to_allow
+from crosscheck.judge.verdict import Kind, Verdict, fails, how_to_allow
 from crosscheck.network.composed import AnyCase, Composed, Step
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
@@ -136,8 +137,8 @@ def _decision_lines(case: Composed) -> Iterator[str]:
     decisions = ProgramJudge(case).enclosed(Model(format_of(case.dtype))).decisions
     yield f"decisions: {len(decisions) or 'none'} not certain"
     for each in decisions[:_SHOWN_GATES]:
-        index = ",".join(map(str, each.place[1]))
-        step = case.step_of.get(each.place[0], "")
+        index = ",".join(map(str, each.place.index))
+        step = case.step_of.get(each.place.node, "")
         at = f"{nearest(each.breakpoint):g}, value {each.value.hex()}"
         yield f"    {step}[{index}]: {each.gate} at {at}"
 
@@ -158,6 +159,6 @@ def _gate_lines(event: CaseChecked) -> Iterator[str]:
     certain = (GateClass.ACTIVE, GateClass.INACTIVE)
     shown = gates if len(gates) <= _SHOWN_GATES else [g for g in gates if g.gate not in certain]
     for gate in shown[:_SHOWN_GATES]:
-        yield f"    {gate}"
+        yield f"    {gate.place}: {gate.gate}, z = {gate.value.hex()}"
     if len(shown) > _SHOWN_GATES:
         yield f"    … and {len(shown) - _SHOWN_GATES} more that are not certain"

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
+from crosscheck.judge.decisions import GateReading
 from crosscheck.judge.vacuity import Coverage, Line
-from crosscheck.judge.verdict import Entry, GateReading, Verdict
+from crosscheck.judge.verdict import Entry, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, Output, Reduction
 from crosscheck.network.files import case_from_json, case_to_json
@@ -178,7 +179,7 @@ def _records() -> Records:
         _coverage_together,
         _ANY,
     )
-    found.lay(GateReading, if_told=("step", "operator", "index", "breakpoint", "slopes"))
+    found.lay(GateReading, if_told=("step", "operator", "breakpoint", "slopes"))
     found.lay(Entry, renamed={"bounds": "error_over_bound", "ulps": "error_in_ulp"})
     found.lay(Verdict, renamed={"kind": "verdict", "unchecked": "not_checked"})
     found.lay(Tally, left_out=("started", "finished", "sweep", "_examples"))

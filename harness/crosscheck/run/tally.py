@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.decisions import GateClass, GateReading
 from crosscheck.judge.vacuity import Coverage
-from crosscheck.judge.verdict import GateClass, GateReading, Kind, Verdict, fails
+from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,

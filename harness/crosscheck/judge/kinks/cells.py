@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.kinks.influence import Site
+from crosscheck.judge.decisions import Place
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
 from crosscheck.network.names import EntryName
@@ -46,7 +46,7 @@ Parameter = tuple[str | int, ...]
 """A weight, ``("W2", unit, input)``, or a bias, ``("b1", unit)``."""
 
 Vector = Any
-Pattern = dict[Site, int]
+Pattern = dict[Place, int]
 
 MOST_CELLS = 64
 """How many cells are enumerated before the answer is "not decided"."""
@@ -88,17 +88,17 @@ class Point:
     def __init__(
         self,
         case: Case,
-        kinks: Collection[Site],
+        kinks: Collection[Place],
         row: int | None,
         budget: Budget,
         shared: Sequence[Collection[Parameter]] = (),
     ) -> None:
-        self.kinks = sorted(site for site in kinks if row is None or site[1] == row)
-        self.rows = sorted({site[1] for site in self.kinks})
+        self.kinks = sorted(place for place in kinks if row is None or place.row == row)
+        self.rows = sorted({place.row for place in self.kinks})
         self.case = some_rows(case, self.rows)
         self.row, self.budget = row, budget
         self._at = {each: at for at, each in enumerate(self.rows)}
-        self._gradients: dict[frozenset[tuple[Site, float]], tuple[Any, ...]] = {}
+        self._gradients: dict[frozenset[tuple[Place, float]], tuple[Any, ...]] = {}
         self.zero: Any = rationals(np.zeros(1))[0]
         self._size = sum(weight.size for weight in case.weights)
         if row is None:
@@ -177,7 +177,7 @@ class Point:
     def _layers(self) -> list[tuple[Any, Any]]:
         return list(zip(self.case.weights, self.case.biases, strict=True))
 
-    def gradient(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
+    def gradient(self, gates: Mapping[Place, float]) -> tuple[Any, ...]:
         """The exact gradient with respect to the block, for these gates at the kinks."""
         key = frozenset(gates.items())
         if key not in self._gradients:
@@ -186,12 +186,12 @@ class Point:
             self._gradients[key] = found
         return self._gradients[key]
 
-    def _of_parameters(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
+    def _of_parameters(self, gates: Mapping[Place, float]) -> tuple[Any, ...]:
         arrays: list[Any] = []
         for layer, z in enumerate(self.trace.pre_activations, start=1):
             arrays.append((z > 0).astype(np.float64) if self.case.network.has_relu(layer) else None)
-        for (layer, row, unit), gate in gates.items():
-            arrays[layer - 1][self._at[row], unit] = gate
+        for place, gate in gates.items():
+            arrays[place.layer - 1][self._at[place.row], place.unit] = gate
         found = exact_gradients(self.case, self.trace, arrays, self.weights)
         return tuple(self.of_parameters(found))
 
@@ -202,11 +202,11 @@ class Point:
             values += [*weight.flat, *([] if bias is None else bias.flat)]
         return self.add_shared(np.array(values, dtype=object))
 
-    def _of_inputs(self, gates: Mapping[Site, float]) -> tuple[Any, ...]:
+    def _of_inputs(self, gates: Mapping[Place, float]) -> tuple[Any, ...]:
         """∂J/∂x of the row, without the gradients of parameters on the way down to it."""
         cotangent = self._cotangent
         for layer in range(len(self.weights), 0, -1):
-            here = {unit: gate for (at, _, unit), gate in gates.items() if at == layer}
+            here = {place.unit: gate for place, gate in gates.items() if place.layer == layer}
             if self.case.network.has_relu(layer):
                 active = self.trace.pre_activations[layer - 1][0] > 0
                 active[list(here)] = True
@@ -260,9 +260,9 @@ def some_rows(case: Case, rows: Sequence[int]) -> Case:
 
 def _cells(point: Point) -> Iterator[Cell]:
     below = {row: point.start(row) for row in point.rows}
-    by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for layer, row, unit in point.kinks:
-        by_layer[layer].append((row, unit))
+    by_layer: dict[int, list[Place]] = defaultdict(list)
+    for place in point.kinks:
+        by_layer[place.layer].append(place)
     yield from _complete(point, 1, Cell(), below, by_layer)
 
 
@@ -271,7 +271,7 @@ def _complete(
     layer: int,
     cell: Cell,
     below: Mapping[int, tuple[Any, Any]],
-    by_layer: Mapping[int, list[tuple[int, int]]],
+    by_layer: Mapping[int, list[Place]],
 ) -> Iterator[Cell]:
     """All ways to complete ``cell`` from ``layer`` upwards."""
     if layer > max(by_layer):
@@ -283,9 +283,9 @@ def _complete(
         for row, (_, vanishing) in below.items():
             z = point.pre_activation(layer, row)
             gate = (z > 0).astype(object)
-            for unit in range(len(z)):
-                if (layer, row, unit) in extended.pattern:
-                    gate[unit] = extended.pattern[layer, row, unit]
+            for place in by_layer.get(layer, []):
+                if place.row == row:
+                    gate[place.unit] = extended.pattern[place]
             nothing = _vanishes(point, layer, vanishing)
             above[row] = (forms[row] * gate[:, None], (gate == 0) | nothing)
         yield from _complete(point, layer + 1, extended, above, by_layer)
@@ -306,17 +306,18 @@ def _choose(
     cell: Cell,
     below: Mapping[int, tuple[Any, Any]],
     forms: Mapping[int, Any],
-    sites: Sequence[tuple[int, int]],
+    places: Sequence[Place],
 ) -> Iterator[Cell]:
     """All ways to choose the gates of one layer's kinks."""
-    if not sites:
+    if not places:
         yield cell
         return
-    (row, unit), rest = sites[0], sites[1:]
-    site, form = (layer, row, unit), forms[row][unit]
+    place, *rest = places
+    row, unit = place.row, place.unit
+    form = forms[row][unit]
     _, vanishing = below[row]
     if _vanishes(point, layer, vanishing)[unit] or (point.row is not None and not form.any()):
-        without = Cell({**cell.pattern, site: 0}, cell.strict, cell.certain)
+        without = Cell({**cell.pattern, place: 0}, cell.strict, cell.certain)
         yield from _choose(point, layer, without, below, forms, rest)
         return
     forced = _forced_sign(point, layer, row, unit, vanishing)
@@ -325,11 +326,11 @@ def _choose(
             continue
         strict = [*cell.strict, tuple(sign * form)]
         if form.any() and _has_direction(strict, point.budget):
-            extended = Cell({**cell.pattern, site: gate}, strict, cell.certain)
+            extended = Cell({**cell.pattern, place: gate}, strict, cell.certain)
         elif form.any() and (point.row is not None or layer == 1):
             continue  # linear in the variables, so that no strict direction means no cell
         else:
-            extended = Cell({**cell.pattern, site: gate}, cell.strict, certain=False)
+            extended = Cell({**cell.pattern, place: gate}, cell.strict, certain=False)
         yield from _choose(point, layer, extended, below, forms, rest)
 
 

@@ -51,8 +51,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.kinks.cells import Cell, Parameter, Point, TooMany, reduced_forms, some_rows
-from crosscheck.judge.kinks.influence import Site, Slopes, silent_gates
+from crosscheck.judge.kinks.influence import Slopes, silent_gates
 from crosscheck.judge.verdict import Validity
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
@@ -100,7 +101,7 @@ class Subdifferential:
     def __init__(
         self,
         case: Case,
-        kinks: Collection[Site],
+        kinks: Collection[Place],
         *,
         shared: Sequence[Collection[Parameter]] = (),
     ) -> None:
@@ -112,7 +113,7 @@ class Subdifferential:
         self,
         slopes: Slopes,
         around: Callable[[], Around] | None = None,
-        free: Collection[Site] = (),
+        free: Collection[Place] = (),
     ) -> Validity:
         """Membership of the gradient with respect to all weights and biases.
 
@@ -141,7 +142,7 @@ class Subdifferential:
         The loss is a sum over rows, each a function of its own inputs, so that the subdifferential
         is the product of the rows' and each row is decided alone.
         """
-        rows = sorted({row for _, row, _ in self.kinks})
+        rows = sorted({kink.row for kink in self.kinks})
         return self._decided("inputs", rows, slopes, around, lambda _: None)
 
     def _point(self, row: int | None, budget: Budget) -> Point:
@@ -159,7 +160,7 @@ class Subdifferential:
         theorem: Callable[[Budget], Validity | None],
     ) -> Validity:
         """Inside if every point is, outside if one is."""
-        key = (block, *(slopes[site] for site in self.kinks))
+        key = (block, *(slopes[kink] for kink in self.kinks))
         if key in self._known:  # it does not depend on what was returned
             return self._known[key]
         budget = Budget(MOST_OPERATIONS)
@@ -210,7 +211,7 @@ def _membership(
     if all(_is_silent(point, each) for each in point.rows):
         return _Answer("inside", "the gradient is the same in all cells", point.row)
     cells = point.cells
-    target = point.gradient({site: slopes[site] for site in point.kinks})
+    target = point.gradient({kink: slopes[kink] for kink in point.kinks})
     certain = _distinct(point, [cell for cell in cells if cell.certain])
     adjacent = f"a convex combination of the gradients of {len(certain)} adjacent cells"
     if _combines(certain, target, point.budget):
@@ -337,21 +338,21 @@ def _other_rows(case: Case, point: Point) -> Any:
     return point.of_parameters(exact_gradients(part, trace, gates, point.weights))
 
 
-def _by_own_parameters(point: Point, slopes: Slopes, free: frozenset[Site]) -> str:
+def _by_own_parameters(point: Point, slopes: Slopes, free: frozenset[Place]) -> str:
     """Why the slopes are fine, by the theorem in the module's text; empty if that does not say."""
     of_unit: dict[tuple[int, int], list[int]] = defaultdict(list)
-    unmoved: dict[int, list[Site]] = defaultdict(list)
-    for site in point.kinks:
-        layer, row, unit = site
+    unmoved: dict[int, list[Place]] = defaultdict(list)
+    for kink in point.kinks:
+        layer, row = kink.layer, kink.row
         if point.case.biases[layer - 1] is None and not point.activation(layer - 1, row).any():
-            unmoved[row].append(site)
-        elif site not in free:
-            of_unit[layer, unit].append(row)
-    if not all(_is_silent(point, row, sites) for row, sites in unmoved.items()):
+            unmoved[row].append(kink)
+        elif kink not in free:
+            of_unit[layer, kink.unit].append(row)
+    if not all(_is_silent(point, row, kinks) for row, kinks in unmoved.items()):
         return ""
     reason = "each kink's sign can be chosen by its unit's own parameters, so that all cells touch"
     for (layer, unit), rows in of_unit.items():
-        used = [slopes[layer, row, unit] for row in rows]
+        used = [slopes[Place.of_gate(layer, row, unit)] for row in rows]
         if len(rows) == 1:
             continue
         if len(set(used)) == 1 and _has_one_sign(point, layer, rows, used[0]):
@@ -397,16 +398,16 @@ def _patterns(vectors: Sequence[Sequence[Any]], budget: Budget) -> list[Vector]:
     return [pattern for _, pattern in found]
 
 
-def _is_silent(point: Point, row: int, sites: Sequence[Site] | None = None) -> bool:
+def _is_silent(point: Point, row: int, kinks: Sequence[Place] | None = None) -> bool:
     """Whether these kinks have no influence on the block, whatever the slopes in the row.
 
     Args:
         point: Whose block.
         row: Of the kinks.
-        sites: The kinks; all of the row by default.
+        kinks: The kinks; all of the row by default.
     """
-    here = {(layer, 0, unit) for layer, at, unit in point.kinks if at == row}
-    wanted = here if sites is None else {(layer, 0, unit) for layer, _, unit in sites}
+    here = {_alone(kink) for kink in point.kinks if kink.row == row}
+    wanted = here if kinks is None else set(map(_alone, kinks))
     inputs = point.row is not None
     gates = [
         (point.pre_activation(layer, row) > 0).astype(np.float64)[None]
@@ -421,3 +422,8 @@ def _is_silent(point: Point, row: int, sites: Sequence[Site] | None = None) -> b
 
     part = some_rows(point.case, [point.rows.index(row)])
     return wanted == silent_gates(part, gates, shows, inputs, wanted, here, point.budget)
+
+
+def _alone(kink: Place) -> Place:
+    """The place of a kink where its row is the only one."""
+    return Place.of_gate(kink.layer, 0, kink.unit)

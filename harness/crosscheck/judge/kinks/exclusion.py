@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.enclosed import Enclosed, leaves_bound
 from crosscheck.judge.kinks.inequalities import Inequalities, Unknown
 from crosscheck.network.dense import Gradients
@@ -44,9 +45,6 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.tools.budget import Budget, Exhausted
 
 __all__ = ["MOST_OPERATIONS", "MOST_PRODUCTS", "Hull", "Left", "Work", "hulls", "possible"]
-
-Site = tuple[int, int, int]
-"""(layer, row, unit) of a gate."""
 
 MOST_OPERATIONS = 2**23
 """How many operations on rationals the search for slopes of one gradient may take: pivots, each as
@@ -101,12 +99,12 @@ class Left:
 
     Attributes:
         gradients: The gradient on enclosures with anything in [0, 1] at the open gates.
-        slopes: Slopes that solve the inequalities, (layer, row, unit) to λ. Empty where the search
-            for a solution was given up.
+        slopes: Slopes that solve the inequalities. Empty where the search for a solution was given
+            up.
     """
 
     gradients: Gradients
-    slopes: Mapping[Site, float] = field(default_factory=dict)
+    slopes: Mapping[Place, float] = field(default_factory=dict)
 
 
 def hulls(enclosed: Enclosed) -> list[Hull | None]:
@@ -115,7 +113,7 @@ def hulls(enclosed: Enclosed) -> list[Hull | None]:
     for gate in enclosed.open_gates:
         hull = found[gate.layer - 1]
         assert hull is not None
-        hull.high[gate.row, gate.unit] = 1.0
+        hull.high[gate.place.index] = 1.0
     return found
 
 
@@ -134,16 +132,16 @@ def possible(enclosed: Enclosed, given: Gradients, work: Work | None = None) -> 
         if leaves_bound(bound, value).any():
             return None
     rooms = tuple(bound.e.tobytes() for _, bound in bounds.entries())
-    sites = tuple((gate.layer, gate.row, gate.unit) for gate in enclosed.open_gates)
-    if (sites, rooms) not in work.known:
-        work.known[sites, rooms] = _solved(enclosed, given, bounds, work.budget)
-    slopes = work.known[sites, rooms]
+    places = tuple(gate.place for gate in enclosed.open_gates)
+    if (places, rooms) not in work.known:
+        work.known[places, rooms] = _solved(enclosed, given, bounds, work.budget)
+    slopes = work.known[places, rooms]
     return None if slopes is None else Left(bounds, slopes)
 
 
 def _solved(
     enclosed: Enclosed, given: Gradients, bounds: Gradients, budget: Budget
-) -> dict[Site, float] | None:
+) -> dict[Place, float] | None:
     """Slopes that solve the inequalities; ``None`` if there are none, empty if it gave up."""
     try:
         system = _System(enclosed, given, bounds, budget)
@@ -168,7 +166,7 @@ class Work:
 
     products: Budget = field(default_factory=lambda: Budget(MOST_PRODUCTS))
     budget: Budget = field(default_factory=lambda: Budget(MOST_OPERATIONS))
-    known: dict[tuple[object, ...], dict[Site, float] | None] = field(default_factory=dict)
+    known: dict[tuple[object, ...], dict[Place, float] | None] = field(default_factory=dict)
 
 
 class _System(Inequalities):
@@ -178,9 +176,9 @@ class _System(Inequalities):
         self, enclosed: Enclosed, given: Gradients, bounds: Gradients, budget: Budget
     ) -> None:
         super().__init__(budget)
-        self._sites: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._places: dict[int, list[Place]] = defaultdict(list)
         for each in enclosed.open_gates:
-            self._sites[each.layer].append((each.row, each.unit))
+            self._places[each.layer].append(each.place)
         size = sum(weight.size for weight in enclosed.case.weights)
         budget.spend(3 * enclosed.case.rows * size)  # two passes, and numbers as rationals
         case, trace = enclosed.case, enclosed.exact
@@ -192,7 +190,7 @@ class _System(Inequalities):
             activation, gate = trace.activations[at], enclosed.certain_gates[at]
             reached: dict[int, Any] = {}
             for v, effect in effects.items():
-                row = self.unknowns[v].site[1]
+                row = self.unknowns[v].place.row
                 reached[v] = effect if gate is None else gate[row].astype(int) * effect
             fresh = self._new_unknowns(layer, cotangent, effects, reached)
             whole = None if gate is None else gate.astype(int)
@@ -207,20 +205,20 @@ class _System(Inequalities):
                 bound = bounds.weights[at]
                 for j in range(weight.shape[1]):
                     form = {
-                        v: each * activation[self.unknowns[v].site[1], j]
+                        v: each * activation[self.unknowns[v].place.row, j]
                         for v, each in forms.items()
                     }
                     self.add(form, for_weight[unit, j], given.weights[at], bound, (unit, j))
                 if bias is not None:
                     self.add(forms, for_bias[unit], given.biases[at], bounds.biases[at], (unit,))
-                mine = [v for v in fresh if self.unknowns[v].site[2] == unit]
+                mine = [v for v in fresh if self.unknowns[v].place.unit == unit]
                 if mine and not self.bound(mine, self.entries[own:]):
                     self.consistent = False
                     return
             budget.spend(2 * len(reached) * weight.size)  # with the entries of the layer
             effects = {v: each @ weight for v, each in reached.items()}
         for row in range(len(case.x)):
-            here = {v: each for v, each in effects.items() if self.unknowns[v].site[1] == row}
+            here = {v: each for v, each in effects.items() if self.unknowns[v].place.row == row}
             for j in range(case.x.shape[1]):
                 forms = {v: each[j] for v, each in here.items()}
                 self.add(forms, cotangent[row, j], given.x, bounds.x, (row, j))
@@ -229,19 +227,19 @@ class _System(Inequalities):
         self, layer: int, cotangent: Any, effects: Mapping[int, Any], reached: dict[int, Any]
     ) -> list[int]:
         fresh = []
-        for row, unit in self._sites[layer]:
+        for place in self._places[layer]:
+            row, unit = place.row, place.unit
             form = {
                 v: effect[unit]
                 for v, effect in effects.items()
-                if self.unknowns[v].site[1] == row and effect[unit] != 0
+                if self.unknowns[v].place.row == row and effect[unit] != 0
             }
             constant = cotangent[row, unit]
             low, high = self.interval(form)
             low, high = constant + low, constant + high
             zero = constant * 0
             v = len(self.unknowns)
-            site = (layer, row, unit)
-            self.unknowns.append(Unknown(site, constant, form, min(low, zero), max(high, zero)))
+            self.unknowns.append(Unknown(place, constant, form, min(low, zero), max(high, zero)))
             alone = np.full(cotangent.shape[1], zero, dtype=object)
             alone[unit] = zero + 1
             reached[v] = alone

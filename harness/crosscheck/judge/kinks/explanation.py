@@ -43,11 +43,11 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Enclosed, leaves_bound
 from crosscheck.judge.kinks.exclusion import Work, hulls, possible
-from crosscheck.judge.kinks.influence import Site, Slopes, gates_with
+from crosscheck.judge.kinks.influence import Slopes, gates_with
 from crosscheck.judge.kinks.slopes import CONVENTIONS, UnitReader
-from crosscheck.judge.verdict import GateClass
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.tools.budget import Budget, Exhausted
@@ -128,10 +128,9 @@ def _with_exact_sides(enclosed: Enclosed, given: Gradients, slopes: Slopes) -> S
     """The same slopes with the exact side at each undecided gate where it explains as much."""
     tries = BUDGET
     for gate in enclosed.open_gates:
-        site, side = (gate.layer, gate.row, gate.unit), float(gate.sign > 0)
-        if gate.gate is GateClass.UNDECIDED and slopes[site] != side and tries:
+        if gate.gate is GateClass.UNDECIDED and slopes[gate.place] != gate.side and tries:
             tries -= 1
-            sided = {**slopes, site: side}
+            sided = {**slopes, gate.place: gate.side}
             if is_explained(enclosed, given, sided):
                 slopes = sided
     return slopes
@@ -199,9 +198,7 @@ class _Search:
             same = CONVENTIONS[:1]
         for slope in same:
             yield {
-                (each.layer, each.row, each.unit): slope
-                if each.gate is not GateClass.UNDECIDED
-                else float(each.sign > 0)
+                each.place: slope if each.gate is not GateClass.UNDECIDED else each.side
                 for each in gates
             }
 
@@ -226,8 +223,8 @@ class _Search:
             gate = certain
             if certain is not None and slopes:
                 gate = certain.copy()
-                for (_, row, unit), slope in slopes.items():
-                    gate[row, unit] = slope
+                for place, slope in slopes.items():
+                    gate[place.index] = slope
             for_weight, for_bias, below = enclosed.backward_layer(layer, cotangent, gate)
             room_of_weight = None if rooms is None else rooms.weights[at]
             room_of_bias = None if rooms is None else rooms.biases[at]
@@ -253,7 +250,7 @@ class _Search:
             list(self._unit_options(layer, unit, rows, cotangent)) for unit, rows in rows_of.items()
         ]
         for choice in itertools.product(*per_unit):
-            merged: dict[Site, float] = {}
+            merged: dict[Place, float] = {}
             for options in choice:
                 merged.update(options)
             yield merged
@@ -264,11 +261,12 @@ class _Search:
         """Assignments for one unit that fit its own entries."""
         reader = UnitReader(self.enclosed, self.given, layer, unit, cotangent)
         heard = [row for row in rows if not reader.is_silent(row)]
-        slopes = {(layer, row, unit): 0.0 for row in rows}
+        slopes = {Place.of_gate(layer, row, unit): 0.0 for row in rows}
         fitting: Iterator[tuple[float, ...]] = reader.readings(heard)
         if self.rooms is None:
             fitting = (option for option in fitting if reader.fits(heard, option))
         for option in itertools.islice(dict.fromkeys(fitting), _MOST_OPTIONS):
             yield slopes | {
-                (layer, row, unit): slope for row, slope in zip(heard, option, strict=True)
+                Place.of_gate(layer, row, unit): slope
+                for row, slope in zip(heard, option, strict=True)
             }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.judge.decisions import Place
 from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import nearest_float, rationals
 from crosscheck.numbers.enclosure import Enclosure
@@ -32,9 +33,9 @@ _LARGEST_RANGES = 8
 
 @dataclass
 class Unknown:
-    """δ at one open gate: 0 <= δ <= g or g <= δ <= 0, with g = constant + form."""
+    """p = λ g at one open decision: 0 <= p <= g or g <= p <= 0, with g = constant + form."""
 
-    site: Any
+    place: Place
     constant: Rational
     form: Form
     low: Rational
@@ -143,7 +144,7 @@ class Inequalities:
         size = max(abs(unknown.low), abs(unknown.high))
         return (unknown.high - unknown.low) / size if size else size
 
-    def solve(self) -> dict[Any, float] | None:
+    def solve(self) -> dict[Place, float] | None:
         """Slopes that solve the inequalities; ``None`` if there are none, empty if it gave up."""
         wide = [v for v, unknown in enumerate(self.unknowns) if unknown.low < unknown.high]
         wide = sorted(sorted(wide, key=self._width, reverse=True)[:_MOST_UNKNOWNS])
@@ -162,17 +163,17 @@ class Inequalities:
                 found.get(v, (unknown.low + unknown.high) / 2)
                 for v, unknown in enumerate(self.unknowns)
             ]
-            slopes: dict[Any, float] = {}
+            slopes: dict[Place, float] = {}
             outside = None
             for v, unknown in enumerate(self.unknowns):
                 g = sum((c * values[u] for u, c in unknown.form.items()), unknown.constant)
                 if g == 0:
-                    slopes[unknown.site] = 0.0  # any: δ = λ g is zero
+                    slopes[unknown.place] = 0.0  # any: δ = λ g is zero
                     continue
                 slope = values[v] / g
                 if v not in signs and not 0 <= slope <= 1 and self.is_mixed(v):
                     outside = v
-                slopes[unknown.site] = min(max(nearest_float(slope), 0.0), 1.0)
+                slopes[unknown.place] = min(max(nearest_float(slope), 0.0), 1.0)
             if outside is None:
                 return slopes
             branches += [{**signs, outside: -1}, {**signs, outside: 1}]

@@ -50,6 +50,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.exact import rationals
@@ -59,7 +60,6 @@ from crosscheck.tools.budget import Budget, Exhausted
 __all__ = [
     "MOST_OPERATIONS",
     "Influence",
-    "Site",
     "Slopes",
     "cotangents",
     "gates_with",
@@ -67,10 +67,7 @@ __all__ = [
     "silent_gates",
 ]
 
-Site = tuple[int, int, int]
-"""(layer, row, unit) of a gate."""
-
-Slopes = Mapping[Site, float]
+Slopes = Mapping[Place, float]
 """λ at each open gate."""
 
 Vector = dict[int, Any]
@@ -92,10 +89,10 @@ class Influence(Enum):
 def gates_with(enclosed: Enclosed, slopes: Slopes) -> list[Array | None]:
     """s_1 … s_L of a single case with these slopes at its open gates."""
     gates = [None if gate is None else gate.copy() for gate in enclosed.certain_gates]
-    for (layer, row, unit), slope in slopes.items():
-        gate = gates[layer - 1]
+    for place, slope in slopes.items():
+        gate = gates[place.layer - 1]
         assert gate is not None
-        gate[row, unit] = slope
+        gate[place.index] = slope
     return gates
 
 
@@ -104,8 +101,8 @@ def influences(
     given: Gradients,
     slopes: Slopes,
     budget: Budget | None = None,
-    unread: Collection[Site] = (),
-) -> dict[Site, Influence]:
+    unread: Collection[Place] = (),
+) -> dict[Place, Influence]:
     """What each open gate does to those entries of the exact gradient that are there.
 
     Args:
@@ -119,26 +116,26 @@ def influences(
             has none has none for any of theirs.
     """
     budget = Budget(MOST_OPERATIONS) if budget is None else budget
-    sides = {
-        (gate.layer, gate.row, gate.unit): float(gate.sign > 0) for gate in enclosed.open_gates
-    }
+    sides = {gate.place: gate.side for gate in enclosed.open_gates}
     gates = gates_with(enclosed, sides | dict(slopes))
-    of_row: dict[int, list[Site]] = defaultdict(list)
-    for site in slopes:
-        of_row[site[1]].append(site)
+    of_row: dict[int, list[Place]] = defaultdict(list)
+    for place in slopes:
+        of_row[place.row].append(place)
     seen = _Seen(enclosed, given, sides)
-    of_layer = cotangents(enclosed, gates, min((layer for layer, _, _ in slopes), default=1))
+    of_layer = cotangents(enclosed, gates, min((place.layer for place in slopes), default=1))
     found = dict.fromkeys(slopes, Influence.ALONE)
-    for row, sites in of_row.items():
+    for row, places in of_row.items():
         unclear = {
-            site
-            for site in sites
-            if not (seen.directly(site[0], row) and _is_not_zero(of_layer[site[0]], site))
+            place
+            for place in places
+            if not (
+                seen.directly(place.layer, row) and _is_not_zero(of_layer[place.layer], place.index)
+            )
         }
         if not unclear:
             continue
-        loose = frozenset(site for site in unread if site[1] == row)
-        if not loose and all(of_layer[site[0]].reach[site[1:]] == 0 for site in unclear):
+        loose = frozenset(place for place in unread if place.row == row)
+        if not loose and all(of_layer[place.layer].reach[place.index] == 0 for place in unclear):
             # From the top down: those above contribute nothing, so no slope of these does.
             found.update(dict.fromkeys(unclear, Influence.NONE))
             continue
@@ -157,10 +154,10 @@ def silent_gates(
     gates: Sequence[Any],
     directly: Callable[[int], bool],
     inputs: bool,
-    sites: Collection[Site],
-    free: Collection[Site],
+    places: Collection[Place],
+    free: Collection[Place],
     budget: Budget,
-) -> set[Site]:
+) -> set[Place]:
     """Which gates of a single row have no influence, whatever the slopes of others are.
 
     Args:
@@ -168,14 +165,14 @@ def silent_gates(
         gates: s_1 … s_L, float64 (1, n_l), read at the gates that are not free.
         directly: Whether every δ_l has a coefficient other than zero in dJ/dW_l or dJ/db_l.
         inputs: Whether dJ/dx counts.
-        sites: The gates, at least one.
+        places: The gates, at least one.
         free: The gates that may have any slope, all in row 0.
         budget: What it may take.
 
     Raises:
         Exhausted: It takes more.
     """
-    return _Row(case, gates, 0, directly, inputs, budget).silent(sites, frozenset(free))
+    return _Row(case, gates, 0, directly, inputs, budget).silent(places, frozenset(free))
 
 
 def cotangents(enclosed: Enclosed, gates: Sequence[Any], lowest: int) -> dict[int, Any]:
@@ -187,14 +184,14 @@ def cotangents(enclosed: Enclosed, gates: Sequence[Any], lowest: int) -> dict[in
     return found
 
 
-def _is_not_zero(cotangent: Any, site: Site) -> bool:
-    return bool(abs(cotangent.high[site[1:]]) > cotangent.margin[site[1:]])
+def _is_not_zero(cotangent: Any, index: tuple[int, ...]) -> bool:
+    return bool(abs(cotangent.high[index]) > cotangent.margin[index])
 
 
 class _Seen:
     """In which layers each row's δ shows in the entries of that layer itself."""
 
-    def __init__(self, enclosed: Enclosed, given: Gradients, sides: Mapping[Site, float]) -> None:
+    def __init__(self, enclosed: Enclosed, given: Gradients, sides: Mapping[Place, float]) -> None:
         self._enclosed, self._given, self._sides = enclosed, given, sides
         self.inputs = not isinstance(given.x, LeftOut)
 
@@ -210,7 +207,7 @@ class _Seen:
         sign = self._enclosed.signs[layer - 2]
         assert sign is not None  # hidden layers end in a ReLU
         return bool((sign[row] > 0).any()) or any(
-            self._sides.get((layer - 1, row, int(unit)), 0.0) > 0
+            self._sides.get(Place.of_gate(layer - 1, row, int(unit)), 0.0) > 0
             for unit in np.flatnonzero(sign[row] == 0)
         )
 
@@ -233,35 +230,34 @@ class _Row:
         self._residual: Vector | None = None
 
     def influences(
-        self, unclear: Collection[Site], loose: frozenset[Site]
-    ) -> dict[Site, Influence]:
+        self, unclear: Collection[Place], loose: frozenset[Place]
+    ) -> dict[Place, Influence]:
         """Of those gates of the row for which no enclosure has answered."""
         alone = self.silent(unclear, frozenset())
         together = self.silent(alone, loose | alone) if alone else set()
         return {
-            site: Influence.NONE
-            if site in together
+            place: Influence.NONE
+            if place in together
             else Influence.TOGETHER
-            if site in alone
+            if place in alone
             else Influence.ALONE
-            for site in unclear
+            for place in unclear
         }
 
-    def silent(self, sites: Collection[Site], free: frozenset[Site]) -> set[Site]:
+    def silent(self, places: Collection[Place], free: frozenset[Place]) -> set[Place]:
         """The gates for which g or D is the zero polynomial in the slopes of ``free``."""
-        layers = [layer for layer, _, _ in sites]
+        layers = [place.layer for place in places]
         above, below = self._above(min(layers), free), self._below(max(layers), free)
         found = set()
-        for site in sites:
-            layer, _, unit = site
-            shows = below[layer]
-            if not any(unit in vector for vector in above[layer]) or not (
+        for place in places:
+            shows, unit = below[place.layer], place.unit
+            if not any(unit in vector for vector in above[place.layer]) or not (
                 shows is None or any(unit in vector for vector in shows)
             ):
-                found.add(site)
+                found.add(place)
         return found
 
-    def _above(self, lowest: int, free: frozenset[Site]) -> dict[int, list[Vector]]:
+    def _above(self, lowest: int, free: frozenset[Place]) -> dict[int, list[Vector]]:
         """Vectors that span the coefficients of g_L … g_lowest; of g_L up to a factor."""
         depth = self.case.network.depth
         found = {depth: [self._of_loss()]}
@@ -271,7 +267,7 @@ class _Row:
             found[layer - 1] = [vector for vector in sums if vector]
         return found
 
-    def _below(self, highest: int, free: frozenset[Site]) -> dict[int, list[Vector] | None]:
+    def _below(self, highest: int, free: frozenset[Place]) -> dict[int, list[Vector] | None]:
         """Functionals of δ_1 … δ_highest that span those in the entries; ``None`` for all."""
         found: dict[int, list[Vector] | None] = {}
         shows: list[Vector] | None = None if self._inputs else []  # of g_0, here
@@ -284,7 +280,9 @@ class _Row:
                 units = [
                     j
                     for j in inputs
-                    if layer == 1 or (layer - 1, self.row, j) in free or self._gate(layer - 1, j)
+                    if layer == 1
+                    or Place.of_gate(layer - 1, self.row, j) in free
+                    or self._gate(layer - 1, j)
                 ]
                 vectors = [self._column(layer, j) for j in units]
             else:
@@ -293,14 +291,16 @@ class _Row:
             found[layer] = shows = [vector for vector in vectors if vector]
         return found
 
-    def _passed(self, layer: int, vectors: Sequence[Vector], free: frozenset[Site]) -> list[Vector]:
+    def _passed(
+        self, layer: int, vectors: Sequence[Vector], free: frozenset[Place]
+    ) -> list[Vector]:
         """What the gates of a layer make of coefficient vectors."""
         fixed = []
         loose: set[int] = set()
         for vector in vectors:
             kept = {}
             for unit, value in vector.items():
-                if (layer, self.row, unit) in free:
+                if Place.of_gate(layer, self.row, unit) in free:
                     loose.add(unit)
                 elif gate := self._gate(layer, unit):
                     kept[unit] = value if gate == 1.0 else value * _rational(gate)

@@ -19,19 +19,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from crosscheck.judge.decisions import Decision, Effect, GateClass, GateReading, Place
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.judge.gates import OpenGate
 from crosscheck.judge.kinks.explanation import Explanation, is_explained
 from crosscheck.judge.kinks.influence import (
     Influence,
-    Site,
     Slopes,
     cotangents,
     gates_with,
     influences,
 )
 from crosscheck.judge.kinks.slopes import CONVENTIONS, UnitReader
-from crosscheck.judge.verdict import Effect, GateClass, GateReading
 from crosscheck.network.dense import Gradients
 from crosscheck.tools.budget import Budget, Exhausted
 
@@ -55,29 +53,23 @@ def gate_readings(
     slopes = explanation.slopes
     if not explanation.found:
         return tuple(
-            reading_of(gate, float(gate.sign > 0), Effect.NOT_DECIDED)
-            for gate in enclosed.open_gates
+            reading_of(gate, gate.side, Effect.NOT_DECIDED) for gate in enclosed.open_gates
         )
     effects = _effects(enclosed, plain, given, slopes)
     return tuple(
-        reading_of(gate, slopes[site], effects[site])
-        for gate in enclosed.open_gates
-        for site in [(gate.layer, gate.row, gate.unit)]
+        reading_of(gate, slopes[gate.place], effects[gate.place]) for gate in enclosed.open_gates
     )
 
 
-def reading_of(gate: OpenGate, slope: float, effect: Effect) -> GateReading:
+def reading_of(gate: Decision, slope: float, effect: Effect) -> GateReading:
     """An open gate with the slope that was tested there, which is shown only if it was read."""
-    side = 1.0 if gate.sign > 0 else 0.0
     return GateReading(
-        layer=gate.layer,
-        unit=gate.unit,
-        row=gate.row,
+        place=gate.place,
         gate=gate.gate,
-        pre_activation=gate.pre_activation,
+        value=gate.value,
         slope=slope if effect is Effect.READ else None,
         flipped=gate.gate is GateClass.UNDECIDED
-        and slope != side
+        and slope != gate.side
         and effect in (Effect.READ, Effect.TOO_SMALL),
         effect=effect,
     )
@@ -92,19 +84,19 @@ _EFFECTS = {
 
 def _effects(
     enclosed: Enclosed, plain: Enclosed, given: Gradients, slopes: Slopes
-) -> dict[Site, Effect]:
+) -> dict[Place, Effect]:
     found = {}
     smallness = _Smallness(enclosed, given, slopes)
     if enclosed.model.arithmetic is not None:  # exact arithmetic says nothing about it
-        return {site: smallness.effect(site) for site in slopes}
-    for site, influence in influences(plain, given, slopes).items():
-        found[site] = _EFFECTS.get(influence) or smallness.effect(site)
-    small = [site for site, effect in found.items() if effect is Effect.TOO_SMALL]
+        return {place: smallness.effect(place) for place in slopes}
+    for place, influence in influences(plain, given, slopes).items():
+        found[place] = _EFFECTS.get(influence) or smallness.effect(place)
+    small = [place for place, effect in found.items() if effect is Effect.TOO_SMALL]
     if small and Effect.NONE in found.values():
         # With another slope where it is too small to read, these might have an effect.
-        for site, influence in influences(plain, given, slopes, unread=small).items():
-            if found[site] is Effect.NONE:
-                found[site] = _EFFECTS[influence]
+        for place, influence in influences(plain, given, slopes, unread=small).items():
+            if found[place] is Effect.NONE:
+                found[place] = _EFFECTS[influence]
     return found
 
 
@@ -117,35 +109,35 @@ class _Smallness:
         self._size = case.rows * sum(weight.size for weight in case.weights)
         self._budget = Budget(MOST_PRODUCTS)
         self._rows: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for layer, row, unit in slopes:
-            self._rows[layer, unit].append(row)
-        lowest = min((layer for layer, _, _ in slopes), default=1)
+        for place in slopes:
+            self._rows[place.layer, place.unit].append(place.row)
+        lowest = min((place.layer for place in slopes), default=1)
         self._cotangents = cotangents(enclosed, gates_with(enclosed, slopes), lowest)
 
-    def effect(self, site: Site) -> Effect:
-        """Of the gate at ``site``, the others as they are."""
+    def effect(self, place: Place) -> Effect:
+        """Of the gate at ``place``, the others as they are."""
         try:
-            for other in self._others(site):
+            for other in self._others(place):
                 self._budget.spend(self._size)
-                if is_explained(self.enclosed, self.given, {**self.slopes, site: other}):
+                if is_explained(self.enclosed, self.given, {**self.slopes, place: other}):
                     return Effect.TOO_SMALL
         except Exhausted:
             return Effect.NOT_DECIDED
         return Effect.READ
 
-    def _others(self, site: Site) -> Iterator[float]:
+    def _others(self, place: Place) -> Iterator[float]:
         """The other conventions that the unit's own entries do not exclude."""
-        layer, _, unit = site
-        rows, slope = self._rows[layer, unit], self.slopes[site]
+        layer, unit = place.layer, place.unit
+        rows, slope = self._rows[layer, unit], self.slopes[place]
         reader = UnitReader(self.enclosed, self.given, layer, unit, self._cotangents[layer])
         # Entries are affine in one slope: the nearest convention on either side is enough.
         nearest = {max((c for c in CONVENTIONS if c < slope), default=slope)}
         nearest.add(min((c for c in CONVENTIONS if c > slope), default=slope))
         for other in sorted(nearest - {slope}):
-            changed = {**self.slopes, site: other}
+            changed = {**self.slopes, place: other}
             with np.errstate(all="ignore"):
                 # Bounds of forward mode's own are not those of the unit's entries here.
                 if self.enclosed.derivation == "forward" or reader.fits(
-                    rows, [changed[layer, row, unit] for row in rows]
+                    rows, [changed[Place.of_gate(layer, row, unit)] for row in rows]
                 ):
                     yield other

@@ -7,7 +7,6 @@ that depends on the same number is decided once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -15,45 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.verdict import GateClass
+from crosscheck.judge.decisions import Decision, Place
+from crosscheck.judge.gates import open_decision
 from crosscheck.network.composed import LOSS, Composed, Derivatives
-from crosscheck.network.exact import nearest_float, rational_of, rationals
+from crosscheck.network.exact import rational_of, rationals
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
-from crosscheck.numbers.ieee import TINY, in_ieee_arithmetic
+from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
+from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_bounds import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.exact import OnExact
 
-__all__ = ["EnclosedProgram", "OpenDecision", "Place", "Slopes"]
-
-Place = tuple[int, tuple[int, ...]]
-"""A node of the gradient's program, and an index in its value."""
+__all__ = ["EnclosedProgram", "Slopes"]
 
 Slopes = Mapping[Place, float]
 """λ of each open decision."""
-
-
-@dataclass(frozen=True)
-class OpenDecision:
-    """A decision that is not the same for every correct evaluation.
-
-    Attributes:
-        place: Where.
-        breakpoint: Which value is decided upon.
-        gate: ``KINK``, ``MAYBE_MISSED`` or ``UNDECIDED``.
-        value: The exact value at the site rounded to float64; at the breakpoint only if it is.
-        sign: Sign of the exact value minus the breakpoint.
-    """
-
-    place: Place
-    breakpoint: Fraction
-    gate: GateClass
-    value: float
-    sign: int
 
 
 class EnclosedProgram:
@@ -119,36 +98,24 @@ class EnclosedProgram:
         return values_of(self.case.program, OnExact(rational_of), arrays)
 
     @cached_property
-    def decisions(self) -> tuple[OpenDecision, ...]:
-        """The open decisions of a single case, in the order of sites and indices."""
+    def decisions(self) -> tuple[Decision, ...]:
+        """The open decisions of a single case, in the order of places."""
         found = []
         for site, some in sorted(self.is_open.items()):
             for index in map(tuple, np.argwhere(some).tolist()):
-                found.append(self._decision((site, index)))
+                found.append(self._decision(Place(site, index)))
         return tuple(found)
 
-    def _decision(self, place: Place) -> OpenDecision:
-        site, index = place
-        z = self._forward[site]
+    def _decision(self, place: Place) -> Decision:
+        z = self._forward[place.node]
         if self.model.arithmetic is None:
-            value = self.exact_values[site][index]
+            value = self.exact_values[place.node][place.index]
         else:  # exact arithmetic says nothing about it; what is executed decides
-            value = Fraction(float(np.nan_to_num(z.high[index])))
-        exact = Fraction(int(value.numerator), int(value.denominator))
-        points = {point for function in self.sites[site] for point in function.kinks}
+            value = Fraction(float(np.nan_to_num(z.high[place.index])))
+        exact = fraction(value)
+        points = {point for function in self.sites[place.node] for point in function.kinks}
         nearest = min(points, key=lambda point: (abs(point - exact), point))
-        gap = exact - nearest
-        if gap != 0:
-            gate = GateClass.UNDECIDED
-        else:
-            gate = GateClass.KINK if bool(z.exact[index]) else GateClass.MAYBE_MISSED
-        rounded = nearest_float(value)
-        if gap != 0 and Fraction(rounded) == nearest:
-            rounded = float(np.nextafter(rounded, np.inf if gap > 0 else -np.inf))
-        if rounded == 0.0 and exact != 0:
-            rounded = TINY if exact > 0 else -TINY
-        sign = int(gap > 0) - int(gap < 0)
-        return OpenDecision(place, nearest, gate, rounded, sign)
+        return open_decision(place, value, bool(z.exact[place.index]), nearest)
 
     @in_ieee_arithmetic
     def gradients(self, slopes: Slopes | None = None) -> Derivatives:
@@ -156,9 +123,9 @@ class EnclosedProgram:
         key = tuple(sorted((slopes or {}).items()))
         if key not in self._known:
             decided: dict[int, Array] = {}
-            for (site, index), value in key:
-                whole = decided.setdefault(site, np.zeros(self._forward[site].shape))
-                whole[index] = value
+            for place, value in key:
+                whole = decided.setdefault(place.node, np.zeros(self._forward[place.node].shape))
+                whole[place.index] = value
             if len(self._known) > 64:
                 self._known.clear()
             self._known[key] = self._evaluated(OnEnclosures(self.model, decided))

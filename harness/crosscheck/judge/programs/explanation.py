@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crosscheck.judge.decisions import Decision, GateClass, Place
 from crosscheck.judge.enclosed import leaves_bound
 from crosscheck.judge.kinks.inequalities import Inequalities
 from crosscheck.judge.kinks.inequalities import Unknown as Bounded
 from crosscheck.judge.kinks.slopes import CONVENTIONS
-from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision, Place, Slopes
+from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.programs.forms import Forms
-from crosscheck.judge.verdict import GateClass
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import nearest_float
@@ -115,16 +115,16 @@ def explain(enclosed: EnclosedProgram, given: Derivatives) -> Explanation | None
     return Explanation({}, everything, found=False, forms=forms)
 
 
-def _uniform(enclosed: EnclosedProgram, decisions: tuple[OpenDecision, ...]) -> Iterator[Slopes]:
+def _uniform(enclosed: EnclosedProgram, decisions: tuple[Decision, ...]) -> Iterator[Slopes]:
     """The exact side where there is one; at kinks a convention, one for all or one for a step."""
     step_of = enclosed.case.step_of
     groups: dict[tuple[str, object], list[Place]] = {}
     sided: dict[Place, float] = {}
     for each in decisions:
         if each.gate is GateClass.UNDECIDED:
-            sided[each.place] = float(each.sign > 0)
+            sided[each.place] = each.side
         else:
-            step = consumer_of(enclosed, each.place[0], step_of)
+            step = consumer_of(enclosed, each.place.node, step_of)
             groups.setdefault((step, each.breakpoint), []).append(each.place)
     if not groups:
         yield sided
@@ -167,8 +167,7 @@ def _read(forms: Forms, given: Derivatives, rooms: Derivatives) -> Iterator[Slop
     unknowns = forms.unknowns
     decisions = forms.enclosed.decisions
     plain = {
-        each.place: float(each.sign > 0) if each.gate is GateClass.UNDECIDED else 0.0
-        for each in decisions
+        each.place: each.side if each.gate is GateClass.UNDECIDED else 0.0 for each in decisions
     }
     if not unknowns:
         yield plain

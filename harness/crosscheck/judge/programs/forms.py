@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision, Place
+from crosscheck.judge.decisions import Decision, Place
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import LOSS
 from crosscheck.network.exact import rational_of
 from crosscheck.numbers.multilinear import fraction
@@ -46,7 +47,7 @@ class Unknown:
         form: g_v: the constant, then a coefficient for each unknown there is room for.
     """
 
-    decision: OpenDecision
+    decision: Decision
     form: tuple[Any, ...]
 
 
@@ -125,9 +126,9 @@ class Forms:
 
     def __post_init__(self) -> None:
         decisions = self.enclosed.decisions
-        self._at: dict[Place, OpenDecision] = {each.place: each for each in decisions}
+        self._at: dict[Place, Decision] = {each.place: each for each in decisions}
         selects = self._count_selects()
-        self._room = 1 + sum(selects.get(site, 0) for site, _ in self._at)
+        self._room = 1 + sum(selects.get(place.node, 0) for place in self._at)
         program, values = self.enclosed.program, dict(self.enclosed.exact_values)
         arithmetic = _OnForms(self)
         for number in program.needed:
@@ -166,7 +167,7 @@ class Forms:
     def decided(self, site: int, z: Any, factor: Any, function: Piecewise) -> Any:
         """f'(z) ∘ factor, with an unknown where it is open."""
         plain = OnExact(rational_of)
-        here = [place for place in self._at if place[0] == site]
+        here = [place for place in self._at if place.node == site]
         if not isinstance(factor, _Form):
             found = plain.select(site, z, factor, function)
             if not here:
@@ -174,8 +175,8 @@ class Forms:
             factor = _Form(self._whole(factor, np.shape(factor)))
         parts = np.array(plain.select(site, z, factor.parts, function), dtype=object)
         for place in here:
-            left, right = slopes_around(function, self._at[place], z[place[1]])
-            at: Any = (slice(None), *place[1])
+            left, right = slopes_around(function, self._at[place], z[place.index])
+            at: Any = (slice(None), *place.index)
             comes = tuple(factor.parts[at])
             passed = left * factor.parts[at]
             known, scale = self._unknown(place, comes)
@@ -198,7 +199,7 @@ class Forms:
         return len(self.unknowns) - 1, rational_of(Fraction(1))
 
 
-def slopes_around(function: Piecewise, decision: OpenDecision, value: Any) -> tuple[Any, Any]:
+def slopes_around(function: Piecewise, decision: Decision, value: Any) -> tuple[Any, Any]:
     """The slopes s₋ and s₊ of the pieces on the two sides of the breakpoint, at the exact value."""
     point = fraction(value)
     if decision.breakpoint in function.breakpoints:

@@ -21,8 +21,9 @@ from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.kinks.influence import Influence
-from crosscheck.judge.programs.enclosed import Place, Slopes
+from crosscheck.judge.programs.enclosed import Slopes
 from crosscheck.judge.programs.forms import Forms
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.dense import LeftOut

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.judge.decisions import Decision, Effect, GateClass, GateReading, Place
 from crosscheck.judge.entries import entry_of, ratio_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
-from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import (
     MOST_OPERATIONS,
     Explanation,
@@ -33,16 +34,7 @@ from crosscheck.judge.programs.forms import Forms
 from crosscheck.judge.programs.influence import influences
 from crosscheck.judge.programs.membership import membership
 from crosscheck.judge.vacuity import arrays_checked, unchecked
-from crosscheck.judge.verdict import (
-    Effect,
-    Entry,
-    GateClass,
-    GateReading,
-    Kind,
-    Validity,
-    Verdict,
-    kind_of,
-)
+from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import LeftOut
 from crosscheck.numbers.arrays import Array
@@ -180,32 +172,22 @@ class ProgramJudge:
         if all(effect is Effect.NONE for effect in effects.values()):
             return ()  # the gradient is one and the same, whatever is decided
         step_of = enclosed.case.step_of
-        numbers = {each.id: number for number, each in enumerate(enclosed.case.steps, start=1)}
         operators = {each.id: each.op for each in enclosed.case.steps}
         found = []
         for each in decisions:
-            site, index = each.place
-            step = consumer_of(enclosed, site, step_of)
+            step = consumer_of(enclosed, each.place.node, step_of)
             effect = effects[each.place]
             slope = explanation.slopes.get(each.place) if effect is Effect.READ else None
-            flipped = (
-                each.gate is GateClass.UNDECIDED
-                and slope is not None
-                and slope != float(each.sign > 0)
-            )
             found.append(
                 GateReading(
-                    numbers.get(step, 0),
-                    index[-1] if index else 0,
-                    index[0] if len(index) > 1 else 0,
+                    each.place,
                     each.gate,
                     each.value,
                     slope,
-                    flipped,
+                    each.gate is GateClass.UNDECIDED and slope not in (None, each.side),
                     effect,
                     step,
                     operators.get(step, ""),
-                    index,
                     nearest(each.breakpoint),
                     _slopes_at(enclosed, each),
                 )
@@ -214,7 +196,7 @@ class ProgramJudge:
 
     def _effects(
         self, enclosed: EnclosedProgram, given: Derivatives, explanation: Explanation
-    ) -> dict[tuple[int, tuple[int, ...]], Effect]:
+    ) -> dict[Place, Effect]:
         places = [each.place for each in enclosed.decisions]
         if not explanation.found:
             return dict.fromkeys(places, Effect.NOT_DECIDED)
@@ -279,7 +261,7 @@ class ProgramJudge:
 
     def _disagreement(self, named: Verdict, given: Derivatives) -> Verdict:
         enclosed = self.enclosed(Model(self.format, flush=True))
-        sided = {each.place: float(each.sign > 0) for each in enclosed.decisions}
+        sided = {each.place: each.side for each in enclosed.decisions}
         bounds = enclosed.gradients(sided)
         checked, not_checked = arrays_checked(bounds, given)
         detail = ""
@@ -372,9 +354,9 @@ class ProgramStackJudge:
         return agrees, largest
 
 
-def _slopes_at(enclosed: EnclosedProgram, decision: OpenDecision) -> tuple[float, float]:
+def _slopes_at(enclosed: EnclosedProgram, decision: Decision) -> tuple[float, float]:
     """The slopes from the left and from the right of a breakpoint."""
-    for function in enclosed.sites[decision.place[0]]:
+    for function in enclosed.sites[decision.place.node]:
         if decision.breakpoint in function.kinks:
             left, right = function.slopes(nearest(decision.breakpoint))
             return float(left), float(right)

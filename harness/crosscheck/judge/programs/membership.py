@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crosscheck.judge.programs.enclosed import EnclosedProgram, OpenDecision
+from crosscheck.judge.decisions import Decision
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.verdict import Validity
 from crosscheck.network.exact import rational_of
 from crosscheck.program.derive import vjp
@@ -37,7 +38,7 @@ _ABOVE = "a kink stands above another one"
 _DEPENDENT = "the kinks' values have linearly dependent gradients"
 
 
-def membership(enclosed: EnclosedProgram, kinks: Sequence[OpenDecision]) -> tuple[Validity, ...]:
+def membership(enclosed: EnclosedProgram, kinks: Sequence[Decision]) -> tuple[Validity, ...]:
     """The answer by parameters and by inputs, for λ in [0, 1] at the kinks.
 
     Args:
@@ -64,16 +65,16 @@ def membership(enclosed: EnclosedProgram, kinks: Sequence[OpenDecision]) -> tupl
 
 def _why_not(
     enclosed: EnclosedProgram,
-    kinks: Sequence[OpenDecision],
+    kinks: Sequence[Decision],
     names: tuple[str, ...],
     budget: Budget,
 ) -> str:
     """Why the theorem does not apply; empty if it does."""
     program = enclosed.case.program
-    sites = {kink.place[0] for kink in kinks}
+    sites = {kink.place.node for kink in kinks}
     rows: list[list[Any]] = []
     for kink in kinks:
-        site, index = kink.place
+        site, index = kink.place.node, kink.place.index
         if _ancestors(program, site) & sites - {site}:
             return _ABOVE
         budget.spend(sum(array.size for _, array in enclosed.case.arrays()) * len(program.nodes))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crosscheck.judge.decisions import GateReading, Place
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.report.html.numbers import (
     UNREAD,
@@ -20,8 +21,10 @@ from crosscheck.report.html.numbers import (
     slope,
     value,
 )
+from crosscheck.run.records import RECORDS
+from crosscheck.tools.records import number
 
-__all__ = ["Card", "Gate", "Line", "Matrix", "card", "failing_lines", "numbered"]
+__all__ = ["Card", "Decided", "Line", "Matrix", "card", "failing_lines", "numbered"]
 
 _SHOWN_GATES = 24
 _SHOWN_NUMBERS = 80
@@ -62,24 +65,18 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """One gate whose sign is not certain, and the λ of each framework there.
+class Decided:
+    """One decision that is not certain, and the λ of each framework there.
 
     Attributes:
-        layer: 1 … L; in a network of operators what is decided where, in words.
-        unit: Within the layer, from 0.
-        row: Of the batch, from 0.
-        name: Its class.
-        hex: The exact pre-activation.
+        reading: Of the first framework that has one.
+        hex: The exact value that is decided upon.
         decimal: The same, rounded.
         slopes: λ of each line of the card, with whether it took the other side; ``None``
-            where the framework has no reading of the gate.
+            where the framework has no reading of the decision.
     """
 
-    layer: int | str
-    unit: int | str
-    row: int | str
-    name: str
+    reading: GateReading
     hex: str
     decimal: str
     slopes: tuple[tuple[str, bool] | None, ...]
@@ -127,7 +124,7 @@ class Card:
     network: str
     lines: tuple[Line, ...]
     answers: tuple[tuple[str, str, str, tuple[str, ...]], ...]
-    gates: tuple[Gate, ...]
+    gates: tuple[Decided, ...]
     more_gates: int
     numbers: tuple[Matrix, ...]
     reference: tuple[Matrix, ...]
@@ -184,7 +181,7 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     )
 
 
-def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
+def _title(lines: Sequence[Line], gates: Sequence[Decided]) -> str:
     failing = [line for line in lines if line.fails]
     if failing:
         where = failing[0].worst
@@ -195,15 +192,13 @@ def _title(lines: Sequence[Line], gates: Sequence[Gate]) -> str:
         first = gates[0]
         z = "z = 0" if first.hex in ("0", "-0") else f"z = {first.hex}"
         more = "" if len(gates) == 1 else f", and {len(gates) - 1} more"
-        if isinstance(first.layer, str):
-            return f"{z} in {first.layer}{more}"
-        return f"{z} in layer {first.layer}, unit {first.unit}, row {first.row}{more}"
+        return f"{z} in {first.reading.where}{more}"
     kinds = dict.fromkeys(line.kind for line in lines)
     return ", ".join(kind.lower().replace("_", " ") for kind in kinds)
 
 
 def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
-    used = [slope(gate) for gate in line["gates"]]
+    used = [slope(reading) for reading in _readings(line)]
     layer = line["first_layer"]
     detail = line["detail"]
     if line["arithmetics"]:
@@ -299,15 +294,18 @@ def _command(lines: Sequence[Mapping[str, Any]]) -> str:
     return shlex.join(words)
 
 
-def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
-    found: dict[tuple[Any, Any, Any], Mapping[str, Any]] = {}
-    readings: list[dict[tuple[Any, Any, Any], tuple[str, bool]]] = []
+def _readings(line: Mapping[str, Any]) -> list[GateReading]:
+    return [RECORDS.together(each, GateReading) for each in line["gates"]]
+
+
+def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Decided]:
+    found: dict[Place, GateReading] = {}
+    readings: list[dict[Place, tuple[str, bool]]] = []
     for line in lines:
         own = {}
-        for reading in line["gates"]:
-            place = _place(reading)
-            found.setdefault(place, reading)
-            own[place] = (slope(reading), reading["flipped"])
+        for reading in _readings(line):
+            found.setdefault(reading.place, reading)
+            own[reading.place] = (slope(reading), reading.flipped)
         readings.append(own)
     # What has an effect comes first: it is what there is to see.
     order = sorted(
@@ -318,25 +316,14 @@ def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Gate]:
         ),
     )
     return [
-        Gate(
-            *place,
-            name=found[place]["gate"],
-            hex=hexadecimal(found[place]["pre_activation"]),
-            decimal=digits(found[place]["pre_activation"]),
+        Decided(
+            found[place],
+            hex=hexadecimal(number(found[place].value)),
+            decimal=digits(number(found[place].value)),
             slopes=tuple(own.get(place) for own in readings),
         )
         for place in order
     ]
-
-
-def _place(reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    """Layer, unit and row; or the step with index and breakpoint, in words."""
-    if "step" not in reading:
-        return reading["layer"], reading["unit"], reading["row"]
-    index = ",".join(map(str, reading.get("index", [])))
-    point = reading.get("breakpoint")
-    at = f"{value(point):g}" if point is not None else "0"
-    return f"{reading['step']}[{index}] at {at}", "", ""
 
 
 def _as_file(stored: Mapping[str, Any]) -> str:

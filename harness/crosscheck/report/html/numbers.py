@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.verdict import Effect
+from crosscheck.judge.decisions import Effect, GateReading
 from crosscheck.numbers.formats import format_of
 
 __all__ = [
@@ -70,12 +70,11 @@ def shortest(number: Any, dtype: str) -> str:
     return repr(exact_value).removesuffix(".0")
 
 
-def slope(reading: Mapping[str, Any]) -> str:
+def slope(reading: GateReading) -> str:
     """λ of a gate in a table, or why it was not read."""
-    number = reading["slope"]
-    if number is None:
-        return str(reading.get("effect", UNREAD[0]))
-    return _SIMPLE.get(value(number), digits(number))
+    if reading.slope is None:
+        return str(reading.effect)
+    return _SIMPLE.get(reading.slope, f"{reading.slope:.4g}")
 
 
 def count(number: int) -> str:

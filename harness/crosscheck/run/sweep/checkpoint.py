@@ -26,7 +26,7 @@ NAME = "sweep.json"
 
 _KIND = FileKind(
     "a sweep",
-    version=3,
+    version=4,
     instead="leave --resume out to begin anew",
     missing=(
         ", so there is no sweep to resume; leave --resume out, or name its folder with --report"
