@@ -488,7 +488,7 @@ BAD = [
 
 
 REPORT = {
-    "schema_version": 3,
+    "schema_version": 4,
     "run": {
         **{"command": "crosscheck run", "profile": "", "seed": None, "dtypes": ["float64"]},
         **{"environment": {}, "exit_code": 0, "reason": "", "seconds": 1.0, "cases": 2},

@@ -14,15 +14,17 @@ import jsonschema
 import pages
 import pytest
 
+from crosscheck.judge.decisions import GateClass, GateReading, Place
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.report import listening, open_sinks
 from crosscheck.report.html import HtmlReport, excerpt, page
-from crosscheck.report.html.cases import card, failing_lines, numbered
+from crosscheck.report.html.cases import _gates, card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
 from crosscheck.report.html.numbers import hexadecimal, shortest
 from crosscheck.report.json_ import schema
 from crosscheck.report.reading import Report
+from crosscheck.run.records import RECORDS
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
 from crosscheck.tools.records import number
 
@@ -283,6 +285,16 @@ def test_a_case_shows_its_gates_its_numbers_and_what_each_framework_returned() -
     stored = next(e.text for e in body.all("code") if e.text.startswith("{"))
     assert json.loads(stored) == kink["case"]
     assert "crosscheck run --case case.json --frameworks right,lenient" in body.text
+
+
+def test_decisions_of_a_step_are_in_the_order_of_their_indices() -> None:
+    readings = [
+        GateReading(Place(9, (0, unit)), GateClass.KINK, 0.0, 1.0, step="a", operator="relu")
+        for unit in (10, 2)
+    ]
+    (line,) = json.loads(json.dumps([{"gates": RECORDS.apart(readings)}]))
+    gates = _gates([line])
+    assert [gate.reading.where for gate in gates] == ["a[0,2] at 0", "a[0,10] at 0"]
 
 
 def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> None:

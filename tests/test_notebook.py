@@ -13,6 +13,7 @@ from faulty import not_strict, scaled_gradient
 from test_explain_formats import checked
 
 from crosscheck.judge.compare import Judge
+from crosscheck.judge.decisions import GateClass, GateReading, Place
 from crosscheck.judge.verdict import MEANING, Entry, Kind, Verdict
 from crosscheck.network.dense import Case, worked_example
 
@@ -65,6 +66,15 @@ def test_a_verdict_at_a_kink_shows_the_gates_and_the_slopes() -> None:
     assert text.startswith("KINK mine ge At least one pre-activation is exactly zero")
     assert "layer unit row class z λ used 1 0 0 kink 0 1" in text
     assert "as a generalised derivative with respect to the parameters: inside" in text
+
+
+def test_a_decision_of_a_network_of_operators_is_named_by_its_step() -> None:
+    reading = GateReading(
+        Place(7, ()), GateClass.KINK, 2.0, 1.0, step="c", operator="clip", breakpoint=2.0
+    )
+    verdict = Verdict("mine", "", "eager", Kind.KINK, gates=(reading,))
+    text = words(verdict._repr_html_())
+    assert "where class z λ used c[] at 2 kink 0x1.0000000000000p+1 1" in text
 
 
 def test_a_disagreement_shows_the_worst_entry_and_its_bits() -> None:

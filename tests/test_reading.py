@@ -104,8 +104,8 @@ BAD = {
     "deep": ("[" * 100_000, "not a report: not JSON"),
     "a list": ("[1, 2]", "no field schema_version"),
     "foreign": ('{"version": 3}', "no field schema_version"),
-    "newer": (damaged(newer), "version 99, and this crosscheck reads version 3"),
-    "older": (json.dumps({**STORED, "schema_version": 2}), "version 2, and this crosscheck reads"),
+    "newer": (damaged(newer), "version 99, and this crosscheck reads version 4"),
+    "older": (json.dumps({**STORED, "schema_version": 3}), "version 3, and this crosscheck reads"),
     "edited": (
         json.dumps({**STORED, "cases": []}),
         "damaged: its checksum is not that of the rest",

@@ -451,7 +451,7 @@ DAMAGED: dict[str, tuple[Callable[[Any], str], str]] = {
         lambda content: json.dumps({**content, "checksum": None}),
         "a sweep that is damaged: its checksum is not that of the rest",
     ),
-    "version 2": (changed_at("schema_version", to=2), "a sweep of version 2, and this crosscheck"),
+    "version 3": (changed_at("schema_version", to=3), "a sweep of version 3, and this crosscheck"),
     "no place": (changed_at("place", to="far"), "damaged: place: 'far' is not a whole number"),
     "no seed": (changed_at("settings", "seed", to=-1), "damaged: settings: seed=-1: wanted"),
     "no bins": (
