@@ -19,7 +19,8 @@ from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import QUESTIONS, Kind, PolicyReading, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
-from crosscheck.numbers.extended import Extended, model_of
+from crosscheck.numbers.endless import model_of
+from crosscheck.numbers.extended import Extended
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import ARITHMETICS
 from crosscheck.run.checking import require_agreement

@@ -19,8 +19,10 @@ from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value_of
+from crosscheck.numbers.piecewise_slopes import slope_of
+from crosscheck.numbers.piecewise_values import value_of
 from crosscheck.numbers.scaling import nearest, scaled, times_constants
+from crosscheck.numbers.sides import Sides, sides_of
 from crosscheck.operators import clip, huber, leaky_relu, prelu
 from crosscheck.operators.units import UNITS
 from crosscheck.program.enclosures import OnEnclosures

@@ -13,7 +13,7 @@ from toy import Toy
 
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.piecewise import Piecewise, evaluated
-from crosscheck.numbers.piecewise_bounds import Sides, sides_of
+from crosscheck.numbers.sides import Sides, sides_of
 
 ZERO, HALF, ONE = Fraction(0), Fraction(1, 2), Fraction(1)
 

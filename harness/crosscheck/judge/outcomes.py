@@ -54,7 +54,8 @@ from crosscheck.network.reference import Trace, backward, forward
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
-from crosscheck.numbers.extended import Extended, model_of, placed
+from crosscheck.numbers.endless import model_of
+from crosscheck.numbers.extended import Extended, placed
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.kinds import Kinds
 from crosscheck.numbers.model import Model

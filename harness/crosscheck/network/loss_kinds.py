@@ -11,15 +11,9 @@ import numpy as np
 
 from crosscheck.network.loss_bounds import divided
 from crosscheck.network.loss_bounds import residual_of as residual_bound
+from crosscheck.numbers.closing import closed, shrunk
 from crosscheck.numbers.enclosure import Enclosure
-from crosscheck.numbers.extended import (
-    Extended,
-    closed,
-    kinds_of_products,
-    positive,
-    products_of,
-    shrunk,
-)
+from crosscheck.numbers.extended import Extended, kinds_of_products, positive, products_of
 from crosscheck.numbers.kinds import Kinds, Sum
 
 __all__ = ["half_sum_of_squares", "quotient_of", "residual_of", "tangent_of_loss"]
@@ -35,7 +29,8 @@ def residual_of(output: Extended, y: Extended) -> Extended:
     scaled = None
     if output.model.wide:
         scaled = residual_bound(shrunk(output.finite, -8), shrunk(y.finite, -8))
-    whole = closed(residual_bound(output.finite, y.finite), scaled, -8, found, up + down)
+    finite = residual_bound(output.finite, y.finite)
+    whole = Extended(*closed(finite, scaled, -8, found, up + down))
     if not output.model.format.has_infinity:
         return whole
     # 2 d is one number: it overflows to one side, never to NaN
@@ -87,7 +82,8 @@ def half_sum_of_squares(residual: Extended, divisor: int) -> Extended:
         return divided(divided((d * d).sum(axis=(-2, -1)), 2), divisor)
 
     scaled = enclosed(shrunk(residual.finite, -540)) if residual.model.wide else None
-    return _divisor_formed(closed(enclosed(residual.finite), scaled, -1080, found), divisor)
+    whole = Extended(*closed(enclosed(residual.finite), scaled, -1080, found))
+    return _divisor_formed(whole, divisor)
 
 
 def tangent_of_loss(
@@ -112,4 +108,4 @@ def tangent_of_loss(
     scaled = None
     if cotangent.model.wide:
         scaled = enclosed(shrunk(cotangent.finite, -540), shrunk(tangent.finite, -540))
-    return closed(enclosed(cotangent.finite, tangent.finite), scaled, -1080, found)
+    return Extended(*closed(enclosed(cotangent.finite, tangent.finite), scaled, -1080, found))

@@ -36,7 +36,6 @@ scaled back. Where that was needed nothing counts as exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,67 +43,18 @@ import numpy as np
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.bounded import Center
+from crosscheck.numbers.closing import WIDEST, closed, ends_of, shrunk
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.endless import end_of
 from crosscheck.numbers.formats import Format
-from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.kinds import Factor, Flags, Kinds, Sum, multiplied
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.named import Arithmetic
 
-__all__ = ["Extended", "model_of", "placed"]
+__all__ = ["Extended", "OpenExtended", "kinds_of_products", "placed", "positive", "products_of"]
 
-_NEAR_THE_END = 2.0**960
-_WIDEST = float(np.finfo(np.float64).max)
-"""No number that a framework holds is further out."""
-_TINY = TINY
 _AT_ONCE = 2**20
 """Terms whose kinds are looked at together."""
-
-
-@dataclass(frozen=True)
-class _Endless(Format):
-    """A format whose exponents have no upper end.
-
-    Attributes:
-        end: Ω of the format that has one.
-    """
-
-    end: float = field(default=np.inf)
-
-    @property
-    def largest(self) -> float:
-        """Nothing overflows."""
-        return np.inf
-
-
-def model_of(form: Format, arithmetic: Arithmetic | None = None) -> Model:
-    """The arithmetic of ``form`` without an upper end, flushing or not.
-
-    Args:
-        form: The dtype.
-        arithmetic: How matrix products are formed, if not in that.
-    """
-    if arithmetic is not None:
-        multiplicand = arithmetic.multiplicand
-        arithmetic = replace(
-            arithmetic,
-            multiplicand=None if multiplicand is None else _endless(multiplicand),
-            accumulator=_endless(arithmetic.accumulator),
-        )
-    return Model(_endless(form), flush=True, arithmetic=arithmetic)
-
-
-def _endless(form: Format) -> _Endless:
-    return _Endless(
-        form.name, form.precision, form.emin, form.emax, form.has_infinity, end=form.largest
-    )
-
-
-def _end(form: Format) -> float:
-    """Ω."""
-    assert isinstance(form, _Endless)
-    return form.end
 
 
 class Extended:
@@ -141,7 +91,7 @@ class Extended:
     @property
     def end(self) -> float:
         """Ω of the dtype."""
-        return _end(self.model.format)
+        return end_of(self.model.format)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -160,8 +110,8 @@ class Extended:
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
-        low, high = _ends(self.finite)
-        return np.maximum(low, -_WIDEST), np.minimum(high, _WIDEST)
+        low, high = ends_of(self.finite)
+        return np.maximum(low, -WIDEST), np.minimum(high, WIDEST)
 
     @property
     def vanishes(self) -> Any:
@@ -174,7 +124,7 @@ class Extended:
     def returned(self) -> Extended:
         """The same numbers in the dtype: no finite one is beyond Ω."""
         form = self.model.format
-        end = _end(form)
+        end = end_of(form)
         may = self._overflowing(form).may
         within = (self.low <= end) & (self.high >= -end)
         may = may._replace(finite=may.finite & within)
@@ -206,7 +156,7 @@ class Extended:
             shrunk(left.finite, -540) @ shrunk(right.finite, -540) if left.model.wide else None,
             -1080,
             Sum(*flags, up, down, terms),
-            None if arithmetic is None else _end(arithmetic.accumulator),
+            None if arithmetic is None else end_of(arithmetic.accumulator),
         )
 
     @property
@@ -219,7 +169,7 @@ class Extended:
 
     def _overflowing(self, form: Format) -> Extended:
         """This with an infinity as well where a finite number may be beyond the Ω of ``form``."""
-        may, end = self.may, _end(form)
+        may, end = self.may, end_of(form)
         up, down = may.finite & (self.high > end), may.finite & (self.low < -end)
         return Extended(self.finite, may._replace(plus=may.plus | up, minus=may.minus | down))
 
@@ -293,8 +243,9 @@ class OpenExtended(Extended):
     def closed(self) -> Extended:
         """The sum as numbers."""
         if self._closed is None:
-            self._closed = closed(
-                self._enclosure, self._scaled, self._power, self._terms, overflow=self._end
+            enclosure, scaled, terms = self._enclosure, self._scaled, self._terms
+            self._closed = Extended(
+                *closed(enclosure, scaled, self._power, terms, overflow=self._end)
             )
         return self._closed
 
@@ -327,7 +278,7 @@ def placed(
     """
     size = int(np.prod(shape))
     high, low, r = np.zeros((3, count, size))
-    e = np.full((count, size), _WIDEST)
+    e = np.full((count, size), WIDEST)
     may = Kinds(*(np.ones((count, size), dtype=bool) for _ in Kinds._fields))
     for at, numbers in parts:
         finite = numbers.finite
@@ -345,89 +296,8 @@ def placed(
 
 
 def positive(values: Array) -> Array:
+    """max(v, 0)."""
     return np.maximum(values, 0.0)
-
-
-def _ends(enclosure: Enclosure) -> tuple[Array, Array]:
-    """Float64 bounds on what any framework holds."""
-    margin = enclosure.margin
-    low, high = enclosure.high - margin, enclosure.high + margin
-    low = np.where(margin > 0, np.nextafter(low, -np.inf), low)
-    high = np.where(margin > 0, np.nextafter(high, np.inf), high)
-    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
-
-
-def shrunk(enclosure: Enclosure, power: int) -> Enclosure:
-    """The same numbers times 2^power, and r enlarged by what is lost by that."""
-    if isinstance(enclosure.c, DoubleDouble):
-        c: Center = DoubleDouble(
-            np.ldexp(enclosure.c.high, power), np.ldexp(enclosure.c.low, power)
-        )
-    else:
-        c = np.ldexp(enclosure.c, power)
-    some = enclosure.reach > 0
-    r = np.where(some, np.ldexp(enclosure.r, power) + 3 * _TINY, 0.0)
-    e = np.where(enclosure.e > 0, np.ldexp(enclosure.e, power) + _TINY, 0.0)
-    return Enclosure(enclosure.model, c, r, e)
-
-
-def closed(
-    enclosure: Enclosure,
-    scaled: Enclosure | None,
-    power: int,
-    terms: Sum,
-    size: Array | None = None,
-    overflow: float | None = None,
-) -> Extended:
-    """A result: the kinds it can be of, and its enclosure cut to float64's range.
-
-    Args:
-        enclosure: Of the finite values, for an unbounded range.
-        scaled: The same times 2^power, where float64 may be too narrow.
-        power: At most 0.
-        terms: What was added.
-        size: Upper bound on the magnitudes in it, if not what ``terms`` says.
-        overflow: The largest number of the format that it was added up in, if not the dtype's.
-    """
-    model, end = enclosure.model, _WIDEST
-    may = terms.kinds(model, _end(model.format) if overflow is None else overflow)
-    c, r, e = enclosure.c, enclosure.r, enclosure.e
-    low, high = _ends(enclosure)
-    plain = may.plain & (low >= -end) & (high <= end)
-    if scaled is None and plain.all():
-        return Extended(Enclosure(model, c, r, e), may)
-    centre = enclosure.high
-    if scaled is not None:
-        size = terms.up + terms.down if size is None else size
-        near = ~(size < _NEAR_THE_END)
-        if not near.any() and plain.all():
-            return Extended(Enclosure(model, c, r, e), may)
-        if near.any():
-            least, most = _ends(scaled)
-            limit = np.ldexp(end, power)
-            beyond = near & ((least > limit) | (most < -limit))
-            may = may._replace(finite=may.finite & ~beyond)
-            low = np.where(near, np.ldexp(np.clip(least, -limit, limit), -power), low)
-            high = np.where(near, np.ldexp(np.clip(most, -limit, limit), -power), high)
-    beyond = (low > end) | (high < -end)
-    low, high = np.maximum(low, -end), np.minimum(high, end)
-    finite = may.finite & ~beyond
-    cut = ~(
-        (enclosure.high - enclosure.margin >= -end) & (enclosure.high + enclosure.margin <= end)
-    )
-    if scaled is not None:
-        cut |= near
-    middle = 0.5 * low + 0.5 * high
-    half = np.maximum(high - middle, middle - low)
-    half = np.where(low == high, 0.0, np.nextafter(half, np.where(half < end, np.inf, end)))
-    centre = np.where(finite, np.where(cut, middle, centre), 0.0)
-    if isinstance(c, DoubleDouble):
-        c = DoubleDouble(centre, np.where(finite & ~cut, c.low, 0.0))
-    else:
-        c = centre
-    r = np.where(finite & ~cut, r, 0.0)
-    e = np.where(finite, np.where(cut, half, e), 0.0)
-    return Extended(Enclosure(model, c, r, e), may._replace(finite=finite))
 
 
 def products_of(left: Extended, right: Extended) -> tuple[Array, Array]:

@@ -16,8 +16,10 @@ from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.numbers.piecewise_bounds import Sides, sides_of, slope_of, value_of
+from crosscheck.numbers.piecewise_slopes import slope_of
+from crosscheck.numbers.piecewise_values import value_of
 from crosscheck.numbers.scaling import scaled, times_constants
+from crosscheck.numbers.sides import Sides, sides_of
 from crosscheck.program.arithmetic import Decisions, leading
 from crosscheck.program.graph import Shape
 

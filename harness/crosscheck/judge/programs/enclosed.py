@@ -24,7 +24,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.numbers.piecewise_bounds import sides_of
+from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.exact import OnExact
