@@ -15,7 +15,7 @@ from crosscheck.cases.stream.families import DEFAULT_MIX
 from crosscheck.cases.stream.generate import case
 from crosscheck.cases.stream.settings import BLOCK, Shape
 from crosscheck.cli import main
-from crosscheck.frameworks.gatekeeper import CrashedError
+from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.network.dense import Network
 from crosscheck.studies.bench.batches import Plan, Rate, measure_batches
 from crosscheck.studies.bench.cases import batches

@@ -13,7 +13,8 @@ import pytest
 from crosscheck.cases.composed import plans, seeded_composed
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.frameworks.script import exact_entry, script
 from crosscheck.judge.programs.judge import ProgramJudge

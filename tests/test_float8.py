@@ -25,8 +25,9 @@ from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.cli import main
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.frameworks.jax_ import JaxFramework
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.judge.compare import Judge, StackJudge

@@ -22,8 +22,9 @@ from crosscheck.judge.kinks.explanation import explain
 from crosscheck.judge.verdict import Kind, fails
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.exact import exact_forward, exact_gradients, rationals
+from crosscheck.network.forward_mode import forward_mode
 from crosscheck.network.loss_bounds import loss_and_cotangent
-from crosscheck.network.reference import forward, forward_mode, gradients
+from crosscheck.network.reference import forward, gradients
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model

@@ -25,8 +25,10 @@ from crosscheck.cli import main
 from crosscheck.explain.answers import ask as explained
 from crosscheck.frameworks import gatekeeper, registry
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import SHARE, CrashedError, Refused, ask, ask_batch, required
+from crosscheck.frameworks.gatekeeper import ask, ask_batch, required
 from crosscheck.frameworks.jax_batched import JaxBatched
+from crosscheck.frameworks.lent import SHARE
+from crosscheck.frameworks.refusals import CrashedError, Refused
 from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
@@ -44,7 +46,7 @@ from crosscheck.studies import power
 from crosscheck.studies.conventions import measure as measuring
 from crosscheck.studies.conventions.table import Key, Row
 from crosscheck.studies.power import gaussian_stack
-from crosscheck.studies.precision import influence
+from crosscheck.studies.precision.measure import influence
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import interrupts
 

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from crosscheck.cases.composed import composed_boundary_cases, plans, seeded_composed
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind, fails

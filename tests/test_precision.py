@@ -24,20 +24,21 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.numbers.model import Model
 from crosscheck.report.precision import json_lines, plot, table
-from crosscheck.studies import precision
-from crosscheck.studies.precision import (
-    DTYPES,
+from crosscheck.studies.precision import gates, settings
+from crosscheck.studies.precision.gates import GateCounts, count_gates
+from crosscheck.studies.precision.measure import (
     FORMULATIONS,
     Factory,
-    GateCounts,
     Influence,
     Result,
-    Setting,
-    count_gates,
-    default_settings,
-    draw,
     influence,
     measure,
+)
+from crosscheck.studies.precision.settings import (
+    DTYPES,
+    Setting,
+    default_settings,
+    draw,
     quick_settings,
 )
 from crosscheck.tools.errors import UnsupportedError, UsageError
@@ -250,10 +251,10 @@ def test_a_change_without_an_open_gate_is_not_explained() -> None:
 def test_the_gates_of_the_whole_minibatch_explain_a_change() -> None:
     # 40 images of which the last 8 lie in a second block: zero inputs make zero units there.
     case = draw(Setting((4,), "float64", rows=40), seed=0, trial=0)
-    assert not precision._is_explained(case)
+    assert not gates.is_explained(case)
     x = case.x.copy()
     x[39] = 0.0
-    assert precision._is_explained(replace(case, x=x, biases=(np.zeros(4), case.biases[1])))
+    assert gates.is_explained(replace(case, x=x, biases=(np.zeros(4), case.biases[1])))
 
 
 def test_what_a_framework_cannot_do_is_a_row_with_the_reason() -> None:
@@ -442,7 +443,7 @@ def test_without_matplotlib_the_message_says_what_to_install(
 def test_without_scikit_learn_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    precision._digits.cache_clear()
+    settings._digits.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(UsageError, match=r"pip install 'gradient-crosscheck\[digits\]'"):
         draw(Setting((2,), "float32"), seed=0, trial=0)

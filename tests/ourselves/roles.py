@@ -18,7 +18,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "loss and its cotangent": "crosscheck.network.reference:loss_and_cotangent",
         "one layer backwards": "crosscheck.network.reference:backward_layer",
         "parameters of a layer": "crosscheck.network.reference:parameter_gradients",
-        "forward mode": "crosscheck.network.reference:forward_mode",
+        "forward mode": "crosscheck.network.forward_mode:forward_mode",
         "gradient in floats": "crosscheck.network.reference:gradients",
         "layers with a ReLU": "crosscheck.network.dense:Network.has_relu",
         "rounding to a format": "crosscheck.numbers.formats:Format.round",
@@ -70,8 +70,8 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "verdicts that fail a run": "crosscheck.judge.verdict:FAILING",
         "whether a verdict fails": "crosscheck.judge.verdict:fails",
         # what is let in
-        "the gate": "crosscheck.frameworks.gatekeeper:admitted",
-        "arrays that were lent": "crosscheck.frameworks.gatekeeper:_differs",
+        "the gate": "crosscheck.frameworks.admission:admitted",
+        "arrays that were lent": "crosscheck.frameworks.lent:_differs",
         # the run and its report
         "how a run ends": "crosscheck.run.crosscheck:outcome",
         "failing verdicts of a case": "crosscheck.run.tally:failing_verdicts",

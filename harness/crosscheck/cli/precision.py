@@ -67,7 +67,8 @@ def precision(
     """  # noqa: D301  (click wants the control character)
     from crosscheck.frameworks.registry import known, open_frameworks
     from crosscheck.report import precision as report
-    from crosscheck.studies.precision import default_settings, measure, quick_settings
+    from crosscheck.studies.precision.measure import measure
+    from crosscheck.studies.precision.settings import default_settings, quick_settings
     from crosscheck.tools.atomic import write_text_atomically
 
     for dtype in dtypes:

@@ -24,19 +24,7 @@ factor at a time from the loss down:
 and ∂J/∂x = g_0. The gate s = ReLU'(z) is 1 for z > 0 and 0 for z < 0. At z = 0 there is no
 derivative and any number in [0, 1] is a convention, so the gates are an argument here.
 
-Forward mode. The same derivatives, carried upwards: for one parameter θ write v̇ = ∂v/∂θ, the
-tangent of v. With a one-hot tangent of the parameter (Ẇ_l, ḃ_l or ẋ = ȧ_0) and all others zero,
-
-    ż_l = a_{l-1} Ẇ_lᵀ + ȧ_{l-1} W_lᵀ + ḃ_l       (product rule)
-    ȧ_l = s_l ∘ ż_l                                ȧ_L = ż_L for an identity output
-    ∂J/∂θ = J̇ = Σ g_L ∘ ȧ_L                        g_L = d, or d / B for a mean
-
-one pass for each parameter (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., 3.1). Where a
-one-hot tangent enters, the sum for ż_l has one term:
-
-    θ = W_l[i,j]:   ż_l[r,i] = a_{l-1}[r,j],  0 at the other units
-    θ = b_l[i]:     ż_l[r,i] = 1,             0 at the other units
-    θ = x[r,j]:     ȧ_0[r,j] = 1,             0 elsewhere
+Forward mode: `crosscheck.network.forward_mode`.
 
 All passes use array operators only (`@`, `*`, `+`, `-`, `/` by a whole number, `swapaxes`,
 `sum`, indexing), and the caller says what ReLU is. So the same lines run on NumPy floats, on
@@ -45,7 +33,6 @@ enclosures, on exact rationals and on symbols.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -56,15 +43,14 @@ from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
 
 __all__ = [
+    "LossAndCotangent",
     "Trace",
     "backward",
     "backward_layer",
     "float_forward",
     "forward",
-    "forward_mode",
     "gradients",
     "loss_and_cotangent",
-    "loss_tangent",
     "parameter_gradients",
     "pre_activation",
 ]
@@ -207,110 +193,6 @@ def backward(
         weight_gradients.insert(0, for_weight)
         bias_gradients.insert(0, for_bias)
     return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), cotangent)
-
-
-def loss_tangent(cotangent: Any, tangent: Any) -> Any:
-    """``J̇ = Σ g_L ∘ ȧ_L``, over the last two axes.
-
-    Args:
-        cotangent: ``g_L``.
-        tangent: ``ȧ_L``, with any axes in front.
-    """
-    return (cotangent * tangent).sum(axis=(-2, -1))
-
-
-def forward_mode(
-    network: Network,
-    weights: Sequence[Any],
-    biases: Sequence[Any],
-    trace: Trace,
-    y: Any,
-    gates: Sequence[Any],
-    number: Callable[[Array], Any],
-    loss_tangent: Callable[[Any, Any], Any] = loss_tangent,
-    join: Callable[[Sequence[Any]], Any] = np.concatenate,
-    at_once: int = 2**16,
-    loss_and_cotangent: LossAndCotangent = loss_and_cotangent,
-) -> Gradients:
-    """The gradient in forward mode, on any number type.
-
-    The tangents of many parameters are computed together, on more axes in front. What is zero
-    because a tangent is one-hot is left out, for adding zero and multiplying by zero and by one
-    are exact. A parameter of unit i reaches the layers above through that unit alone,
-
-        θ = W_l[i,j]:   ȧ_l[r,i] = s_l[r,i] a_{l-1}[r,j]
-        θ = b_l[i]:     ȧ_l[r,i] = s_l[r,i]                 ż_{l+1}[r,k] = ȧ_l[r,i] W_{l+1}[k,i]
-
-    and an input reaches its own row alone, so that x[r,j] of all rows r go in one pass:
-
-        θ = x[r,j]:     ż_1[r,k] = W_1[k,j]
-
-    Args:
-        network: The shape and the loss.
-        weights: ``W_1 … W_L``.
-        biases: ``b_1 … b_L``; only whether they are ``None`` matters.
-        trace: What `forward` returned.
-        y: Targets.
-        gates: ``s_1 … s_L``, each shaped as ``z_l``; ``None`` for a layer without ReLU.
-        number: Float64 arrays of zeros and ones as numbers of this type.
-        loss_tangent: ``J̇`` from ``g_L`` and ``ȧ_L``, if not by `loss_tangent`.
-        join: Puts arrays of numbers one after the other along the first axis.
-        at_once: About how many tangents of one layer to hold at once; at least those that the
-            parameters of one unit have.
-        loss_and_cotangent: ``J`` and ``g_L``, if not by `loss_and_cotangent`.
-    """
-    loss, cotangent = loss_and_cotangent(network, trace.activations[-1], y)
-    cases = y.shape[:-2]  # the axis over independent cases, if there is one
-    rows, inputs = trace.activations[0].shape[-2:]
-
-    def pushed(tangent: Any, layer: int) -> Any:
-        """``ȧ_L`` from ``ż_layer``."""
-        for at in range(layer, network.depth + 1):
-            gate = gates[at - 1]
-            tangent = tangent if gate is None else gate * tangent
-            if at < network.depth:
-                tangent = tangent @ weights[at].swapaxes(-1, -2)
-        return tangent
-
-    def by_unit(array: Any, units: slice, new_axes: int) -> Any:
-        """Axes i, new ones, then the array's own but 1 for its last, which becomes i."""
-        moved = array[..., units][None].swapaxes(0, -1)
-        return moved[(slice(None), *(None,) * new_axes)]
-
-    def derivative(tangent: Any, layer: int) -> Any:
-        """``J̇`` from ``ż_layer`` of each unit's own parameters: axes ([j,] [C,] r, i or 1)."""
-        gate, width = gates[layer - 1], network.widths[layer]
-        tangent = (np.ones(width, dtype=int) if gate is None else gate) * tangent
-        new_axes = len(tangent.shape) - len(cases) - 2  # 1 for the axis j
-        of_a_unit = math.prod(tangent.shape[:-1]) * max((1, *network.widths[layer + 1 :]))
-        block = max(1, at_once // of_a_unit)
-        found = []
-        for start in range(0, width, block):
-            units = slice(start, start + block)
-            own = by_unit(tangent, units, 0)
-            if layer == network.depth:
-                found.append(loss_tangent(by_unit(cotangent, units, new_axes), own))
-                continue
-            row = by_unit(weights[layer], units, new_axes).swapaxes(-1, -2)
-            found.append(loss_tangent(cotangent, pushed(own @ row, layer + 1)))
-        result = found[0] if len(found) == 1 else join(found)  # i, [j,] [C]
-        for axis in range(len(result.shape) - 1, 0, -1) if cases else ():
-            result = result.swapaxes(axis, axis - 1)
-        return result
-
-    weight_gradients: list[Any] = []
-    bias_gradients: list[Any] = []
-    for layer, bias in enumerate(biases, start=1):
-        column = trace.activations[layer - 1][None].swapaxes(0, -1)  # j, [C,] r, 1
-        weight_gradients.append(derivative(column, layer))
-        ones = None if bias is None else number(np.ones((*cases, rows, network.widths[layer])))
-        bias_gradients.append(None if ones is None else derivative(ones, layer))
-    entry = number(np.eye(inputs).reshape(inputs, *(1 for _ in cases), 1, inputs))
-    tangent = pushed(entry @ weights[0].swapaxes(-1, -2), 1)[..., None, :]  # j, [C,] r, 1, k
-    x_gradient = loss_tangent(cotangent[..., None, :], tangent)  # j, [C,] r
-    for axis in range(len(cases) + 1):
-        x_gradient = x_gradient.swapaxes(axis, axis + 1)
-    return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), x_gradient)
 
 
 def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:

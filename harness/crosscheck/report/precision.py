@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crosscheck.studies.precision import GateCounts, Result, Setting
+from crosscheck.studies.precision.gates import GateCounts
+from crosscheck.studies.precision.measure import Result
+from crosscheck.studies.precision.settings import Setting
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["json_lines", "plot", "require_plots", "table"]
@@ -33,7 +35,7 @@ def table(results: Sequence[Result]) -> str:
     line for trials that are not explained likewise.
 
     Args:
-        results: What `crosscheck.studies.precision.measure` returned, of one framework.
+        results: What `crosscheck.studies.precision.measure.measure` returned, of one framework.
     """
     dtypes = dict.fromkeys(result.setting.dtype for result in results)
     unclassified = any(result.counts.unclassified for result in results)
@@ -53,7 +55,7 @@ def json_lines(results: Sequence[Result]) -> str:
     The share of no trials and an infinite change are ``null``.
 
     Args:
-        results: What `crosscheck.studies.precision.measure` returned.
+        results: What `crosscheck.studies.precision.measure.measure` returned.
     """
     lines = []
     for result in results:
@@ -242,9 +244,9 @@ def plot(results: Sequence[Result]) -> str:
     line for each dtype, told apart in grey as well.
 
     Args:
-        results: What `crosscheck.studies.precision.measure` returned. The unsupported ones are left
-            out; networks of unequal layers or without biases belong to no series, and are drawn
-            only if there is no series at all.
+        results: What `crosscheck.studies.precision.measure.measure` returned. The unsupported ones
+            are left out; networks of unequal layers or without biases belong to no series, and are
+            drawn only if there is no series at all.
 
     Raises:
         UsageError: matplotlib is not installed, or there is nothing to draw.

@@ -47,6 +47,17 @@ def markdown(tally: Tally) -> str:
 
 
 def _lines(tally: Tally) -> Iterator[str]:
+    assert tally.started is not None
+    yield from _outcome(tally)
+    yield from _frameworks(tally)
+    yield from _boundary(tally)
+    yield from _not_checked(tally)
+    yield from _policies(tally)
+    yield from _failures(tally)
+    yield f"Repeat it: `{tally.started.command}`"
+
+
+def _outcome(tally: Tally) -> Iterator[str]:
     started, finished = tally.started, tally.finished
     assert started is not None
     assert finished is not None
@@ -61,6 +72,10 @@ def _lines(tally: Tally) -> Iterator[str]:
         + f"in {finished.seconds:.0f} s{seed}."
     )
     yield ""
+
+
+def _frameworks(tally: Tally) -> Iterator[str]:
+    assert tally.started is not None
     yield from _table(
         ["framework", "version", "formulation", "mode", "verdicts"],
         [
@@ -72,13 +87,16 @@ def _lines(tally: Tally) -> Iterator[str]:
                 state.mode,
                 ", ".join(f"{kind} {count:,}" for kind, count in _all_kinds(tally, state.name)),
             ]
-            for state in started.frameworks
+            for state in tally.started.frameworks
         ],
     )
     for name, repeats in sorted(tally.again.items()):
         yield f"- {name}: {repeats.words}"
     if tally.again:
         yield ""
+
+
+def _boundary(tally: Tally) -> Iterator[str]:
     if tally.boundary:
         yield "## ReLU boundary"
         yield ""
@@ -114,6 +132,9 @@ def _lines(tally: Tally) -> Iterator[str]:
                 for (framework, formulation, block), counts in sorted(tally.validity.items())
             ],
         )
+
+
+def _not_checked(tally: Tally) -> Iterator[str]:
     if shares := tally.coverage.shares():
         yield "## Arrays not checked"
         yield ""
@@ -124,6 +145,9 @@ def _lines(tally: Tally) -> Iterator[str]:
             ["dtype", "widest layer", "arrays", "not checked", "share"],
             [[e.dtype, e.width, f"{e.compared:,}", f"{e.unchecked:,}", e.percent] for e in shares],
         )
+
+
+def _policies(tally: Tally) -> Iterator[str]:
     if tally.policies:
         yield "## NaN, infinities, overflow"
         yield ""
@@ -133,6 +157,9 @@ def _lines(tally: Tally) -> Iterator[str]:
             ["framework", "formulation", "mode", *QUESTIONS],
             [[*key, *cells] for key, cells in policy_rows(tally.policies)],
         )
+
+
+def _failures(tally: Tally) -> Iterator[str]:
     failing = [event for event in tally.kept if failing_verdicts(event)]
     # The smallest forms first: they are what a person reads.
     failing.sort(key=lambda event: not event.shrunk)
@@ -141,7 +168,6 @@ def _lines(tally: Tally) -> Iterator[str]:
         yield ""
         for event in failing[:_SHOWN_FAILURES]:
             yield from _failure(event)
-    yield f"Repeat it: `{started.command}`"
 
 
 def _all_kinds(tally: Tally, framework: str) -> list[tuple[Kind, int]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer, Question
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase

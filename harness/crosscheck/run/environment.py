@@ -21,7 +21,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.network.dense import worked_example
 from crosscheck.numbers.formats import format_of
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crosscheck.frameworks.gatekeeper import RefusedError
+from crosscheck.frameworks.refusals import RefusedError
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.run.forms import GRADIENTS, WrongFormError, is_form, is_loss, kind_of

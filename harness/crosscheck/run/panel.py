@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused, ask
+from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer, Question, judge
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients

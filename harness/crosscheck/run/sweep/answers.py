@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import BLOCK
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Gradients

@@ -17,7 +17,7 @@ import numpy as np
 from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import Refused
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer as Given
 from crosscheck.judge.door import Question, judge_rest
 from crosscheck.judge.verdict import Kind, Verdict, fails

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import CrashedError, Refused
+from crosscheck.frameworks.refusals import CrashedError, Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch

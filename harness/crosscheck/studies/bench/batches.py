@@ -12,7 +12,7 @@ from functools import partial
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
-from crosscheck.frameworks.gatekeeper import CrashedError
+from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Network
 from crosscheck.studies.bench.cases import batches

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import CrashedError, reason_of
 from crosscheck.frameworks.own_lines import NUMPY, SYMPY
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.refusals import CrashedError, reason_of
 from crosscheck.frameworks.registry import known, open_frameworks
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.operators.units import UNITS

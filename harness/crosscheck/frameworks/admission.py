@@ -1,0 +1,157 @@
+"""What a framework returned, looked at: gradients of the case in form and numbers, or an error.
+
+The rules: `crosscheck.frameworks.gatekeeper`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crosscheck.frameworks.refusals import RefusedError
+from crosscheck.network.batch import Batch, arrays_of, held_dtype
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import Format, format_of
+
+__all__ = ["admitted", "admitted_by_name", "in_form"]
+
+_FLOATS = (float, np.float64, np.float32, np.float16)
+"""What a loss may be besides an array, each held by float64 without loss."""
+
+
+def admitted(
+    given: Any, case: Case, *, is_function: bool = False, some: slice | None = None
+) -> Gradients:
+    """What a framework returned, if it is a gradient of ``case`` in form and numbers.
+
+    Args:
+        given: What was returned.
+        case: What was asked; a single case or a stack.
+        is_function: Whether a function of the user's returned it.
+        some: Which cases of a stack have their numbers looked at, and then nothing is copied.
+
+    Returns:
+        Copies, which no later call can change; or with ``some`` the arrays themselves.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    if not isinstance(given, Gradients):
+        raise RefusedError(f"{_kind(given)} returned, wanted crosscheck.Gradients")
+    gate = _Gate(format_of(case.dtype), is_function, some)
+    shape = case.x.shape[:-2]
+    loss = given.loss
+    if not shape and type(loss) in _FLOATS:
+        loss = np.array(loss, dtype=np.float64)
+    return Gradients(
+        gate.array("J", loss, shape),
+        gate.layers("W", given.weights, case.weights),
+        gate.layers("b", given.biases, case.biases),
+        gate.array("x", given.x, case.x.shape),
+    )
+
+
+def admitted_by_name(given: Any, case: Composed, *, is_function: bool = False) -> Derivatives:
+    """`admitted` for a network of operators.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    if not isinstance(given, Derivatives):
+        raise RefusedError(f"{_kind(given)} returned, wanted crosscheck.Derivatives")
+    gate = _Gate(format_of(case.dtype), is_function, None)
+    lead = () if case.count is None else (case.count,)
+    loss = given.loss
+    if not lead and type(loss) in _FLOATS:
+        loss = np.array(loss, dtype=np.float64)
+    if not isinstance(given.arrays, Mapping) or list(given.arrays) != list(case.wanted):
+        found = ", ".join(map(str, given.arrays)) if isinstance(given.arrays, Mapping) else "none"
+        raise RefusedError(f"derivatives by {found} returned, wanted {', '.join(case.wanted)}")
+    return Derivatives(
+        gate.array("J", loss, lead),
+        {
+            name: gate.array(name, value, (*lead, *case.shapes[name]))
+            for name, value in given.arrays.items()
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """How strict it is.
+
+    Attributes:
+        form: Of the case.
+        is_function: Whether a function of the user's is looked at.
+        some: See `admitted`.
+    """
+
+    form: Format
+    is_function: bool
+    some: slice | None
+
+    def layers(self, name: str, given: Any, wanted: Sequence[Array | None]) -> tuple[Any, ...]:
+        """An array for each layer."""
+        if not isinstance(given, list | tuple) or len(given) != len(wanted):
+            found = f"{len(given)} arrays" if isinstance(given, list | tuple) else _kind(given)
+            raise RefusedError(
+                f"{name}: {found} returned, wanted a tuple with one for each of {len(wanted)} "
+                "layers"
+            )
+        return tuple(
+            self._layer(f"{name}{layer}", value, array)
+            for layer, (value, array) in enumerate(zip(given, wanted, strict=True), start=1)
+        )
+
+    def _layer(self, name: str, value: Any, wanted: Array | None) -> Any:
+        if wanted is not None:
+            return self.array(name, value, wanted.shape)
+        if value is not None and not (self.is_function and isinstance(value, LeftOut)):
+            raise RefusedError(f"{name}: {_kind(value)} returned, wanted None: there is no bias")
+        return None
+
+    def array(self, name: str, value: Any, shape: tuple[int, ...]) -> Any:
+        """One array, as a copy."""
+        if self.is_function and isinstance(value, LeftOut):
+            return value
+        wanted = f"a float64 array of shape {shape}"
+        if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
+            raise RefusedError(f"{name}: {_kind(value)} returned, wanted {wanted}")
+        looked_at = value if self.some is None else value[self.some]
+        if not (self.is_function or self.form.contains(looked_at)):
+            other = looked_at[self.form.round(looked_at) != looked_at]
+            number = float(other[~np.isnan(other)].flat[0])
+            raise RefusedError(
+                f"{name}: {number!r} returned, which is no {self.form.name} number; wanted "
+                f"what the library returned in {self.form.name}, converted without loss"
+            )
+        return np.array(value, order="C") if self.some is None else value
+
+
+def in_form(given: Gradients, batch: Batch) -> Gradients:
+    """Gradients of a batch, if each array is plain, of the batch's own dtype and of its shape."""
+    held, parts = held_dtype(batch.dtype), [*batch.weights, *batch.biases, batch.x]
+    shapes = [*(None if part is None else part.shape for part in parts), (batch.count,)]
+    for value, shape in zip(arrays_of(given), shapes, strict=True):
+        if shape is None is value:
+            continue
+        if type(value) is not np.ndarray or value.dtype != held or value.shape != shape:
+            raise RefusedError(f"{_kind(value)} returned, wanted a {held} array of shape {shape}")
+    return given
+
+
+def _kind(value: Any) -> str:
+    """What something is, for people."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if isinstance(value, np.ndarray | np.generic):
+        name = "array" if type(value) is np.ndarray else name
+        return f"{dtype} {name} of shape {shape}"
+    return f"{name} of shape {tuple(shape)}" if isinstance(shape, tuple) else name
