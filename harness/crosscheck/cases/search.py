@@ -24,14 +24,12 @@ class Finding(Generic[T]):
     """A failing example.
 
     Attributes:
-        smallest: The example after shrinking.
-        original: The example as it was first found.
+        smallest: The example after shrinking; if flaky, as it was first found.
         error: What the check raised on the smallest.
         flaky: Whether the failure came and went when the same example was checked again.
     """
 
     smallest: T
-    original: T
     error: Exception
     flaky: bool = False
 
@@ -85,9 +83,9 @@ def search(
     try:
         run()
     except failure as error:
-        return Finding(failing[-1], failing[0], error)
+        return Finding(failing[-1], error)
     except FlakyFailure as error:
         if not failing:
             raise
-        return Finding(failing[0], failing[0], error, flaky=True)
+        return Finding(failing[0], error, flaky=True)
     return None
