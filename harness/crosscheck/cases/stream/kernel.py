@@ -10,29 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import int64
-
 from crosscheck.cases.stream.draw import BYTES, EXPONENTS, NORMALS, SIGNS, TABLES
 from crosscheck.cases.stream.families import FAMILIES
 from crosscheck.cases.stream.layout import TABLE
 from crosscheck.cases.stream.steps import (
+    Waiting,
     cancel,
     draw,
-    fetch,
+    fetched,
     find_families,
     look_up,
     make_tables,
     put_normals,
+    turn,
 )
-from crosscheck.cases.stream.words import GROUP, set_word, word
+from crosscheck.cases.stream.words import GROUP
 from crosscheck.tools.compiling import kept
 
 __all__ = ["STATE", "WAITING", "passes"]
 
 STATE = (3, 4)
-"""What is kept from one `fill` to the next: for the bytes, the normal numbers and the exponents
-each the first of the words in memory, the end of them, the end of all words in use, and how many
-cases have used theirs."""
+"""What is kept from one `fill` to the next, for the bytes, the normal numbers and the exponents
+each: see `crosscheck.cases.stream.steps.Waiting`."""
 
 WAITING = 512
 """Words that are drawn at a time, unless a case needs more: 4 KiB."""
@@ -121,72 +120,41 @@ def passes(digest: str, dtype: str) -> tuple[Callable[..., None], Callable[..., 
         if len(digest) == 0:
             return
         seed, philox_key, block = key[0], key[1], key[2]
+        # Made here: as arguments, tuples would cost a tenth of all that is done for small cases.
+        bytes_ = Waiting(octet_state, octet_words, octet_room)
+        normals = Waiting(normal_state, normal_words, normal_room)
+        exponents = Waiting(exponent_state, exponent_words, exponent_room)
         arrays = len(sizes)
         for row in range(count):
-            case = int64(word(octet_state, 3))
-            set_word(octet_state, 3, case + 1)
+            case = turn(bytes_)
             family, choice = families[case], choices[case]
             if family == _GAUSSIAN:
-                first = int64(word(normal_state, 3)) * in_case
-                set_word(normal_state, 3, int64(word(normal_state, 3)) + 1)
-                fetch(
-                    seed,
-                    philox_key,
-                    block,
-                    NORMALS,
-                    normal_state,
-                    first,
-                    first + in_case,
-                    normal_words,
-                    normal_room,
-                )
-                words = normal_words + 8 * (first - int64(word(normal_state, 0)))
+                at = 8 * in_case * turn(normals)
+                words = fetched(seed, philox_key, block, NORMALS, normals, at, 8 * in_case)
                 for k in range(arrays):
+                    size = sizes[k]
+                    positive = tables[choice, k] != tables[family, k]
                     put_normals(
                         tag,
                         addresses[k],
-                        row * sizes[k],
-                        sizes[k],
+                        row * size,
+                        size,
                         words,
                         quantiles,
-                        tables[choice, k] != tables[family, k],
+                        positive,
                         precision,
                         tiny,
                         largest,
                     )
-                    words += 8 * sizes[k]
+                    words += 8 * size
                 continue
-            first = case * in_case
-            fetch(
-                seed,
-                philox_key,
-                block,
-                BYTES,
-                octet_state,
-                first // 8,
-                (first + in_case + 7) // 8,
-                octet_words,
-                octet_room,
-            )
-            octets = octet_words + first - 8 * int64(word(octet_state, 0))
+            octets = fetched(seed, philox_key, block, BYTES, bytes_, case * in_case, in_case)
             for k in range(arrays):
                 size = sizes[k]
                 look_up(tag, addresses[k], row * size, size, octets, tables[choice, k])
                 octets += size
             if family in (_CANCELLING, _UNDECIDED):
-                first = int64(word(exponent_state, 3)) * units
-                set_word(exponent_state, 3, int64(word(exponent_state, 3)) + 1)
-                fetch(
-                    seed,
-                    philox_key,
-                    block,
-                    EXPONENTS,
-                    exponent_state,
-                    first // 8,
-                    (first + units + 7) // 8,
-                    exponent_words,
-                    exponent_room,
-                )
+                at = units * turn(exponents)
                 cancel(
                     tag,
                     addresses[0] + row * sizes[0] * itemsize,
@@ -194,7 +162,7 @@ def passes(digest: str, dtype: str) -> tuple[Callable[..., None], Callable[..., 
                     addresses[arrays - 2] + row * sizes[arrays - 2] * itemsize,
                     inputs,
                     units,
-                    exponent_words + first - 8 * int64(word(exponent_state, 0)),
+                    fetched(seed, philox_key, block, EXPONENTS, exponents, at, units),
                     factors,
                     family == _UNDECIDED,
                     precision,

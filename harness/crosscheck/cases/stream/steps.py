@@ -7,7 +7,7 @@ reorders nor contracts them unless it is told to.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import int64, njit, uint64
 
@@ -33,14 +33,16 @@ from crosscheck.cases.stream.words import (
 )
 
 __all__ = [
+    "Waiting",
     "cancel",
     "draw",
-    "fetch",
+    "fetched",
     "find_families",
     "look_up",
     "make_tables",
     "narrowed",
     "put_normals",
+    "turn",
 ]
 
 _FAMILIES = len(FAMILIES)
@@ -59,8 +61,48 @@ def draw(
         philox(seed, key, counter, block, uint64(purpose), address + 8 * GROUP * group)
 
 
+class Waiting(NamedTuple):
+    """Words of one purpose that are in memory.
+
+    Attributes:
+        state: Address of the first of them, the end of them, the end of all words in use, and how
+            many cases have used theirs.
+        words: Address of the memory.
+        room: Words that it holds.
+    """
+
+    state: int
+    words: int
+    room: int
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def turn(waiting: Any) -> Any:
+    """How many cases have used their words; one more has from now on."""
+    found = int64(word(waiting.state, 3))
+    set_word(waiting.state, 3, found + 1)
+    return found
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def fetched(seed: Any, key: Any, block: Any, purpose: int, waiting: Any, at: int, size: int) -> Any:
+    """Address of the bytes from ``at`` on, ``size`` of which are in memory from now on."""
+    _fetch(
+        seed,
+        key,
+        block,
+        purpose,
+        waiting.state,
+        at // 8,
+        (at + size + 7) // 8,
+        waiting.words,
+        waiting.room,
+    )
+    return waiting.words + at - 8 * int64(word(waiting.state, 0))
+
+
 @njit  # type: ignore[untyped-decorator]
-def fetch(
+def _fetch(
     seed: Any,
     key: Any,
     block: Any,
