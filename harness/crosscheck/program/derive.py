@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from crosscheck.program.graph import Graph, Program, Var
 from crosscheck.program.rules import rule_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["cotangents", "gradient", "jvp", "vjp"]
+__all__ = ["Use", "cotangents", "gradient", "jvp", "shares", "vjp"]
+
+Use = tuple[int, int]
+"""A node, and at which of its operands."""
 
 
 def gradient(program: Program, output: str, wrt: Sequence[str]) -> Program:
@@ -117,6 +120,40 @@ def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Progr
     return graph.program(_inputs(graph, program), _sent_down(graph, seeds, program, nodes))
 
 
+def shares(
+    program: Program, output: str, seed: str, nodes: Collection[int]
+) -> tuple[Program, Mapping[Use, int]]:
+    """The derivative of a result by values in between, use by use.
+
+    The derivative by a value is the sum of what all its uses send down; that of a result by itself,
+    the cotangent, is not among them.
+
+    Args:
+        program: The program.
+        output: Name of a result.
+        seed: What the input for its cotangent is to be called.
+        nodes: The nodes of ``program`` whose uses are asked for.
+
+    Returns:
+        A program with the same inputs, the cotangent and the same nodes, without any node that the
+        derivatives do not need; and the node of each use's share.
+    """
+    graph = Graph.of(program)
+    inputs = _inputs(graph, program)
+    inputs[seed] = leaf = graph.leaf(seed, program.nodes[program.outputs[output]].shape)
+    uses: dict[Use, Var] = {}
+    wanted = {str(number): number for number in nodes}
+    _sent_down(graph, {program.outputs[output]: leaf}, program, wanted, uses)
+    some = {use: share for use, share in uses.items() if _operand(program, use) in nodes}
+    results = {f"{consumer}.{operand}": share for (consumer, operand), share in some.items()}
+    found = graph.program(inputs, results)
+    return found, {use: share.number for use, share in some.items()}
+
+
+def _operand(program: Program, use: Use) -> int:
+    return program.nodes[use[0]].inputs[use[1]]
+
+
 def _cotangents(
     graph: Graph, given: Mapping[int, Var], program: Program, wrt: Sequence[str]
 ) -> dict[str, Var]:
@@ -128,9 +165,16 @@ def _cotangents(
 
 
 def _sent_down(
-    graph: Graph, given: Mapping[int, Var], program: Program, nodes: Mapping[str, int]
+    graph: Graph,
+    given: Mapping[int, Var],
+    program: Program,
+    nodes: Mapping[str, int],
+    uses: dict[Use, Var] | None = None,
 ) -> dict[str, Var]:
-    """The derivative by each of some nodes: all that its consumers send down, added up."""
+    """The derivative by each of some nodes: all that its consumers send down, added up.
+
+    What each use sends down is noted in ``uses``.
+    """
     leads = set(nodes.values())  # the nodes through which any of them is reached
     for number in program.needed:
         if leads & set(program.nodes[number].inputs):
@@ -144,8 +188,10 @@ def _sent_down(
         contributions = rule_of(node.op).vjp(
             found[number], Var(graph, number), operands, node.settings
         )
-        for each, sent in zip(node.inputs, contributions, strict=True):
+        for at, (each, sent) in enumerate(zip(node.inputs, contributions, strict=True)):
             if sent is not None and each in leads:
+                if uses is not None:
+                    uses[number, at] = sent
                 found[each] = found[each] + sent if each in found else sent
     return {
         name: found[number] if number in found else graph.zeros(program.nodes[number].shape)
