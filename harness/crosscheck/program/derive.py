@@ -52,14 +52,7 @@ def vjp(program: Program, seeds: Mapping[str, str], wrt: Sequence[str]) -> Progr
         UsageError: A name is unknown, or one of a seed is taken.
     """
     graph = Graph.of(program)
-    given: dict[int, Var] = {}
-    inputs = _inputs(graph, program)
-    for name, seed in seeds.items():
-        if name not in program.outputs or seed in program.inputs:
-            raise UsageError(f"vjp: {name!r} is no result, or {seed!r} is an input already")
-        number = program.outputs[name]
-        inputs[seed] = leaf = graph.leaf(seed, program.nodes[number].shape)
-        given[number] = given[number] + leaf if number in given else leaf
+    inputs, given = _seeded(graph, program, seeds)
     found = _cotangents(graph, given, program, wrt)
     results = {name: Var(graph, number) for name, number in program.outputs.items()}
     return graph.program(inputs, {**results, **found})
@@ -104,6 +97,21 @@ def _inputs(graph: Graph, program: Program) -> dict[str, Var]:
     return {name: Var(graph, number) for name, number in program.inputs.items()}
 
 
+def _seeded(
+    graph: Graph, program: Program, seeds: Mapping[str, str]
+) -> tuple[dict[str, Var], dict[int, Var]]:
+    """The inputs with those for cotangents, and the cotangents by node."""
+    given: dict[int, Var] = {}
+    inputs = _inputs(graph, program)
+    for name, seed in seeds.items():
+        if name not in program.outputs or seed in program.inputs:
+            raise UsageError(f"vjp: {name!r} is no result, or {seed!r} is an input already")
+        number = program.outputs[name]
+        inputs[seed] = leaf = graph.leaf(seed, program.nodes[number].shape)
+        given[number] = given[number] + leaf if number in given else leaf
+    return inputs, given
+
+
 def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Program:
     """The derivative of a scalar result by values in between.
 
@@ -121,33 +129,29 @@ def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Progr
 
 
 def shares(
-    program: Program, output: str, seed: str, nodes: Collection[int]
+    program: Program, seeds: Mapping[str, str], nodes: Collection[int]
 ) -> tuple[Program, Mapping[Use, int]]:
-    """The derivative of a result by values in between, use by use.
+    """The derivatives of `vjp` by values in between, use by use.
 
-    The derivative by a value is the sum of what all its uses send down; that of a result by itself,
-    the cotangent, is not among them.
+    The derivative by a value is the sum of what all its uses send down; the cotangent of a result
+    is not among them.
 
     Args:
         program: The program.
-        output: Name of a result.
-        seed: What the input for its cotangent is to be called.
+        seeds: As of `vjp`.
         nodes: The nodes of ``program`` whose uses are asked for.
 
     Returns:
-        A program with the same inputs, the cotangent and the same nodes, without any node that the
-        derivatives do not need; and the node of each use's share.
+        A program with one more input for each seed and the same nodes, whose results are what
+        each use sends down; and the node of each of them.
     """
     graph = Graph.of(program)
-    inputs = _inputs(graph, program)
-    inputs[seed] = leaf = graph.leaf(seed, program.nodes[program.outputs[output]].shape)
+    inputs, given = _seeded(graph, program, seeds)
     uses: dict[Use, Var] = {}
-    wanted = {str(number): number for number in nodes}
-    _sent_down(graph, {program.outputs[output]: leaf}, program, wanted, uses)
+    _sent_down(graph, given, program, {str(number): number for number in nodes}, uses)
     some = {use: share for use, share in uses.items() if _operand(program, use) in nodes}
     results = {f"{consumer}.{operand}": share for (consumer, operand), share in some.items()}
-    found = graph.program(inputs, results)
-    return found, {use: share.number for use, share in some.items()}
+    return graph.program(inputs, results), {use: share.number for use, share in some.items()}
 
 
 def _operand(program: Program, use: Use) -> int:

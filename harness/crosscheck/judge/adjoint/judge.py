@@ -1,0 +1,231 @@
+"""Entries of a gradient against their adjoint bounds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from crosscheck.judge.adjoint.boxes import Box, Position
+from crosscheck.judge.entries import entry_of
+from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
+from crosscheck.judge.verdict import Entry
+from crosscheck.network.composed import LOSS, AnyCase, AnyGradients, Composed, composed
+from crosscheck.network.dense import LeftOut
+from crosscheck.network.names import label
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.bounded import Center
+from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.model import Model
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["AdjointJudge", "Bounds", "Comparison", "Position", "sampled"]
+
+ALL = 64
+"""A gradient of so many entries is looked at in all of them."""
+
+OF_EACH = 2
+"""Entries of each array that are looked at otherwise."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What some entries of a gradient may be.
+
+    Attributes:
+        positions: Which, K of them.
+        enclosure: Of shape (K,): the reference's values c with r, and e the adjoint bound, ∞ where
+            there is none.
+        expected: Of shape (K,): the error that is usual. No bound.
+    """
+
+    positions: tuple[Position, ...]
+    enclosure: Enclosure
+    expected: Array
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing entries of a gradient with their bounds says.
+
+    Attributes:
+        worst: The entry with the largest error / bound; ``None`` if none was compared.
+        failing: The entries beyond their bounds.
+        sampled: How many entries were compared, those without a bound among them.
+        entries: How many there are in the arrays that were given.
+        unbounded: How many of those that were compared have no bound, and so were not checked.
+        vacuous: How many of them have a bound that is not below their size.
+    """
+
+    worst: Entry | None
+    failing: tuple[Entry, ...]
+    sampled: int
+    entries: int
+    unbounded: int
+    vacuous: int
+
+
+def sampled(
+    case: AnyCase, *, of_each: int = OF_EACH, all_up_to: int = ALL
+) -> tuple[Position, ...]:
+    """Entries to look at: all of a small gradient, else some of each array, and the loss.
+
+    Which they are follows from the numbers of the case, by SHA-256 of its key and their names.
+
+    Args:
+        case: A single case.
+        of_each: How many of each array.
+        all_up_to: How many entries a small gradient has, the loss not counted.
+    """
+    case = _single(case)
+    shapes = case.shapes
+    wanted = {name: shapes[name] for name in case.wanted}
+    total = sum(int(np.prod(shape)) for shape in wanted.values())
+    found: list[Position] = [(LOSS, ())]
+    for name, shape in wanted.items():
+        size = int(np.prod(shape))
+        chosen = range(size)
+        if total > all_up_to and size > of_each:
+            seed = hashlib.sha256(f"{case.key} {name}".encode()).digest()[:16]
+            rng = np.random.Generator(np.random.Philox(int.from_bytes(seed, "big")))
+            chosen = sorted(rng.choice(size, of_each, replace=False).tolist())
+        found += [(name, tuple(map(int, np.unravel_index(at, shape)))) for at in chosen]
+    return tuple(found)
+
+
+class AdjointJudge:
+    """Bounds on entries of the gradient of one case, and comparisons with them.
+
+    Args:
+        case: A single case, of operators or dense.
+        flush: Whether subnormal numbers may be replaced by zero.
+    """
+
+    def __init__(self, case: AnyCase, *, flush: bool = False) -> None:
+        self.case = _single(case)
+        self.model = Model(format_of(case.dtype), flush=flush)
+
+    @cached_property
+    def enclosed(self) -> EnclosedProgram:
+        """The case on enclosures: the reference, and the open decisions."""
+        return EnclosedProgram(self.case, self.model)
+
+    @cached_property
+    def _box(self) -> Box:
+        return Box(self.case.gradient, self.model, dict(self.case.arrays()))
+
+    @in_ieee_arithmetic
+    def bounds(
+        self,
+        positions: Sequence[Position],
+        *,
+        per_use: bool = False,
+        slopes: Slopes | None = None,
+    ) -> Bounds:
+        """What correct evaluations may give for some entries.
+
+        Args:
+            positions: Which.
+            per_use: Whether a value may be computed anew, and round differently, for each of its
+                uses, as compilers do.
+            slopes: λ of the open decisions. Without them a framework may decide as it likes, and r
+                covers what that changes.
+
+        Raises:
+            UsageError: There is no such entry.
+        """
+        self._check(positions)
+        count = len(positions)
+        expected, e = np.full(count, np.inf), np.full(count, np.inf)
+        if not self.case.is_finite:
+            nothing = np.full(count, np.nan)
+            return Bounds(tuple(positions), Enclosure(self.model, nothing, e, e), expected)
+        if slopes is None and self.enclosed.has_open:
+            reference = self.enclosed.any_gradients
+        else:
+            reference = self.enclosed.gradients(slopes)
+        whole: dict[str, Any] = dict(reference.entries())
+        columns = [whole[name][index] for name, index in positions]
+        terms = self._box.terms(positions)
+        e, expected = terms.per_use if per_use else terms.bound, terms.expected
+        r = np.array([each.r.item() for each in columns])
+        return Bounds(tuple(positions), Enclosure(self.model, _stacked(columns), r, e), expected)
+
+    def check(
+        self,
+        given: AnyGradients,
+        positions: Sequence[Position] | None = None,
+        *,
+        per_use: bool = False,
+        slopes: Slopes | None = None,
+    ) -> Comparison:
+        """Entries of a gradient against their bounds; arrays that are left out are not compared.
+
+        Args:
+            given: The gradient, float64 arrays with numbers of the case's dtype.
+            positions: Which entries; by default those that are `sampled`.
+            per_use: As of `bounds`.
+            slopes: As of `bounds`.
+
+        Raises:
+            UsageError: There is no such entry.
+        """
+        arrays = {
+            name: np.asarray(value, dtype=np.float64)
+            for name, value in given.entries()
+            if not isinstance(value, LeftOut)
+        }
+        chosen = sampled(self.case) if positions is None else positions
+        chosen = [each for each in chosen if each[0] in arrays]
+        total = sum(array.size for array in arrays.values())
+        if not chosen:
+            return Comparison(None, (), 0, total, 0, 0)
+        bounds = self.bounds(chosen, per_use=per_use, slopes=slopes)
+        form = self.model.format
+        values = np.array([arrays[name][index] for name, index in chosen])
+        entries = [
+            replace(entry_of(name, bounds.enclosure, values, (k,), form), name=label(name, index))
+            for k, (name, index) in enumerate(chosen)
+        ]
+        room = bounds.enclosure.bound
+        unbounded = np.isinf(room)
+        vacuous = ~unbounded & (room > 0) & ~(np.abs(bounds.enclosure.high) > room)
+        return Comparison(
+            max(entries, key=lambda each: each.bounds),
+            tuple(each for each in entries if each.bounds > 1.0),
+            len(chosen),
+            total,
+            int(unbounded.sum()),
+            int(vacuous.sum()),
+        )
+
+    def _check(self, positions: Sequence[Position]) -> None:
+        shapes = {LOSS: (), **{name: self.case.shapes[name] for name in self.case.wanted}}
+        for name, index in positions:
+            if name not in shapes:
+                raise UsageError(f"{name!r} is no array of the gradient: {', '.join(shapes)}")
+            shape = shapes[name]
+            fits = len(index) == len(shape)
+            if not fits or not all(0 <= at < size for at, size in zip(index, shape, strict=True)):
+                raise UsageError(f"{label(name, index)}: no entry of an array of shape {shape}")
+
+
+def _single(case: AnyCase) -> Composed:
+    if case.count is not None:
+        raise UsageError(f"a stack of {case.count} cases given, wanted a single case")
+    return case if isinstance(case, Composed) else composed(case)
+
+
+def _stacked(numbers: Sequence[Enclosure]) -> Center:
+    """The centres side by side."""
+    high = np.array([each.high.item() for each in numbers])
+    if not isinstance(numbers[0].c, DoubleDouble):
+        return high
+    return DoubleDouble(high, np.array([each.c.low.item() for each in numbers]))
