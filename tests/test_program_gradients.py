@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,23 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 from climbing import FORMS
+from random_programs import OPERATORS, random_network, random_program, toy_gradients
 from toy import Overflow, Toy
 from toy_programs import OnToy, given
 
 from crosscheck.judge.programs.enclosed import EnclosedProgram
-from crosscheck.network.composed import Composed, Derivatives, Step, step
+from crosscheck.network.composed import Derivatives
 from crosscheck.numbers import formats
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.piecewise import Piecewise, piecewise
-from crosscheck.operators import huber, leaky_relu
 from crosscheck.program.derive import gradient, jvp, vjp
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.exact import OnExact
-from crosscheck.program.graph import Graph, Program, Var
+from crosscheck.program.graph import Graph, Program
 
 EFFORT = int(os.environ.get("CLIMB", "1"))
 
@@ -78,73 +77,6 @@ class Series:
 
 def _series(value: Any) -> Series:
     return value if isinstance(value, Series) else Series(Fraction(value))
-
-
-FUNCTIONS = [
-    piecewise("relu", "", "0", "0", "0 1"),
-    piecewise("abs", "", "0", "0 -1", "0 1"),
-    piecewise("hardtanh", "", "-1 1", "-1", "0 1", "1"),
-    piecewise("cubic", "", "-1 1/3", "0 1/3 1 -1", "1 2 1/2", "0 5 0 -2/7 1"),
-    huber._function("7/5"),
-    leaky_relu._function(0.01),
-]
-
-OPERATORS = [each for each in FUNCTIONS if each.name != "cubic"]
-
-
-def random_program(rng: random.Random, functions: Sequence[Piecewise] = FUNCTIONS) -> Program:
-    """A scalar of three arrays, through every primitive in turn."""
-    graph = Graph()
-    inputs = {
-        "A": graph.leaf("A", (2, 3)),
-        "B": graph.leaf("B", (3, 2)),
-        "r": graph.leaf("r", (1, 3)),
-        "s": graph.leaf("s", (1, 1)),
-        "v": graph.leaf("v", (3,)),
-    }
-    pool = [*inputs.values()]
-    pool.append(inputs["v"].expand(-2))
-    matrices = [each for each in pool if len(each.shape) == 2]
-
-    def pick() -> Var:
-        return rng.choice(matrices[-6:] if rng.random() < 0.7 else matrices)
-
-    for _ in range(rng.randint(5, 11)):
-        one, other = pick(), pick()
-        kind = rng.randrange(13)
-        fits = all(
-            1 in pair or pair[0] == pair[1] for pair in zip(one.shape, other.shape, strict=True)
-        )
-        if kind < 3 and fits:
-            found = [one + other, one - other, one * other][kind]
-        elif kind == 3:
-            found = one.times(Fraction(rng.randint(1, 5), rng.randint(1, 3)), -1)
-        elif kind < 6:
-            found = one @ (other if one.shape[-1] == other.shape[-2] else one.transposed)
-        elif kind == 6:
-            found = one.sum(*rng.choice([(-1,), (-2,), (-2, -1)]), keep=True)
-        elif kind == 7:
-            flat = one.sum(*rng.choice([(-1,), (-2,)]))
-            found = flat.expand(rng.choice([-1, -2]))
-        elif kind == 8:
-            size = one.shape[0] * one.shape[1]
-            found = one.take([rng.randrange(-1, size) for _ in range(4)], (2, 2))
-        elif kind == 9:
-            size = one.shape[0] * one.shape[1]
-            found = one.scatter([rng.randrange(-1, 6) for _ in range(size)], (2, 3))
-        elif kind == 10:
-            found = one.maximum().expand(-1)
-        elif kind == 11 and 1 in one.shape:
-            rows, columns = one.shape
-            found = one.broadcast((rows if rows > 1 else 2, columns if columns > 1 else 3))
-        else:
-            found = one.piecewise(rng.choice(functions))
-        matrices.append(found)
-    total = pick().sum()
-    for each in matrices[-3:]:
-        total = total + (each * each.times(Fraction(1, 2))).sum()
-    scalar = total * matrices[-1].sum()  # a scalar that is multiplied, so that sums are no ends
-    return graph.program(inputs, {"J": scalar, "M": matrices[-1]})
 
 
 def drawn(rng: random.Random, program: Program) -> dict[str, Any]:
@@ -231,81 +163,6 @@ def test_two_results_that_are_one_node_have_both_cotangents() -> None:
 
 
 # -- whole gradients in simulated arithmetic ---------------------------------------------------
-
-
-ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
-    ("relu", {}),
-    ("abs", {}),
-    ("relu6", {}),
-    ("hardtanh", {}),
-    ("clip", {"low": -0.3, "high": 0.7}),
-    ("leaky_relu", {"slope": 0.01}),
-    ("leaky_relu", {"slope": -0.5}),
-    ("hard_sigmoid", {}),
-    ("prelu", {}),
-]
-LOSSES: list[tuple[str, dict[str, Any]]] = [
-    ("squared_error", {}),
-    ("squared_error", {"factor": 3.0, "reduction": "mean"}),
-    ("absolute_error", {"factor": "1/3"}),
-    ("huber", {"delta": 0.3, "reduction": "mean"}),
-    ("huber", {"delta": 1.0, "factor": 2.0}),
-    ("hinge", {"reduction": "rows"}),
-]
-
-
-def random_network(rng: random.Random, dtype: str, count: int | None = None) -> Composed:
-    """Dense layers, activations and residual sums, with weights that may be shared; a loss."""
-    rows, width = rng.randint(1, 2), rng.randint(1, 3)
-    kinks, scale = rng.random() < 0.7, 2.0 ** rng.choice([0, 0, 1, -1, -3])
-    lead = () if count is None else (count,)
-    dice = np.random.default_rng(rng.getrandbits(32))
-
-    def draw(*shape: int) -> Any:
-        whole = (*lead, *shape)
-        return dice.integers(-1, 2, whole) * 1.0 if kinks else scale * dice.standard_normal(whole)
-
-    steps: list[Step] = []
-    parameters: dict[str, Any] = {}
-    below, results = "x", ["x"]
-    for at in range(rng.randint(2, 5)):
-        op, settings = rng.choice(ACTIVATIONS)
-        kind = rng.randrange(4)
-        if kind < 2:
-            weight = rng.choice([f"W{at}", *(name for name in parameters if name[0] == "W")])
-            parameters.setdefault(weight, draw(width, width))
-            bias = f"b{at}" if rng.random() < 0.5 else None
-            if bias:
-                parameters[bias] = draw(width)
-            steps.append(step(f"s{at}", "dense", below, weight, bias))
-        elif kind == 2 or len(results) < 2:
-            more = [f"alpha{at}"] if op == "prelu" else []
-            parameters |= {name: draw(width) for name in more}
-            steps.append(step(f"s{at}", op, below, *more, **settings))
-        else:
-            steps.append(step(f"s{at}", "add", below, rng.choice(results)))
-        below = f"s{at}"
-        results.append(below)
-    used = {name for each in steps for name in each.operands.values()}
-    for at, name in enumerate(results[:-1]):
-        if name not in used:
-            steps.append(step(f"j{at}", "add", below, name))
-            below = f"j{at}"
-    loss, settings = rng.choice(LOSSES)
-    steps.append(step("loss", loss, below, "y", **settings))
-    inputs = {"x": draw(rows, width), "y": draw(rows, width)}
-    return Composed.of(steps, parameters, inputs, dtype=dtype, count=count)
-
-
-def toy_gradients(case: Composed, toy: Toy, enclosed: EnclosedProgram, slopes: Any) -> Any:
-    decisions: dict[int, Any] = {}
-    for (site, index), value in slopes.items():
-        whole = decisions.setdefault(site, np.zeros(enclosed._forward[site].shape))
-        whole[index] = value
-    arithmetic = OnToy(toy, decisions, enclosed._forward)
-    arrays = {name: given(toy, array) for name, array in case.arrays()}
-    found = values_of(case.gradient, arithmetic, arrays)
-    return {name: found[number].closed for name, number in case.gradient.outputs.items()}
 
 
 def shares(array: Any, bound: Enclosure, what: str) -> list[float]:

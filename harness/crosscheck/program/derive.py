@@ -139,23 +139,18 @@ def shares(
     Args:
         program: The program.
         seeds: As of `vjp`.
-        nodes: The nodes of ``program`` whose uses are asked for.
+        nodes: The nodes of ``program`` that are asked about.
 
     Returns:
         A program with one more input for each seed and the same nodes, whose results are what
-        each use sends down; and the node of each of them.
+        each use sends down of them, and of the nodes on the way there; and the node of each.
     """
     graph = Graph.of(program)
     inputs, given = _seeded(graph, program, seeds)
     uses: dict[Use, Var] = {}
     _sent_down(graph, given, program, {str(number): number for number in nodes}, uses)
-    some = {use: share for use, share in uses.items() if _operand(program, use) in nodes}
-    results = {f"{consumer}.{operand}": share for (consumer, operand), share in some.items()}
-    return graph.program(inputs, results), {use: share.number for use, share in some.items()}
-
-
-def _operand(program: Program, use: Use) -> int:
-    return program.nodes[use[0]].inputs[use[1]]
+    results = {f"{consumer}.{operand}": share for (consumer, operand), share in uses.items()}
+    return graph.program(inputs, results), {use: share.number for use, share in uses.items()}
 
 
 def _cotangents(

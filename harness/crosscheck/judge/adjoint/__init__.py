@@ -21,7 +21,7 @@ with the supremum over any box that holds all v(t). φ_i need not be smooth: whe
 function is at a breakpoint for a set of t that counts, its argument stands still there, and any
 slope between the extremes times 0 is right; so v(t) is absolutely continuous, and the derivatives
 are taken with all slopes that the box allows. The slope at a kink that a gradient is *made of* is a
-constant factor, the decision.
+constant factor, the decision λ, given or else any there is.
 
 **The box and l_i in one pass.** The rules of enclosures bound, for operands q known to within r
 with errors e, the error of the result. Node i is evaluated on operands (c, R, 0): balls of radius R
@@ -30,8 +30,8 @@ framework may hold. What comes out is (c_i, r_i, e_i) with |φ_i(q) - c_i| <= r_
 error of at most e_i for all q in the balls: so l_i = e_i, and R_i = r_i + e_i is the radius about
 c_i that holds every v_i(t), since |v_i(t) - c_i| <= |φ_i(v(t)) - c_i| + t |ε_i|. By induction all
 v(t) are in the box. Where R = 0 everyone has the same number, and the exactness certificate goes on
-to hold. Slopes that are not certain over the box are enclosed between their extremes, whatever was
-decided.
+to hold. Slopes that are neither certain over the box nor decided are enclosed between their
+extremes.
 
 **Sums that are open.** A sum of products takes addends before it is rounded, in any order
 (`OpenSum`): its rounding is charged where it closes. If j is an open sum and i adds to it, v_i is a

@@ -49,7 +49,8 @@ class _OnBalls(OnEnclosures):
         half = np.where(could & ~certain, 0.5, 0.0)
         chosen = np.where(could & certain, 1.0, half)
         # A framework takes a factor or leaves it, or takes a share of it: one product.
-        return scaled(self._repeated(factor, a.shape), chosen, half)
+        shape = np.broadcast_shapes(factor.shape, a.shape)
+        return scaled(self._repeated(factor, shape), chosen, half)
 
 
 Position: TypeAlias = tuple[str, tuple[int, ...]]
@@ -77,19 +78,24 @@ class Box:
         program: The program.
         model: The arithmetic that frameworks are held to; not a named one.
         arrays: The inputs by name, of a single case.
+        slopes: λ at some of the sites; wherever else a slope is open any may be taken.
 
     Attributes:
         balls: Of each node a ball (c, R, 0) that holds all evaluations.
         rounding: Of each node l, which bounds its own rounding error over the box.
     """
 
-    def __init__(self, program: Program, model: Model, arrays: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        model: Model,
+        arrays: Mapping[str, Array],
+        slopes: Mapping[tuple[int, tuple[int, ...]], float] | None = None,
+    ) -> None:
         assert model.arithmetic is None
         self.program, self.model = program, model
-        sites = {
-            node.inputs[0]: np.ones((), dtype=bool) for node in program.nodes if node.op == "select"
-        }
-        arithmetic = _OnBalls(model, any_slope=sites)
+        self._decisions, self._free = _decided(program, slopes or {})
+        arithmetic = _OnBalls(model, self._decisions, any_slope=self._free)
         names = {number: name for name, number in program.inputs.items()}
         self.balls: dict[int, Enclosure] = {}
         self.rounding: dict[int, Array] = {}
@@ -162,7 +168,7 @@ class Box:
         for name, seed in seeds.items():
             sent.setdefault(program.outputs[name], []).append(seed)
         with np.errstate(all="ignore"):
-            values = self._derivatives(derived, seeds)
+            values = self._derivatives(derived, uses, seeds)
             for (consumer, at), share in uses.items():
                 number = program.nodes[consumer].inputs[at]
                 if not self._is_open(consumer, number):
@@ -176,7 +182,7 @@ class Box:
             return Terms(
                 or_infinity(up(bound, len(sent))),
                 or_infinity(up(per_use, len(sent))),
-                or_infinity(up(np.sqrt(squares), len(sent))),
+                or_infinity(np.sqrt(squares)),
             )
 
     def _seeds(self, positions: Sequence[Position]) -> dict[str, Enclosure]:
@@ -192,12 +198,24 @@ class Box:
             found[name] = Enclosure(self._narrow, seeds, 2.0**-100 * seeds, np.zeros_like(seeds))
         return found
 
-    def _derivatives(self, derived: Program, seeds: Mapping[str, Enclosure]) -> dict[int, Enclosure]:
-        """Every node that the derivatives need, on balls."""
-        sites = {
-            node.inputs[0]: np.ones((), dtype=bool) for node in derived.nodes if node.op == "select"
+    def _derivatives(
+        self, derived: Program, uses: Mapping[Use, int], seeds: Mapping[str, Enclosure]
+    ) -> dict[int, Enclosure]:
+        """Every node that the derivatives need, on balls.
+
+        The slope of a value is any that its box allows, also where it was decided which one a
+        gradient is made of.
+        """
+        whole = _OnBalls(self._narrow, any_slope=dict.fromkeys(self._free, np.ones((), bool)))
+        decided = _OnBalls(self._narrow, self._decisions, any_slope=self._free)
+        of_values = {
+            share
+            for (consumer, _), share in uses.items()
+            if self.program.nodes[consumer].op == "piecewise"
         }
-        arithmetic = _OnBalls(self._narrow, any_slope=sites)
+        for share in tuple(of_values):  # to which a factor that is constant may have been put
+            if derived.nodes[share].op == "times_constants":
+                of_values.update(derived.nodes[share].inputs)
         found = dict(self._known)
         for name, seed in seeds.items():
             found[derived.inputs[_SEED + name]] = seed
@@ -205,10 +223,26 @@ class Box:
             if number in found:
                 continue
             node = derived.nodes[number]
+            arithmetic = whole if number in of_values else decided
             value = rule_of(node.op).value(arithmetic, node, [found[each] for each in node.inputs])
             r = np.where(np.isfinite(value.c), value.r, np.inf)
             found[number] = Enclosure(self._narrow, value.c, r, np.zeros_like(r))
         return found
+
+
+def _decided(
+    program: Program, slopes: Mapping[tuple[int, tuple[int, ...]], float]
+) -> tuple[dict[int, Array], dict[int, NDArray[np.bool_]]]:
+    """λ by sites, and where none is given."""
+    sites = {node.inputs[0] for node in program.nodes if node.op == "select"}
+    free = {site: np.ones(program.nodes[site].shape, dtype=bool) for site in sites}
+    decisions: dict[int, Array] = {}
+    for (site, index), value in slopes.items():
+        if site not in decisions:
+            decisions[site] = np.zeros(program.nodes[site].shape)
+        decisions[site][index] = value
+        free[site][index] = False
+    return decisions, free
 
 
 def _ball(model: Model, value: Enclosure) -> Enclosure:
@@ -227,14 +261,14 @@ def _term(rounding: Array, sent: Sequence[Enclosure]) -> tuple[Array, Array, Arr
     depth = 4 * len(sent)
     # What adding up the centres rounds is less than 2^-53 of all their sizes each time.
     together = up(np.abs(whole) + radius + (len(sent) - 1) * 2.0**-52 * apart, depth)
-    axes = tuple(range(1, together.ndim))
-    terms = rounding * np.minimum(together, up(apart, depth))
-    size = rounding.size + 4
-    lost = np.count_nonzero(rounding) * TINY
+    apart = up(apart, depth)
+    axes, size = tuple(range(1, apart.ndim)), rounding.size + 4
+    terms = rounding * np.minimum(together, apart)
+    lost = np.count_nonzero((rounding != 0.0) & (apart != 0.0), axis=axes) * TINY
     return (
         up(terms.sum(axis=axes), size) + lost,
-        up((rounding * up(apart, depth)).sum(axis=axes), size) + lost,
-        up((terms * terms).sum(axis=axes), size),
+        up((rounding * apart).sum(axis=axes), size) + lost,
+        (terms * terms).sum(axis=axes),
     )
 
 

@@ -72,9 +72,7 @@ class Comparison:
     vacuous: int
 
 
-def sampled(
-    case: AnyCase, *, of_each: int = OF_EACH, all_up_to: int = ALL
-) -> tuple[Position, ...]:
+def sampled(case: AnyCase, *, of_each: int = OF_EACH, all_up_to: int = ALL) -> tuple[Position, ...]:
     """Entries to look at: all of a small gradient, else some of each array, and the loss.
 
     Which they are follows from the numbers of the case, by SHA-256 of its key and their names.
@@ -111,15 +109,20 @@ class AdjointJudge:
     def __init__(self, case: AnyCase, *, flush: bool = False) -> None:
         self.case = _single(case)
         self.model = Model(format_of(case.dtype), flush=flush)
+        self._last: tuple[Any, Box] | None = None
 
     @cached_property
     def enclosed(self) -> EnclosedProgram:
         """The case on enclosures: the reference, and the open decisions."""
         return EnclosedProgram(self.case, self.model)
 
-    @cached_property
-    def _box(self) -> Box:
-        return Box(self.case.gradient, self.model, dict(self.case.arrays()))
+    def _box(self, slopes: Slopes | None) -> Box:
+        """The program on balls; those of the last slopes that were asked for are kept."""
+        key = tuple(sorted((slopes or {}).items()))
+        if self._last is None or self._last[0] != key:
+            arrays = dict(self.case.arrays())
+            self._last = key, Box(self.case.gradient, self.model, arrays, slopes)
+        return self._last[1]
 
     @in_ieee_arithmetic
     def bounds(
@@ -135,8 +138,8 @@ class AdjointJudge:
             positions: Which.
             per_use: Whether a value may be computed anew, and round differently, for each of its
                 uses, as compilers do.
-            slopes: λ of the open decisions. Without them a framework may decide as it likes, and r
-                covers what that changes.
+            slopes: λ of the open decisions. Without them a framework may decide as it likes, and
+                the bounds, that of the reference too, cover what that changes.
 
         Raises:
             UsageError: There is no such entry.
@@ -153,7 +156,7 @@ class AdjointJudge:
             reference = self.enclosed.gradients(slopes)
         whole: dict[str, Any] = dict(reference.entries())
         columns = [whole[name][index] for name, index in positions]
-        terms = self._box.terms(positions)
+        terms = self._box(slopes).terms(positions)
         e, expected = terms.per_use if per_use else terms.bound, terms.expected
         r = np.array([each.r.item() for each in columns])
         return Bounds(tuple(positions), Enclosure(self.model, _stacked(columns), r, e), expected)

@@ -1,0 +1,413 @@
+"""Adjoint bounds: derived by hand, held in simulated arithmetic, and narrow enough to catch."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from climbing import FORMS, Attempt, climbed
+from random_programs import (
+    OPERATORS,
+    random_network,
+    random_program,
+    results_anew,
+    toy_gradients,
+)
+from toy import Overflow, Toy
+from toy_programs import OnToy, given
+
+from crosscheck.judge.adjoint.boxes import Box
+from crosscheck.judge.adjoint.judge import AdjointJudge, Position, sampled
+from crosscheck.network.composed import Composed, Derivatives, composed, step
+from crosscheck.network.dense import LEFT_OUT, worked_example
+from crosscheck.network.exact import rational_of, rationals
+from crosscheck.numbers import formats
+from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.model import Model
+from crosscheck.program.derive import cotangents, gradient, shares
+from crosscheck.program.enclosures import OnEnclosures
+from crosscheck.program.evaluate import evaluate, values_of
+from crosscheck.program.exact import OnExact
+from crosscheck.program.floats import OnFloats
+from crosscheck.program.graph import Graph, Program
+from crosscheck.studies.power import gaussian_stack
+from crosscheck.tools.errors import UsageError
+
+EFFORT = int(os.environ.get("CLIMB", "1"))
+EXACT = OnExact(Fraction)
+FLOAT32 = FORMATS["float32"]
+UNIT = FLOAT32.unit_roundoff
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in FORMS:
+        if form.name not in formats.FORMATS:
+            monkeypatch.setitem(formats._FORMATS, form.name, form)
+
+
+def every(case: Composed) -> list[Position]:
+    """All entries of the gradient, and the loss."""
+    return list(sampled(case, all_up_to=10**6))
+
+
+def gaussian(widths: tuple[int, ...], rows: int, dtype: str = "float32", seed: int = 0) -> Composed:
+    stack = gaussian_stack(widths, rows=rows, count=1, dtype=dtype, seed=seed)
+    return composed(stack[0])
+
+
+def by_floats(case: Composed) -> Derivatives:
+    """The gradient in float64, rounded to the dtype at the end."""
+    found = evaluate(case.gradient, OnFloats(), dict(case.arrays()))
+    rounded = {name: FORMATS[case.dtype].round(value) for name, value in found.items()}
+    return Derivatives(rounded.pop("J"), rounded)
+
+
+# -- derivatives use by use --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_uses_of_a_value_send_down_adds_up_to_its_derivative(seed: int) -> None:
+    rng = random.Random(seed)
+    program = random_program(rng)
+    arrays = {
+        name: np.vectorize(Fraction, otypes=[object])(
+            np.reshape(
+                [rng.uniform(-1, 1) for _ in range(int(np.prod(program.nodes[at].shape)))],
+                program.nodes[at].shape,
+            )
+        )
+        for name, at in program.inputs.items()
+    }
+    nodes = {str(number): number for number in program.needed if number != program.outputs["J"]}
+    whole = evaluate(cotangents(program, "J", nodes), EXACT, arrays)
+    derived, uses = shares(program, {"J": "g"}, frozenset(nodes.values()))
+    one = np.array(Fraction(1), dtype=object)
+    values = values_of(derived, EXACT, {**arrays, "g": one})
+    totals: dict[str, Any] = {}
+    for (consumer, at), share in uses.items():
+        name = str(program.nodes[consumer].inputs[at])
+        totals[name] = totals.get(name, 0) + values[share]
+    assert totals
+    for name, total in whole.items():
+        assert (np.asarray(total) == totals.get(name, 0)).all()
+
+
+# -- bounds by hand ----------------------------------------------------------------------------
+
+
+def line(w: float, x: float, y: float) -> Composed:
+    """J = ½ (w x - y)²."""
+    steps = (step("z", "dense", "x", "w"), step("J_", "squared_error", "z", "y"))
+    return Composed.of(steps, {"w": [[w]]}, {"x": [[x]], "y": [[y]]}, dtype="float32")
+
+
+def test_the_bound_is_the_sum_that_the_derivation_says() -> None:
+    case = line(1.1, 0.7, -0.3)
+    w, x, y = (dict(case.arrays())[name].item() for name in ("w", "x", "y"))
+    residual = w * x - y
+    # dJ/dw = (w x - y) x: the product, the difference, and the product at the end are rounded.
+    by_hand = UNIT * (abs(w * x) * abs(x) + abs(residual) * abs(x) + abs(residual * x))
+    # J = ½ r²: the product is a sum of one term, halved before or after; twice r goes down.
+    loss = UNIT * (abs(w * x) * abs(residual) + residual**2 + 0.5 * residual**2)
+    found = AdjointJudge(case).bounds([("w", (0, 0)), ("J", ())])
+    assert found.enclosure.e[0] == pytest.approx(by_hand, rel=2.0**-20)
+    assert found.enclosure.e[1] == pytest.approx(loss, rel=2.0**-20)
+    squares = UNIT * np.sqrt((w * x * x) ** 2 + 2 * (residual * x) ** 2)
+    assert found.expected[0] == pytest.approx(squares, rel=2.0**-20)
+
+
+def test_what_is_exact_for_everyone_has_the_bound_0() -> None:
+    found = AdjointJudge(worked_example(dtype="float32")).bounds(
+        sampled(worked_example(dtype="float32"))
+    )
+    assert (found.enclosure.bound == 0.0).all()
+    assert found.enclosure.high.tolist() == [2.0, 6.0, 6.0, 4.0, 2.0, 12.0]
+
+
+def cancelling() -> tuple[Program, dict[str, Any]]:
+    """z a - z b with a ≈ b, z a sum of many products."""
+    graph = Graph()
+    u, v = graph.leaf("u", (1, 30)), graph.leaf("v", (30, 1))
+    a, b = graph.leaf("a", (1, 1)), graph.leaf("b", (1, 1))
+    z = u @ v
+    program = graph.program(
+        {"u": u, "v": v, "a": a, "b": b}, {"out": (z * a - z * b).squeeze(-1).squeeze(-1)}
+    )
+    rng = np.random.default_rng(3)
+    form = FORMS[3]
+    arrays = {"u": rng.uniform(0.5, 1, (1, 30)), "v": rng.uniform(0.5, 1, (30, 1))}
+    arrays |= {"a": np.ones((1, 1)), "b": np.ones((1, 1))}
+    return program, {name: form.round(array) for name, array in arrays.items()}
+
+
+def test_one_number_for_all_its_uses_cancels_and_numbers_of_their_own_do_not() -> None:
+    program, arrays = cancelling()
+    form = FORMS[3]
+    terms = Box(program, Model(form), arrays).terms([("out", ())])
+    bound, per_use = float(terms.bound[0]), float(terms.per_use[0])
+    assert bound < 0.2 * per_use
+    toy = Toy(form, random.Random(1))
+    held = {name: given(toy, array) for name, array in arrays.items()}
+    errors = {False: 0.0, True: 0.0}
+    for _ in range(60):
+        once = evaluate(program, OnToy(toy, {}, {}), held)["out"].closed.item()
+        anew = results_anew(program, OnToy(toy, {}, {}), held)["out"].item()
+        errors[False] = max(errors[False], abs(float(once)))
+        errors[True] = max(errors[True], abs(float(anew)))
+    assert errors[False] <= bound < errors[True] <= per_use
+
+
+# -- simulated arithmetic ----------------------------------------------------------------------
+
+
+def center_of(bound: Enclosure, index: Any) -> Fraction:
+    low = bound.c.low[index] if isinstance(bound.c, DoubleDouble) else 0.0
+    return Fraction(float(bound.high[index])) + Fraction(float(low))
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.name).replace(" ", "-"))
+def test_no_gradient_of_a_network_leaves_its_adjoint_bounds(
+    form: Format, flush: bool, toys: None
+) -> None:
+    rng = random.Random(f"adjoint {form.name} {flush}")
+    toy, ratios, opened = Toy(form, rng, flush=flush), [0.0], 0
+    for _ in range(EFFORT * 5):
+        case = random_network(rng, form.name)
+        judge, positions = AdjointJudge(case, flush=flush), every(case)
+        enclosed = judge.enclosed
+        slopes = {each.place: rng.choice([0.0, 1.0, 0.5, 0.25]) for each in enclosed.decisions}
+        opened += len(slopes)
+        bounds = {
+            anew: (
+                judge.bounds(positions, per_use=anew, slopes=slopes).enclosure,
+                judge.bounds(positions, per_use=anew).enclosure,
+            )
+            for anew in (False, True)
+        }
+        for anew in (False, True, True):
+            try:
+                answer = toy_gradients(case, toy, enclosed, slopes, anew=anew)
+            except Overflow:
+                assert np.isinf(bounds[anew][0].e).any()
+                continue
+            for bound in bounds[anew]:
+                for k, (name, index) in enumerate(positions):
+                    if not np.isfinite(bound.bound[k]):
+                        continue
+                    error = abs(answer[name][index] - center_of(bound, k))
+                    room = Fraction(float(bound.r[k])) + Fraction(float(bound.e[k]))
+                    assert error <= room, (name, index, case.steps, anew)
+                    ratios.append(float(error / room) if error else 0.0)
+    assert max(ratios) > 0.05
+    assert len(ratios) > 20
+    assert opened or form.precision > 11
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS[2:], ids=lambda form: str(form.name).replace(" ", "-"))
+def test_no_program_leaves_its_adjoint_bounds(form: Format, flush: bool) -> None:
+    rng, ratios = random.Random(f"adjoint {form.name} {flush}"), [0.0]
+    model, toy = Model(form, flush=flush), Toy(form, rng, flush=flush)
+    for _ in range(EFFORT * 2):
+        program = random_program(rng, OPERATORS)
+        derived = gradient(program, "J", tuple(program.inputs))
+        arrays = {}
+        for name, number in program.inputs.items():
+            shape = program.nodes[number].shape
+            exact = np.array([rng.uniform(-1, 1) for _ in range(int(np.prod(shape)))])
+            arrays[name] = form.round(exact.reshape(shape) * 2.0 ** rng.choice([0, 0, -2]))
+        with np.errstate(all="ignore"):
+            data = {name: Enclosure.of(model, array) for name, array in arrays.items()}
+            values = values_of(derived, OnEnclosures(model), data)
+        positions = [
+            (name, index)
+            for name, number in derived.outputs.items()
+            for index in np.ndindex(derived.nodes[number].shape)
+        ]
+        terms = Box(derived, model, arrays).terms(positions)
+        assert (terms.per_use >= terms.bound * (1 - 2.0**-40)).all()
+        held = {name: given(toy, array) for name, array in arrays.items()}
+        arithmetic = OnToy(toy, {}, values)
+        for anew, bounds in ((False, terms.bound), (True, terms.per_use)):
+            try:
+                if anew:
+                    answer = results_anew(derived, arithmetic, held)
+                else:
+                    found = evaluate(derived, arithmetic, held)
+                    answer = {name: each.closed for name, each in found.items()}
+            except Overflow:
+                assert np.isinf(bounds).any()
+                continue
+            for k, (name, index) in enumerate(positions):
+                value = values[derived.outputs[name]]
+                room = float(value.r[index]) + float(bounds[k])
+                if np.isfinite(room):
+                    error = abs(answer[name][index] - center_of(value, index))
+                    assert error <= Fraction(float(value.r[index])) + Fraction(float(bounds[k]))
+                    ratios.append(float(error / Fraction(room)) if error else 0.0)
+    assert max(ratios) > 0.05
+
+
+def one_entry(toy: Toy, model: Model) -> Attempt:
+    """An entry of the gradient of two layers, as hill climbing wants it."""
+    rng = toy.rng
+    dice = np.random.default_rng(rng.getrandbits(16))
+    draw = dice.standard_normal
+    middle = rng.choice(["", "", "relu", "abs", "leaky_relu"])
+    steps = [step("z", "dense", "x", "W", "b"), step("out", "dense", "a" if middle else "z", "V")]
+    steps.append(step("loss", "squared_error", "out", "y"))
+    if middle:
+        steps.insert(1, step("a", middle, "z"))
+    parameters = {"W": draw((2, 2)), "b": draw(2), "V": draw((1, 2))}
+    inputs = {"x": draw((2, 2)), "y": draw((2, 1))}
+    case = Composed.of(steps, parameters, inputs, dtype=model.format.name)
+    judge = AdjointJudge(case, flush=model.flush)
+    anew = rng.random() < 0.5
+    name, index = rng.choice(every(case))
+    bound = judge.bounds([(name, index)], per_use=anew).enclosure
+    nothing = Enclosure(model, np.zeros(1), np.zeros(1), np.zeros(1)), Fraction(0)
+    if judge.enclosed.has_open or not np.isfinite(bound.bound).all():
+        return *nothing, lambda: Fraction(0)
+    exact = {each: rationals(array) for each, array in case.arrays()}
+    truth = np.asarray(evaluate(case.gradient, OnExact(rational_of), exact)[name])[index]
+    return (
+        bound,
+        Fraction(int(truth.numerator), int(truth.denominator)),
+        lambda: toy_gradients(case, toy, judge.enclosed, {}, anew=anew)[name][index],
+    )
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("form", FORMS[1:6:2], ids=lambda form: str(form.name).replace(" ", "-"))
+def test_climbing_finds_no_error_beyond_the_bound(form: Format, flush: bool, toys: None) -> None:
+    worst = climbed(one_entry, form, flush=flush, starts=2 * EFFORT, steps=12)
+    assert 0.0 < worst <= 1.0
+
+
+# -- right and wrong gradients -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per_use", [False, True], ids=["one", "each"])
+@pytest.mark.parametrize(
+    ("widths", "rows"), [((4, 8, 8, 8, 1), 3), ((16, 32, 32, 4), 4), ((64, 64, 64, 10), 8)]
+)
+def test_faults_are_caught_and_right_gradients_are_not(
+    widths: tuple[int, ...], rows: int, per_use: bool
+) -> None:
+    case = gaussian(widths, rows)
+    judge, positions = AdjointJudge(case), sampled(case, of_each=3)
+    right = by_floats(case)
+    assert judge.check(right, positions, per_use=per_use).failing == ()
+    for name in ("W1", "b2", "x"):
+        for fault in (
+            lambda array: FLOAT32.round(array * (1 + 2.0**-12)),
+            lambda array: -array,
+            np.zeros_like,
+        ):
+            wrong = Derivatives(right.loss, {**right.arrays, name: fault(right.arrays[name])})
+            found = judge.check(wrong, positions, per_use=per_use)
+            assert found.failing, (name, fault)
+            assert {each.name.partition("[")[0] for each in found.failing} == {name}
+
+
+def test_an_error_that_a_priori_bounds_pass_is_caught() -> None:
+    case = gaussian((32, 64, 64, 64, 64, 4), 8)
+    right, positions = by_floats(case), [("W1", (3, at)) for at in range(8)]
+    judge = AdjointJudge(case)
+    slopes = {each.place: float(each.sign > 0) for each in judge.enclosed.decisions}
+    assert judge.check(right, positions, slopes=slopes).failing == ()
+    bounds = judge.bounds(positions, slopes=slopes).enclosure
+    before = dict(judge.enclosed.gradients(slopes).entries())["W1"]
+    wrong = np.array(right.arrays["W1"])
+    for k, (_, index) in enumerate(positions):
+        wrong[index] = FLOAT32.round(bounds.high[k] + 1.5 * bounds.bound[k])
+        assert before.distance(wrong)[index] < 0.25 * before.bound[index]
+    found = judge.check(
+        replace(right, arrays={**right.arrays, "W1": wrong}), positions, slopes=slopes
+    )
+    assert len(found.failing) == len(positions)
+
+
+def test_open_gates_are_enclosed_or_decided() -> None:
+    steps = (
+        step("z", "dense", "x", "W", "b"),
+        step("a", "relu", "z"),
+        step("out", "dense", "a", "V"),
+        step("loss", "squared_error", "out", "y"),
+    )
+    parameters = {"W": [[0.1], [0.7]], "b": [0.1, -0.3], "V": [[0.3, 0.9]]}
+    inputs = {"x": [[-1.0]], "y": [[2.1]]}
+    case = Composed.of(steps, parameters, inputs, dtype="float32")
+    judge = AdjointJudge(case)
+    (decision,) = judge.enclosed.decisions
+    places = {node.inputs[0] for node in case.gradient.nodes if node.op == "select"}
+    positions = every(case)
+    for slope in (0.0, 0.5, 1.0):
+        decided = {site: np.full((1, 2), slope) for site in places}
+        found = evaluate(case.gradient, OnFloats(decided), dict(case.arrays()))
+        values = {name: FLOAT32.round(value) for name, value in found.items()}
+        answer = Derivatives(values.pop("J"), values)
+        assert judge.check(answer, positions).failing == ()
+        slopes = {decision.place: slope}
+        assert judge.check(answer, positions, slopes=slopes).failing == ()
+        other = {decision.place: 1.0 - slope if slope != 0.5 else 0.0}
+        assert judge.check(answer, positions, slopes=other).failing
+    outside = replace(answer, arrays={**answer.arrays, "W": 1.5 * answer.arrays["W"]})
+    assert judge.check(outside, positions).failing
+
+
+def test_what_may_overflow_has_no_bound_and_is_counted() -> None:
+    steps = (step("z", "dense", "x", "W"), step("loss", "squared_error", "z", "y"))
+    case = Composed.of(
+        steps, {"W": [[200.0, 3.0]]}, {"x": [[200.0, 1.0]], "y": [[30000.0]]}, dtype="float16"
+    )
+    zero = Derivatives(np.array(0.0), {"W": np.zeros((1, 2)), "x": np.zeros((1, 2))})
+    found = AdjointJudge(case).check(zero)
+    assert found.unbounded == found.sampled == 5
+    odd = case.replaced("x", np.array([[np.nan, 1.0]]))
+    assert AdjointJudge(odd).check(zero).unbounded == 5
+
+
+def test_which_entries_are_looked_at_is_told_and_stays() -> None:
+    case = gaussian((16, 32, 32, 4), 4)
+    chosen = sampled(case)
+    assert chosen == sampled(case)
+    assert chosen[0] == ("J", ())
+    assert len(chosen) == 1 + 2 * len(case.wanted)
+    assert len(sampled(gaussian((2, 3, 1), 2))) == 1 + 6 + 3 + 3 + 1 + 4
+    found = AdjointJudge(case).check(by_floats(case))
+    assert (found.sampled, found.entries) == (15, 1 + 512 + 32 + 1024 + 32 + 128 + 4 + 64)
+    left_out = by_floats(case)
+    left_out = replace(left_out, arrays={**left_out.arrays, "W1": LEFT_OUT})
+    assert AdjointJudge(case).check(left_out).sampled == 13
+
+
+def test_dense_and_composed_cases_have_the_same_bounds() -> None:
+    dense = gaussian_stack((4, 8, 1), rows=2, count=1, dtype="float64", seed=1)[0]
+    one, other = AdjointJudge(dense), AdjointJudge(composed(dense))
+    positions = sampled(dense)
+    assert (one.bounds(positions).enclosure.e == other.bounds(positions).enclosure.e).all()
+
+
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [(("W3", (0, 0)), "no array of the gradient"), (("W1", (0, 9)), "no entry of an array")],
+)
+def test_an_entry_that_is_not_there_is_refused_in_a_line(position: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        AdjointJudge(worked_example()).bounds([position])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_stack_is_refused() -> None:
+    with pytest.raises(UsageError, match="wanted a single case"):
+        AdjointJudge(gaussian_stack((2, 2, 1), rows=1, count=3, dtype="float64", seed=0))
