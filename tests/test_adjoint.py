@@ -344,7 +344,11 @@ def test_open_gates_are_enclosed_or_decided() -> None:
         step("out", "dense", "a", "V"),
         step("loss", "squared_error", "out", "y"),
     )
-    parameters = {"W": [[0.1], [0.7]], "b": [0.1, -0.3], "V": [[0.3, 0.9]]}
+    parameters: dict[str, Any] = {
+        "W": [[0.1], [0.7]],
+        "b": [0.1, -0.3],
+        "V": [[0.3, 0.9]],
+    }
     inputs = {"x": [[-1.0]], "y": [[2.1]]}
     case = Composed.of(steps, parameters, inputs, dtype="float32")
     judge = AdjointJudge(case)
@@ -406,6 +410,13 @@ def test_an_entry_that_is_not_there_is_refused_in_a_line(position: Any, message:
     with pytest.raises(UsageError, match=message) as caught:
         AdjointJudge(worked_example()).bounds([position])
     assert "\n" not in str(caught.value)
+
+
+def test_an_array_of_another_shape_is_refused() -> None:
+    case = gaussian((2, 2, 1), 1)
+    given_ = by_floats(case).map_derivatives(np.transpose)
+    with pytest.raises(UsageError, match=r"x: shape \(2, 1\), wanted \(1, 2\)"):
+        AdjointJudge(case).check(given_)
 
 
 def test_a_stack_is_refused() -> None:

@@ -125,7 +125,7 @@ class Box:
     @cached_property
     def _rounds(self) -> frozenset[int]:
         """The nodes that can have a rounding error."""
-        return frozenset(number for number, l in self.rounding.items() if l.any())
+        return frozenset(number for number, error in self.rounding.items() if error.any())
 
     @cached_property
     def _narrow(self) -> Model:
@@ -139,10 +139,10 @@ class Box:
         """The balls with float64 centres."""
         found = {}
         for number, ball in self.balls.items():
-            c, r = ball.c, ball.r
-            if isinstance(c, DoubleDouble):
-                c, r = c.high, np.where(c.low == 0.0, r, up(r + np.abs(c.low), 1))
-            found[number] = Enclosure(self._narrow, c, r, np.zeros_like(r))
+            r = ball.r
+            if isinstance(ball.c, DoubleDouble):
+                r = np.where(ball.c.low == 0.0, r, up(r + np.abs(ball.c.low), 1))
+            found[number] = Enclosure(self._narrow, ball.high, r, np.zeros_like(r))
         return found
 
     def terms(self, positions: Sequence[Position]) -> Terms:
@@ -252,11 +252,11 @@ def _ball(model: Model, value: Enclosure) -> Enclosure:
 
 def _term(rounding: Array, sent: Sequence[Enclosure]) -> tuple[Array, Array, Array]:
     """Σ over entries of l |all that is sent down|, of l Σ |what each use sends|, of squares."""
-    whole: Any = sent[0].c
+    whole: Any = sent[0].high
     radius: Any = sent[0].r
     for each in sent[1:]:
-        whole, radius = whole + each.c, radius + each.r
-    sizes = [np.abs(each.c) + each.r for each in sent]
+        whole, radius = whole + each.high, radius + each.r
+    sizes = [np.abs(each.high) + each.r for each in sent]
     apart: Array = sum(sizes[1:], sizes[0])
     depth = 4 * len(sent)
     # What adding up the centres rounds is less than 2^-53 of all their sizes each time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from crosscheck.judge.adjoint.boxes import Box, Position
 from crosscheck.judge.entries import entry_of
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
+from crosscheck.judge.vacuity import vacuous
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.composed import LOSS, AnyCase, AnyGradients, Composed, composed
 from crosscheck.network.dense import LeftOut
@@ -24,6 +25,7 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
+from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["AdjointJudge", "Bounds", "Comparison", "Position", "sampled"]
@@ -61,7 +63,7 @@ class Comparison:
         sampled: How many entries were compared, those without a bound among them.
         entries: How many there are in the arrays that were given.
         unbounded: How many of those that were compared have no bound, and so were not checked.
-        vacuous: How many of them have a bound that is not below their size.
+        vacuous: How many have a bound that is not below their size.
     """
 
     worst: Entry | None
@@ -89,7 +91,7 @@ def sampled(case: AnyCase, *, of_each: int = OF_EACH, all_up_to: int = ALL) -> t
     found: list[Position] = [(LOSS, ())]
     for name, shape in wanted.items():
         size = int(np.prod(shape))
-        chosen = range(size)
+        chosen = list(range(size))
         if total > all_up_to and size > of_each:
             seed = hashlib.sha256(f"{case.key} {name}".encode()).digest()[:16]
             rng = np.random.Generator(np.random.Philox(int.from_bytes(seed, "big")))
@@ -115,6 +117,11 @@ class AdjointJudge:
     def enclosed(self) -> EnclosedProgram:
         """The case on enclosures: the reference, and the open decisions."""
         return EnclosedProgram(self.case, self.model)
+
+    @cached_property
+    def _shapes(self) -> Mapping[str, Shape]:
+        shapes = self.case.shapes
+        return {LOSS: (), **{name: shapes[name] for name in self.case.wanted}}
 
     def _box(self, slopes: Slopes | None) -> Box:
         """The program on balls; those of the last slopes that were asked for are kept."""
@@ -161,6 +168,7 @@ class AdjointJudge:
         r = np.array([each.r.item() for each in columns])
         return Bounds(tuple(positions), Enclosure(self.model, _stacked(columns), r, e), expected)
 
+    @in_ieee_arithmetic
     def check(
         self,
         given: AnyGradients,
@@ -178,13 +186,16 @@ class AdjointJudge:
             slopes: As of `bounds`.
 
         Raises:
-            UsageError: There is no such entry.
+            UsageError: There is no such entry, or an array has another shape.
         """
         arrays = {
             name: np.asarray(value, dtype=np.float64)
             for name, value in given.entries()
             if not isinstance(value, LeftOut)
         }
+        for name, array in arrays.items():
+            if array.shape != self._shapes.get(name):
+                raise UsageError(f"{name}: shape {array.shape}, wanted {self._shapes.get(name)}")
         chosen = sampled(self.case) if positions is None else positions
         chosen = [each for each in chosen if each[0] in arrays]
         total = sum(array.size for array in arrays.values())
@@ -199,18 +210,18 @@ class AdjointJudge:
         ]
         room = bounds.enclosure.bound
         unbounded = np.isinf(room)
-        vacuous = ~unbounded & (room > 0) & ~(np.abs(bounds.enclosure.high) > room)
+        empty = vacuous(bounds.enclosure) & ~unbounded
         return Comparison(
             max(entries, key=lambda each: each.bounds),
             tuple(each for each in entries if each.bounds > 1.0),
             len(chosen),
             total,
             int(unbounded.sum()),
-            int(vacuous.sum()),
+            int(empty.sum()),
         )
 
     def _check(self, positions: Sequence[Position]) -> None:
-        shapes = {LOSS: (), **{name: self.case.shapes[name] for name in self.case.wanted}}
+        shapes = self._shapes
         for name, index in positions:
             if name not in shapes:
                 raise UsageError(f"{name!r} is no array of the gradient: {', '.join(shapes)}")
@@ -228,7 +239,8 @@ def _single(case: AnyCase) -> Composed:
 
 def _stacked(numbers: Sequence[Enclosure]) -> Center:
     """The centres side by side."""
-    high = np.array([each.high.item() for each in numbers])
-    if not isinstance(numbers[0].c, DoubleDouble):
-        return high
-    return DoubleDouble(high, np.array([each.c.low.item() for each in numbers]))
+    high, low = (np.zeros(len(numbers)) for _ in range(2))
+    for k, each in enumerate(numbers):
+        high[k] = each.high.item()
+        low[k] = each.c.low.item() if isinstance(each.c, DoubleDouble) else 0.0
+    return DoubleDouble(high, low) if isinstance(numbers[0].c, DoubleDouble) else high
