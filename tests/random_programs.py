@@ -155,9 +155,9 @@ def toy_gradients(
 ) -> Any:
     """The gradient as a toy computes it, with the values between it ``anew`` for each use."""
     decisions: dict[int, Any] = {}
-    for (site, index), value in slopes.items():
-        whole = decisions.setdefault(site, np.zeros(enclosed._forward[site].shape))
-        whole[index] = value
+    for place, value in slopes.items():
+        whole = decisions.setdefault(place.node, np.zeros(enclosed._forward[place.node].shape))
+        whole[place.index] = value
     arithmetic = OnToy(toy, decisions, enclosed._forward)
     arrays = {name: given(toy, array) for name, array in case.arrays()}
     if anew:

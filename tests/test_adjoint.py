@@ -415,7 +415,7 @@ def test_an_entry_that_is_not_there_is_refused_in_a_line(position: Any, message:
 def test_an_array_of_another_shape_is_refused() -> None:
     case = gaussian((2, 2, 1), 1)
     given_ = by_floats(case).map_derivatives(np.transpose)
-    with pytest.raises(UsageError, match=r"x: shape \(2, 1\), wanted \(1, 2\)"):
+    with pytest.raises(UsageError, match=r"W2: shape \(2, 1\), wanted \(1, 2\)"):
         AdjointJudge(case).check(given_)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from crosscheck.judge.decisions import Place
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
@@ -90,7 +91,7 @@ class Box:
         program: Program,
         model: Model,
         arrays: Mapping[str, Array],
-        slopes: Mapping[tuple[int, tuple[int, ...]], float] | None = None,
+        slopes: Mapping[Place, float] | None = None,
     ) -> None:
         assert model.arithmetic is None
         self.program, self.model = program, model
@@ -231,17 +232,16 @@ class Box:
 
 
 def _decided(
-    program: Program, slopes: Mapping[tuple[int, tuple[int, ...]], float]
+    program: Program, slopes: Mapping[Place, float]
 ) -> tuple[dict[int, Array], dict[int, NDArray[np.bool_]]]:
     """λ by sites, and where none is given."""
     sites = {node.inputs[0] for node in program.nodes if node.op == "select"}
     free = {site: np.ones(program.nodes[site].shape, dtype=bool) for site in sites}
     decisions: dict[int, Array] = {}
-    for (site, index), value in slopes.items():
-        if site not in decisions:
-            decisions[site] = np.zeros(program.nodes[site].shape)
-        decisions[site][index] = value
-        free[site][index] = False
+    for place, value in slopes.items():
+        whole = decisions.setdefault(place.node, np.zeros(program.nodes[place.node].shape))
+        whole[place.index] = value
+        free[place.node][place.index] = False
     return decisions, free
 
 
