@@ -18,39 +18,31 @@ def count(
     bounds: Any,
     bits: Any,
     families: Any,
-    first: int,
-    last: int,
+    span: Any,
     agreeing: int,
     disagreeing: int,
-    edges: Any,
-    table: Any,
-    lower: int,
-    kinds: Any,
-    bins: Any,
-    largest: Any,
-    smooth: Any,
+    table_of_bins: Any,
+    into: Any,
 ) -> None:
-    """Count the cases from position ``first`` up to ``last``.
+    """Count the cases of a part.
 
     Args:
         codes: (frameworks, cases), int8: the verdicts, by number.
         bounds: (frameworks, cases), float64: error / bound, where a case AGREES.
         bits: The same memory, as uint64.
         families: (cases,), int8: by number.
-        first: The first position.
-        last: The one behind the last.
+        span: The first position, and the one behind the last.
         agreeing: Number of the verdict AGREES.
         disagreeing: Number of the verdict DISAGREES.
-        edges: Of the bins; see `crosscheck.run.spread.bin_table`.
-        table: Likewise.
-        lower: Likewise.
-        kinds: (frameworks, families, verdicts), int64: is added to.
-        bins: (frameworks, bins), int64: is added to.
-        largest: (frameworks,), float64: is raised.
-        smooth: (1,), int64: is added to.
+        table_of_bins: What `crosscheck.run.spread.bin_table` gives.
+        into: What is counted: kinds, (frameworks, families, verdicts), int64, bins, (frameworks,
+            bins), int64, and smooth, (1,), int64, are added to; the third of the four, the
+            largest error / bound, (frameworks,), float64, is raised.
     """
+    edges, table, lower = table_of_bins
+    kinds, bins, largest, smooth = into
     # Nearly all cases AGREE; how many of a family do is what the other verdicts leave.
-    rows, start, end = len(codes), uint64(first), uint64(last)
+    rows, start, end = len(codes), uint64(span[0]), uint64(span[1])
     for row in range(rows):
         most = largest[row]
         for position in range(start, end):

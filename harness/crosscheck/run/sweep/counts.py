@@ -77,26 +77,20 @@ def _compiled(
     from crosscheck.run.sweep.counting import count
 
     rows = len(codes)
-    edges, table, lower = bin_table()
+    table = bin_table()
     kinds = np.zeros((rows, len(NAMES), len(KINDS)), dtype=np.int64)
-    bins = np.zeros((rows, len(edges)), dtype=np.int64)
+    bins = np.zeros((rows, len(table[0])), dtype=np.int64)
     largest, smooth = np.zeros(rows), np.zeros(1, dtype=np.int64)
     count(
         codes,
         bounds,
         bounds.view(np.uint64),
         families,
-        first,
-        last,
+        (first, last),
         AGREES,
         _DISAGREES,
-        edges,
         table,
-        lower,
-        kinds,
-        bins,
-        largest,
-        smooth,
+        (kinds, bins, largest, smooth),
     )
     spreads = map(Spread, bins, largest.tolist())
     return Counts(kinds, tuple(spreads), int(smooth[0]))
