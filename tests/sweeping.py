@@ -110,7 +110,7 @@ class Fragile(Plain):
     name = "fragile"
 
     def gradients(self, case):
-        if any(np.isnan(array).any() for _, array in case.arrays()):
+        if any(np.isnan(array).any() for _, array in case.entries()):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().gradients(case)
 
@@ -126,7 +126,7 @@ class Sleepy(Plain):
     name = "sleepy"
 
     def gradients(self, case):
-        while any(np.isnan(array).any() for _, array in case.arrays()):
+        while any(np.isnan(array).any() for _, array in case.entries()):
             time.sleep(60)
         return super().gradients(case)
 
@@ -137,7 +137,7 @@ class Touchy(Plain):
     name = "touchy"
 
     def gradients(self, case):
-        if case.count and any(np.isnan(array).any() for _, array in case.arrays()):
+        if case.count and any(np.isnan(array).any() for _, array in case.entries()):
             os._exit(0)
         return super().gradients(case)
 

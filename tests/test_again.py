@@ -16,8 +16,9 @@ from test_report import shown, validate
 from crosscheck.cases.profiles import Profile, profile
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
 from crosscheck.report.summary import MarkdownSummary

@@ -14,7 +14,7 @@ import toy
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.batch import Batch, chosen_gradients
+from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case
 from crosscheck.network.loss_bounds import divided, with_constants_anywhere
 from crosscheck.numbers.enclosure import Enclosure
@@ -72,7 +72,7 @@ def test_what_gradual_underflow_may_explain_is_not_called_subnormal() -> None:
     (stream,) = (each for each in STREAMS if each.name.endswith("no bias in (1, 2)"))
     (batch,) = batches(stream, "float16", 128)
     place = np.array([53])
-    given = chosen_gradients(right.gradients(batch), place)[0]
+    given = right.gradients(batch).wide(place)[0]
     found = Judge(batch.case(place)[0]).verdict(given, framework=right.name)
     assert found.kind is Kind.KINK
     assert "not decided whether" in found.detail

@@ -19,9 +19,10 @@ from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.frameworks.script import exact_entry, script
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.composed import Composed, Derivatives, step
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Gradients
 from crosscheck.network.files import read_any_case, read_case, write_case
+from crosscheck.network.steps import step
 from crosscheck.run.checker import Checker
 from crosscheck.run.events import CaseChecked, Event
 from crosscheck.run.failure import case_as_python, failure_text

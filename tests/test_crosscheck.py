@@ -62,7 +62,7 @@ def shrunk(events: Sequence[Event]) -> list[CaseChecked]:
 
 
 def complexity(case: AnyCase) -> int:
-    return sum(int(np.count_nonzero(array)) for _, array in case.arrays())
+    return sum(int(np.count_nonzero(array)) for _, array in case.entries())
 
 
 @pytest.mark.parametrize("name", faulty.FAULTS)

@@ -18,8 +18,9 @@ from crosscheck.judge.door import Answer, Question, certified, judge, judge_rest
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import Composed, Derivatives, composed
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network
+from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of
 
 SHAPE = Shape(Network((4, 8, 1)), 1, "float64")

@@ -20,6 +20,7 @@ from crosscheck.judge.kinks.exclusion import Work, possible
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients
 from crosscheck.network.reference import backward, forward
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model

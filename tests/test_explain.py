@@ -260,7 +260,7 @@ def test_matrices_that_do_not_fit_a_line_are_broken_one_by_one() -> None:
     names = re.findall(r"([Wbxy]\d?) [=≈]", given)
     assert names == ["x", "W1", "W2", "b2", "W3", "b3", "y"]
     numbers = re.findall(r"(?<![Wbxy\d.])\d+(?:\.\d+)?", given)
-    assert len(numbers) == sum(array.size for _, array in case.arrays())
+    assert len(numbers) == sum(array.size for _, array in case.entries())
 
 
 # Overflow
@@ -450,7 +450,7 @@ def test_an_array_of_one_number_needs_no_index() -> None:
 def test_changed_entries_are_where_they_should_be() -> None:
     case = normal((2, 3, 2), rows=2)
     changed = with_changes(case, {"W2[1,2]": 5.0, "b2[0]": 6.0, "x[1,0]": 7.0, "y[0,1]": 8.0})
-    before, after = dict(case.arrays()), dict(changed.arrays())
+    before, after = dict(case.entries()), dict(changed.entries())
     moved = {
         (name, index): float(after[name][index])
         for name in before

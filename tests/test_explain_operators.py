@@ -33,9 +33,10 @@ from crosscheck.formulas.tree import (
     Term,
     Transposed,
 )
-from crosscheck.network.composed import Composed, step
+from crosscheck.network.composed import Composed
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.files import write_case
+from crosscheck.network.steps import step
 from crosscheck.operators.elementwise import activation
 from crosscheck.operators.operator import Operator
 from crosscheck.operators.registry import known
@@ -119,7 +120,7 @@ def test_the_formula_that_is_shown_is_the_function_that_is_computed(
         numbers = [point, *POINTS[number - 3 :], *POINTS][: len(operator.operands)]
         case = single(operator, settings, numbers)
         first = case.steps[0]
-        arrays = {name: rationals(array) for name, array in case.arrays()}
+        arrays = {name: rationals(array) for name, array in case.entries()}
         computed = values_of(case.program, OnExact(rational_of), arrays)[case.results["result"]]
         symbols = {name: Symbol(name) for name in operator.operands}
         formula = operator.formula(**symbols, **first.settings)

@@ -250,7 +250,7 @@ def test_streams_hold_numbers_of_the_format(dtype: str) -> None:
     form = format_of(dtype)
     for mix in (DEFAULT_MIX, Mix((("special", 1.0),)), Mix((("dyadic", 1.0),))):
         made = block(Shape(Network((2, 3, 2, 1, 1)), 2, dtype), 1, 0, mix)
-        for array in made.batch.arrays:
+        for array in made.batch.flatten():
             assert form.contains(array)
             assert len(np.unique(array)) >= 3
 

@@ -202,7 +202,7 @@ def test_strategies_streams_and_the_judges_take_a_new_format() -> None:
         check()
     assert kinds >= {"AGREES", "KINK", "NONFINITE"}
     made = block(Shape(Network((2, 2, 1)), 1, "nine_bits"), 1, 0, DEFAULT_MIX)
-    assert all(NINE_BITS.contains(array) for array in made.batch.arrays)
+    assert all(NINE_BITS.contains(array) for array in made.batch.flatten())
     stack = made.batch.case(range(64))
     with np.errstate(all="ignore"):
         right = gradients(stack).map(NINE_BITS.round)
@@ -242,7 +242,7 @@ def test_a_format_wider_than_float32_is_held_as_float64() -> None:
         assert not FusedJudge(case).certified([gradients(case)])[0].any()
         assert StackJudge(case).agreements(gradients(case))[0].all()
         made = block(Shape(Network((2, 2, 1)), 1, "wide"), 1, 0, DEFAULT_MIX)
-        assert all(format_of("wide").contains(array) for array in made.batch.arrays)
+        assert all(format_of("wide").contains(array) for array in made.batch.flatten())
 
 
 def test_no_module_but_one_lists_the_formats() -> None:

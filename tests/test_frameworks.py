@@ -417,12 +417,12 @@ def test_a_signalling_nan_raises_no_warning() -> None:
 @pytest.mark.parametrize(("name", "mode"), MODES)
 def test_the_case_is_left_alone_and_the_result_is_the_callers_own(name: str, mode: str) -> None:
     case = WHOLE["two-layers"]
-    before = {array_name: bits(array).copy() for array_name, array in case.arrays()}
+    before = {array_name: bits(array).copy() for array_name, array in case.entries()}
     found = adapter(name, mode).gradients(case)
     for _, gradient in found.entries():
-        assert not any(np.shares_memory(gradient, array) for _, array in case.arrays())
+        assert not any(np.shares_memory(gradient, array) for _, array in case.entries())
         gradient[...] = 99.0  # writable, and nothing else changes with it
-    for array_name, array in case.arrays():
+    for array_name, array in case.entries():
         np.testing.assert_array_equal(bits(array), before[array_name])
     require_same(adapter(name, mode).gradients(case), exact_gradients(case))
 

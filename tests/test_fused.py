@@ -23,7 +23,7 @@ from crosscheck.judge.compiled.memory import load, store
 from crosscheck.judge.compiled.transposed import transpose
 from crosscheck.judge.door import Answer
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.network.batch import Batch, chosen_gradients, held_dtype
+from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.formats import WORKING, format_of
@@ -191,7 +191,7 @@ def unsound(
     certified, largest = FusedJudge(case).certified(given)
     wrong = total = accepted = 0
     for framework, gradients_ in enumerate(given):
-        agrees, ratio = readable.agreements(chosen_gradients(gradients_, slice(None)))
+        agrees, ratio = readable.agreements(gradients_.wide(slice(None)))
         both = certified[framework] & agrees
         wrong += int((certified[framework] & ~agrees).sum())
         total += int(certified[framework].sum())
@@ -265,7 +265,7 @@ def test_a_shut_unit_whose_cotangent_may_overflow_is_left_open(
     biases = [first, np.ones_like(case.biases[1])]
     shut = Case.of((case.weights[0], last), biases, case.x, case.y - 32.0, dtype=dtype)
     right = rounded(shut, gradients(shut))
-    agrees, _ = StackJudge(shut).agreements(chosen_gradients(right, slice(None)))
+    agrees, _ = StackJudge(shut).agreements(right.wide(slice(None)))
     certified = FusedJudge(shut).certified([right])[0][0]
     overflows = np.arange(count) % 24 < 5
     assert not agrees[overflows].any()
@@ -340,7 +340,7 @@ def test_nearly_every_correct_gaussian_gradient_is_certified_directly(
 def test_faults_are_caught_exactly_as_often_as_by_the_readable_form(dtype: str) -> None:
     case = gaussian_stack((4, 8, 1), rows=1, count=300, dtype=dtype, seed=6)
     right, form = rounded(case, gradients(case)), format_of(dtype)
-    right = chosen_gradients(right, slice(None))
+    right = right.wide(slice(None))
     readable = StackJudge(case)
     caught = []
     for exponent in range(3, form.precision, 4):
@@ -406,7 +406,7 @@ def test_memory_that_is_used_again_is_judged_by_what_is_in_it_now(in_one_piece: 
         room(made[0].y),
     )
     for case, batch in zip(cases, made, strict=True):
-        for target, source in zip(memory.arrays, batch.arrays, strict=True):
+        for target, source in zip(memory.flatten(), batch.flatten(), strict=True):
             target[...] = source
         expected = FusedJudge(batch).certified([gradients(case)])
         assert expected[0].mean() > 0.9

@@ -32,8 +32,9 @@ from crosscheck.frameworks.refusals import CrashedError, Refused
 from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.checker import Checker
@@ -105,7 +106,7 @@ def exits(case: Case, right: Gradients) -> Any:
 
 def zeroed(case: Case, right: Gradients) -> Any:
     """What would pass: everything is zero, and so is the gradient at the zeros."""
-    for _, array in case.arrays():
+    for _, array in case.entries():
         array[...] = 0.0
     return gradients(case)
 

@@ -72,7 +72,7 @@ class Honest(Framework):
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_each_kind_is_what_it_says(kind: str, dtype: str) -> None:
     for case in drawn(12, kind=kind, dtype=dtype):
-        numbers = np.concatenate([array.ravel() for _, array in case.arrays()])
+        numbers = np.concatenate([array.ravel() for _, array in case.entries()])
         odd = numbers[~np.isfinite(numbers)]
         assert len(odd) in {"overflow": {0}, "several": {1, 2}}.get(kind, {1})
         if kind in ("NaN", "infinity"):
@@ -135,4 +135,4 @@ def test_a_run_draws_such_cases() -> None:
     assert checker.failed
     shrunk = [event for event in events if isinstance(event, CaseChecked) and event.shrunk]
     assert [event.label for event in shrunk] == ["not finite float32"]
-    assert dict(shrunk[0].case.arrays())["x"].size == 1
+    assert dict(shrunk[0].case.entries())["x"].size == 1

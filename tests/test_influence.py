@@ -20,6 +20,7 @@ from crosscheck.judge.kinks.influence import Influence, influences
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 from crosscheck.tools.budget import Budget

@@ -10,8 +10,9 @@ import pytest
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut, worked_example
+from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT, LeftOut
 from crosscheck.tools.errors import UsageError
 
 NONE: tuple[Any, ...] = (LEFT_OUT, LEFT_OUT)

@@ -363,11 +363,7 @@ def test_every_parameter_has_one_pass_and_its_own_place(
             derivatives[parameter] = parameter
     assert sizes == {size} if most > 300 else max(sizes) < size and len(sizes) == 1
     found = one_hot.gradients(np.zeros(case.x.shape[:-2]), derivatives)
-    for leaf, array in zip(
-        leaves.leaves_of(case),
-        [*found.weights, *(bias for bias in found.biases if bias is not None), found.x],
-        strict=True,
-    ):
+    for leaf, array in zip(leaves.leaves_of(case), found.by(case.wanted), strict=True):
         assert array.shape == leaf.shape
     one = found if single else found[2]
     order = [*one.weights, *(bias for bias in one.biases if bias is not None), one.x]

@@ -10,7 +10,7 @@ import pytest
 
 from crosscheck.explain import find_entry
 from crosscheck.network.dense import worked_example
-from crosscheck.network.names import EntryName, layer_of
+from crosscheck.network.names import EntryName, as_said, by_layer, derivative, label, layer_of
 from crosscheck.network.reference import gradients
 from crosscheck.tools.errors import UsageError
 
@@ -66,3 +66,22 @@ def test_no_other_module_takes_names_apart() -> None:
         if apart.search(path.read_text("utf-8"))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(("entry", "name"), [("J", "J"), (label("W2", (0, 1)), "dJ/dW2[0,1]")])
+def test_the_derivative_by_an_entry_is_called_after_it(entry: str, name: str) -> None:
+    assert derivative(entry) == name
+
+
+@pytest.mark.parametrize("text", ["dJ/dW2[0, 1]", " w2[ 0,1 ]", "J/dW2[0,1]", "W2[0,1]"])
+def test_what_a_person_writes_is_read_as_the_name_that_it_means(text: str) -> None:
+    assert as_said(text) == "W2[0,1]"
+
+
+def test_arrays_by_name_come_layer_by_layer() -> None:
+    assert by_layer({"W2": 2, "x": 0, "b2": 4, "W1": 1}) == ((1, 2), (None, 4))
+
+
+def test_arrays_of_more_layers_than_there_are_matrices_are_refused() -> None:
+    with pytest.raises(ValueError, match="W2: missing, in arrays of 999999999 layers"):
+        by_layer({"W1": 1, "W999999999": 1})

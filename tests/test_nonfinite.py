@@ -17,7 +17,7 @@ from crosscheck.judge.nonfinite import compared
 from crosscheck.judge.outcomes import Outcomes, Policy
 from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import QUESTIONS, Kind, PolicyReading, Verdict
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.numbers.endless import model_of
 from crosscheck.numbers.extended import Extended

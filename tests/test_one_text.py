@@ -179,7 +179,7 @@ def whole_numbers(reduction: Reduction = "sum") -> Case:
 def test_the_program_and_the_textbook_have_the_same_numbers(reduction: Reduction) -> None:
     case = whole_numbers(reduction)
     whole = composed(case)
-    values = values_of(whole.program, OnFloats(), dict(whole.arrays()))
+    values = values_of(whole.program, OnFloats(), dict(whole.entries()))
     trace = float_forward(case.network, case.weights, case.biases, case.x)
     for layer, z in enumerate(trace.pre_activations, start=1):
         assert np.array_equal(values[whole.results[f"z{layer}"]], z), layer

@@ -23,9 +23,10 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind, fails
-from crosscheck.network.composed import Composed, step
+from crosscheck.network.composed import Composed
 from crosscheck.network.dense import worked_example
 from crosscheck.network.files import read_any_case, write_case
+from crosscheck.network.steps import step
 from crosscheck.operators import registry
 from crosscheck.studies.steps import faults_of, wrong_gradient
 

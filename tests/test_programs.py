@@ -26,6 +26,7 @@ from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives, Step, composed, step
 from crosscheck.network.dense import Network, worked_example
 from crosscheck.network.exact import nearest_float, rational_of, rationals
+from crosscheck.network.steps import Step, step
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.numbers.model import Model
@@ -41,7 +42,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 def by_floats(case: Composed, decisions: dict[int, Any] | None = None) -> Derivatives:
     """The gradient in float64, in the dtype's own numbers at the end."""
-    found = evaluate(case.gradient, OnFloats(decisions or {}), dict(case.arrays()))
+    found = evaluate(case.gradient, OnFloats(decisions or {}), dict(case.entries()))
     form = FORMATS[case.dtype]
     rounded = {name: form.round(value) for name, value in found.items()}
     return Derivatives(rounded.pop("J"), rounded)
@@ -73,9 +74,9 @@ EVERY_PLAN = [
 
 def test_the_worked_example_is_a_program_like_any_other() -> None:
     case = composed(worked_example())
-    exact = {name: rationals(array) for name, array in case.arrays()}
+    exact = {name: rationals(array) for name, array in case.entries()}
     for found in (
-        evaluate(case.gradient, OnFloats(), dict(case.arrays())),
+        evaluate(case.gradient, OnFloats(), dict(case.entries())),
         evaluate(case.gradient, OnExact(rational_of), exact),
     ):
         values = {name: float(np.asarray(value).item()) for name, value in found.items()}
@@ -86,7 +87,7 @@ def test_symbols_run_through_the_same_program() -> None:
     sympy = pytest.importorskip("sympy")
     case = composed(worked_example())
     symbols = {
-        name: np.array(sympy.symbols(name)).reshape(array.shape) for name, array in case.arrays()
+        name: np.array(sympy.symbols(name)).reshape(array.shape) for name, array in case.entries()
     }
     steps = (case.steps[0], step("loss", "squared_error", "z1", "y"))
     linear = Composed.of(steps, {"W1": [[2.0]], "b1": [0.0]}, {"x": [[1.0]], "y": [[5.0]]})
@@ -108,7 +109,7 @@ def test_bounds_from_the_program_are_those_of_the_dense_rules(dtype: str) -> Non
         model = Model(FORMATS[dtype])
         dense = Judge(case).enclosed(model).certain_gradients
         with np.errstate(all="ignore"):
-            arrays = {name: Enclosure.of(model, array) for name, array in case.arrays()}
+            arrays = {name: Enclosure.of(model, array) for name, array in case.entries()}
             found = evaluate(composed(case).gradient, OnEnclosures(model), arrays)
         for name, bound in dense.entries():
             some = bound.bound > 0
@@ -241,7 +242,7 @@ def test_any_convention_is_explained_wherever_breakpoints_are_met(case: Composed
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(composed_cases(dtype="float32"))
 def test_the_exact_gradient_rounded_is_within_the_bounds(case: Composed) -> None:
-    exact = {name: rationals(array) for name, array in case.arrays()}
+    exact = {name: rationals(array) for name, array in case.entries()}
     found = evaluate(case.gradient, OnExact(rational_of), exact)
     form = FORMATS[case.dtype]
     rounded = {
@@ -303,5 +304,5 @@ def test_losses_have_any_constant_and_the_means_of_libraries() -> None:
     ):
         steps = (step("z", "dense", "x", "W"), step("l", "squared_error", "z", "y", **attributes))
         case = Composed.of(steps, weights, given)
-        found = evaluate(case.gradient, OnFloats(), dict(case.arrays()))
+        found = evaluate(case.gradient, OnFloats(), dict(case.entries()))
         assert found["J"] == pytest.approx(float(factor) * (residual**2).sum(), rel=2.0**-50)

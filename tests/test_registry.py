@@ -34,7 +34,7 @@ class DualFramework(Framework):
     forward_modes = frozenset({"eager"})
 
     def gradients(self, case):
-        value = {name: array.astype(case.dtype) for name, array in case.arrays()}
+        value = {name: array.astype(case.dtype) for name, array in case.entries()}
         y, lead = value.pop("y"), case.x.shape[:-2]
         shape = {name: array.shape[len(lead):] for name, array in value.items()}
         ends = np.cumsum([np.prod(sizes) for sizes in shape.values()])

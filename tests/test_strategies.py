@@ -144,8 +144,8 @@ def test_a_failing_case_shrinks_to_something_readable(
     assert finding is not None
     case = finding.smallest
     assert np.abs(case.weights[-1]).max() == 3.0
-    assert sum(int(np.count_nonzero(array)) for _, array in case.arrays()) <= 8
-    assert all(np.array_equal(array, np.rint(array)) for _, array in case.arrays())
+    assert sum(int(np.count_nonzero(array)) for _, array in case.entries()) <= 8
+    assert all(np.array_equal(array, np.rint(array)) for _, array in case.entries())
 
 
 def test_a_search_repeats_with_its_seed_and_tells_new_cases_from_shrinking(

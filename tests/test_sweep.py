@@ -33,7 +33,6 @@ from crosscheck.frameworks.torch_batched import TorchBatched
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.report.json_ import schema
 from crosscheck.report.sweep import duration
@@ -79,9 +78,7 @@ def test_verdicts_are_those_of_the_judge_gate_for_gate(name: str, shape: Shape) 
         "mode": "eager" if name == "wrong" else batched(frameworks[0]).mode,
     }
     expected = {
-        index: Judge(made.case(index - BLOCK)).verdict(
-            chosen_gradients(given, index - BLOCK), **names
-        )
+        index: Judge(made.case(index - BLOCK)).verdict(given.wide(index - BLOCK), **names)
         for index in range(part.start, part.stop)
     }
     assert len({verdict.kind for verdict in expected.values()}) > 3

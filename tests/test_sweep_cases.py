@@ -99,7 +99,7 @@ def test_no_case_comes_twice() -> None:
     seen = set()
     for number in range(20):
         made = block(SHAPE, 7, number, only("uniform")).stack
-        rows = np.concatenate([array.reshape(BLOCK, -1) for _, array in made.arrays()], axis=1)
+        rows = np.concatenate([array.reshape(BLOCK, -1) for _, array in made.entries()], axis=1)
         seen |= {row.tobytes() for row in rows}
     assert len(seen) == 20 * BLOCK
 
@@ -149,7 +149,7 @@ def test_one_case_in_sixteen_thousand_is_a_hard_one_and_the_first_is() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_number_is_one_of_the_dtype_and_bits_are_used(family: str, shape: Shape) -> None:
     made = block(shape, 1, 0, only(family)).stack
-    for _, array in made.arrays():
+    for _, array in made.entries():
         assert format_of(shape.dtype).contains(array)
         finite = array[np.isfinite(array)]
         assert len(np.unique(finite)) > 2
@@ -224,13 +224,13 @@ def test_the_hard_families_are_hard() -> None:
 def test_special_values_all_occur() -> None:
     shape = Shape(Network((4, 8, 1)), dtype="float32")
     made = block(shape, 3, 0, only("special")).stack
-    values = np.concatenate([array.ravel() for _, array in made.arrays()])
+    values = np.concatenate([array.ravel() for _, array in made.entries()])
     form = FORMATS["float32"]
     assert np.isnan(values).any()
     for wanted in (np.inf, -np.inf, form.largest, form.smallest_subnormal, form.smallest_normal):
         assert (values == wanted).any()
     assert ((values == 0) & np.signbit(values)).any()
-    changed = [np.isnan(array).reshape(BLOCK, -1).any(axis=1) for _, array in made.arrays()]
+    changed = [np.isnan(array).reshape(BLOCK, -1).any(axis=1) for _, array in made.entries()]
     assert 0.02 < np.any(changed, axis=0).mean() < 0.5
 
 

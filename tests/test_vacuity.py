@@ -23,8 +23,9 @@ from crosscheck.judge.branches import Stack
 from crosscheck.judge.compare import Judge, StackJudge
 from crosscheck.judge.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of
 from crosscheck.report.html import HtmlReport
 from crosscheck.report.json_ import JsonReport
@@ -196,7 +197,7 @@ def test_one_by_one_together_and_side_by_side_the_same_arrays_are_checked() -> N
     cases = [wide("bfloat16", (40, 2), seed) for seed in range(24)]
     weights, biases, x, y = (
         np.stack(arrays)
-        for arrays in zip(*([a for _, a in case.arrays()] for case in cases), strict=True)
+        for arrays in zip(*([a for _, a in case.entries()] for case in cases), strict=True)
     )
     stack = Case(cases[0].network, (weights,), (biases,), x, y, "bfloat16")
     judge = StackJudge(stack)

@@ -125,7 +125,7 @@ def test_functions_of_ones_own_are_put_to_wide_networks_too(name: str) -> None:
 
 
 def nonzero(case: Case) -> int:
-    return sum(int(np.count_nonzero(array)) for _, array in case.arrays())
+    return sum(int(np.count_nonzero(array)) for _, array in case.entries())
 
 
 def test_a_wide_case_is_shrunk_within_its_budget_to_what_the_fault_needs() -> None:

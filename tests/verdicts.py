@@ -27,7 +27,6 @@ import numpy as np
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.door import Answer, certified
 from crosscheck.judge.together import judged_together
-from crosscheck.network.batch import chosen_gradients
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.formats import WORKING
 from crosscheck.studies.alarms.catalogue import CATALOGUE, Right
@@ -77,7 +76,7 @@ def records(dtype: str, stream: Stream, count: int) -> Iterator[tuple[str, Any]]
         sound, largest = at_once.agrees, at_once.bounds
         places = np.arange(batch.count)
         reverse = [
-            (name, chosen_gradients(given, places))
+            (name, given.wide(places))
             for name, right, given in every
             if right.derivation == "reverse"
         ]
@@ -87,7 +86,7 @@ def records(dtype: str, stream: Stream, count: int) -> Iterator[tuple[str, Any]]
             yield f"{at} key", case.key
             judge = Judge(case)
             for row, (name, right, given) in enumerate(every):
-                one = chosen_gradients(given, np.array([at]))[0]
+                one = given.wide(np.array([at]))[0]
                 yield f"{at} {name}, at once", bool(sound[row, at])
                 if sound[row, at]:
                     yield f"{at} {name}, largest", float(largest[row, at])

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.drawing import numbers
-from crosscheck.network.composed import Composed, Step, step
+from crosscheck.network.composed import Composed
+from crosscheck.network.steps import Step, step
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -248,7 +249,7 @@ def seeded_stack(
     part: Literal["smooth", "boundary"] = "boundary" if boundary else "smooth"
     if count == STACK:
         return whole, part
-    arrays = {name: array[:count] for name, array in whole.arrays()}
+    arrays = {name: array[:count] for name, array in whole.entries()}
     return plan.case(arrays, dtype, count), part
 
 
@@ -304,8 +305,8 @@ def aimed(case: Composed, site: int, index: tuple[int, ...], point: Fraction) ->
     assert handle is not None
     name, sign = handle
     with np.errstate(all="ignore"):
-        value = values_of(program, OnFloats(), dict(case.arrays()))[site][index]
-    array = dict(case.arrays())[name].copy()
+        value = values_of(program, OnFloats(), dict(case.entries()))[site][index]
+    array = dict(case.entries())[name].copy()
     at = index if array.ndim == len(index) else index[len(index) - array.ndim :]
     array[at] += sign * (float(point) - value)
     return case.replaced(name, format_of(case.dtype).round(array))

@@ -8,7 +8,7 @@ units, then the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,14 +94,9 @@ def _fewer_rows(search: _Shrinking) -> None:
         if isinstance(case, Composed):
             fewer = {name: np.delete(array, part, axis=0) for name, array in case.inputs.items()}
             return Composed(case.steps, case.parameters, fewer, case.dtype)
-        return Case(
-            case.network,
-            case.weights,
-            case.biases,
-            np.delete(case.x, part, axis=0),
-            np.delete(case.y, part, axis=0),
-            case.dtype,
-        )
+        x, y = (np.delete(array, part, axis=0) for array in (case.x, case.y))
+        shorter: AnyCase = replace(case, x=x, y=y)
+        return shorter
 
     search.halve(lambda: search.case.rows, without)
 
@@ -134,44 +129,45 @@ def _fewer_units(search: _Shrinking, layer: int) -> None:
 def _simpler_arrays(search: _Shrinking) -> None:
     """Whole arrays of zeros, then of whole numbers."""
     form = format_of(search.case.dtype)
-    for position, (_, array) in enumerate(list(search.case.arrays())):
+    for name, array in list(search.case.entries()):
         if array.any():
-            search.take(_rebuilt(search.case, position, np.zeros_like(array)))
-    for position, (_, array) in enumerate(list(search.case.arrays())):
+            search.take(search.case.replaced(name, np.zeros_like(array)))
+    for name, array in list(search.case.entries()):
         simpler = form.round(np.rint(array))
         if not np.array_equal(simpler, array):
-            search.take(_rebuilt(search.case, position, simpler))
+            search.take(search.case.replaced(name, simpler))
 
 
 def _fewer_numbers(search: _Shrinking) -> None:
     """Arrays of many numbers with zeros in place of some; a few are left to `_simpler_entries`."""
-    for position, (_, whole) in enumerate(list(search.case.arrays())):
+    for name, whole in list(search.case.entries()):
         if np.count_nonzero(whole) < _MANY:
             continue
 
-        def array(position: int = position) -> Array:
-            return np.asarray(list(search.case.arrays())[position][1])
+        def array(name: str = name) -> Array:
+            return np.asarray(dict(search.case.entries())[name])
 
-        def without(part: slice, position: int = position) -> AnyCase:
-            changed = array(position).copy()
+        def without(part: slice, name: str = name) -> AnyCase:
+            changed = array(name).copy()
             flat = changed.reshape(-1)
             flat[np.flatnonzero(flat)[part]] = 0.0
-            return _rebuilt(search.case, position, changed)
+            found: AnyCase = search.case.replaced(name, changed)
+            return found
 
         search.halve(lambda array=array: int(np.count_nonzero(array())), without)  # type: ignore[misc]
 
 
 def _simpler_entries(search: _Shrinking) -> None:
     """Single numbers: 0, 1, whole ones, then ones of fewer significant bits."""
-    for position, (_, whole) in enumerate(list(search.case.arrays())):
+    for name, whole in list(search.case.entries()):
         for index in np.argwhere(whole != 0.0):
             if search.left == 0:
                 return
-            array = list(search.case.arrays())[position][1]
+            array = dict(search.case.entries())[name]
             for number in _simpler_numbers(float(array[tuple(index)])):
                 changed = array.copy()
                 changed[tuple(index)] = number
-                if search.take(_rebuilt(search.case, position, changed)):
+                if search.take(search.case.replaced(name, changed)):
                     break
 
 
@@ -190,18 +186,3 @@ def _simpler_numbers(value: float) -> Iterator[float]:
         coarse = float(np.ldexp(np.rint(np.ldexp(significand, bits)), exponent - bits))
         if coarse != value:
             yield coarse
-
-
-def _rebuilt(case: AnyCase, position: int, array: Array) -> AnyCase:
-    """The case with one of its arrays, numbered as ``arrays`` does, replaced."""
-    if isinstance(case, Composed):
-        return case.replaced(list(dict(case.arrays()))[position], array)
-    arrays = [each for _, each in case.arrays()]
-    numbers = iter([*arrays[:position], array, *arrays[position + 1 :]])
-    weights, biases = [], []
-    for bias in case.biases:
-        weights.append(next(numbers))
-        biases.append(None if bias is None else next(numbers))
-    return Case(
-        case.network, tuple(weights), tuple(biases), next(numbers), next(numbers), case.dtype
-    )

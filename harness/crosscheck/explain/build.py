@@ -128,8 +128,8 @@ def _everything(derivation: Derivation, answers: Sequence[Answer]) -> Iterator[S
 def _given(derivation: Derivation) -> Block:
     """All the numbers of the case."""
     case, names = derivation.case, derivation.names
-    order = ["x", *(name for name, _ in case.arrays() if name not in "xy"), "y"]
-    arrays = dict(case.arrays())
+    order = ["x", *(name for name, _ in case.entries() if name not in "xy"), "y"]
+    arrays = dict(case.entries())
     lines = []
     for name in order:
         symbol = names.entry(EntryName.of(name))

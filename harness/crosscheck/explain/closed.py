@@ -25,7 +25,7 @@ from crosscheck.formulas.tree import (
     Term,
 )
 from crosscheck.network.dense import Case
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import EntryName, array_name
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.tools.errors import UsageError
 
@@ -52,7 +52,7 @@ def require_short(case: Case, entry: EntryName | None) -> None:
             f"--symbolic: the network has {paths} paths from an input to an output, and a formula "
             f"has a term for each; wanted at most {_MOST_PATHS}: take fewer units, rows or layers"
         )
-    number = sum(array.size for name, array in case.arrays() if name != "y")
+    number = sum(array.size for name, array in case.entries() if name != "y")
     if entry is None and number > _MOST_FORMULAS:
         raise UsageError(
             f"--symbolic: {number} formulas, wanted at most {_MOST_FORMULAS}; ask for one entry, "
@@ -92,10 +92,8 @@ def _formulas(derivation: Derivation, entry: EntryName | None) -> Iterator[Line]
     from crosscheck.network.symbolic import SymbolicNetwork
 
     case, names = derivation.case, derivation.names
-    network = SymbolicNetwork.of(
-        case.network, rows=case.rows, bias=tuple(bias is not None for bias in case.biases)
-    )
-    arrays = dict(case.arrays())
+    network = SymbolicNetwork.of(case.network, rows=case.rows, bias=case.has_bias)
+    arrays = dict(case.entries())
     symbols = dict(_symbols(network, case))
     values = {
         symbol: sympy.Rational(*_ratio(arrays[name.array][name.index]))
@@ -165,10 +163,10 @@ def _entries(letter: str, layer: int | None, symbols: Any) -> Iterator[tuple[Ent
 
 def _order(case: Case) -> Iterator[EntryName]:
     """The entries of the gradient in the order of backpropagation."""
-    arrays = dict(case.arrays())
+    arrays = dict(case.entries())
     for layer in range(case.network.depth, 0, -1):
         for letter in "Wb":
-            array = arrays.get(f"{letter}{layer}")
+            array = arrays.get(array_name(letter, layer))
             if array is not None:
                 for index in np.ndindex(*array.shape):
                     yield EntryName(letter, layer, index)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -11,8 +10,9 @@ import numpy as np
 from crosscheck.formulas.tree import Index, Partial, Symbol
 from crosscheck.judge.decisions import Place
 from crosscheck.network.dense import Case
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import EntryName, as_said
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["Names", "find_entry", "with_changes"]
@@ -78,10 +78,6 @@ class Names:
         return () if self.scalar else index
 
 
-_DERIVATIVE = re.compile("^d?J/d")
-_SPACED = re.compile(r"\s*([\[\],])\s*")
-
-
 def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
     """The entry that ``text`` names: ``W2[0,1]``, ``b1[0]``, ``x[0,2]``, or ``w2`` if it has one.
 
@@ -93,7 +89,7 @@ def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
     Raises:
         UsageError: There is no such entry.
     """
-    arrays = dict(case.arrays())
+    arrays = dict(case.entries())
     if not targets:
         del arrays["y"]
     entry = _parsed(text)
@@ -112,10 +108,9 @@ def find_entry(text: str, case: Case, *, targets: bool = False) -> EntryName:
 
 
 def _parsed(text: str) -> EntryName | None:
-    """The entry's name in ``text``, which may have spaces and a w in it, and ``dJ/d`` before it."""
-    bare = _DERIVATIVE.sub("", _SPACED.sub(r"\1", text.strip()), count=1)
+    """The entry's name in ``text``, as a person may have written it."""
     try:
-        return EntryName.parse(f"W{bare[1:]}" if bare[:1] == "w" else bare)
+        return EntryName.parse(as_said(text))
     except ValueError:
         return None
 
@@ -138,20 +133,12 @@ def with_changes(case: Case, changes: dict[str, float]) -> Case:
     Raises:
         UsageError: There is no such entry, or the number is not finite in the dtype.
     """
-    arrays = {name: array.copy() for name, array in case.arrays()}
+    arrays = {name: array.copy() for name, array in case.entries()}
     for text, value in changes.items():
         entry = find_entry(text, case, targets=True)
         array = arrays[entry.array]
         array[entry.index] = value
         if not np.isfinite(value):
             raise UsageError(f"{text}={value}: wanted a finite number")
-    depth = case.network.depth
-    return Case.of(
-        [arrays[f"W{layer}"] for layer in range(1, depth + 1)],
-        [arrays.get(f"b{layer}") for layer in range(1, depth + 1)],
-        arrays["x"],
-        arrays["y"],
-        dtype=case.dtype,
-        output=case.network.output,
-        reduction=case.network.reduction,
-    )
+    form = format_of(case.dtype)
+    return case.map_named(lambda name, _: form.round(arrays[name]))

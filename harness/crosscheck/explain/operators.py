@@ -22,8 +22,10 @@ from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import consumer_of
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Verdict, fails
-from crosscheck.network.composed import LOSS, Composed, Step
+from crosscheck.network.composed import Composed
 from crosscheck.network.exact import rational_of, rationals
+from crosscheck.network.names import LOSS
+from crosscheck.network.steps import Step
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
@@ -60,7 +62,7 @@ def explain_composed(
         raise UsageError("case: holds NaN or infinity, for which there is no derivation")
     question = judge(case)
     verdicts = [answer(each, case, question)[1] for each in frameworks]
-    arrays = {name: rationals(array) for name, array in case.arrays()}
+    arrays = {name: rationals(array) for name, array in case.entries()}
     forward = values_of(case.program, OnExact(rational_of), arrays)
     sent = evaluate(cotangents(case.program, LOSS, case.results), OnExact(rational_of), arrays)
     exact = evaluate(case.gradient, OnExact(rational_of), arrays)
@@ -82,7 +84,7 @@ def explain_composed(
 
 
 def _given(case: Composed) -> Formulas:
-    lines = [Line((_symbol(name), _numbers(rationals(array)))) for name, array in case.arrays()]
+    lines = [Line((_symbol(name), _numbers(rationals(array)))) for name, array in case.entries()]
     return Formulas(tuple(lines), compact=True)
 
 

@@ -19,7 +19,6 @@ from crosscheck.frameworks.leaves import (
     RELU,
     OneHot,
     assembled,
-    assembled_by_name,
     constants_of,
     leaves_of,
     loss_function,
@@ -69,7 +68,8 @@ class Adapter(Framework):
         if self.mode == "forward":
             return self._asked(case.dtype, lambda: self._by_tangents(case))
         loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled(case, loss, found)
+        gradients: Gradients = assembled(case, loss, found)
+        return gradients
 
     def derivatives(self, case: Composed) -> Derivatives:
         """Loss and gradients of ``case``; see `Framework.derivatives`.
@@ -81,7 +81,8 @@ class Adapter(Framework):
         if self.mode in self.forward_modes:
             raise UnsupportedError(f"{self.name}: networks of operators in reverse mode only")
         loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        return assembled_by_name(case, loss, found)
+        derivatives: Derivatives = assembled(case, loss, found)
+        return derivatives
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as one of the library's, of ``dtype``, on the CPU, in memory of its own.

@@ -21,7 +21,7 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
-from crosscheck.frameworks.leaves import RELU, dense_loss
+from crosscheck.frameworks.leaves import RELU, assembled, dense_loss
 from crosscheck.network.batch import ALIGNMENT, Batch, address, aligned, held_dtype
 from crosscheck.network.dense import Gradients
 from crosscheck.operators import dense
@@ -64,20 +64,17 @@ class Batched(abc.ABC):
         Raises:
             UnsupportedError: The framework cannot do this dtype.
         """
-        key = (batch.network, tuple(b is None for b in batch.biases), batch.rows, batch.dtype)
+        key = (batch.network, batch.has_bias, batch.rows, batch.dtype)
         count = batch.count
         size, function = self._compiled.get(key, (0, None))
         if count > size:
             size = count
             function = self.compile(batch)
             self._compiled[key] = (size, function)
-        arrays = [filled_up(array, size) for array in batch.arrays]
+        arrays = [filled_up(array, size) for array in batch.flatten()]
         found = [array[:count] for array in self.compute(function, arrays)]
-        remaining = iter(found)
-        loss = next(remaining)
-        weights = tuple(next(remaining) for _ in batch.weights)
-        biases = tuple(None if bias is None else next(remaining) for bias in batch.biases)
-        return Gradients(loss, weights, biases, next(remaining))
+        gradients: Gradients = assembled(batch, found[0], found[1:])
+        return gradients
 
     def is_through_adapter(self, dtype: str) -> bool:
         """Whether gradients of ``dtype`` are the adapter's own, in the adapter's mode."""
@@ -89,11 +86,11 @@ class Batched(abc.ABC):
 
     @abc.abstractmethod
     def compute(self, function: Any, arrays: Sequence[Any]) -> Sequence[Any]:
-        """J, and the gradients of ``W_1 … W_L``, of the biases there are, and of x.
+        """J, and the derivatives by all arrays but y, in the order of the batch's entries.
 
         Args:
             function: What `compile` returned.
-            arrays: ``W_1 … W_L``, the biases there are, x and y.
+            arrays: Those of the batch, in the order of its entries.
         """
 
 
@@ -176,8 +173,7 @@ def losses_of(framework: Framework, batch: Batch) -> Callable[..., Any]:
         RELU: framework.formulations[framework.formulation],
         dense.OPERATOR.name: products.get(dense.TURNED, next(iter(products.values()))),
     }
-    has_bias = tuple(bias is not None for bias in batch.biases)
-    return dense_loss(batch.network, has_bias, batch.rows, framework.name, framework.lines, sources)
+    return dense_loss(batch, framework.name, framework.lines, sources)
 
 
 def aligned_like(array: Any) -> Any:

@@ -67,7 +67,7 @@ def ask(framework: Framework, case: AnyCase) -> Any:
     if case.dtype not in framework.dtypes:
         return Refused(Kind.UNSUPPORTED, f"{case.dtype} is not among its dtypes", raised=True)
     copy = case.copied()
-    held, wanted = list(copy.arrays()), [array for _, array in case.arrays()]
+    held, wanted = list(copy.entries()), [array for _, array in case.entries()]
 
     def call() -> AnyGradients:
         if isinstance(copy, Composed):

@@ -18,8 +18,11 @@ import numpy as np
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.text import function_of, statements
-from crosscheck.network.composed import Composed, Derivatives, Step, dense_steps
-from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
+from crosscheck.network.dense import Case, Gradients, Network, Numbers
+from crosscheck.network.names import LOSS
+from crosscheck.network.steps import Step, dense_steps
+from crosscheck.network.tree import Point
 from crosscheck.numbers.arrays import Array
 from crosscheck.operators.operator import Line
 from crosscheck.operators.relu import OPERATOR
@@ -30,7 +33,6 @@ __all__ = [
     "RELU",
     "OneHot",
     "assembled",
-    "assembled_by_name",
     "constants_of",
     "dense_loss",
     "leaves_of",
@@ -45,26 +47,18 @@ AT_ONCE = 2**22
 """How many numbers may be held as tangents at once: 32 MiB of float64."""
 
 
-def leaves_of(case: Case | Composed) -> list[Array]:
-    """What a case is differentiated by, in the order of `loss_function`'s arguments.
-
-    Of a dense network ``W_1 … W_L``, then those of ``b_1 … b_L`` that there are, then ``x``.
-    """
-    if isinstance(case, Composed):
-        arrays = dict(case.arrays())
-        return [arrays[name] for name in case.wanted]
-    return [*case.weights, *(bias for bias in case.biases if bias is not None), case.x]
+def leaves_of(case: AnyCase) -> list[Array]:
+    """What a case is differentiated by, in the order of its entries."""
+    return [array for name, array in case.entries() if name in case.wanted]
 
 
-def constants_of(case: Case | Composed) -> list[Array]:
+def constants_of(case: AnyCase) -> list[Array]:
     """The rest: targets."""
-    if isinstance(case, Composed):
-        return [array for name, array in case.arrays() if name not in case.wanted]
-    return [case.y]
+    return [array for name, array in case.entries() if name not in case.wanted]
 
 
 def loss_function(
-    case: Case | Composed, framework: str, lines: Pointwise, sources: Mapping[str, Line]
+    case: AnyCase, framework: str, lines: Pointwise, sources: Mapping[str, Line]
 ) -> Callable[..., Any]:
     """J of `leaves_of` and then `constants_of`, for single cases and stacks of a shape.
 
@@ -80,9 +74,8 @@ def loss_function(
         UnsupportedError: An operator is not known there.
     """
     if not isinstance(case, Composed):
-        has_bias = tuple(bias is not None for bias in case.biases)
-        return dense_loss(case.network, has_bias, case.rows, framework, lines, sources)
-    names = (*case.wanted, *(name for name in case.shapes if name not in case.wanted))
+        return dense_loss(case, framework, lines, sources)
+    names = (*case.wanted, *(name for name in case.names if name not in case.wanted))
     shapes = {**case.shapes, **case.result_shapes}
     return _function(
         case.steps, names, tuple(shapes.items()), framework, lines.setup, tuple(sources.items())
@@ -90,29 +83,19 @@ def loss_function(
 
 
 def dense_loss(
-    network: Network,
-    has_bias: tuple[bool, ...],
-    rows: int,
-    framework: str,
-    lines: Pointwise,
-    sources: Mapping[str, Line],
+    case: Numbers, framework: str, lines: Pointwise, sources: Mapping[str, Line]
 ) -> Callable[..., Any]:
-    """J of a dense network: of ``W_1 … W_L``, the biases there are, x and y.
+    """J of the arrays of a case of a dense network, in the order of its entries.
 
     Args:
-        network: The shape.
-        has_bias: For each layer whether it has a bias.
-        rows: B.
+        case: One of those that it is for.
         framework: As of `loss_function`, like the rest.
         lines: With its imports.
         sources: Operator to its line.
     """
-    steps = dense_steps(network, has_bias)
-    layers = range(1, network.depth + 1)
-    biases = [f"b{layer}" for layer in layers if has_bias[layer - 1]]
-    names = (*(f"W{layer}" for layer in layers), *biases, "x", "y")
-    shapes = ((steps[-2].id, (rows, network.widths[-1])),)
-    return _function(steps, names, shapes, framework, lines.setup, tuple(sources.items()))
+    steps = dense_steps(case.network, case.has_bias)
+    shapes = ((steps[-2].id, (case.rows, case.network.widths[-1])),)
+    return _function(steps, case.names, shapes, framework, lines.setup, tuple(sources.items()))
 
 
 @lru_cache(maxsize=512)
@@ -128,20 +111,14 @@ def _function(
     return function_of(setup, names, lines)
 
 
-def assembled_by_name(case: Composed, loss: Array, derivatives: Iterable[Array]) -> Derivatives:
-    """The gradient of ``case`` from the derivatives by each of `leaves_of`, in their order."""
-    return Derivatives(loss, dict(zip(case.wanted, derivatives, strict=True)))
+def assembled(case: Point, loss: Array, derivatives: Iterable[Array]) -> Any:
+    """The gradient of ``case`` from the derivatives by each of `leaves_of`, in their order.
 
-
-def assembled(case: Case, loss: Array, derivatives: Iterable[Array]) -> Gradients:
-    """The gradient of ``case`` from the derivatives by each of `leaves_of`, in their order."""
-    remaining = iter(derivatives)
-    return Gradients(
-        loss,
-        tuple(next(remaining) for _ in case.weights),
-        tuple(None if bias is None else next(remaining) for bias in case.biases),
-        next(remaining),
-    )
+    Returns:
+        `Derivatives` of a network of operators, else `Gradients`.
+    """
+    found = {LOSS: loss, **dict(zip(case.wanted, derivatives, strict=True))}
+    return Derivatives.named(found) if isinstance(case, Composed) else Gradients.named(found)
 
 
 def tangents_of_a_pass(network: Network, rows: int, size: int) -> int:
@@ -197,7 +174,8 @@ class OneHot:
             loss: ``J``, shape ``([C])``.
             derivatives: ``∂J/∂θ``, shape ``(P, [C])``.
         """
-        return assembled(self._case, loss, self._cut(np.moveaxis(derivatives, 0, -1)))
+        found: Gradients = assembled(self._case, loss, self._cut(np.moveaxis(derivatives, 0, -1)))
+        return found
 
     def _cut(self, along: Array) -> Iterator[Array]:
         """An array whose last axis has length P, as one array of its own for each leaf."""

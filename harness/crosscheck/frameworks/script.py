@@ -30,7 +30,7 @@ from crosscheck.network.exact import (
     rational_of,
     rationals,
 )
-from crosscheck.network.names import parsed
+from crosscheck.network.names import LOSS, derivative, parsed
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
@@ -117,7 +117,7 @@ def exact_entry(case: AnyCase, name: str) -> Fraction:
     """
     array, index = parsed(name)
     if isinstance(case, Composed):
-        exact = {name: rationals(values) for name, values in case.arrays()}
+        exact = {name: rationals(values) for name, values in case.entries()}
         found = evaluate(case.gradient, OnExact(rational_of), exact)
         return fraction(np.asarray(found[array])[index])
     trace = exact_forward(case)
@@ -147,9 +147,9 @@ def _numbers(case: AnyCase, name: str) -> str:
     def made(array: Array) -> str:
         return _MAKE[name].format(_literal(array.tolist()), case.dtype)
 
-    constants = [name for name, _ in case.arrays() if name not in case.wanted]
+    constants = [name for name, _ in case.entries() if name not in case.wanted]
     lines, rest = ["p = {"], []
-    for array_name, array in case.arrays():
+    for array_name, array in case.entries():
         if array_name in constants:
             rest.append(f"{array_name} = {made(array)}")
         else:
@@ -189,8 +189,8 @@ def _printing(case: AnyCase, verdict: Verdict, lines: Pointwise) -> str:
         return f'{calls}print("J", value)\nfor name in found:\n    print(name, found[name])'
     array, index = parsed(verdict.worst.name)
     where = f'found["{array}"][{", ".join(map(str, index))}]'
-    where, label = ("value", "J") if array == "J" else (where, f"dJ/d{verdict.worst.name}")
-    text = f'{calls}print("{label}:", float({where}))'
+    where = "value" if array == LOSS else where
+    text = f'{calls}print("{derivative(verdict.worst.name)}:", float({where}))'
     if case.is_finite:
         exact = exact_entry(case, verdict.worst.name)
         rounded = nearest_float(exact)

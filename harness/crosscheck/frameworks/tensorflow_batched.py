@@ -42,7 +42,7 @@ class TensorFlowBatched(Batched):
 
         compiled = tf.function(everything, autograph=False, jit_compile=True)
         return compiled.get_concrete_function(
-            *(tf.TensorSpec(array.shape, array.dtype) for array in batch.arrays)
+            *(tf.TensorSpec(array.shape, array.dtype) for array in batch.flatten())
         )
 
     def compute(self, function: Any, arrays: Sequence[Any]) -> Sequence[Any]:

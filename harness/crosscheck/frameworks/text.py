@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from crosscheck.network.composed import Step
+from crosscheck.network.steps import Step
 from crosscheck.operators.operator import Line, Use
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.graph import Shape

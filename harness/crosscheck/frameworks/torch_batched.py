@@ -32,7 +32,7 @@ class TorchBatched(Batched):
     def compile(self, batch: Batch) -> Any:
         """See `Batched.compile`."""
         torch, losses = self._torch, losses_of(self.framework, batch)
-        parameters = len(batch.arrays) - 1
+        parameters = len(batch.flatten()) - 1
 
         def sum_and_losses(*arrays: Any) -> Any:
             found = losses(*arrays)

@@ -21,6 +21,7 @@ from crosscheck.judge.kinks.slopes import Equations, likely_slopes
 from crosscheck.judge.verdict import Validity
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_at, exact_first_layer
+from crosscheck.network.names import array_name
 from crosscheck.network.reference import backward_layer, gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
@@ -196,9 +197,9 @@ class Stack:
         """Where the entries of units stand, weights before the bias, of shape (units, entries)."""
         start = {name: first for name, first, _ in self.parts}
         inputs = self.enclosed.case.network.widths[layer - 1]
-        entries = start[f"W{layer}"] + units[:, None] * inputs + np.arange(inputs)
-        if f"b{layer}" in start:
-            entries = np.append(entries, start[f"b{layer}"] + units[:, None], axis=1)
+        entries = start[array_name("W", layer)] + units[:, None] * inputs + np.arange(inputs)
+        if array_name("b", layer) in start:
+            entries = np.append(entries, start[array_name("b", layer)] + units[:, None], axis=1)
         return entries
 
     def _branch(self, answers: Answers, asked: Indices) -> Indices:
@@ -300,13 +301,7 @@ class Stack:
             name: values[start : start + int(np.prod(shape))].reshape(shape)
             for name, start, shape in self.parts
         }
-        layers = range(1, self.enclosed.case.network.depth + 1)
-        return Gradients(
-            found["J"],
-            tuple(found[f"W{layer}"] for layer in layers),
-            tuple(found.get(f"b{layer}") for layer in layers),
-            found["x"],
-        )
+        return Gradients.named(found)
 
     def bounds(self, branches: Indices) -> Enclosure:
         """The gradients of ``branches``, entries side by side, (branches, entries)."""
@@ -333,13 +328,7 @@ class Stack:
             name: each.high[index]
             for (name, _, _), each in zip(self.parts, self.found, strict=True)
         }
-        layers = range(1, self.enclosed.case.network.depth + 1)
-        return Gradients(
-            high["J"],
-            tuple(high[f"W{layer}"] for layer in layers),
-            tuple(high.get(f"b{layer}") for layer in layers),
-            high["x"],
-        )
+        return Gradients.named(high)
 
 
 def _parts(case: Case) -> Iterator[Part]:

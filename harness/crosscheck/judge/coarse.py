@@ -36,8 +36,9 @@ from crosscheck.judge.enclosed import Derivation, Enclosed, leaves_bound
 from crosscheck.judge.kinks.exclusion import hulls
 from crosscheck.judge.kinks.explanation import Explanation, explain
 from crosscheck.judge.vacuity import arrays_checked
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import parameter_gradients
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of

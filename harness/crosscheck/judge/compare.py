@@ -26,7 +26,7 @@ import numpy as np
 from crosscheck.judge.coarse import coarse
 from crosscheck.judge.decisions import Effect, GateClass, GateReading
 from crosscheck.judge.enclosed import Derivation, Enclosed, leaves_bound
-from crosscheck.judge.entries import entry_of, ratio_of
+from crosscheck.judge.entries import entry_of, misshapen_of, ratio_of
 from crosscheck.judge.kinks.clarke import Around, Block, Subdifferential
 from crosscheck.judge.kinks.exclusion import Work
 from crosscheck.judge.kinks.explanation import Explanation, explain
@@ -38,6 +38,7 @@ from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients, LeftOut
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -158,7 +159,7 @@ class Judge:
         """`verdict` without names."""
         named = Verdict("", "", "", Kind.DISAGREES)
         left_open: Verdict | None = None
-        misshapen = self._misshapen(given)
+        misshapen = misshapen_of(given, self.case.gradient_shapes)
         if misshapen:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
@@ -272,18 +273,6 @@ class Judge:
             else:
                 found.append(self._subdifferential.inputs(slopes, around))
         return tuple(found)
-
-    def _misshapen(self, given: Gradients) -> str:
-        for (name, wanted), (_, value) in zip(
-            self._shapes().entries(), given.entries(), strict=False
-        ):
-            if not isinstance(value, LeftOut) and np.shape(value) != wanted.shape:
-                return f"{name}: shape {np.shape(value)} returned, wanted {wanted.shape}"
-        return ""
-
-    def _shapes(self) -> Gradients:
-        case = self.case
-        return Gradients(np.empty(case.x.shape[:-2]), case.weights, case.biases, case.x)
 
     def _disagreement(self, named: Verdict, given: Gradients, derivation: Derivation) -> Verdict:
         """Where the gradient leaves the bounds of the most lenient arithmetic of full precision.

@@ -63,9 +63,8 @@ class Enclosed:
         self.case = case
         self.model = model
         self.derivation = derivation
-        self.weights = [Enclosure.of(model, weight) for weight in case.weights]
-        self.biases = [None if bias is None else Enclosure.of(model, bias) for bias in case.biases]
-        self.y = Enclosure.of(model, case.y)
+        own = case.each(partial(Enclosure.of, model))
+        self.weights, self.biases, self.y = list(own.weights), own.biases, own.y
         self._known: dict[Any, tuple[Enclosure, Any]] = {}
         self._held = 0  # numbers in what is known
         with np.errstate(all="ignore"):
@@ -73,7 +72,7 @@ class Enclosed:
                 case.network,
                 [self._operand(each, "forward", at) for at, each in enumerate(self.weights, 1)],
                 self.biases,
-                Enclosure.of(model, case.x),
+                own.x,
                 Enclosure.relu,
             )
             activations = [

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from crosscheck.judge.verdict import Entry
-from crosscheck.network.dense import LeftOut
 from crosscheck.network.names import label
+from crosscheck.network.tree import LeftOut, Slopes
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
+from crosscheck.program.graph import Shape
 
-__all__ = ["classes_of", "entry_of", "ratio_of"]
+__all__ = ["classes_of", "entry_of", "misshapen_of", "ratio_of"]
 
 
 def ratio_of(error: Array, bound: Array) -> Array:
@@ -49,6 +50,22 @@ def entry_of(
             bounds=float(ratio_of(error, room)),
             ulps=float(error / form.ulp(min(abs(reference), form.largest))),
         )
+
+
+def misshapen_of(given: Slopes, wanted: Mapping[str, Shape]) -> str:
+    """What is wrong with the shapes of a gradient, in words; empty if nothing is.
+
+    Args:
+        given: The gradient; what is `LEFT_OUT` has no shape.
+        wanted: Name of each of its arrays, the loss included, to the shape.
+    """
+    found = dict(given.entries())
+    for name, value in found.items():
+        if not isinstance(value, LeftOut) and np.shape(value) != wanted.get(name):
+            there = f"wanted {wanted[name]}" if name in wanted else "wanted none: there is no bias"
+            return f"{name}: shape {np.shape(value)} returned, {there}"
+    missing = [name for name in wanted if name not in found]
+    return f"{missing[0]}: not returned, wanted shape {wanted[missing[0]]}" if missing else ""
 
 
 def classes_of(entries: Iterable[tuple[str, Any]]) -> str:

@@ -17,8 +17,9 @@ import numpy as np
 from crosscheck.judge.entries import classes_of, entry_of, ratio_of
 from crosscheck.judge.outcomes import Outcomes, Policy
 from crosscheck.judge.verdict import QUESTIONS, Entry, Kind, PolicyReading, Verdict
-from crosscheck.network.dense import Gradients, LeftOut
+from crosscheck.network.dense import Gradients
 from crosscheck.network.names import EntryName, layer_of
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.extended import Extended
 from crosscheck.numbers.formats import Format, format_of
 

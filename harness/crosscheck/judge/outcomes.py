@@ -244,7 +244,7 @@ class Outcomes:
         """
         wanted = [Policy(*(answers[0] for answers in QUESTIONS.values()))]
         found: dict[Policy, tuple[Gradients, frozenset[str]]] = {}
-        numbers = sum(array.size for _, array in self.case.arrays())
+        numbers = self.case.size
         at_once = max(1, _NUMBERS // numbers)
         while wanted:
             chunk, wanted = wanted[:at_once], wanted[at_once:]
@@ -377,8 +377,7 @@ class Outcomes:
     @cached_property
     def stride(self) -> int:
         """Every how many-th parameter of each array is compared in forward mode."""
-        case = self.case
-        count = sum(array.size for name, array in case.arrays() if name != "y")
+        count = self.case.size - self.case.y.size
         return max(1, -(-count * self._products // BUDGET))
 
 

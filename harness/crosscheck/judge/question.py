@@ -14,10 +14,11 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.batch import Batch, arrays_of, has_all_cases, widened
+from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.program.graph import Shape
 
 __all__ = ["Answer", "AnyJudge", "Cases", "Question", "judge_of"]
 
@@ -137,38 +138,26 @@ class Question:
 
     def fits(self, row: int) -> bool:
         """Whether every array of answer ``row`` is there, and has the shape it should have."""
-        given = self.answers[row].given
-        if isinstance(given, Gradients):
-            found: Any = list(map(_shape, arrays_of(given)))
-        else:
-            found = {name: _shape(array) for name, array in given.entries()}
-        return bool(found == self._shapes)
+        return self.answers[row].given.array_shapes == self._shapes
 
     def has_all_cases(self, row: int) -> bool:
         """Whether answer ``row`` has something for each case in each array, whatever it is."""
         given = self.answers[row].given
-        return isinstance(given, Gradients) and has_all_cases(given, self.count)
+        return isinstance(given, Gradients) and given.has_cases(self.count)
 
     @cached_property
-    def _shapes(self) -> Any:
-        cases, count = self.cases, self.count
-        if isinstance(cases, Composed):
-            shapes = cases.shapes
-            return {"J": (count,), **{each: (count, *shapes[each]) for each in cases.wanted}}
-        return [*map(_shape, (*cases.weights, *cases.biases, cases.x)), (count,)]
+    def _shapes(self) -> dict[str, Shape]:
+        return self.cases.gradient_shapes
 
     def pieces(self, chosen: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """``chosen``, numbers of cases, in pieces that can be enclosed in little memory.
 
         Networks of operators are enclosed whole.
         """
-        cases = self.cases
-        if isinstance(cases, Composed):
+        if isinstance(self.cases, Composed):
             yield np.arange(self.count)
             return
-        arrays = [*cases.weights, *(each for each in cases.biases if each is not None)]
-        numbers = sum(array[0].size for array in (*arrays, cases.x, cases.y))
-        step = max(16, _CACHED // numbers)
+        step = max(16, _CACHED // self.cases.numbers_each)
         for start in range(0, len(chosen), step):
             yield chosen[start : start + step]
 
@@ -182,7 +171,7 @@ class Question:
     def given(self, row: int, chosen: NDArray[np.intp]) -> Any:
         """What answer ``row`` is to the cases ``chosen``, as float64."""
         whole = slice(None)  # of which no copy is made
-        return _at(self.answers[row].given, whole if len(chosen) == self.count else chosen)
+        return self.answers[row].given.wide(whole if len(chosen) == self.count else chosen)
 
     # -- what is known -----------------------------------------------------------------------
 
@@ -211,7 +200,7 @@ class Question:
         """What the judge of one case says."""
         answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
-        given = answer.given if self.is_single else _at(answer.given, index)
+        given = answer.given if self.is_single else answer.given.wide(index)
         return self.another(replace(answer, given=given), index, refuted=refuted)
 
     def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
@@ -234,12 +223,3 @@ class Question:
             **about,
         )
         return verdict
-
-
-def _at(given: AnyGradients, chosen: Any) -> Any:
-    """The gradients at ``chosen`` of those of a stack, as float64."""
-    return given.map(lambda array: widened(array[chosen]))
-
-
-def _shape(array: Any) -> Any:
-    return None if array is None else np.shape(array)

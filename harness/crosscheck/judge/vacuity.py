@@ -32,7 +32,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crosscheck.network.dense import LeftOut, Tree
+from crosscheck.network.tree import LeftOut, Tree
 
 __all__ = [
     "SAMPLED",

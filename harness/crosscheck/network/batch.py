@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.network.dense import Case, Gradients, Network
+from crosscheck.network.dense import Case, Numbers
+from crosscheck.network.tree import widened
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.tools.errors import UsageError
 
@@ -22,8 +23,6 @@ __all__ = [
     "Batch",
     "address",
     "aligned",
-    "arrays_of",
-    "chosen_gradients",
     "held_dtype",
 ]
 
@@ -41,7 +40,7 @@ def held_dtype(dtype: str) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(Numbers):
     """C cases of one shape, in C-contiguous arrays of `held_dtype`.
 
     The numbers must be those of the format ``dtype``. This is not checked again here: whoever
@@ -59,11 +58,6 @@ class Batch:
         UsageError: ``x`` has no axis over cases.
     """
 
-    network: Network
-    weights: tuple[Any, ...]
-    biases: tuple[Any, ...]
-    x: Any
-    y: Any
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
@@ -79,73 +73,16 @@ class Batch:
             with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
                 return np.ascontiguousarray(array, dtype=held)
 
-        return cls(
-            case.network,
-            tuple(hold(weight) for weight in case.weights),
-            tuple(None if bias is None else hold(bias) for bias in case.biases),
-            hold(case.x),
-            hold(case.y),
-            case.dtype,
-        )
+        return cls(**vars(case.each(hold)), dtype=case.dtype)
 
     @property
     def count(self) -> int:
         """C."""
         return int(self.x.shape[0])
 
-    @property
-    def arrays(self) -> list[Any]:
-        """``W_1 … W_L``, the biases there are, x and y."""
-        return [*self.weights, *(bias for bias in self.biases if bias is not None), self.x, self.y]
-
-    @property
-    def names(self) -> list[str]:
-        """Of `arrays`, as `Case.arrays` has them."""
-        layers = range(1, len(self.weights) + 1)
-        biases = [
-            f"b{at}" for at, bias in zip(layers, self.biases, strict=True) if bias is not None
-        ]
-        return [*(f"W{layer}" for layer in layers), *biases, "x", "y"]
-
-    @property
-    def rows(self) -> int:
-        """B."""
-        return int(self.x.shape[1])
-
     def case(self, chosen: Any = slice(None)) -> Case:
         """The cases at ``chosen``, an index array or a slice, as a stack of float64 arrays."""
-        found = object.__new__(Case)  # whose numbers are those of the dtype, see above
-        vars(found).update(
-            network=self.network,
-            weights=tuple(widened(weight[chosen]) for weight in self.weights),
-            biases=tuple(None if bias is None else widened(bias[chosen]) for bias in self.biases),
-            x=widened(self.x[chosen]),
-            y=widened(self.y[chosen]),
-            dtype=self.dtype,
-        )
-        return found
-
-
-def widened(array: Any) -> Any:
-    """``array`` as float64, without loss."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(array, dtype=np.float64)
-
-
-def chosen_gradients(given: Gradients, chosen: Any) -> Gradients:
-    """The gradients at ``chosen`` of a batch's, as float64."""
-    return given.map(lambda array: widened(array[chosen]))
-
-
-def has_all_cases(given: Gradients, count: int) -> bool:
-    """Whether each array has something for each of ``count`` cases, whatever it is."""
-    parts = arrays_of(given)
-    return all(part is None or np.shape(part)[:1] == (count,) for part in parts)
-
-
-def arrays_of(given: Gradients) -> Sequence[Any]:
-    """``W_1 … W_L, b_1 … b_L, x, J``; ``None`` for a bias that is not there."""
-    return [*given.weights, *given.biases, given.x, given.loss]
+        return Case.trusted(self.each(lambda array: widened(array[chosen])), self.dtype)
 
 
 def address(array: Any) -> int:

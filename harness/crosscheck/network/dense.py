@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import abc
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from crosscheck.network.names import LOSS, array_name, by_layer
+from crosscheck.network.tree import Point, Slopes
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
-    "LEFT_OUT",
     "Case",
     "Gradients",
-    "LeftOut",
     "Network",
+    "Numbers",
     "Output",
     "Reduction",
-    "Tree",
     "worked_example",
 ]
 
@@ -78,7 +77,61 @@ class Network:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Numbers(Point):
+    """A dense network with numbers of any type: those of a case, or of a stack of C cases.
+
+    Attributes:
+        network: The shape and the loss.
+        weights: ``W_l`` of shape ``([C,] n_l, n_{l-1})``, for l = 1 … L.
+        biases: ``b_l`` of shape ``([C,] n_l)``, or ``None`` where layer l has no bias.
+        x: Inputs, shape ``([C,] B, n_0)``.
+        y: Targets, shape ``([C,] B, n_L)``.
+    """
+
+    parts: ClassVar[Mapping[str, str]] = {"weights": "W*", "biases": "b*", "x": "x", "y": "y"}
+
+    network: Network
+    weights: tuple[Any, ...]
+    biases: tuple[Any, ...]
+    x: Any
+    y: Any
+
+    def entries(self) -> Iterator[tuple[str, Any]]:
+        """``(name, array)`` for each array there is: ``W1, b1, W2, …, x, y``."""
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+            yield array_name("W", layer), weight
+            if bias is not None:
+                yield array_name("b", layer), bias
+        yield "x", self.x
+        yield "y", self.y
+
+    @property
+    def count(self) -> int | None:
+        """``C`` for a stack of cases, ``None`` for a single one."""
+        return self.x.shape[0] if self.x.ndim == 3 else None
+
+    @property
+    def rows(self) -> int:
+        """``B``, the number of rows of a case."""
+        return int(self.x.shape[-2])
+
+    @property
+    def has_bias(self) -> tuple[bool, ...]:
+        """Of each layer."""
+        return tuple(bias is not None for bias in self.biases)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names of the arrays that the loss is differentiated by: all but the targets."""
+        return tuple(name for name in self.names if name != "y")
+
+    def each(self, change: Callable[[Any], Any]) -> Numbers:
+        """Each array put through ``change``, whatever numbers that makes of them."""
+        return Numbers(self.network, **self._changed(change))
+
+
+@dataclass(frozen=True, eq=False)
+class Case(Numbers):
     """A network with its parameters, inputs and targets: one point at which to differentiate.
 
     Every array is float64 and holds numbers of the format ``dtype`` only, so that handing
@@ -125,7 +178,11 @@ class Case:
         ]
         for layer in range(1, depth + 1):
             wanted.append(
-                (f"W{layer}", self.weights[layer - 1], (*lead, widths[layer], widths[layer - 1]))
+                (
+                    array_name("W", layer),
+                    self.weights[layer - 1],
+                    (*lead, widths[layer], widths[layer - 1]),
+                )
             )
             wanted.append((f"b{layer}", self.biases[layer - 1], (*lead, widths[layer])))
         for name, array, shape in wanted:
@@ -191,15 +248,12 @@ class Case:
             dtype,
         )
 
-    @property
-    def count(self) -> int | None:
-        """``C`` for a stack of cases, ``None`` for a single one."""
-        return self.x.shape[0] if self.x.ndim == 3 else None
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The names of the arrays that the loss is differentiated by: all but the targets."""
-        return tuple(name for name, _ in self.arrays() if name != "y")
+    @classmethod
+    def trusted(cls, numbers: Numbers, dtype: str) -> Case:
+        """A case whose numbers have been looked at: float64 arrays with numbers of ``dtype``."""
+        found = object.__new__(cls)
+        vars(found).update(vars(numbers), dtype=dtype)
+        return found
 
     @property
     def kind(self) -> object:
@@ -220,52 +274,12 @@ class Case:
             f"output {self.network.output}, {self.network.reduction}"
         )
 
-    def copied(self) -> Case:
-        """The same case in memory of its own; its numbers have been looked at."""
-        found = object.__new__(Case)
-        vars(found).update(
-            network=self.network,
-            weights=tuple(np.array(weight, order="C") for weight in self.weights),
-            biases=tuple(None if b is None else np.array(b, order="C") for b in self.biases),
-            x=np.array(self.x, order="C"),
-            y=np.array(self.y, order="C"),
-            dtype=self.dtype,
-        )
-        return found
-
-    @property
-    def rows(self) -> int:
-        """``B``, the number of rows in the batch."""
-        return int(self.x.shape[-2])
-
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """``(name, array)`` for each array there is: ``W1, b1, W2, …, x, y``."""
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
-            yield f"W{layer}", weight
-            if bias is not None:
-                yield f"b{layer}", bias
-        yield "x", self.x
-        yield "y", self.y
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no number of the case is NaN or infinite."""
-        return all(bool(np.isfinite(array).all()) for _, array in self.arrays())
-
-    @property
-    def are_finite(self) -> NDArray[np.bool_]:
-        """Which cases of a stack hold no NaN and no infinity, of shape (C,)."""
-        finite = np.ones(self.x.shape[0], dtype=bool)
-        for _, array in self.arrays():
-            finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
-        return finite
-
     @property
     def key(self) -> str:
         """A stable name for the case: 16 hexadecimal digits of a SHA-256 of all it holds.
 
         Equal on every machine and in every process; −0 and +0 are told apart. What is hashed: the
-        line below, then for each array of `arrays` its name and its numbers as little-endian
+        line below, then for each array of `entries` its name and its numbers as little-endian
         float64. Whatever becomes of the classes, these bytes stay.
         """
         network = self.network
@@ -274,25 +288,10 @@ class Case:
             f"(Network({shape}, reduction={network.reduction!r}), {self.dtype!r}, {self.x.shape!r})"
         )
         digest = hashlib.sha256(line.encode())
-        for name, array in self.arrays():
+        for name, array in self.entries():
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()[:16]
-
-    def __getitem__(self, index: int) -> Case:
-        """Case ``index`` of a stack."""
-        if self.count is None:
-            raise TypeError("a single case cannot be indexed; only a stack of cases can")
-        found = object.__new__(Case)  # whose numbers have been looked at with the stack's
-        vars(found).update(
-            network=self.network,
-            weights=tuple(weight[index] for weight in self.weights),
-            biases=tuple(None if bias is None else bias[index] for bias in self.biases),
-            x=self.x[index],
-            y=self.y[index],
-            dtype=self.dtype,
-        )
-        return found
 
     def _repr_html_(self) -> str:
         """The case for a notebook."""
@@ -301,45 +300,8 @@ class Case:
         return case_html(self)
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """Stands for an array of a gradient that was not computed: it is compared with nothing."""
-
-
-LEFT_OUT = LeftOut()
-"""In the place of ``J``, ``dJ/dW_l``, ``dJ/db_l`` or ``dJ/dx`` of a gradient under test."""
-
-
-class Tree(abc.ABC):
-    """A loss and its derivatives by arrays with names, of a single case or of a stack.
-
-    Attributes:
-        loss: ``J``, shape ``([C])``.
-    """
-
-    loss: Any
-
-    @abc.abstractmethod
-    def entries(self) -> Iterator[tuple[str, Any]]:
-        """``(name, array)``: ``J``, then the derivatives."""
-
-    @abc.abstractmethod
-    def map_derivatives(self, change: Callable[[Any], Any]) -> Self:
-        """Each array that is there put through ``change``, but not ``J``."""
-
-    def map(self, change: Callable[[Any], Any]) -> Self:
-        """``J`` and each array that is there put through ``change``."""
-        loss = self.loss if isinstance(self.loss, LeftOut) else change(self.loss)
-        found = self.map_derivatives(change)
-        return replace(found, loss=loss)  # type: ignore[type-var]  # each is a data class
-
-    def __getitem__(self, index: int) -> Self:
-        """Those of case ``index`` of a stack."""
-        return self.map(lambda array: array[index])
-
-
 @dataclass(frozen=True, eq=False)
-class Gradients(Tree):
+class Gradients(Slopes):
     """A loss and its gradient with respect to everything a case holds but the targets.
 
     The fields are float64 arrays for what a framework returned (converted without loss from
@@ -353,32 +315,33 @@ class Gradients(Tree):
         x: ``dJ/dx``, shaped as ``x``.
     """
 
+    parts: ClassVar[Mapping[str, str]] = {"loss": LOSS, "weights": "W*", "biases": "b*", "x": "x"}
+
     loss: Any
     weights: tuple[Any, ...]
     biases: tuple[Any, ...]
     x: Any
 
+    @classmethod
+    def named(cls, arrays: Mapping[str, Any]) -> Gradients:
+        """Of ``J`` and the derivatives by name.
+
+        Raises:
+            ValueError: One is called as no array of a gradient is, or one is not there.
+        """
+        found = cls(arrays[LOSS], *by_layer(arrays), arrays["x"])
+        if unknown := set(arrays) - set(found.names):
+            raise ValueError(f"{min(unknown)[:20]!r} is no array of a gradient")
+        return found
+
     def entries(self) -> Iterator[tuple[str, Any]]:
         """``(name, array)`` in the order of backpropagation: ``J, W_L, b_L, …, W_1, b_1, x``."""
-        yield "J", self.loss
+        yield LOSS, self.loss
         for layer in range(len(self.weights), 0, -1):
-            yield f"W{layer}", self.weights[layer - 1]
+            yield array_name("W", layer), self.weights[layer - 1]
             if self.biases[layer - 1] is not None:
-                yield f"b{layer}", self.biases[layer - 1]
+                yield array_name("b", layer), self.biases[layer - 1]
         yield "x", self.x
-
-    def map_derivatives(self, change: Callable[[Any], Any]) -> Gradients:
-        """Each array that is there put through ``change``, but not ``J``."""
-
-        def changed(array: Any) -> Any:
-            return array if array is None or isinstance(array, LeftOut) else change(array)
-
-        return Gradients(
-            self.loss,
-            tuple(map(changed, self.weights)),
-            tuple(map(changed, self.biases)),
-            changed(self.x),
-        )
 
 
 def worked_example(

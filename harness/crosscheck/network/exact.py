@@ -65,19 +65,12 @@ def nearest_float(value: Any) -> float:
 def nearest_floats(gradients: Gradients) -> Gradients:
     """Gradients in rationals of any kind, each entry rounded to float64."""
 
-    def convert(values: Any) -> Array | None:
-        if values is None:
-            return None
+    def convert(values: Any) -> Array:
         exact = np.asarray(values, dtype=object)
         floats = [nearest_float(value) for value in exact.ravel()]
         return np.array(floats, dtype=np.float64).reshape(exact.shape)
 
-    return Gradients(
-        convert(gradients.loss),
-        tuple(convert(weight) for weight in gradients.weights),
-        tuple(convert(bias) for bias in gradients.biases),
-        convert(gradients.x),
-    )
+    return gradients.map(convert)
 
 
 def _relu(values: Rationals) -> Rationals:
@@ -86,13 +79,8 @@ def _relu(values: Rationals) -> Rationals:
 
 def exact_forward(case: Case) -> Trace:
     """The forward pass of a finite single ``case`` on rationals."""
-    return forward(
-        case.network,
-        [rationals(weight) for weight in case.weights],
-        [None if bias is None else rationals(bias) for bias in case.biases],
-        rationals(case.x),
-        _relu,
-    )
+    exact = case.each(rationals)
+    return forward(case.network, exact.weights, exact.biases, exact.x, _relu)
 
 
 def exact_where_open(

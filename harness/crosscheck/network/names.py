@@ -10,15 +10,32 @@ and reads it by this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import SupportsInt
+from typing import Any, SupportsInt
 
-__all__ = ["EntryName", "label", "layer_of", "parsed"]
+__all__ = [
+    "LOSS",
+    "EntryName",
+    "array_name",
+    "as_said",
+    "by_layer",
+    "derivative",
+    "label",
+    "layer_of",
+    "parsed",
+]
+
+LOSS = "J"
+"""What the loss is called."""
 
 _NAME = re.compile(r"([A-Za-z])([1-9][0-9]{0,8})?(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
 
 _ANY = re.compile(r"([A-Za-z_]\w*)(?:\[([0-9]{1,18}(?:,[0-9]{1,18})*)\])?")
+
+
+_DERIVATIVE = re.compile("^d?J/d")
+_SPACED = re.compile(r"\s*([\[\],])\s*")
 
 
 @dataclass(frozen=True)
@@ -61,10 +78,44 @@ class EntryName:
     @property
     def array(self) -> str:
         """The name of the array."""
-        return self.letter if self.layer is None else f"{self.letter}{self.layer}"
+        return self.letter if self.layer is None else array_name(self.letter, self.layer)
 
     def __str__(self) -> str:
         return label(self.array, self.index)
+
+
+def array_name(letter: str, layer: int) -> str:
+    """``W2``, or ``b2``: the name of an array of a layer."""
+    return f"{letter}{layer}"
+
+
+def derivative(entry: str) -> str:
+    """What the derivative of J by an entry, or by an array, is called: ``dJ/dW2[0,1]``; or J."""
+    return entry if entry == LOSS else f"d{LOSS}/d{entry}"
+
+
+def as_said(text: str) -> str:
+    """A name as `label` says it, of one that a person may have written.
+
+    With spaces in it, a small w, or, as `derivative` says it, the derivative by it.
+    """
+    bare = _DERIVATIVE.sub("", _SPACED.sub(r"\1", text.strip()), count=1)
+    return f"W{bare[1:]}" if bare[:1] == "w" else bare
+
+
+def by_layer(arrays: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """``W_1 … W_L`` and ``b_1 … b_L`` of arrays by name, ``None`` where a layer has no bias.
+
+    Raises:
+        ValueError: One of them is called as no array is, or a layer has no ``W``.
+    """
+    depth = max((layer_of(name) or 0 for name in arrays), default=0)
+    layers = range(1, depth + 1)
+    for layer in layers:  # which ends at once where a layer is missing
+        if array_name("W", layer) not in arrays:
+            raise ValueError(f"{array_name('W', layer)}: missing, in arrays of {depth} layers")
+    weights = tuple(arrays[array_name("W", layer)] for layer in layers)
+    return weights, tuple(arrays.get(array_name("b", layer)) for layer in layers)
 
 
 def label(array: str, index: Iterable[SupportsInt | str] = ()) -> str:

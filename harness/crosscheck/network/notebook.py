@@ -35,7 +35,7 @@ def case_html(case: Case) -> str:
         f'<span style="{SOFT}">{text("; ".join(facts))}</span></p>'
     ]
     if case.count is None:
-        arrays = [("x", case.x), *((n, a) for n, a in case.arrays() if n not in "xy")]
+        arrays = [("x", case.x), *((n, a) for n, a in case.entries() if n not in "xy")]
         cells = (
             f'<td style="vertical-align:top;{LEFT}">{_array(name, array)}</td>'
             for name, array in [*arrays, ("y", case.y)]

@@ -89,8 +89,7 @@ def sympy_gradients(case: Case) -> Gradients:
 
     Exact, and slow: meant for networks of a few units.
     """
-    bias = tuple(offset is not None for offset in case.biases)
-    network = SymbolicNetwork.of(case.network, rows=case.rows, bias=bias)
+    network = SymbolicNetwork.of(case.network, rows=case.rows, bias=case.has_bias)
     values: dict[Any, Any] = {}
     pairs = [
         (network.x, case.x),

@@ -218,7 +218,7 @@ class KeptCase:
             raise ValueError(f"the case has the key {self.case.key}, not {self.key}")
         if self.case is not None and self.reference is not None:
             found = {name: np.shape(array) for name, array in self.reference.entries()}
-            shapes = {name: array.shape for name, array in self.case.arrays() if name != "y"}
+            shapes = {name: array.shape for name, array in self.case.entries() if name != "y"}
             if found != {"J": (), **shapes}:
                 raise ValueError("the reference does not fit the case")
 
@@ -376,7 +376,7 @@ def _answers(told: Told) -> Iterator[Answer]:
 
 
 def _kept(event: CaseChecked) -> KeptCase:
-    small = sum(array.size for _, array in event.case.arrays()) <= _LARGEST_CASE
+    small = sum(array.size for _, array in event.case.entries()) <= _LARGEST_CASE
     return KeptCase(
         Key(event.case.key),
         event.part,

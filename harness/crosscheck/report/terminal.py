@@ -17,7 +17,7 @@ from rich.table import Table
 from crosscheck.judge.vacuity import SAMPLED, Share
 from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
-from crosscheck.network.names import label
+from crosscheck.network.names import derivative, label
 from crosscheck.report.policies import policy_rows
 from crosscheck.run.events import (
     CaseChecked,
@@ -144,7 +144,7 @@ class TerminalReport:
             for index, value in np.ndenumerate(np.asarray(array))
         ]
         if len(entries) <= _SHOWN_ENTRIES:
-            named = (f"{'J' if n == 'J' else 'dJ/d' + n} = {v + 0.0:g}" for n, v in entries)
+            named = (f"{derivative(name)} = {value + 0.0:g}" for name, value in entries)
             out.print(f"  reference: {', '.join(named)}")
         for verdict in event.verdicts:
             style = _STYLE.get(verdict.kind, "yellow")

@@ -24,7 +24,7 @@ import numpy as np
 
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
-from crosscheck.network.dense import LeftOut
+from crosscheck.network.tree import LeftOut
 from crosscheck.run.events import Part
 
 __all__ = [

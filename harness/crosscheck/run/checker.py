@@ -238,7 +238,7 @@ class Checker:
 
     def _scripts(self, case: AnyCase, verdicts: Sequence[Verdict]) -> dict[str, str]:
         """For each framework that fails on ``case``, a program that shows it, if there is one."""
-        if sum(array.size for _, array in case.arrays()) > _LARGEST_SCRIPT:
+        if sum(array.size for _, array in case.entries()) > _LARGEST_SCRIPT:
             return {}
         programs = {
             framework.name: script(case, framework, verdict)

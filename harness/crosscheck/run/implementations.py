@@ -30,7 +30,6 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.leaves import (
     assembled,
-    assembled_by_name,
     constants_of,
     leaves_of,
 )
@@ -151,11 +150,11 @@ class Implementation(Framework):
                 leaves = [library.send(leaf, dtype) for leaf in leaves_of(case)]
                 y = library.send(case.y, dtype)
 
+                arrays = case.each(lambda array: array)
+
                 def call(*leaves: Any) -> Any:
-                    rest = iter(leaves)
-                    weights = [next(rest) for _ in case.weights]
-                    biases = [None if bias is None else next(rest) for bias in case.biases]
-                    return self._function(weights, biases, next(rest), y)
+                    own = arrays.filled([*leaves, y])
+                    return self._function(list(own.weights), list(own.biases), own.x, own.y)
 
                 returned, found = self._evaluated(call, leaves)
             fetch = self._fetch_of(dtype)

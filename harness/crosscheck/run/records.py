@@ -16,7 +16,6 @@ from crosscheck.judge.verdict import Entry, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, Output, Reduction
 from crosscheck.network.files import case_from_json, case_to_json
-from crosscheck.network.names import layer_of
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally
@@ -63,19 +62,11 @@ def _case_together(data: Any) -> Any:
 
 
 def _gradients_together(data: Mapping[str, Any]) -> Gradients:
-    found = {name: array_of(values) for name, values in data.items()}
-    loss, x = found.pop("J"), found.pop("x")
-    layers = range(1, 1 + max(layer_of(name) or 0 for name in found))
-    weights = tuple(found.pop(f"W{layer}") for layer in layers)
-    biases = tuple(found.pop(f"b{layer}", None) for layer in layers)
-    if found:
-        raise ValueError(f"{min(found)[:20]!r} is no array of a gradient")
-    return Gradients(loss, weights, biases, x)
+    return Gradients.named({name: array_of(values) for name, values in data.items()})
 
 
 def _derivatives_together(data: Mapping[str, Any]) -> Derivatives:
-    found = {name: array_of(values) for name, values in data.items()}
-    return Derivatives(found.pop("J"), found)
+    return Derivatives.named({name: array_of(values) for name, values in data.items()})
 
 
 def _reference_together(data: Any) -> KeptReference:

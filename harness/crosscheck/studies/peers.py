@@ -38,8 +38,7 @@ def accepts(checker: str, case: Case, given: Gradients) -> bool:
         given: The gradient that the backward pass is to return.
     """
     inputs = leaves_of(case)
-    backward = [*given.weights, *(bias for bias in given.biases if bias is not None), given.x]
-    return CHECKERS[checker](case, inputs, backward)
+    return CHECKERS[checker](case, inputs, given.by(case.wanted))
 
 
 @contextlib.contextmanager
@@ -166,8 +165,7 @@ def _compute_gradient(case: Case, inputs: Sequence[Array], backward: Sequence[Ar
 
 def _assert_allclose(case: Case, inputs: Sequence[Array], backward: Sequence[Array]) -> bool:
     """Against backpropagation in float64, as one compares two implementations."""
-    right = gradients(case)
-    wanted = [*right.weights, *(bias for bias in right.biases if bias is not None), right.x]
+    wanted = gradients(case).by(case.wanted)
     compare = attrgetter("assert_allclose")(np.testing)
     try:
         for given, expected in zip(backward, wanted, strict=True):

@@ -18,7 +18,8 @@ import numpy as np
 from crosscheck.cases.composed import Plan, seeded_composed
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import fails
-from crosscheck.network.composed import LOSS, Composed, Derivatives
+from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.names import LOSS
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.program.floats import OnFloats
@@ -125,7 +126,7 @@ def wrong_gradient(case: Composed, fault: Fault | None) -> Derivatives:
     """
     program, arithmetic = case.gradient, OnFloats()
     names = {number: name for name, number in program.inputs.items()}
-    arrays, values = dict(case.arrays()), {}
+    arrays, values = dict(case.entries()), {}
     with np.errstate(all="ignore"):
         for number in program.needed:
             node = program.nodes[number]

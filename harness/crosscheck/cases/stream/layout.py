@@ -13,6 +13,7 @@ from crosscheck.cases.stream.families import FAMILIES
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.network.batch import Batch, aligned, held_dtype
 from crosscheck.network.dense import Network
+from crosscheck.network.names import array_name, by_layer
 from crosscheck.numbers.formats import Format
 
 __all__ = [
@@ -87,15 +88,7 @@ class Layout:
             for name, (first, last) in self.pieces.items()
         }
         arrays = {name: array.reshape(count, *shapes[name]) for name, array in flat.items()}
-        layers = range(1, network.depth + 1)
-        batch = Batch(
-            network,
-            tuple(arrays[f"W{layer}"] for layer in layers),
-            tuple(arrays[f"b{layer}"] for layer in layers),
-            arrays["x"],
-            arrays["y"],
-            shape.dtype,
-        )
+        batch = Batch(network, *by_layer(arrays), arrays["x"], arrays["y"], shape.dtype)
         return batch, list(flat.values())
 
 
@@ -103,8 +96,8 @@ def _shapes(network: Network, rows: int) -> dict[str, tuple[int, ...]]:
     widths = network.widths
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(1, network.depth + 1):
-        shapes[f"W{layer}"] = (widths[layer], widths[layer - 1])
-        shapes[f"b{layer}"] = (widths[layer],)
+        shapes[array_name("W", layer)] = (widths[layer], widths[layer - 1])
+        shapes[array_name("b", layer)] = (widths[layer],)
     return {**shapes, "x": (rows, widths[0]), "y": (rows, widths[-1])}
 
 
@@ -116,7 +109,7 @@ def layout_of(shape: Shape) -> Layout:
         pieces[name] = (end, end + int(np.prod(sizes)))
         end = pieces[name][1]
     names = list(pieces)
-    last_layer = (f"W{depth}", f"b{depth}")
+    last_layer = (array_name("W", depth), array_name("b", depth))
     tables = np.zeros((2, len(FAMILIES), len(pieces)), dtype=np.int64)
     for family, number in NUMBER.items():
         plain = {"wide": 2, "dyadic": 4, "kinks": 4}.get(family, 0)
@@ -127,7 +120,7 @@ def layout_of(shape: Shape) -> Layout:
                 row[names.index(name)] = plain + 1
             if family == "dyadic":
                 for layer in range(1, depth + 1):
-                    row[names.index(f"b{layer}")] = 5 + layer
+                    row[names.index(array_name("b", layer))] = 5 + layer
                 if half:
                     row[names.index(last_layer[1])] = 6 + depth
     return Layout(

@@ -30,7 +30,8 @@ from crosscheck.cases.stream.layout import (
     spread,
 )
 from crosscheck.cases.stream.settings import BLOCK, Shape
-from crosscheck.network.batch import Batch, held_dtype, widened
+from crosscheck.network.batch import Batch, held_dtype
+from crosscheck.network.tree import widened
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.compiled.passes import Pass, pass_over
-from crosscheck.network.batch import Batch, arrays_of
+from crosscheck.judge.compiled.passes import Pass, arrays_of, pass_over
+from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from crosscheck.network.batch import Batch, address, aligned, held_dtype
-from crosscheck.network.dense import Network
+from crosscheck.network.dense import Gradients, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import COARSE, Format, format_of
 from crosscheck.tools.compiling import digest, is_compiled
@@ -21,7 +21,7 @@ from crosscheck.tools.compiling import digest, is_compiled
 if TYPE_CHECKING:
     from crosscheck.judge.compiled.records import Form
 
-__all__ = ["Pass", "is_suitable", "is_wide", "pass_over"]
+__all__ = ["Pass", "arrays_of", "is_suitable", "is_wide", "pass_over"]
 
 _MOST_UNITS = 1024
 _MOST_ROWS = 256
@@ -48,6 +48,11 @@ def _shape(array: Any) -> Any:
     if array is None:
         return None
     return array.shape if isinstance(array, np.ndarray) else np.shape(array)
+
+
+def arrays_of(given: Gradients) -> list[Any]:
+    """``W_1 … W_L, b_1 … b_L, x, J``, as the pass takes them; ``None`` for no bias."""
+    return [*given.weights, *given.biases, given.x, given.loss]
 
 
 def is_suitable(batch: Batch) -> bool:
@@ -87,7 +92,7 @@ class Pass:
         parts = [*batch.weights, *batch.biases, batch.x]
         self._shapes = [*map(_shape, parts), (batch.count,)]
         self._arrays = [*parts, batch.y]
-        self._kinds = {array.dtype for array in batch.arrays}
+        self._kinds = {array.dtype for array in batch.flatten()}
         self._prepared: _Prepared | None = None
         # Not the batch itself, for the sake of whose end this is kept.
         self._about = batch.network, batch.rows, batch.count, batch.dtype

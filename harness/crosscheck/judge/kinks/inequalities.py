@@ -16,6 +16,7 @@ import numpy as np
 from crosscheck.judge.decisions import Place
 from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import nearest_float, rationals
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.linear_programs import maximum
 from crosscheck.tools.budget import Budget

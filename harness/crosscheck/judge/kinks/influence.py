@@ -52,8 +52,9 @@ import numpy as np
 
 from crosscheck.judge.decisions import Place
 from crosscheck.judge.enclosed import Enclosed
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import rationals
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.budget import Budget, Exhausted
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.enclosed import Enclosed, leaves_bound
-from crosscheck.network.dense import Gradients, LeftOut
+from crosscheck.network.dense import Gradients
 from crosscheck.network.reference import parameter_gradients
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 

@@ -58,7 +58,7 @@ class EnclosedProgram:
                 if node.settings["function"] not in functions:
                     functions.append(node.settings["function"])
         self.sites: Mapping[int, list[Piecewise]] = sites
-        arrays = {name: Enclosure.of(model, array) for name, array in case.arrays()}
+        arrays = {name: Enclosure.of(model, array) for name, array in case.entries()}
         with np.errstate(all="ignore"):
             self._forward = values_of(case.program, OnEnclosures(model), arrays)
             self._arrays = arrays
@@ -94,7 +94,7 @@ class EnclosedProgram:
     @cached_property
     def exact_values(self) -> Mapping[int, Any]:
         """The value of each node of the loss's program on rationals, of a single case."""
-        arrays = {name: rationals(array) for name, array in self.case.arrays()}
+        arrays = {name: rationals(array) for name, array in self.case.entries()}
         return values_of(self.case.program, OnExact(rational_of), arrays)
 
     @cached_property

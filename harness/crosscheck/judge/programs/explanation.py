@@ -27,8 +27,8 @@ from crosscheck.judge.kinks.slopes import CONVENTIONS
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.programs.forms import Forms
 from crosscheck.network.composed import Derivatives
-from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import nearest_float
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.budget import Budget, Exhausted
 

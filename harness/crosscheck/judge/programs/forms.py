@@ -28,6 +28,7 @@ from crosscheck.judge.decisions import Decision, Place
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import LOSS
 from crosscheck.network.exact import rational_of
+from crosscheck.network.names import LOSS
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise, evaluated
 from crosscheck.program.exact import OnExact

@@ -26,8 +26,8 @@ from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.programs.enclosed import Slopes
 from crosscheck.judge.programs.forms import Forms
 from crosscheck.network.composed import Derivatives
-from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import rational_of
+from crosscheck.network.tree import LeftOut
 
 __all__ = ["influences"]
 

@@ -36,7 +36,7 @@ from crosscheck.judge.programs.membership import membership
 from crosscheck.judge.vacuity import arrays_checked, unchecked
 from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
 from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import LeftOut
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -92,7 +92,7 @@ class ProgramJudge:
         """The reference's gradient in float64, with λ = 0 at every decision that is open."""
         if not self.case.is_finite:
             with np.errstate(all="ignore"):
-                found = evaluate(self.case.gradient, OnFloats(), dict(self.case.arrays()))
+                found = evaluate(self.case.gradient, OnFloats(), dict(self.case.entries()))
             return Derivatives(found.pop("J"), found)
         return self.enclosed(Model(self.format)).gradients().map(lambda each: each.high)
 
@@ -276,15 +276,10 @@ class ProgramJudge:
         )
 
     def _misshapen(self, given: Derivatives) -> str:
-        shapes = self.case.shapes
         if list(given.arrays) != list(self.case.wanted):
             wanted, found = ", ".join(self.case.wanted), ", ".join(given.arrays)
             return f"derivatives by {found} returned, wanted {wanted}"
-        for name, value in (("J", given.loss), *given.arrays.items()):
-            shape = () if name == "J" else shapes[name]
-            if not isinstance(value, LeftOut) and np.shape(value) != shape:
-                return f"{name}: shape {np.shape(value)} returned, wanted {shape}"
-        return ""
+        return misshapen_of(given, self.case.gradient_shapes)
 
     def _entries(self, bounds: Derivatives, given: Derivatives) -> list[Entry]:
         """The worst entry of each array."""

@@ -77,7 +77,7 @@ def _why_not(
         site, index = kink.place.node, kink.place.index
         if _ancestors(program, site) & sites - {site}:
             return _ABOVE
-        budget.spend(sum(array.size for _, array in enclosed.case.arrays()) * len(program.nodes))
+        budget.spend(sum(array.size for _, array in enclosed.case.entries()) * len(program.nodes))
         rows.append(_gradient_of(enclosed, site, index, names))
     return "" if _rank(rows, budget) == len(rows) else _DEPENDENT
 

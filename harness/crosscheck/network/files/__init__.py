@@ -105,7 +105,7 @@ def read_any_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = Fal
         refuse(origin, "is empty, wanted a case")
     case = read(content, origin)
     if not allow_nonfinite:
-        for name, array in case.arrays():
+        for name, array in case.entries():
             for index in np.argwhere(~np.isfinite(array))[:1]:
                 where = label(name, index)
                 if read is from_json_text and isinstance(case, Case):

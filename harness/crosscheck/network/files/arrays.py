@@ -22,7 +22,7 @@ from crosscheck.network.files.building import (
     round_array,
     shortened,
 )
-from crosscheck.network.names import EntryName
+from crosscheck.network.names import EntryName, array_name
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, format_of
 
@@ -48,7 +48,7 @@ def native_arrays(case: Case) -> dict[str, Any]:
     """The arrays of a case in its dtype, or in float32 where NumPy itself has not got it."""
     dtype = held_dtype(case.dtype) if not format_of(case.dtype).is_native else case.dtype
     with np.errstate(invalid="ignore"):  # raised by a signalling NaN, which stays a NaN
-        return {name: np.ascontiguousarray(array, dtype=dtype) for name, array in case.arrays()}
+        return {name: np.ascontiguousarray(array, dtype=dtype) for name, array in case.entries()}
 
 
 def from_npz(content: bytes, origin: str) -> Case:
@@ -134,9 +134,9 @@ def _from_arrays(
                 f"(capital W, small b, layers counted from 1), or leave it out",
             )
     depth = 1
-    while f"W{depth + 1}" in arrays:
+    while array_name("W", depth + 1) in arrays:
         depth += 1
-    layers = [f"{letter}{layer}" for layer in range(1, depth + 1) for letter in "Wb"]
+    layers = [array_name(letter, layer) for layer in range(1, depth + 1) for letter in "Wb"]
     for name in ("W1", "x", "y"):
         if name not in arrays:
             refuse(

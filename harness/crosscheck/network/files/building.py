@@ -10,6 +10,7 @@ import numpy as np
 
 from crosscheck.network.composed import AnyCase
 from crosscheck.network.dense import Case, Output, Reduction
+from crosscheck.network.names import array_name
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.tools.errors import UsageError
@@ -82,7 +83,11 @@ def build_case(
     origin: str,
 ) -> Case:
     """The case, if the shapes fit; ``called`` gives the name of an array in this kind of file."""
-    for name, array in (*((f"W{i}", w) for i, w in enumerate(weights, 1)), ("x", x), ("y", y)):
+    for name, array in (
+        *((array_name("W", i), w) for i, w in enumerate(weights, 1)),
+        ("x", x),
+        ("y", y),
+    ):
         if array.ndim != 2 or not array.size:
             axes = "rows, units" if name in "xy" else "units, inputs"
             single = "; a single row has shape (1, units)" if name in "xy" else ""
@@ -96,11 +101,13 @@ def build_case(
         ("x", x, (len(x), inputs), f"a column for each {source}")
     ]
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        name, units = called(f"W{layer}"), len(weight)
+        name, units = called(array_name("W", layer)), len(weight)
         fits.append((name, weight, (units, inputs), f"a column for each {source}"))
         inputs, source = units, f"row of {name}"
         if bias is not None:
-            fits.append((called(f"b{layer}"), bias, (units,), f"a number for each {source}"))
+            fits.append(
+                (called(array_name("b", layer)), bias, (units,), f"a number for each {source}")
+            )
     fits.append(("y", y, (len(x), inputs), f"a row for each row of x, a column for each {source}"))
     for field, array, shape, reason in fits:
         if array.shape != shape:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crosscheck.network.composed import Composed, Step, step
+from crosscheck.network.composed import Composed
 from crosscheck.network.files.building import (
     checked_options,
     close_match,
@@ -30,6 +30,7 @@ from crosscheck.network.files.building import (
     shortened,
 )
 from crosscheck.network.files.numbers import array_of_any_depth, to_lists
+from crosscheck.network.steps import Step, step
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.operators.operator import Attribute

@@ -10,6 +10,7 @@ from typing import Any
 
 from crosscheck.judge.decisions import GateReading, Place
 from crosscheck.judge.verdict import MEANING, Kind
+from crosscheck.network.names import array_name
 from crosscheck.report.html.numbers import (
     UNREAD,
     digits,
@@ -338,9 +339,9 @@ def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
         return [_matrix(name, values, dtype) for name, values in arrays.items()]
     found = [_matrix("x", stored["x"], dtype)]
     for layer, (w, b) in enumerate(zip(stored["weights"], stored["biases"], strict=True), start=1):
-        found.append(_matrix(f"W{layer}", w, dtype))
+        found.append(_matrix(array_name("W", layer), w, dtype))
         if b is not None:
-            found.append(_matrix(f"b{layer}", b, dtype))
+            found.append(_matrix(array_name("b", layer), b, dtype))
     return [*found, _matrix("y", stored["y"], dtype)]
 
 

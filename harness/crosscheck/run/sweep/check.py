@@ -105,7 +105,7 @@ def made_anew(made: Block, part: Part, settings: Settings) -> None:
     with closing(batches_of(part, settings)) as batches:
         for again in batches:
             if again.first == made.first:
-                for array, right in zip(made.batch.arrays, again.batch.arrays, strict=True):
+                for array, right in zip(made.batch.flatten(), again.batch.flatten(), strict=True):
                     array[...] = right
 
 

@@ -7,7 +7,7 @@ is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer as Given
 from crosscheck.judge.door import Question, judge_rest
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.batch import Batch, has_all_cases
+from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.run.answers import of_the_whole, verdict_of
 from crosscheck.run.sweep.answers import Answer
@@ -104,14 +104,14 @@ class LeftOver:
             return array.take(chosen, axis=0)
 
         given = [
-            _gradients(take, each.given)
-            if each.given is not None and has_all_cases(each.given, batch.count)
+            each.given.map(take)
+            if each.given is not None and each.given.has_cases(batch.count)
             else None
             for each in answers
         ]
         bare = [replace(each, given=None) for each in answers]
         silent = {row: each.refused for row, each in enumerate(answers) if each.refused}
-        self._waiting.append(_Waiting(record, positions, _cases(take, batch), bare, given, silent))
+        self._waiting.append(_Waiting(record, positions, batch.map(take), bare, given, silent))
         self._numbers += len(positions) * record.part.shape.numbers
         count = sum(len(each.positions) for each in self._waiting)
         if self._numbers > _NUMBERS and count >= _LEAST:
@@ -147,14 +147,14 @@ class LeftOver:
         return found
 
     def _group(self, members: Sequence[_Waiting]) -> _Group:
-        stack = _cases(_joined, *(each.cases for each in members)).case()
+        stack = members[0].cases.map(_joined, *(each.cases for each in members[1:])).case()
         rows: dict[int, int] = {}
         answers: list[Given] = []
         for row, framework in enumerate(self._frameworks):
             given = [found for each in members if (found := each.given[row]) is not None]
             if given:  # of all of them, or of none: see `_Waiting.kind`
                 rows[row] = len(answers)
-                answers.append(Given(_gradients(_joined, *given), framework.derivation))
+                answers.append(Given(given[0].map(_joined, *given[1:]), framework.derivation))
         places = [(each.record, position) for each in members for position in each.positions]
         agrees = np.array(
             [[record.agrees(row, position) for record, position in places] for row in rows],
@@ -191,35 +191,6 @@ class LeftOver:
             elif position == waiting.positions[-1]:
                 whole = f"its batch of {waiting.record.part.shape.batch:,} cases"
                 verdicts[row] = of_the_whole(verdicts[row], refused, whole)
-
-
-def _cases(function: Callable[..., Any], *batches: Batch) -> Batch:
-    """What ``function`` makes of each array of batches of one shape."""
-    first = batches[0]
-    return Batch(
-        first.network,
-        _of_each(function, *(each.weights for each in batches)),
-        _of_each(function, *(each.biases for each in batches)),
-        function(*(each.x for each in batches)),
-        function(*(each.y for each in batches)),
-        first.dtype,
-    )
-
-
-def _gradients(function: Callable[..., Any], *several: Gradients) -> Gradients:
-    """What ``function`` makes of each array of gradients of one shape."""
-    return Gradients(
-        function(*(each.loss for each in several)),
-        _of_each(function, *(each.weights for each in several)),
-        _of_each(function, *(each.biases for each in several)),
-        function(*(each.x for each in several)),
-    )
-
-
-def _of_each(function: Callable[..., Any], *several: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(
-        None if arrays[0] is None else function(*arrays) for arrays in zip(*several, strict=True)
-    )
 
 
 def _joined(*arrays: Any) -> Any:

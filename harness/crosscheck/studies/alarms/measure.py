@@ -14,7 +14,7 @@ import numpy as np
 
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.batch import Batch, chosen_gradients
+from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.formats import WORKING
 from crosscheck.studies.alarms.catalogue import Right
@@ -153,7 +153,7 @@ def _part(rights: Sequence[Right], dtype: str, stream: Stream, count: int) -> li
 def _is_finite(batch: Batch, given: Gradients, at: int) -> bool:
     """Whether a case of a batch and its gradient hold neither NaN nor infinity."""
     place = np.array([at])
-    one = chosen_gradients(given, place)
+    one = given.wide(place)
     return bool(batch.case(place).are_finite[0]) and all(
         np.isfinite(array).all() for _, array in one.entries()
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import widened
 from crosscheck.studies import peers
 from crosscheck.studies.alarms.catalogue import Right
 from crosscheck.studies.alarms.measure import Rate
@@ -52,7 +52,7 @@ def _rates(rights: Sequence[Right], dtype: str, count: int) -> Iterator[Rate]:
                 bits = b"".join(np.asarray(array).tobytes() for _, array in one.entries())
                 key = checker, at, bits
                 if key not in known:
-                    known[key] = accepts(stack[at], _widened(one))
+                    known[key] = accepts(stack[at], one.map(widened))
                 rejected += not known[key]
             yield Rate(checker, right.name, dtype, rejected, count)
 
@@ -64,18 +64,6 @@ def _smooth(dtype: str, count: int) -> Batch:
     stack = batch.case()
     open_ = StackJudge(stack).enclosed().has_open_gates | ~stack.are_finite
     return chosen(batch, np.flatnonzero(~open_)[:count])
-
-
-def _widened(given: Gradients) -> Gradients:
-    def wide(array: Any) -> Any:
-        return np.asarray(array, dtype=np.float64)
-
-    return Gradients(
-        wide(given.loss),
-        tuple(map(wide, given.weights)),
-        tuple(map(wide, given.biases)),
-        wide(given.x),
-    )
 
 
 def _is_close(case: Case, given: Gradients) -> bool:

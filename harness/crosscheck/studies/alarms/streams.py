@@ -106,12 +106,4 @@ def batches(stream: Stream, dtype: str, count: int) -> Iterator[Batch]:
 
 def chosen(batch: Batch, which: Any) -> Batch:
     """Some cases of a batch."""
-    return replace(
-        batch,
-        weights=tuple(np.ascontiguousarray(weight[which]) for weight in batch.weights),
-        biases=tuple(
-            None if bias is None else np.ascontiguousarray(bias[which]) for bias in batch.biases
-        ),
-        x=np.ascontiguousarray(batch.x[which]),
-        y=np.ascontiguousarray(batch.y[which]),
-    )
+    return batch.map(lambda array: np.ascontiguousarray(array[which]))

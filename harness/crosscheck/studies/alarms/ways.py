@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.network.batch import Batch, held_dtype
-from crosscheck.network.dense import Gradients, Network
+from crosscheck.network.dense import Gradients, Numbers
 from crosscheck.studies.alarms import sums
 from crosscheck.studies.alarms.numbers import Nearest
 
@@ -25,27 +25,21 @@ __all__ = ["Data", "Way", "backpropagate", "data_of", "handed_back", "layer_of",
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class Data(Numbers):
     """A batch with the axis over cases last, as a way's arithmetic takes it.
 
-    Attributes:
-        network: The shape and the loss.
-        weights: ``W_l``, (n_l, n_{l-1}, C).
-        biases: ``b_l``, (n_l, C), or ``None``.
-        x: Inputs, (B, n_0, C).
-        y: Targets, (B, n_L, C).
+    ``W_l`` has the shape (n_l, n_{l-1}, C), ``b_l`` (n_l, C), x (B, n_0, C) and y (B, n_L, C).
     """
 
-    network: Network
-    weights: Sequence[Any]
-    biases: Sequence[Any]
-    x: Any
-    y: Any
+    @property
+    def rows(self) -> int:
+        """B."""
+        return int(self.x.shape[0])
 
     @property
     def divisor(self) -> int:
         """B for a mean, else 1."""
-        return int(self.x.shape[0]) if self.network.reduction == "mean" else 1
+        return self.rows if self.network.reduction == "mean" else 1
 
 
 @dataclass(frozen=True)
@@ -96,37 +90,23 @@ def run(way: Way, batch: Batch) -> Gradients:
 
 
 def data_of(batch: Batch, number: Nearest) -> Data:
-    """A batch as `Data`."""
-
-    def turned(array: Any) -> Any:
-        return number.taken(np.ascontiguousarray(np.moveaxis(array, 0, -1)))
-
-    return Data(
-        batch.network,
-        [turned(weight) for weight in batch.weights],
-        [None if bias is None else turned(bias) for bias in batch.biases],
-        turned(batch.x),
-        turned(batch.y),
-    )
+    """A batch with the axis over cases last, as a way's arithmetic takes it."""
+    turned = batch.each(lambda array: number.taken(np.ascontiguousarray(np.moveaxis(array, 0, -1))))
+    return Data(**vars(turned))
 
 
 def handed_back(found: Gradients, batch: Batch, number: Nearest) -> Gradients:
     """Gradients with the axis over cases last, in the form and the shapes of a batch."""
     held = held_dtype(batch.dtype)
 
-    def turned(array: Any, like: Any) -> Any:
-        array = np.broadcast_to(number.given(array), (*like.shape[1:], like.shape[0]))
+    shapes = batch.gradient_shapes
+
+    def turned(name: str, array: Any) -> Any:
+        count, *shape = shapes[name]
+        array = np.broadcast_to(number.given(array), (*shape, count))
         return np.ascontiguousarray(np.moveaxis(array, -1, 0), dtype=held)
 
-    return Gradients(
-        turned(found.loss, batch.x[:, 0, 0]),
-        tuple(turned(*pair) for pair in zip(found.weights, batch.weights, strict=True)),
-        tuple(
-            None if bias is None else turned(one, bias)
-            for one, bias in zip(found.biases, batch.biases, strict=True)
-        ),
-        turned(found.x, batch.x),
-    )
+    return found.map_named(turned)
 
 
 def layer_of(way: Way, number: Nearest, weight: Any, bias: Any, a: Any) -> Any:

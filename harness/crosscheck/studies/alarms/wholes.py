@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.network.dense import Gradients
+from crosscheck.network.names import LOSS, layer_of
 from crosscheck.studies.alarms import sums
 from crosscheck.studies.alarms.numbers import Nearest
 from crosscheck.studies.alarms.ways import (
@@ -39,15 +40,8 @@ def _of_sum(data: Data) -> Data:
 
 def _each(function: Any, *several: Gradients) -> Gradients:
     """``function`` of each array of several gradients but dJ/dx, which stays the first one's."""
-    return Gradients(
-        function(*(one.loss for one in several)),
-        tuple(function(*arrays) for arrays in zip(*(one.weights for one in several), strict=True)),
-        tuple(
-            None if arrays[0] is None else function(*arrays)
-            for arrays in zip(*(one.biases for one in several), strict=True)
-        ),
-        several[0].x,
-    )
+    first, *others = several
+    return replace(first.map(function, *(replace(one, x=first.x) for one in others)), x=first.x)
 
 
 def _divided(number: Nearest, found: Gradients, rows: int) -> Gradients:
@@ -62,14 +56,9 @@ def _divided(number: Nearest, found: Gradients, rows: int) -> Gradients:
 def _or_else(found: Gradients, plain: Gradients) -> Gradients:
     """``found``, but ``plain`` of a case of which ``found`` overflows somewhere."""
     fits: Any = np.isfinite(found.loss)
-    arrays = (*found.weights, *(bias for bias in found.biases if bias is not None), found.x)
-    for array in arrays:
+    for array in found.flatten():
         fits = fits & np.isfinite(array).all(axis=tuple(range(array.ndim - 1)))
-
-    def one(array: Any, before: Any) -> Any:
-        return np.where(fits, array, before)
-
-    return replace(_each(one, found, plain), x=one(found.x, plain.x))
+    return found.map(lambda array, before: np.where(fits, array, before), plain)
 
 
 def mean_at_the_end(way: Way, number: Nearest, data: Data) -> Gradients:
@@ -207,61 +196,32 @@ def padded(way: Way, number: Nearest, data: Data) -> Gradients:
         number,
         Data(
             replace(data.network, widths=tuple(sizes)),
-            [grown(weight, *pair) for weight, pair in zip(data.weights, pairs, strict=True)],
-            [
+            tuple(grown(weight, *pair) for weight, pair in zip(data.weights, pairs, strict=True)),
+            tuple(
                 None if bias is None else grown(bias, size)
                 for bias, size in zip(data.biases, sizes[1:], strict=True)
-            ],
+            ),
             grown(data.x, data.x.shape[0], sizes[0]),
             data.y,
         ),
     )
-    return Gradients(
-        found.loss,
-        tuple(
-            array[: weight.shape[0], : weight.shape[1]]
-            for array, weight in zip(found.weights, data.weights, strict=True)
-        ),
-        tuple(
-            None if bias is None else array[: len(bias)]
-            for array, bias in zip(found.biases, data.biases, strict=True)
-        ),
-        found.x[:, : widths[0]],
-    )
+    shapes = {**data.array_shapes, LOSS: found.loss.shape}
+    return found.map_named(lambda name, array: array[tuple(map(slice, shapes[name]))])
 
 
 def in_another_order(way: Way, number: Nearest, data: Data) -> Gradients:
     """Rows and hidden units are numbered the other way round, and the gradient back again."""
     depth = len(data.weights)
 
-    def turned(array: Any, layer: int) -> Any:
-        """A matrix of layer 1 … L with hidden units of both sides backwards."""
-        array = array[::-1] if layer < depth else array
-        return array[:, ::-1] if layer > 1 else array
+    def turned(name: str, array: Any) -> Any:
+        """With rows backwards, or hidden units, on both sides of a matrix."""
+        if name == LOSS:
+            return array
+        layer = layer_of(name) or 0
+        backwards = array[::-1] if layer < depth else array
+        return backwards[:, ::-1] if layer > 1 and len(array.shape) > 2 else backwards
 
-    found = backpropagate(
-        way,
-        number,
-        replace(
-            data,
-            weights=[turned(weight, layer) for layer, weight in enumerate(data.weights, start=1)],
-            biases=[
-                bias if bias is None or layer == depth else bias[::-1]
-                for layer, bias in enumerate(data.biases, start=1)
-            ],
-            x=data.x[::-1],
-            y=data.y[::-1],
-        ),
-    )
-    return Gradients(
-        found.loss,
-        tuple(turned(weight, layer) for layer, weight in enumerate(found.weights, start=1)),
-        tuple(
-            bias if bias is None or layer == depth else bias[::-1]
-            for layer, bias in enumerate(found.biases, start=1)
-        ),
-        found.x[::-1],
-    )
+    return backpropagate(way, number, data.map_named(turned)).map_named(turned)
 
 
 def forward_mode(way: Way, number: Nearest, data: Data) -> Gradients:

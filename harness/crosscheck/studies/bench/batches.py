@@ -214,7 +214,7 @@ class _Steps:
         from crosscheck.judge.compiled import FusedJudge
 
         first = next(produced)
-        bytes_each = sum(array.nbytes for array in first.arrays)
+        bytes_each = sum(array.nbytes for array in first.flatten())
         several = [first, *(next(produced) for _ in range(_NOT_CACHED // bytes_each))]
         coming = itertools.cycle(several)
         gradients = [batched(framework) for framework in self._frameworks]

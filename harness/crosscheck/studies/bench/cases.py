@@ -37,15 +37,7 @@ def batches(shape: Shape, size: int, seed: int, numbers: Iterable[int]) -> Itera
 
 def _of(parts: list[Batch], make: Callable[[list[Any]], Any]) -> Batch:
     first = parts[0]
-    layers = range(first.network.depth)
-    return Batch(
-        first.network,
-        tuple(make([part.weights[layer] for part in parts]) for layer in layers),
-        tuple(make([part.biases[layer] for part in parts]) for layer in layers),
-        make([part.x for part in parts]),
-        make([part.y for part in parts]),
-        first.dtype,
-    )
+    return first.map(lambda *arrays: make(list(arrays)), *parts[1:])
 
 
 def _cut(arrays: list[Any], start: int, size: int) -> Any:

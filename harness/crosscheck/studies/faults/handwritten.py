@@ -16,10 +16,10 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.network.batch import held_dtype
-from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.dense import Case, Gradients, Numbers
 from crosscheck.numbers.formats import FORMATS, format_of
 
-__all__ = ["ROLES", "At", "Change", "HandWritten", "Numbers"]
+__all__ = ["ROLES", "At", "Change", "HandWritten"]
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {
@@ -41,23 +41,6 @@ ROLES: Mapping[str, str] = MappingProxyType(
 )
 """What can be replaced, in the order of a call. Numbers and the answer are asked once a call, the
 rest once for each layer that has it."""
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a case hands over, in arrays of its own dtype (float32 for narrower ones).
-
-    Attributes:
-        weights: ``W_l``, shape ``([C,] n_l, n_{l-1})``.
-        biases: ``b_l``, shape ``([C,] n_l)``, or ``None``.
-        x: Inputs, ``([C,] B, n_0)``.
-        y: Targets, ``([C,] B, n_L)``.
-    """
-
-    weights: tuple[Any, ...]
-    biases: tuple[Any, ...]
-    x: Any
-    y: Any
 
 
 @dataclass(frozen=True)
@@ -158,19 +141,13 @@ class HandWritten(Framework):
         held = held_dtype(case.dtype)
 
         def number(array: Any) -> Any:
-            return None if array is None else np.array(array, dtype=held)
+            return np.array(array, dtype=held)
 
         def rounded(array: Any) -> Any:
             # Arrays of the dtype itself have been rounded by the operation.
             return array if form.dtype == held else number(form.round(array))
 
-        numbers = Numbers(
-            tuple(map(number, case.weights)),
-            tuple(map(number, case.biases)),
-            number(case.x),
-            number(case.y),
-        )
-        numbers = self._take("numbers", at, numbers)
+        numbers = self._take("numbers", at, case.each(number))
         depth, a = case.network.depth, numbers.x
         for layer in range(1, depth + 1):
             here, bias = replace(at, layer=layer), numbers.biases[layer - 1]
@@ -210,11 +187,7 @@ class HandWritten(Framework):
         found = self._take("answer", at, found)
 
         def returned(array: Any) -> Any:
-            return None if array is None else form.round(np.array(array, dtype=np.float64))
+            return form.round(np.array(array, dtype=np.float64))
 
-        return Gradients(
-            returned(found.loss),
-            tuple(map(returned, found.weights)),
-            tuple(map(returned, found.biases)),
-            returned(found.x),
-        )
+        given: Gradients = found.map(returned)
+        return given

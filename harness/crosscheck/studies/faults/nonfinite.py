@@ -20,13 +20,7 @@ def _quiet(array: Any) -> Any:
 
 def _infected(answer: Gradients, at: At) -> Gradients:
     """NaN everywhere as soon as a number of the case is NaN."""
-    numbers = [
-        *at.numbers.weights,
-        *(b for b in at.numbers.biases if b is not None),
-        at.numbers.x,
-        at.numbers.y,
-    ]
-    if not any(np.isnan(array).any() for array in numbers):
+    if not any(np.isnan(array).any() for array in at.numbers.flatten()):
         return answer
     return answer.map_derivatives(lambda array: np.full_like(array, np.nan))
 

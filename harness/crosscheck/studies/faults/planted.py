@@ -128,24 +128,10 @@ def _chosen(strikes: Any, wrong: Gradients, right: Gradients) -> Gradients:
         return wrong if strikes.all() else right
 
     def choose(one: Any, other: Any) -> Any:
-        if one is None:
-            return None
         return np.where(strikes.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
 
-    return Gradients(
-        choose(wrong.loss, right.loss),
-        tuple(map(choose, wrong.weights, right.weights)),
-        tuple(map(choose, wrong.biases, right.biases)),
-        choose(wrong.x, right.x),
-    )
+    return wrong.map(choose, right)
 
 
 def _stacked(case: Case) -> Case:
-    return Case(
-        case.network,
-        tuple(weight[None] for weight in case.weights),
-        tuple(None if bias is None else bias[None] for bias in case.biases),
-        case.x[None],
-        case.y[None],
-        case.dtype,
-    )
+    return case.map(lambda array: array[None])
