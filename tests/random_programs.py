@@ -12,7 +12,8 @@ from toy import Toy
 from toy_programs import OnToy, given
 
 from crosscheck.judge.programs.enclosed import EnclosedProgram
-from crosscheck.network.composed import Composed, Step, step
+from crosscheck.network.composed import Composed
+from crosscheck.network.steps import Step, step
 from crosscheck.numbers.piecewise import Piecewise, piecewise
 from crosscheck.operators import huber, leaky_relu
 from crosscheck.program.evaluate import values_of
@@ -159,7 +160,7 @@ def toy_gradients(
         whole = decisions.setdefault(place.node, np.zeros(enclosed._forward[place.node].shape))
         whole[place.index] = value
     arithmetic = OnToy(toy, decisions, enclosed._forward)
-    arrays = {name: given(toy, array) for name, array in case.arrays()}
+    arrays = {name: given(toy, array) for name, array in case.entries()}
     if anew:
         return results_anew(case.gradient, arithmetic, arrays)
     found = values_of(case.gradient, arithmetic, arrays)

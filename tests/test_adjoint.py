@@ -23,9 +23,11 @@ from toy_programs import OnToy, given
 
 from crosscheck.judge.adjoint.boxes import Box
 from crosscheck.judge.adjoint.judge import AdjointJudge, Position, sampled
-from crosscheck.network.composed import Composed, Derivatives, composed, step
-from crosscheck.network.dense import LEFT_OUT, worked_example
+from crosscheck.network.composed import Composed, Derivatives, composed
+from crosscheck.network.dense import worked_example
 from crosscheck.network.exact import rational_of, rationals
+from crosscheck.network.steps import step
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers import formats
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
@@ -65,7 +67,7 @@ def gaussian(widths: tuple[int, ...], rows: int, dtype: str = "float32", seed: i
 
 def by_floats(case: Composed) -> Derivatives:
     """The gradient in float64, rounded to the dtype at the end."""
-    found = evaluate(case.gradient, OnFloats(), dict(case.arrays()))
+    found = evaluate(case.gradient, OnFloats(), dict(case.entries()))
     rounded = {name: FORMATS[case.dtype].round(value) for name, value in found.items()}
     return Derivatives(rounded.pop("J"), rounded)
 
@@ -111,7 +113,7 @@ def line(w: float, x: float, y: float) -> Composed:
 
 def test_the_bound_is_the_sum_that_the_derivation_says() -> None:
     case = line(1.1, 0.7, -0.3)
-    w, x, y = (dict(case.arrays())[name].item() for name in ("w", "x", "y"))
+    w, x, y = (dict(case.entries())[name].item() for name in ("w", "x", "y"))
     residual = w * x - y
     # dJ/dw = (w x - y) x: the product, the difference, and the product at the end are rounded.
     by_hand = UNIT * (abs(w * x) * abs(x) + abs(residual) * abs(x) + abs(residual * x))
@@ -277,7 +279,7 @@ def one_entry(toy: Toy, model: Model) -> Attempt:
     nothing = Enclosure(model, np.zeros(1), np.zeros(1), np.zeros(1)), Fraction(0)
     if judge.enclosed.has_open or not np.isfinite(bound.bound).all():
         return *nothing, lambda: Fraction(0)
-    exact = {each: rationals(array) for each, array in case.arrays()}
+    exact = {each: rationals(array) for each, array in case.entries()}
     truth = np.asarray(evaluate(case.gradient, OnExact(rational_of), exact)[name])[index]
     return (
         bound,
@@ -357,7 +359,7 @@ def test_open_gates_are_enclosed_or_decided() -> None:
     positions = every(case)
     for slope in (0.0, 0.5, 1.0):
         decided = {site: np.full((1, 2), slope) for site in places}
-        found = evaluate(case.gradient, OnFloats(decided), dict(case.arrays()))
+        found = evaluate(case.gradient, OnFloats(decided), dict(case.entries()))
         values = {name: FLOAT32.round(value) for name, value in found.items()}
         answer = Derivatives(values.pop("J"), values)
         assert judge.check(answer, positions).failing == ()

@@ -18,7 +18,7 @@ from crosscheck.judge.kinks import exclusion, inequalities
 from crosscheck.judge.kinks import explanation as kink
 from crosscheck.judge.kinks.exclusion import Work, possible
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.reference import backward, forward
 from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.arrays import Array

@@ -18,7 +18,7 @@ from crosscheck.judge.decisions import Effect, Place
 from crosscheck.judge.enclosed import Derivation, Enclosed
 from crosscheck.judge.kinks.influence import Influence, influences
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, worked_example
+from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of

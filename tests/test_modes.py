@@ -366,7 +366,7 @@ def test_every_parameter_has_one_pass_and_its_own_place(
     for leaf, array in zip(leaves.leaves_of(case), found.by(case.wanted), strict=True):
         assert array.shape == leaf.shape
     one = found if single else found[2]
-    order = [*one.weights, *(bias for bias in one.biases if bias is not None), one.x]
+    order = one.by(case.wanted)
     flat_order = np.concatenate([array.ravel() for array in order])
     np.testing.assert_array_equal(flat_order, np.arange(size))
 

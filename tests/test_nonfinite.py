@@ -19,6 +19,7 @@ from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import QUESTIONS, Kind, PolicyReading, Verdict
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.endless import model_of
 from crosscheck.numbers.extended import Extended
 from crosscheck.numbers.formats import format_of

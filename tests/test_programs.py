@@ -23,7 +23,7 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import Effect
 from crosscheck.judge.programs.judge import ProgramJudge, ProgramStackJudge
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.composed import Composed, Derivatives, Step, composed, step
+from crosscheck.network.composed import Composed, Derivatives, composed
 from crosscheck.network.dense import Network, worked_example
 from crosscheck.network.exact import nearest_float, rational_of, rationals
 from crosscheck.network.steps import Step, step

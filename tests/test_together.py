@@ -17,7 +17,7 @@ from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.kinks.slopes import System, likely_slopes
 from crosscheck.judge.together import Judged, judged_together
 from crosscheck.judge.verdict import Kind, Verdict
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, Network, worked_example
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.reference import backward, forward
 from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.formats import format_of

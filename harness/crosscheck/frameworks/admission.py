@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.refusals import RefusedError
-from crosscheck.network.batch import Batch, arrays_of, held_dtype
+from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 
@@ -135,13 +136,15 @@ class _Gate:
 
 def in_form(given: Gradients, batch: Batch) -> Gradients:
     """Gradients of a batch, if each array is plain, of the batch's own dtype and of its shape."""
-    held, parts = held_dtype(batch.dtype), [*batch.weights, *batch.biases, batch.x]
-    shapes = [*(None if part is None else part.shape for part in parts), (batch.count,)]
-    for value, shape in zip(arrays_of(given), shapes, strict=True):
-        if shape is None is value:
-            continue
+    held, wanted = held_dtype(batch.dtype), batch.gradient_shapes
+    if set(given.names) != set(wanted):
+        raise RefusedError(f"{', '.join(given.names)} returned, wanted {', '.join(wanted)}")
+    for name, value in given.entries():
+        shape = wanted[name]
         if type(value) is not np.ndarray or value.dtype != held or value.shape != shape:
-            raise RefusedError(f"{_kind(value)} returned, wanted a {held} array of shape {shape}")
+            raise RefusedError(
+                f"{name}: {_kind(value)} returned, wanted a {held} array of shape {shape}"
+            )
     return given
 
 

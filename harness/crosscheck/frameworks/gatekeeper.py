@@ -101,7 +101,7 @@ def ask_batch(compute: Callable[[Batch], Gradients], batch: Batch) -> Any:
     Raises:
         KeyboardInterrupt: As by `ask`.
     """
-    sample = Sample.of(batch, batch.arrays)
+    sample = Sample.of(batch, batch.flatten())
 
     def call() -> Gradients:
         returned = compute(batch)
@@ -134,8 +134,7 @@ def ask_adapter(framework: Framework, batch: Batch) -> Any:
     case = batch.case()
     if batch.x.dtype == np.float64:  # else these are copies already
         case = case.copied()
-    arrays = [*case.weights, *(bias for bias in case.biases if bias is not None), case.x, case.y]
-    sample = Sample.of(batch, arrays)
+    sample = Sample.of(batch, case.flatten())
 
     def call() -> Gradients:
         returned = framework.gradients(case)

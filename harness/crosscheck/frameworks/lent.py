@@ -53,7 +53,7 @@ class Sample:
 
         Args:
             batch: The cases.
-            arrays: Where they are, in the order of `Batch.arrays`.
+            arrays: Where they are, in the order of its entries.
         """
         kept: dict[Any, Sample] = vars(cls._kept).setdefault("samples", {})
         key = batch.network, batch.rows, batch.count, batch.dtype, *map(_itemsize, arrays)

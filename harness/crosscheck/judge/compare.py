@@ -35,7 +35,7 @@ from crosscheck.judge.nonfinite import judged
 from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.vacuity import arrays_checked, unchecked
 from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
 from crosscheck.network.tree import LeftOut

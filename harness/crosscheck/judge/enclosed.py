@@ -18,11 +18,12 @@ import numpy as np
 
 from crosscheck.judge.decisions import Decision
 from crosscheck.judge.gates import Signs, all_gates, certain_signs, open_gates
-from crosscheck.network.dense import Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_forward, exact_where_open
 from crosscheck.network.forward_mode import forward_mode
 from crosscheck.network.loss_bounds import loss_and_cotangent, loss_tangent
 from crosscheck.network.reference import Trace, backward, backward_layer, forward
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure

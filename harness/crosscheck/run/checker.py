@@ -289,7 +289,7 @@ class Checker:
 def _fingerprints(case: AnyCase) -> Iterable[int]:
     """One number per case, the same for equal cases in any process and hardly ever for others."""
     count = case.count or 1
-    flat = np.concatenate([array.reshape(count, -1) for _, array in case.arrays()], axis=1)
+    flat = np.concatenate([array.reshape(count, -1) for _, array in case.entries()], axis=1)
     shape = repr((case.kind, case.dtype, case.rows)).encode()
     for row in flat:
         digest = hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest()

@@ -10,7 +10,8 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind, Verdict, fails, how_to_allow
-from crosscheck.network.composed import AnyCase, Composed, Step
+from crosscheck.network.composed import AnyCase, Composed
+from crosscheck.network.steps import Step
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.scaling import nearest

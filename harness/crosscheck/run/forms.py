@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients, LeftOut
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.tree import LEFT_OUT, LeftOut
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
 __all__ = [

@@ -36,7 +36,8 @@ from crosscheck.frameworks.leaves import (
 from crosscheck.frameworks.registry import state_of
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
-from crosscheck.network.dense import LEFT_OUT, Case, Gradients
+from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.tree import LEFT_OUT
 from crosscheck.run import libraries
 from crosscheck.run.forms import (
     WrongFormError,
@@ -149,7 +150,6 @@ class Implementation(Framework):
             else:
                 leaves = [library.send(leaf, dtype) for leaf in leaves_of(case)]
                 y = library.send(case.y, dtype)
-
                 arrays = case.each(lambda array: array)
 
                 def call(*leaves: Any) -> Any:
@@ -163,7 +163,8 @@ class Implementation(Framework):
                 return gradients_of(case, returned, self.name, fetch)
             self.mode = library.derivation
             derivatives = [fetch("a derivative", array) for array in found]
-            return assembled(case, fetch("loss", returned), derivatives)
+            gradients: Gradients = assembled(case, fetch("loss", returned), derivatives)
+            return gradients
 
     def _of_case(self, case: AnyCase) -> Any:
         returned = self._function(case)
@@ -203,13 +204,14 @@ class Implementation(Framework):
                 return derivatives_of(case, returned, self.name, fetch)
             self.mode = library.derivation
             derivatives = [fetch("a derivative", array) for array in found]
-            return assembled_by_name(case, fetch("loss", returned), derivatives)
+            named: Derivatives = assembled(case, fetch("loss", returned), derivatives)
+            return named
 
     def _by_name(self, case: Composed) -> tuple[Any, Sequence[Any] | None]:
         __tracebackhide__ = True
         library, dtype = self._library, case.dtype
         leaves = [library.send(leaf, dtype) for leaf in leaves_of(case)]
-        names = [name for name, _ in case.arrays() if name not in case.wanted]
+        names = [name for name, _ in case.entries() if name not in case.wanted]
         rest = [library.send(array, dtype) for array in constants_of(case)]
         constants = dict(zip(names, rest, strict=True))
 

@@ -15,9 +15,9 @@ from crosscheck.judge.entries import entry_of
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.vacuity import vacuous
 from crosscheck.judge.verdict import Entry
-from crosscheck.network.composed import LOSS, AnyCase, AnyGradients, Composed, composed
-from crosscheck.network.dense import LeftOut
-from crosscheck.network.names import label
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed, composed
+from crosscheck.network.names import LOSS, label
+from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.bounded import Center
 from crosscheck.numbers.double_double import DoubleDouble
@@ -127,7 +127,7 @@ class AdjointJudge:
         """The program on balls; those of the last slopes that were asked for are kept."""
         key = tuple(sorted((slopes or {}).items()))
         if self._last is None or self._last[0] != key:
-            arrays = dict(self.case.arrays())
+            arrays = dict(self.case.entries())
             self._last = key, Box(self.case.gradient, self.model, arrays, slopes)
         return self._last[1]
 

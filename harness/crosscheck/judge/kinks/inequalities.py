@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.decisions import Place
-from crosscheck.network.dense import LeftOut
 from crosscheck.network.exact import nearest_float, rationals
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.enclosure import Enclosure

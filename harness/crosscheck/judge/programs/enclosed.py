@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from crosscheck.judge.decisions import Decision, Place
 from crosscheck.judge.gates import open_decision
-from crosscheck.network.composed import LOSS, Composed, Derivatives
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.exact import rational_of, rationals
+from crosscheck.network.names import LOSS
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import in_ieee_arithmetic

@@ -26,7 +26,6 @@ import numpy as np
 
 from crosscheck.judge.decisions import Decision, Place
 from crosscheck.judge.programs.enclosed import EnclosedProgram
-from crosscheck.network.composed import LOSS
 from crosscheck.network.exact import rational_of
 from crosscheck.network.names import LOSS
 from crosscheck.numbers.multilinear import fraction

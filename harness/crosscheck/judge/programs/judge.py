@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.decisions import Decision, Effect, GateClass, GateReading, Place
-from crosscheck.judge.entries import entry_of, ratio_of
+from crosscheck.judge.entries import entry_of, misshapen_of, ratio_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
 from crosscheck.judge.programs.enclosed import EnclosedProgram
