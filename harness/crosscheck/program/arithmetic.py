@@ -8,15 +8,18 @@ everything that depends on the sign of one number is decided once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape
 
-__all__ = ["Arithmetic", "Decisions", "leading"]
+__all__ = ["Arithmetic", "Decisions", "by_place", "leading"]
 
 Decisions = Mapping[int, Array]
 """Site to λ, float64 of its shape; no matter where nothing is open. A site that is not there has 0
@@ -86,3 +89,23 @@ def leading(array: Any, source: Shape) -> tuple[int, ...]:
         source: The shape of one case.
     """
     return tuple(array.shape[: max(len(array.shape) - len(source), 0)])
+
+
+def by_place(indices: Sequence[int], size: int) -> NDArray[np.intp]:
+    """Which entries a `scatter` adds up at each place.
+
+    Args:
+        indices: The place of each entry, -1 for none.
+        size: How many places there are.
+
+    Returns:
+        (size, n) numbers of entries, filled up with -1.
+    """
+    found: list[list[int]] = [[] for _ in range(size)]
+    for at, place in enumerate(indices):
+        if place >= 0:
+            found[place].append(at)
+    table = np.full((size, max(map(len, found), default=0) or 1), -1, dtype=np.intp)
+    for place, entries in enumerate(found):
+        table[place, : len(entries)] = entries
+    return table

@@ -20,7 +20,7 @@ from crosscheck.numbers.piecewise_slopes import slope_of
 from crosscheck.numbers.piecewise_values import value_of
 from crosscheck.numbers.scaling import scaled, times_constants
 from crosscheck.numbers.sides import Sides, sides_of
-from crosscheck.program.arithmetic import Decisions, leading
+from crosscheck.program.arithmetic import Decisions, by_place, leading
 from crosscheck.program.graph import Shape
 
 __all__ = ["OnEnclosures"]
@@ -114,16 +114,8 @@ class OnEnclosures:
         self, a: Enclosure, indices: tuple[int, ...], source: Shape, shape: Shape
     ) -> Enclosure:
         """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
-        lead, size = leading(a, source), math.prod(shape)
-        by_place: list[list[int]] = [[] for _ in range(size)]
-        for at, place in enumerate(indices):
-            if place >= 0:
-                by_place[place].append(at)
-        most = max(map(len, by_place), default=0) or 1
-        table = np.full((size, most), -1, dtype=np.intp)
-        for place, entries in enumerate(by_place):
-            table[place, : len(entries)] = entries
-        gathered = self.take(a, tuple(table.ravel().tolist()), source, (size, most))
+        lead, table = leading(a, source), by_place(indices, math.prod(shape))
+        gathered = self.take(a, tuple(table.ravel().tolist()), source, table.shape)
         return moved(gathered.sum(-1), lambda array: array.reshape(*lead, *shape))
 
     def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:

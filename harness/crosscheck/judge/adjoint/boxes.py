@@ -1,43 +1,36 @@
-"""A program over a box: each value's ball and rounding error, and the derivatives by all of them.
+"""A program over a box: each value's ball, and its rounding error.
 
 See `crosscheck.judge.adjoint` for what is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.judge.decisions import Place
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.balls import Ball
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
-from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.model import Model
+from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.rounding import or_infinity, up
 from crosscheck.numbers.scaling import scaled
-from crosscheck.program.derive import Use, shares
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.graph import Program
 from crosscheck.program.rules import rule_of
 
-__all__ = ["Box", "Position", "Terms"]
+__all__ = ["Box"]
 
 _STAYS_OPEN = frozenset(
     {"add", "times_constants", "broadcast", "expand", "squeeze", "transpose", "take", "scatter"}
 )
 """The primitives that take a sum which is open, before it is rounded."""
-
-_SEED = "∂"
-"""What the inputs for cotangents begin with: no array's name does."""
-
-_AT_ONCE = 2**21
-"""Of so many numbers the derivatives by them are held at the same time."""
 
 
 class _OnBalls(OnEnclosures):
@@ -52,24 +45,6 @@ class _OnBalls(OnEnclosures):
         # A framework takes a factor or leaves it, or takes a share of it: one product.
         shape = np.broadcast_shapes(factor.shape, a.shape)
         return scaled(self._repeated(factor, shape), chosen, half)
-
-
-Position: TypeAlias = tuple[str, tuple[int, ...]]
-"""Name of a result, and the index of an entry in it; of a scalar ``()``."""
-
-
-class Terms(NamedTuple):
-    """What rounding can do to some entries of a result.
-
-    Attributes:
-        bound: Σ_i l_i sup |∂v_out/∂v_i|, one for each entry.
-        per_use: The same with each use of a value rounded by itself.
-        expected: The root of the sum of the squares of the terms of ``bound``; no bound.
-    """
-
-    bound: Array
-    per_use: Array
-    expected: Array
 
 
 class Box:
@@ -101,6 +76,7 @@ class Box:
         self.balls: dict[int, Enclosure] = {}
         self.rounding: dict[int, Array] = {}
         self._open: dict[int, OpenSum] = {}
+        self._slopes: dict[tuple[int, Piecewise, bool], Ball] = {}
         with np.errstate(all="ignore"):
             for number in program.needed:
                 node = program.nodes[number]
@@ -115,16 +91,16 @@ class Box:
                 self.balls[number] = found if found.is_data else _ball(model, found)
 
     def _operand(self, consumer: int, number: int) -> Enclosure:
-        if self._is_open(consumer, number):
+        if self.is_open(consumer, number):
             return self._open[number]
         return self.balls[number]
 
-    def _is_open(self, consumer: int, number: int) -> bool:
+    def is_open(self, consumer: int, number: int) -> bool:
         """Whether a consumer takes a sum as it is, before it is rounded."""
         return number in self._open and self.program.nodes[consumer].op in _STAYS_OPEN
 
     @cached_property
-    def _rounds(self) -> frozenset[int]:
+    def rounds(self) -> frozenset[int]:
         """The nodes that can have a rounding error."""
         return frozenset(number for number, error in self.rounding.items() if error.any())
 
@@ -136,99 +112,47 @@ class Box:
         return replace(self.model, format=replace(form, name="narrow", precision=precision))
 
     @cached_property
-    def _known(self) -> dict[int, Enclosure]:
+    def known(self) -> Mapping[int, Ball]:
         """The balls with float64 centres."""
         found = {}
         for number, ball in self.balls.items():
             r = ball.r
             if isinstance(ball.c, DoubleDouble):
                 r = np.where(ball.c.low == 0.0, r, up(r + np.abs(ball.c.low), 1))
-            found[number] = Enclosure(self._narrow, ball.high, r, np.zeros_like(r))
+            found[number] = Ball(ball.high, r)
         return found
 
-    def terms(self, positions: Sequence[Position]) -> Terms:
-        """What rounding can do to entries of results, of shape (K,).
+    def slope(self, site: int, function: Piecewise, *, of_value: bool) -> Ball:
+        """f' at a site, for every evaluation in the box.
 
         Args:
-            positions: Of K entries; those of one result side by side take less time.
+            site: The site.
+            function: f.
+            of_value: Whether it is that of a value f(z), for which any slope that the box allows
+                is taken, also where it is decided which one a gradient is made of.
         """
-        numbers = sum(each.r.size for each in self.balls.values())
-        step = max(1, _AT_ONCE // numbers)
-        found = [
-            self._some_terms(positions[start : start + step])
-            for start in range(0, len(positions), step)
-        ]
-        columns = zip(*(each for each in found), strict=True)
-        return Terms(*(np.concatenate(each) for each in columns))
+        key = site, function, of_value
+        if key not in self._slopes:
+            z, one = self._with_ones(site)
+            if of_value:
+                arithmetic = _OnBalls(self._narrow, any_slope={site: np.ones(z.shape, bool)})
+            else:
+                arithmetic = _OnBalls(self._narrow, self._decisions, any_slope=self._free)
+            with np.errstate(all="ignore"):
+                found = arithmetic.select(site, z, one, function)
+            self._slopes[key] = Ball(found.high, found.r)
+        return self._slopes[key]
 
-    def _some_terms(self, positions: Sequence[Position]) -> Terms:
-        program, count = self.program, len(positions)
-        seeds = self._seeds(positions)
-        derived, uses = _shares(program, tuple(seeds), self._rounds)
-        sent: dict[int, list[Enclosure]] = {}
-        for name, seed in seeds.items():
-            sent.setdefault(program.outputs[name], []).append(seed)
-        with np.errstate(all="ignore"):
-            values = self._derivatives(derived, uses, seeds)
-            for (consumer, at), share in uses.items():
-                number = program.nodes[consumer].inputs[at]
-                if not self._is_open(consumer, number):
-                    sent.setdefault(number, []).append(values[share])
-            bound, per_use, squares = np.zeros((3, count))
-            for number, each in sent.items():
-                if number not in self._rounds:
-                    continue
-                together, apart, square = _term(self.rounding[number], each)
-                bound, per_use, squares = bound + together, per_use + apart, squares + square
-            return Terms(
-                or_infinity(up(bound, len(sent))),
-                or_infinity(up(per_use, len(sent))),
-                or_infinity(np.sqrt(squares)),
-            )
+    def weights(self, site: int) -> Ball:
+        """What the entries along the last axis are weighed with, the largest of which is taken."""
+        a, one = self._with_ones(site)
+        found = _OnBalls(self._narrow).largest(site, a, one)
+        return Ball(found.high, found.r)
 
-    def _seeds(self, positions: Sequence[Position]) -> dict[str, Enclosure]:
-        """The cotangents of the results: 1 at the entry that is looked at, 0 elsewhere."""
-        program, found = self.program, {}
-        for name in dict.fromkeys(name for name, _ in positions):
-            shape = program.nodes[program.outputs[name]].shape
-            seeds = np.zeros((len(positions), *shape))
-            for k, (each, index) in enumerate(positions):
-                if each == name:
-                    seeds[(k, *index)] = 1.0
-            # Not known exactly, or it would be asked of each product whether it is exact.
-            found[name] = Enclosure(self._narrow, seeds, 2.0**-100 * seeds, np.zeros_like(seeds))
-        return found
-
-    def _derivatives(
-        self, derived: Program, uses: Mapping[Use, int], seeds: Mapping[str, Enclosure]
-    ) -> dict[int, Enclosure]:
-        """Every node that the derivatives need, on balls.
-
-        The slope of a value is any that its box allows, also where it was decided which one a
-        gradient is made of.
-        """
-        whole = _OnBalls(self._narrow, any_slope=dict.fromkeys(self._free, np.ones((), bool)))
-        decided = _OnBalls(self._narrow, self._decisions, any_slope=self._free)
-        of_values = {
-            share
-            for (consumer, _), share in uses.items()
-            if self.program.nodes[consumer].op == "piecewise"
-        }
-        for share in tuple(of_values):  # to which a factor that is constant may have been put
-            if derived.nodes[share].op == "times_constants":
-                of_values.update(derived.nodes[share].inputs)
-        found = dict(self._known)
-        for name, seed in seeds.items():
-            found[derived.inputs[_SEED + name]] = seed
-        for number in derived.needed:
-            if number in found:
-                continue
-            node = derived.nodes[number]
-            arithmetic = whole if number in of_values else decided
-            value = rule_of(node.op).value(arithmetic, node, [found[each] for each in node.inputs])
-            r = np.where(np.isfinite(value.c), value.r, np.inf)
-            found[number] = Enclosure(self._narrow, value.c, r, np.zeros_like(r))
-        return found
+    def _with_ones(self, site: int) -> tuple[Enclosure, Enclosure]:
+        ball = self.known[site]
+        z = Enclosure(self._narrow, ball.c, ball.r, np.zeros_like(ball.r))
+        return z, Enclosure.of(self._narrow, np.ones(ball.shape))
 
 
 def _decided(
@@ -248,32 +172,3 @@ def _decided(
 def _ball(model: Model, value: Enclosure) -> Enclosure:
     radius = np.where(value.e == 0.0, value.r, up(value.r + value.e, 1))
     return Enclosure(model, value.c, or_infinity(radius), np.zeros_like(radius))
-
-
-def _term(rounding: Array, sent: Sequence[Enclosure]) -> tuple[Array, Array, Array]:
-    """Σ over entries of l |all that is sent down|, of l Σ |what each use sends|, of squares."""
-    whole: Any = sent[0].high
-    radius: Any = sent[0].r
-    for each in sent[1:]:
-        whole, radius = whole + each.high, radius + each.r
-    sizes = [np.abs(each.high) + each.r for each in sent]
-    apart: Array = sum(sizes[1:], sizes[0])
-    depth = 4 * len(sent)
-    # What adding up the centres rounds is less than 2^-53 of all their sizes each time.
-    together = up(np.abs(whole) + radius + (len(sent) - 1) * 2.0**-52 * apart, depth)
-    apart = up(apart, depth)
-    axes, size = tuple(range(1, apart.ndim)), rounding.size + 4
-    terms = rounding * np.minimum(together, apart)
-    lost = np.count_nonzero((rounding != 0.0) & (apart != 0.0), axis=axes) * TINY
-    return (
-        up(terms.sum(axis=axes), size) + lost,
-        up((rounding * apart).sum(axis=axes), size) + lost,
-        (terms * terms).sum(axis=axes),
-    )
-
-
-@lru_cache(maxsize=512)
-def _shares(
-    program: Program, outputs: tuple[str, ...], nodes: frozenset[int]
-) -> tuple[Program, Mapping[Use, int]]:
-    return shares(program, {name: _SEED + name for name in outputs}, nodes)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.adjoint.boxes import Box, Position
+from crosscheck.judge.adjoint.boxes import Box
+from crosscheck.judge.adjoint.terms import Position, terms
 from crosscheck.judge.entries import entry_of
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.vacuity import vacuous
@@ -163,8 +164,8 @@ class AdjointJudge:
             reference = self.enclosed.gradients(slopes)
         whole: dict[str, Any] = dict(reference.entries())
         columns = [whole[name][index] for name, index in positions]
-        terms = self._box(slopes).terms(positions)
-        e, expected = terms.per_use if per_use else terms.bound, terms.expected
+        found = terms(self._box(slopes), positions)
+        e, expected = found.per_use if per_use else found.bound, found.expected
         r = np.array([each.r.item() for each in columns])
         return Bounds(tuple(positions), Enclosure(self.model, _stacked(columns), r, e), expected)
 

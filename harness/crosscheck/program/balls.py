@@ -1,0 +1,104 @@
+"""The verbs of derivatives of programs on balls.
+
+Derivatives are made of sums, products, places and slopes; what is decided upon has been evaluated
+before, and its slopes are balls that are looked up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from crosscheck.numbers.balls import Ball
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.numbers.scaling import nearest
+from crosscheck.program.arithmetic import by_place, leading
+from crosscheck.program.graph import Shape
+
+__all__ = ["OnBalls"]
+
+
+@dataclass
+class OnBalls:
+    """Balls.
+
+    Attributes:
+        slope: f' at a site, of the site and f.
+        weights: What a largest entry is weighed with, of the site of those that are compared.
+    """
+
+    slope: Callable[[int, Piecewise], Ball]
+    weights: Callable[[int], Ball]
+
+    def filled(self, value: float, shape: Shape) -> Ball:
+        """See `Arithmetic`."""
+        return Ball(np.full(shape, value), np.zeros(shape))
+
+    def add(self, a: Ball, b: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a + b
+
+    def mul(self, a: Ball, b: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a * b
+
+    def times(self, a: Ball, constants: tuple[Fraction, ...]) -> Ball:
+        """See `Arithmetic`."""
+        whole = math.prod(constants, start=Fraction(1))
+        held = nearest(whole)
+        error = abs(whole - Fraction(held))
+        radius = np.nextafter(nearest(error), np.inf) if error else 0.0
+        return a * Ball(np.array(held), np.array(radius))
+
+    def contract(self, a: Ball, b: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a @ b
+
+    def sum(self, a: Ball, axes: tuple[int, ...], keep: bool) -> Ball:
+        """See `Arithmetic`."""
+        return a.sum(axes, keep=keep)
+
+    def broadcast(self, a: Ball, shape: Shape) -> Ball:
+        """See `Arithmetic`."""
+        whole = (*leading(a, shape), *shape)
+        return a.map(lambda array: np.broadcast_to(array, whole))
+
+    def expand(self, a: Ball, axis: int) -> Ball:
+        """See `Arithmetic`."""
+        return a.map(lambda array: np.expand_dims(array, axis))
+
+    def squeeze(self, a: Ball, axis: int) -> Ball:
+        """See `Arithmetic`."""
+        return a.map(lambda array: np.squeeze(array, axis))
+
+    def transpose(self, a: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a.map(lambda array: np.swapaxes(array, -1, -2))
+
+    def take(self, a: Ball, indices: tuple[int, ...], source: Shape, shape: Shape) -> Ball:
+        """See `Arithmetic`."""
+        lead, places = leading(a, source), np.array(indices, dtype=np.intp)
+
+        def chosen(array: np.ndarray) -> np.ndarray:
+            flat = array.reshape(*lead, math.prod(source))[..., places]
+            return np.where(places < 0, 0.0, flat).reshape(*lead, *shape)
+
+        return a.map(chosen)
+
+    def scatter(self, a: Ball, indices: tuple[int, ...], source: Shape, shape: Shape) -> Ball:
+        """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
+        lead, table = leading(a, source), by_place(indices, math.prod(shape))
+        gathered = self.take(a, tuple(table.ravel().tolist()), source, table.shape)
+        return gathered.sum(-1).map(lambda array: array.reshape(*lead, *shape))
+
+    def select(self, site: int, z: Ball, factor: Ball, function: Piecewise) -> Ball:
+        """See `Arithmetic`."""
+        return self.slope(site, function) * factor
+
+    def largest(self, site: int, a: Ball, factor: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return self.weights(site) * factor
