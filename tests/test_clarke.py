@@ -15,7 +15,7 @@ import pytest
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import Place
-from crosscheck.judge.kinks import clarke
+from crosscheck.judge.kinks import clarke, own_parameters
 from crosscheck.judge.kinks.cells import Cell, Point
 from crosscheck.judge.kinks.clarke import Subdifferential
 from crosscheck.judge.verdict import Kind, Validity
@@ -367,7 +367,7 @@ def test_it_is_said_whether_rounding_or_uncertain_cells_leave_it_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # One input, and cells that have the slope itself as their gradient.
-    monkeypatch.setattr(clarke, "_is_silent", lambda *_: False)
+    monkeypatch.setattr(clarke, "is_silent", lambda *_: False)
     site = Place.of_gate(1, 0, 0)
     point: Any = SimpleNamespace(
         row=0,
@@ -415,7 +415,7 @@ def test_the_patterns_of_a_unit_are_the_signs_that_one_direction_gives_its_rows(
     vectors: list[list[int]], patterns: set[tuple[int, ...]]
 ) -> None:
     exact = [list(rationals(np.array(vector, dtype=np.float64))) for vector in vectors]
-    found = clarke._patterns(exact, Budget(clarke.MOST_OPERATIONS))
+    found = own_parameters._patterns(exact, Budget(clarke.MOST_OPERATIONS))
     assert sorted(tuple(map(int, pattern)) for pattern in found) == sorted(patterns)
 
 

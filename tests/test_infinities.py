@@ -13,7 +13,7 @@ from unbounded import Simulated
 from crosscheck.cases.profiles import Profile, profile
 from crosscheck.cases.strategies import NONFINITE_KINDS, nonfinite_cases
 from crosscheck.frameworks.base import Framework
-from crosscheck.judge.outcomes import Policy
+from crosscheck.judge.policies import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array

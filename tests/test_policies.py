@@ -16,7 +16,7 @@ from unbounded import Simulated
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.notebook import verdict_html
-from crosscheck.judge.outcomes import Policy
+from crosscheck.judge.policies import Policy
 from crosscheck.judge.verdict import QUESTIONS, Kind
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.report.html import page

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.outcomes import Policy
+from crosscheck.judge.policies import Policy
 from crosscheck.network.dense import Case, Gradients, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of

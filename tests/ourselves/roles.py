@@ -56,8 +56,8 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "gradients of slopes": "crosscheck.judge.kinks.influence:gates_with",
         # generalised derivatives
         "adjacent cells": "crosscheck.judge.kinks.cells:_cells",
-        "convex combination": "crosscheck.judge.kinks.clarke:_combines",
-        "every pattern occurs": "crosscheck.judge.kinks.clarke:_by_own_parameters",
+        "convex combination": "crosscheck.judge.kinks.clarke:combines",
+        "every pattern occurs": "crosscheck.judge.kinks.clarke:by_own_parameters",
         "a direction into a cell": "crosscheck.judge.kinks.cells:_has_direction",
         # the verdict
         "verdict of a case": "crosscheck.judge.compare:Judge._verdict",

@@ -6,18 +6,17 @@ What `crosscheck.judge.together` makes verdicts of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crosscheck.judge.decisions import Decision, Effect, GateClass, Place
 from crosscheck.judge.enclosed import Enclosed
 from crosscheck.judge.gates import open_decision
 from crosscheck.judge.kinks.clarke import Around, Subdifferential
 from crosscheck.judge.kinks.slopes import Equations, likely_slopes
+from crosscheck.judge.returned import Answers, Indices, Part, side_by_side
 from crosscheck.judge.verdict import Validity
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.exact import exact_at, exact_first_layer
@@ -29,62 +28,7 @@ from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 
-__all__ = ["Answers", "Part", "Stack"]
-
-Indices = NDArray[np.intp]
-
-Part = tuple[str, int, tuple[int, ...]]
-"""Name, first entry and shape of an array of a gradient, all entries side by side."""
-
-
-@dataclass(eq=False)
-class Answers:
-    """The gradients to be explained; what several frameworks return to the bit is there once.
-
-    Attributes:
-        case: Whose each is, (A,).
-        values: Loss and gradient side by side, in the order of `Gradients.entries`, (A, entries).
-        number: Of each framework and case the position here; -1 where there is nothing to explain.
-        slopes: The slope at the case's open gate that each may have; 0, which has no meaning,
-            where there is no open gate. None of a case that is not finite, or whose gate needs
-            to be looked at by itself.
-        effect: What is known of that slope, of each.
-    """
-
-    case: Indices
-    values: Array
-    number: list[list[int]]
-    slopes: list[list[float]]
-    effect: list[Effect]
-
-    @classmethod
-    def of(cls, stack: Stack, given: Sequence[Gradients]) -> Answers:
-        """What frameworks returned for the cases that are judged here."""
-        wanted = [(name, (len(stack.layers), *shape)) for name, _, shape in stack.parts]
-        judged = np.flatnonzero(stack.ours).tolist()
-        positions: dict[tuple[int, bytes], int] = {}
-        values: list[Array] = []
-        cases: list[int] = []
-        number: list[list[int]] = []
-        for each in given:
-            number.append([-1] * len(stack.layers))
-            if [(name, np.shape(value)) for name, value in each.entries()] != wanted:
-                continue
-            flat = _side_by_side([np.asarray(value) for _, value in each.entries()])
-            for index in judged:
-                row = flat[index]
-                at = positions.setdefault((index, row.tobytes()), len(positions))
-                number[-1][index] = at
-                if at == len(values):
-                    values.append(row)
-                    cases.append(index)
-        return cls(
-            np.array(cases, dtype=np.intp),
-            np.stack(values) if values else np.empty((0, 0)),
-            number,
-            [[0.0] for _ in cases],
-            [Effect.READ] * len(values),
-        )
+__all__ = ["Stack"]
 
 
 class Stack:
@@ -312,12 +256,12 @@ class Stack:
             # Bounds of sums are formed when they are first used, so not for other branches.
             found.append(each.map(itemgetter(at)) if isinstance(each, OpenSum) else each[at])
         low = [each.c.low for each in found if isinstance(each.c, DoubleDouble)]
-        high = _side_by_side([each.high for each in found])
+        high = side_by_side([each.high for each in found])
         return Enclosure(
             self.enclosed.model,
-            DoubleDouble(high, _side_by_side(low)) if low else high,
-            _side_by_side([each.r for each in found]),
-            _side_by_side([each.e for each in found]),
+            DoubleDouble(high, side_by_side(low)) if low else high,
+            side_by_side([each.r for each in found]),
+            side_by_side([each.e for each in found]),
         )
 
     def reference(self, index: int) -> Gradients:
@@ -338,10 +282,3 @@ def _parts(case: Case) -> Iterator[Part]:
     for name, array in shapes.entries():
         yield name, start, array.shape[1:]
         start += int(np.prod(array.shape[1:]))
-
-
-def _side_by_side(arrays: Sequence[Any]) -> Array:
-    """The entries of several arrays of stacks, of shape (stack, entries), as float64."""
-    return np.concatenate(
-        [array.reshape(len(array), -1) for array in arrays], axis=1, dtype=np.float64
-    )

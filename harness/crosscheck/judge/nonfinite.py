@@ -1,6 +1,6 @@
 """The verdict on a gradient of which something is, or may be, infinite or NaN.
 
-A gradient is right if for one policy (`crosscheck.judge.outcomes`) each of its entries, and J, is
+A gradient is right if for one policy (`crosscheck.judge.policies`) each of its entries, and J, is
 of a possible kind, and within its bound if it is finite. If no policy explains it, it DISAGREES.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.entries import classes_of, entry_of, ratio_of
-from crosscheck.judge.outcomes import Outcomes, Policy
+from crosscheck.judge.outcomes import Outcomes
+from crosscheck.judge.policies import Policy
 from crosscheck.judge.verdict import QUESTIONS, Entry, Kind, PolicyReading, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.network.names import EntryName, layer_of

@@ -1,22 +1,8 @@
 """Gradients of cases with NaN, infinities or overflow: which values are possible, entry by entry.
 
 The reference's formulas run on numbers that may be infinite or NaN (`crosscheck.numbers.extended`).
-IEEE 754 says what comes of them but for four questions, on which a framework may do as it likes,
-though always the same in one gradient (`Policy`):
-
-    value at NaN        max(NaN, 0) is NaN; where(z > 0, z, 0) makes it 0.
-    value at -inf       0, or NaN where the unit multiplies or adds: z · (z > 0), (z + |z|) / 2.
-    slope at NaN        ReLU has no derivative there: 0, ½ (of |z|, with sign(NaN) = 0), 1 or NaN.
-    closed gate         0 · ∞ and 0 · NaN: 0 where the gate selects, NaN where it is a factor.
-
-With a policy every gate is known: 1 for z > 0 and +inf, 0 for z < 0 and -inf, the slope at NaN for
-NaN; and any number in [0, 1] where the sign of a finite z is open. If z can be of several kinds,
-the gate can be any of their slopes. δ = s ∘ g is then, for finite g, s g; for an infinite g and
-s > 0 that infinity; for a NaN and s > 0 NaN; under a closed gate as the policy says; for s = NaN
-NaN.
-
-Formulations that double z or its derivative before they halve it, (z + |z|) / 2, overflow from ½Ω
-on: beyond that +inf is possible for a value, and an infinity for δ.
+IEEE 754 leaves four questions open; for each answer to them that makes a difference
+(`crosscheck.judge.policies`) it is told what may come of a case.
 
 *Forward mode.* Frameworks multiply by all of the tangent, zeros included, so that 0 · NaN occurs
 everywhere: the pass that is followed here is the dense one,
@@ -33,14 +19,14 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.policies import Policies, Policy, gate, relu
 from crosscheck.judge.verdict import QUESTIONS
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.loss_bounds import loss_tangent
@@ -52,161 +38,20 @@ from crosscheck.network.loss_kinds import (
 )
 from crosscheck.network.reference import Trace, backward, forward
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.endless import model_of
 from crosscheck.numbers.extended import Extended, placed
 from crosscheck.numbers.formats import format_of
-from crosscheck.numbers.kinds import Kinds
-from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import Arithmetic
 
-__all__ = ["BUDGET", "Outcomes", "Policy"]
+__all__ = ["BUDGET", "Outcomes"]
 
 BUDGET = 2**23
 """Products that the dense passes of forward mode may take; other parameters are not compared."""
 
-_SLOPES = {"0": 0.0, "1": 1.0, "1/2": 0.5, "NaN": math.nan}
 _NUMBERS = 2**18
 """Numbers of a case times policies that are looked at together."""
 _AT_ONCE = 2**18
 """Products that are formed together in forward mode."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """One answer to each of `crosscheck.judge.verdict.QUESTIONS`.
-
-    Attributes:
-        value_at_nan: What ReLU makes of NaN.
-        value_at_minus_inf: What ReLU makes of -inf.
-        slope_at_nan: Its derivative at NaN.
-        closed_gate: ``"select"``: 0 · ∞ = 0 · NaN = 0; ``"product"``: they are NaN.
-    """
-
-    value_at_nan: str
-    value_at_minus_inf: str
-    slope_at_nan: str
-    closed_gate: str
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """In the order of `QUESTIONS`."""
-        return self.value_at_nan, self.value_at_minus_inf, self.slope_at_nan, self.closed_gate
-
-    def others(self, question: str) -> Iterator[Policy]:
-        """Those that differ in the answer to one of `QUESTIONS`."""
-        place = list(QUESTIONS).index(question)
-        for answer in QUESTIONS[question]:
-            if answer != self.answers[place]:
-                answers = *self.answers[:place], answer, *self.answers[place + 1 :]
-                yield Policy(*answers)
-
-
-class _Policies:
-    """Several policies, along the first axis of all that is computed with them.
-
-    Attributes:
-        nan_is_zero: Whether ReLU makes 0 of NaN, of shape (P, 1, 1) like those that follow.
-        minus_inf_is_zero: Whether it makes 0 of -inf.
-        slope: Its derivative at NaN, float64.
-        selects: Whether 0 · ∞ and 0 · NaN are 0 under a closed gate.
-        asked: Which of `QUESTIONS` mattered, of shape (4, P).
-    """
-
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        def each(found: Iterable[Any]) -> Any:
-            return np.array(list(found))[:, None, None]
-
-        self.nan_is_zero = each(one.value_at_nan == "0" for one in policies)
-        self.minus_inf_is_zero = each(one.value_at_minus_inf == "0" for one in policies)
-        self.slope = each(_SLOPES[one.slope_at_nan] for one in policies)
-        self.selects = each(one.closed_gate == "select" for one in policies)
-        self.asked = np.zeros((len(QUESTIONS), len(policies)), dtype=bool)
-
-    def ask(self, question: str, where: Any) -> None:
-        """Note for which policies a question matters: those for which ``where`` is true once."""
-        axis = where.ndim - 3
-        others = tuple(each for each in range(where.ndim) if each != axis)
-        self.asked[list(QUESTIONS).index(question)] |= where.any(axis=others)
-
-
-@dataclass(eq=False)
-class _Slopes:
-    """Slopes of ReLU at numbers that may be infinite or NaN.
-
-    Attributes:
-        low: The least that is possible, float64.
-        high: The largest.
-        nan: Whether NaN is possible.
-        number: Whether anything else is.
-        policies: Along the third axis from the last.
-    """
-
-    low: Array
-    high: Array
-    nan: Any
-    number: Any
-    policies: _Policies
-
-    def __mul__(self, other: Extended) -> Extended:
-        """δ = s ∘ g; see the module's text."""
-        may, finite, selects = other.may, other.finite, self.policies.selects
-        shut, opens = self.number & (self.low == 0), self.number & (self.high > 0)
-        odd = may.plus | may.minus | may.nan
-        self.policies.ask("closed gate", shut & odd)
-        doubled = np.maximum(np.abs(other.low), np.abs(other.high)) > 0.5 * _largest(finite.model)
-        into_zero = shut & odd & selects
-        spill = opens & may.finite & doubled
-        kinds = Kinds(
-            (may.finite & self.number) | into_zero,
-            (opens & may.plus) | (spill & (other.high > 0)),
-            (opens & may.minus) | (spill & (other.low < 0)),
-            (opens & may.nan) | self.nan | (shut & odd & ~selects),
-        )
-        if not finite.model.format.has_infinity:
-            kinds = kinds._replace(nan=kinds.nan | spill)
-        low = np.where(into_zero, 0.0, self.low)
-        known = np.where(self.low == self.high, self.low, 0.0)
-        product = known * finite
-        spread = kinds.finite & (low != self.high)
-        if not spread.any():
-            return Extended(_only(product, kinds.finite), kinds)
-        ends = [low * other.low, low * other.high, self.high * other.low, self.high * other.high]
-        return Extended(
-            _hull(product, np.minimum.reduce(ends), np.maximum.reduce(ends), spread, kinds.finite),
-            kinds,
-        )
-
-
-def _largest(model: Model) -> float:
-    return float(model.format.end)  # type: ignore[attr-defined]
-
-
-def _only(enclosure: Enclosure, mask: Any) -> Enclosure:
-    """``enclosure``, exactly zero where ``mask`` is false."""
-    c: Any = enclosure.c
-    if isinstance(c, DoubleDouble):
-        c = DoubleDouble(np.where(mask, c.high, 0.0), np.where(mask, c.low, 0.0))
-    else:
-        c = np.where(mask, c, 0.0)
-    return Enclosure(
-        enclosure.model, c, np.where(mask, enclosure.r, 0.0), np.where(mask, enclosure.e, 0.0)
-    )
-
-
-def _hull(enclosure: Enclosure, low: Array, high: Array, where: Any, finite: Any) -> Enclosure:
-    """``enclosure``, but the interval from ``low`` to ``high`` at some places, and 0 at others."""
-    rest = _only(enclosure, finite & ~where)
-    middle = 0.5 * low + 0.5 * high
-    half = np.maximum(high - middle, middle - low)
-    half = np.nextafter(half + 4.0 * enclosure.model.least, np.inf)
-    c: Any = rest.c
-    if isinstance(c, DoubleDouble):
-        c = DoubleDouble(np.where(where, middle, c.high), c.low)
-    else:
-        c = np.where(where, middle, c)
-    return Enclosure(enclosure.model, c, rest.r, np.where(where, half, rest.e))
 
 
 class Outcomes:
@@ -259,7 +104,7 @@ class Outcomes:
     def _of_policies(
         self, policies: Sequence[Policy]
     ) -> Iterator[tuple[Gradients, frozenset[str]]]:
-        together = _Policies(policies)
+        together = Policies(policies)
         with np.errstate(all="ignore"):
             possible = self._gradients(together, len(policies))
         for at in range(len(policies)):
@@ -269,22 +114,22 @@ class Outcomes:
             asked = together.asked[:, at]
             yield one, frozenset(itertools.compress(QUESTIONS, asked.tolist()))
 
-    def _gradients(self, policies: _Policies, count: int) -> Gradients:
+    def _gradients(self, policies: Policies, count: int) -> Gradients:
         """The gradient on `Extended` numbers, for some policies."""
         case, network = self.case, self.case.network
         weights = [self._of(weight) for weight in case.weights]
         biases = [None if bias is None else self._of(bias) for bias in case.biases]
         x, y = (self._of(np.stack([array] * count)) for array in (case.x, case.y))
 
-        def relu(z: Extended) -> Extended:
+        def value(z: Extended) -> Extended:
             policies.ask("value at NaN", z.may.nan)
             policies.ask("slope at NaN", z.may.nan)
             policies.ask("value at -inf", z.may.minus)
-            return _relu(z, policies)
+            return relu(z, policies)
 
-        trace = forward(network, weights, biases, x, relu)
+        trace = forward(network, weights, biases, x, value)
         gates = [
-            _gate(z, policies) if network.has_relu(layer) else None
+            gate(z, policies) if network.has_relu(layer) else None
             for layer, z in enumerate(trace.pre_activations, start=1)
         ]
         divisor = case.rows if network.reduction == "mean" else 1
@@ -379,39 +224,3 @@ class Outcomes:
         """Every how many-th parameter of each array is compared in forward mode."""
         count = self.case.size - self.case.y.size
         return max(1, -(-count * self._products // BUDGET))
-
-
-def _relu(z: Extended, policies: _Policies) -> Extended:
-    """max(z, 0), as the policies have it."""
-    may = z.may
-    into_zero = (may.nan & policies.nan_is_zero) | (may.minus & policies.minus_inf_is_zero)
-    nan = (may.nan & ~policies.nan_is_zero) | (may.minus & ~policies.minus_inf_is_zero)
-    doubled = may.finite & (z.high > 0.5 * _largest(z.model))
-    if not z.model.format.has_infinity:
-        nan = nan | doubled
-    kinds = Kinds(may.finite | into_zero, may.plus | doubled, np.zeros_like(nan), nan)
-    finite, low = z.finite.relu(), np.maximum(z.low, 0.0)
-    spread = may.finite & into_zero & (z.high > 0)
-    if spread.any():
-        finite = _hull(finite, np.where(into_zero, 0.0, low), z.high, spread, may.finite)
-    return Extended(finite, kinds)
-
-
-def _gate(z: Extended, policies: _Policies) -> _Slopes:
-    """ReLU'(z), as the policies have it."""
-    may, least, slope = z.may, z.model.least, policies.slope
-    by_nan = may.nan & ~np.isnan(slope)
-    low, high = np.ones(z.shape), np.zeros(z.shape)
-    for where, value in (
-        (may.finite & (z.low < least), 0.0),  # which may be negative, or read as zero
-        (may.finite & (z.high > -least), 1.0),
-        (may.plus, 1.0),
-        (may.minus, 0.0),
-        (by_nan, slope),
-    ):
-        low = np.where(where, np.minimum(low, value), low)
-        high = np.where(where, np.maximum(high, value), high)
-    number = may.finite | may.plus | may.minus | by_nan
-    return _Slopes(
-        np.where(number, low, 0.0), np.where(number, high, 0.0), may.nan & ~by_nan, number, policies
-    )

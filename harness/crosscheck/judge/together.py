@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.judge.branches import Answers, Part, Stack
+from crosscheck.judge.branches import Stack
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.kinks.readings import reading_of
+from crosscheck.judge.returned import Answers, Part
 from crosscheck.judge.vacuity import side_by_side
 from crosscheck.judge.verdict import Entry, Validity, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients
@@ -66,7 +67,7 @@ def judged_together(case: Case, given: Sequence[Gradients]) -> list[Judged | Non
     """
     with np.errstate(all="ignore"):
         stack = Stack(case)
-        answers = Answers.of(stack, given)
+        answers = Answers.of(given, stack.parts, stack.ours)
         stack.descend(answers)
         verdicts: list[list[Verdict | None]] = [[] for _ in range(len(case.x))]
         found, overflowing = _explained(stack, answers)
