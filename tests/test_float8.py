@@ -30,9 +30,10 @@ from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
 from crosscheck.judge.compiled import FusedJudge
 from crosscheck.judge.door import Answer, certified
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.judge.verdict import Kind, fails
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.files import write_case

@@ -20,8 +20,9 @@ from crosscheck.cases.strategies import boundary_cases, nonfinite_cases, smooth_
 from crosscheck.cases.stream.families import DEFAULT_MIX
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
 from crosscheck.judge.compiled import FusedJudge
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.judge.verdict import fails
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Case, Network

@@ -16,13 +16,13 @@ from crosscheck.cases.stream.families import FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.judge import door
-from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.compiled import FusedJudge, passes
 from crosscheck.judge.compiled.lanes import fused, splat
 from crosscheck.judge.compiled.memory import load, store
 from crosscheck.judge.compiled.transposed import transpose
 from crosscheck.judge.door import Answer
 from crosscheck.judge.enclosed import Enclosed
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.dense import Case, Gradients, Network, Reduction
 from crosscheck.network.reference import gradients

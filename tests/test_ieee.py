@@ -20,7 +20,8 @@ import json
 from hashlib import sha256
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.studies.conventions.points import points_of
 from crosscheck.numbers.formats import format_of
 from crosscheck.judge.compiled import FusedJudge

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from unbounded import Simulated, stack_of_cases
 
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
 from crosscheck.judge.nonfinite import compared
 from crosscheck.judge.outcomes import Outcomes
 from crosscheck.judge.policies import Policy
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import QUESTIONS, Kind, PolicyReading, Verdict
 from crosscheck.network.dense import Case, Gradients, worked_example

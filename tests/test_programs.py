@@ -21,7 +21,8 @@ from crosscheck.cases.composed import (
 from crosscheck.cases.strategies import gaussian_stack
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import Effect
-from crosscheck.judge.programs.judge import ProgramJudge, ProgramStackJudge
+from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.stacks import ProgramStackJudge
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives, composed
 from crosscheck.network.dense import Network, worked_example

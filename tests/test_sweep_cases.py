@@ -14,8 +14,9 @@ import pytest
 from crosscheck.cases.stream.families import DEFAULT_MIX, FAMILIES, HARD, Mix
 from crosscheck.cases.stream.generate import block, case
 from crosscheck.cases.stream.settings import BLOCK, Settings, Shape
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import GateClass
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.network.batch import ALIGNMENT, held_dtype
 from crosscheck.network.dense import Network
 from crosscheck.network.exact import exact_forward

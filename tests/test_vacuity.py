@@ -20,7 +20,8 @@ from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.branches import Stack
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.judge.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, Network, worked_example

@@ -9,8 +9,9 @@ import faulty
 import numpy as np
 import pytest
 
-from crosscheck.judge.compare import Judge, StackJudge
+from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import GateClass
+from crosscheck.judge.stacks import StackJudge
 from crosscheck.judge.verdict import FAILING, MEANING, Kind, Verdict, fails, how_to_allow
 from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import backward, forward, gradients

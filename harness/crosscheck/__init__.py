@@ -6,8 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.judge.compare import Judge, StackJudge
+    from crosscheck.judge.compare import Judge
     from crosscheck.judge.decisions import GateClass, GateReading
+    from crosscheck.judge.stacks import StackJudge
     from crosscheck.judge.verdict import Entry, Kind, Verdict
     from crosscheck.network.dense import Case, Gradients, Network, worked_example
     from crosscheck.network.reference import gradients
@@ -50,7 +51,8 @@ __all__ = [
 _HOME = {
     "run.checking": ("compare_implementations", "require_agreement"),
     "run.comparison": ("Comparison", "DisagreementError"),
-    "judge.compare": ("Judge", "StackJudge"),
+    "judge.compare": ("Judge",),
+    "judge.stacks": ("StackJudge",),
     "tools.errors": ("CrosscheckError", "UnsupportedError", "UsageError"),
     "numbers.formats": ("FORMATS", "Format"),
     "network.dense": ("Case", "Gradients", "Network", "worked_example"),

@@ -62,9 +62,9 @@ ROLES: Mapping[str, str] = MappingProxyType(
         # the verdict
         "verdict of a case": "crosscheck.judge.compare:Judge._verdict",
         "shapes of a gradient": "crosscheck.judge.compare:Judge._misshapen",
-        "ratio of error and bound": "crosscheck.judge.compare:ratio_of",
+        "ratio of error and bound": "crosscheck.judge.stacks:ratio_of",
         "verdict with open gates": "crosscheck.judge.compare:kind_of",
-        "agreement of a stack": "crosscheck.judge.compare:StackJudge.agreements",
+        "agreement of a stack": "crosscheck.judge.stacks:StackJudge.agreements",
         "compiled agreement": "crosscheck.judge.compiled.judge:FusedJudge.certified",
         "entries that a bound can tell from zero": "crosscheck.judge.vacuity:vacuous",
         "verdicts that fail a run": "crosscheck.judge.verdict:FAILING",

@@ -24,17 +24,17 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.coarse import coarse
-from crosscheck.judge.decisions import Effect, GateClass, GateReading
+from crosscheck.judge.decisions import GateClass, GateReading
 from crosscheck.judge.enclosed import Derivation, Enclosed, leaves_bound
-from crosscheck.judge.entries import entry_of, misshapen_of, ratio_of
-from crosscheck.judge.kinks.clarke import Around, Block, Subdifferential
+from crosscheck.judge.entries import is_bounded, misshapen_of, worst_of
 from crosscheck.judge.kinks.exclusion import Work
-from crosscheck.judge.kinks.explanation import Explanation, explain
+from crosscheck.judge.kinks.explanation import explain
+from crosscheck.judge.kinks.membership import Membership
 from crosscheck.judge.kinks.readings import gate_readings
 from crosscheck.judge.nonfinite import judged
 from crosscheck.judge.outcomes import Outcomes
-from crosscheck.judge.vacuity import arrays_checked, unchecked
-from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
+from crosscheck.judge.vacuity import arrays_checked
+from crosscheck.judge.verdict import Kind, Verdict, kind_of
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.names import layer_of
 from crosscheck.network.reference import gradients
@@ -46,7 +46,7 @@ from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import Arithmetic, arithmetics_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Judge", "StackJudge"]
+__all__ = ["Judge"]
 
 _LEFT_OPEN = "no slopes at its open gates were found that explain the gradient, and none excluded"
 
@@ -66,7 +66,7 @@ class Judge:
         self._enclosed: dict[tuple[Model, Derivation], Enclosed] = {}
         self._outcomes: dict[tuple[Derivation, Arithmetic | None], Outcomes] = {}
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
-        self._subdifferential: Subdifferential | None = None
+        self._membership = Membership(case)
 
     @in_ieee_arithmetic
     def enclosed(self, model: Model, derivation: Derivation = "reverse") -> Enclosed:
@@ -170,16 +170,15 @@ class Judge:
             explanation = explain(enclosed, given, work)
             if explanation is None:
                 continue
-            entries = list(_entries(explanation.gradients, given, self.format))
             readings = gate_readings(enclosed, self._plain, given, explanation)
             detail = _mixture(readings) if explanation.found else _LEFT_OPEN
             if left_open is not None:  # so it is not known that subnormal numbers are at fault
                 kind, detail = None, "; ".join(filter(None, (detail, _FLUSHED_OR_NOT)))
-            if not _is_bounded(explanation.gradients, given):
+            if not is_bounded(explanation.gradients, given):
                 beyond = self._compared_by_kind(given, derivation, named)
                 if beyond.kind is not Kind.NONFINITE:
                     return beyond
-                if not _is_bounded(explanation.gradients, given, loss=False):
+                if not is_bounded(explanation.gradients, given, loss=False):
                     kind, detail = Kind.NONFINITE, beyond.detail
                     named = replace(named, policies=beyond.policies)
             if kind is Kind.NONFINITE:
@@ -192,9 +191,9 @@ class Judge:
                 kind=kind or kind_of(readings),
                 checked=checked,
                 unchecked=not_checked,
-                worst=_worst(entries),
+                worst=worst_of(explanation.gradients, given, self.format),
                 gates=readings,
-                validity=self._validity(given, readings, explanation),
+                validity=self._membership.validity(given, readings, explanation),
                 detail=detail,
             )
             if explanation.found or kind is Kind.NONFINITE:
@@ -213,7 +212,7 @@ class Judge:
             return None
         best = found[0]
         explanation = best.explanation
-        if not _is_bounded(explanation.gradients, given):
+        if not is_bounded(explanation.gradients, given):
             beyond = self._compared_by_kind(given, derivation, named, sizes=False)
             if beyond.kind is Kind.DISAGREES:
                 return None
@@ -221,7 +220,7 @@ class Judge:
         return replace(
             named,
             kind=Kind.REDUCED,
-            worst=_worst(list(_entries(explanation.gradients, given, self.format))),
+            worst=worst_of(explanation.gradients, given, self.format),
             gates=gate_readings(best.enclosed, self._plain, given, explanation)
             if explanation.found
             else (),
@@ -231,48 +230,6 @@ class Judge:
             precision=best.precision,
             detail=best.remark,
         )
-
-    def _validity(
-        self, given: Gradients, readings: tuple[GateReading, ...], explanation: Explanation
-    ) -> tuple[Validity, ...]:
-        """Whether the gradient is a generalised derivative, if there is an exact kink."""
-        at = {gate.place: gate for gate in readings}
-        kinks = [place for place, gate in at.items() if gate.gate is not GateClass.UNDECIDED]
-        if not kinks:
-            return ()
-        blocks: list[Block] = ["parameters", "inputs"]
-        blocks = [block for block in blocks if _is_whole(given, block)]
-        reason = ""
-        if not explanation.found:
-            reason = "it is not known whether any slopes explain the gradient"
-        elif not _is_bounded(explanation.gradients, given, loss=False):
-            reason = "an intermediate result may overflow, so that some entries have no bound"
-        elif any(gate.flipped for gate in readings):
-            reason = "rounding took the framework to the other side of a gate that is no kink"
-        elif any(
-            gate.gate is GateClass.UNDECIDED
-            and gate.effect is Effect.NOT_DECIDED
-            and explanation.slopes[place] != float(gate.value > 0)
-            for place, gate in at.items()
-        ):
-            reason = "it is not known which side of a gate that is no kink the framework took"
-        if reason:
-            return tuple(Validity(block, "not decided", reason) for block in blocks)
-        if self._subdifferential is None:
-            self._subdifferential = Subdifferential(self.case, kinks)
-
-        def around() -> Around:
-            return Around(given, _widths(explanation.gradients))
-
-        slopes = {kink: explanation.slopes[kink] for kink in kinks}
-        free = [kink for kink in kinks if at[kink].effect is Effect.NONE]
-        found = []
-        for block in blocks:
-            if block == "parameters":
-                found.append(self._subdifferential.parameters(slopes, around, free))
-            else:
-                found.append(self._subdifferential.inputs(slopes, around))
-        return tuple(found)
 
     def _disagreement(self, named: Verdict, given: Gradients, derivation: Derivation) -> Verdict:
         """Where the gradient leaves the bounds of the most lenient arithmetic of full precision.
@@ -293,7 +250,6 @@ class Judge:
             )
         ]
         bounds = enclosed.gradients(gates)
-        entries = list(_entries(bounds, given, self.format))
         first = None
         for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
             if name != "J" and leaves_bound(bound, value).any():
@@ -305,89 +261,12 @@ class Judge:
         checked, not_checked = arrays_checked(bounds, given)
         return replace(
             named,
-            worst=_worst(entries),
+            worst=worst_of(bounds, given, self.format),
             first_layer=first,
             detail=detail,
             checked=checked,
             unchecked=not_checked,
         )
-
-
-class StackJudge:
-    """Compares gradients of a stack of cases, all at once where no gate is open.
-
-    Verdicts are those of `Judge` case by case; cases with open gates and cases outside their
-    bounds are handed to it.
-
-    Args:
-        case: A stack of cases.
-    """
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self.finite: Any = case.are_finite
-        self._enclosed: dict[Derivation, Enclosed] = {}
-        self._judges: dict[int, Judge] = {}
-        self._unchecked: dict[Derivation, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
-
-    def judge(self, index: int) -> Judge:
-        """The judge of case ``index``."""
-        if index not in self._judges:
-            self._judges[index] = Judge(self.case[index])
-        return self._judges[index]
-
-    @in_ieee_arithmetic
-    def enclosed(self, derivation: Derivation = "reverse") -> Enclosed:
-        """The stack on enclosures, in one mode of differentiation, computed once."""
-        if derivation not in self._enclosed:
-            self._enclosed[derivation] = Enclosed(
-                self.case, Model(format_of(self.case.dtype)), derivation
-            )
-        return self._enclosed[derivation]
-
-    @in_ieee_arithmetic
-    def arrays_checked(
-        self, derivation: Derivation = "reverse"
-    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Of each case with certain gates: the arrays that are checked, and those that are not."""
-        if derivation not in self._unchecked:
-            found = unchecked(self.enclosed(derivation).certain_gradients, stacked=True)
-            names = tuple(found)
-            self._unchecked[derivation] = [
-                (
-                    tuple(name for name, empty in zip(names, row, strict=True) if not empty),
-                    tuple(name for name, empty in zip(names, row, strict=True) if empty),
-                )
-                for row in np.stack(list(found.values()), axis=1).tolist()
-            ]
-        return self._unchecked[derivation]
-
-    @in_ieee_arithmetic
-    def agreements(self, given: Gradients, derivation: Derivation = "reverse") -> tuple[Any, Array]:
-        """Which cases AGREE, and the largest error / bound of each case.
-
-        Args:
-            given: Losses and gradients of the stack.
-            derivation: Whether ``given`` was computed in reverse mode or in forward mode.
-
-        Returns:
-            A bool array of shape (C,), and float64 of the same shape, only meaningful where
-            the first is true. Where it is false, ask `judge`.
-        """
-        enclosed = self.enclosed(derivation)
-        agrees = self.finite & ~enclosed.has_open_gates
-        largest = np.zeros(len(agrees))
-        with np.errstate(all="ignore"):
-            for name, bound in enclosed.certain_gradients.entries():
-                value = np.asarray(dict(given.entries())[name])
-                if value.shape != bound.shape:
-                    return np.zeros_like(agrees), largest
-                ratio = ratio_of(bound.distance(value), bound.bound)
-                ratio = ratio.reshape(len(agrees), -1).max(axis=1)
-                finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
-                agrees &= finite & (ratio <= 1.0)
-                largest = np.fmax(largest, ratio)
-        return agrees, largest
 
 
 def _identity(value: Any) -> tuple[object, ...]:
@@ -398,17 +277,6 @@ def _identity(value: Any) -> tuple[object, ...]:
     return array.shape, array.dtype, array.tobytes()
 
 
-def _widths(bounds: Gradients) -> Gradients:
-    """How far each entry may be from the exact one."""
-    return bounds.map(lambda each: each.bound)
-
-
-def _is_whole(given: Gradients, block: str) -> bool:
-    """Whether every derivative with respect to the parameters, or to the inputs, is there."""
-    parts = (*given.weights, *given.biases) if block == "parameters" else (given.x,)
-    return not any(isinstance(part, LeftOut) for part in parts)
-
-
 def _sided(enclosed: Enclosed, layer: int) -> Array:
     """Gate 1 at the open gates of ``layer`` with a positive exact pre-activation, else 0."""
     side = np.zeros(enclosed.trace.pre_activations[layer - 1].shape)
@@ -416,32 +284,6 @@ def _sided(enclosed: Enclosed, layer: int) -> Array:
         if gate.layer == layer:
             side[gate.place.index] = gate.side
     return side
-
-
-def _entries(bounds: Gradients, given: Gradients, form: Format) -> Iterator[Entry]:
-    """The worst entry of each array."""
-    with np.errstate(all="ignore"):
-        for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
-            if isinstance(value, LeftOut):
-                continue
-            values = np.asarray(value, dtype=np.float64)
-            ratio = ratio_of(bound.distance(values), bound.bound)
-            index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-            yield entry_of(name, bound, values, index, form)
-
-
-def _is_bounded(bounds: Gradients, given: Gradients, *, loss: bool = True) -> bool:
-    """Whether every entry of a gradient, and the loss if that is asked for, has a bound."""
-    pairs = zip(bounds.entries(), given.entries(), strict=True)
-    return all(
-        np.isfinite(bound.bound).all()
-        for (name, bound), (_, value) in pairs
-        if (loss or name != "J") and not isinstance(value, LeftOut)
-    )
-
-
-def _worst(entries: list[Entry]) -> Entry:
-    return max(entries, key=lambda entry: entry.bounds)
 
 
 def _mixture(readings: tuple[GateReading, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,15 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 from crosscheck.program.graph import Shape
 
-__all__ = ["classes_of", "entry_of", "misshapen_of", "ratio_of"]
+__all__ = [
+    "classes_of",
+    "entry_of",
+    "is_bounded",
+    "misshapen_of",
+    "ratio_of",
+    "worst_entries",
+    "worst_of",
+]
 
 
 def ratio_of(error: Array, bound: Array) -> Array:
@@ -89,3 +97,30 @@ def classes_of(entries: Iterable[tuple[str, Any]]) -> str:
         ]
         found.append(f"{name}: {', '.join(counts)}")
     return "; ".join(found) or "all entries finite"
+
+
+def worst_entries(bounds: Slopes, given: Slopes, form: Format) -> Iterator[Entry]:
+    """The worst entry of each array."""
+    with np.errstate(all="ignore"):
+        for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
+            if isinstance(value, LeftOut):
+                continue
+            values = np.asarray(value, dtype=np.float64)
+            ratio = ratio_of(bound.distance(values), bound.bound)
+            index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+            yield entry_of(name, bound, values, index, form)
+
+
+def is_bounded(bounds: Slopes, given: Slopes, *, loss: bool = True) -> bool:
+    """Whether every entry of a gradient, and the loss if that is asked for, has a bound."""
+    pairs = zip(bounds.entries(), given.entries(), strict=True)
+    return all(
+        np.isfinite(bound.bound).all()
+        for (name, bound), (_, value) in pairs
+        if (loss or name != "J") and not isinstance(value, LeftOut)
+    )
+
+
+def worst_of(bounds: Slopes, given: Slopes, form: Format) -> Entry:
+    """The entry with the largest error / bound."""
+    return max(worst_entries(bounds, given, form), key=lambda entry: entry.bounds)

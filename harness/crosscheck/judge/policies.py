@@ -1,7 +1,7 @@
 """What IEEE 754 leaves to a ReLU: its value and its slope where a pre-activation may not be finite.
 
-IEEE 754 says what comes of them but for four questions, on which a framework may do as it likes,
-though always the same in one gradient (`Policy`):
+IEEE 754 says what comes of NaN and infinities but for four questions, on which a framework may do
+as it likes, though always the same in one gradient (`Policy`):
 
     value at NaN        max(NaN, 0) is NaN; where(z > 0, z, 0) makes it 0.
     value at -inf       0, or NaN where the unit multiplies or adds: z · (z > 0), (z + |z|) / 2.

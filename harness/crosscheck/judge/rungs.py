@@ -20,11 +20,10 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.compiled import FusedJudge
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.programs.judge import ProgramStackJudge
 from crosscheck.judge.question import Question
+from crosscheck.judge.stacks import ProgramStackJudge, StackJudge
 from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import Composed

@@ -1,6 +1,6 @@
 """Verdicts at framework speed: one compiled pass says which gradients certainly AGREE.
 
-`crosscheck.judge.compare.StackJudge` is the readable form, in NumPy: enclosures, gates, comparison.
+`crosscheck.judge.stacks.StackJudge` is the readable form, in NumPy: enclosures, gates, comparison.
 The pass does the same work once for all frameworks, in registers: in
 `crosscheck.judge.compiled.kernel` for eight cases side by side; in
 `crosscheck.judge.compiled.wide`, where a network has many units, for eight units of one case. What

@@ -27,7 +27,7 @@ WITHOUT_NUMBA = (
 class FusedJudge:
     """Compares gradients of a batch of cases, those of all frameworks in one pass.
 
-    Where it says that a gradient AGREES, `crosscheck.judge.compare.StackJudge` says so too; of
+    Where it says that a gradient AGREES, `crosscheck.judge.stacks.StackJudge` says so too; of
     everything else it says nothing.
 
     Args:

@@ -2,7 +2,7 @@
 
 The formulas are those of `crosscheck.numbers.enclosure` for gradual underflow, written for one
 network after the other on `Lanes`; `crosscheck.judge.compiled` derives what the pass leaves out
-and why its answers are still those of `crosscheck.judge.compare.StackJudge`.
+and why its answers are still those of `crosscheck.judge.stacks.StackJudge`.
 
 Arrays are read as frameworks hold them, case after case, transposed in registers to one number
 of eight cases, and everything between the parameters and the answers stays in the processor's

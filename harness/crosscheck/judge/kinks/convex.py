@@ -37,7 +37,14 @@ def _limit(rows: Sequence[Any], gradients: Sequence[Vector]) -> None:
 
 
 class Box:
-    """low <= g <= high, for one block and as the cells' gradients are counted there.
+    """Vectors g with center - half <= g <= center + half, entry by entry.
+
+    Args:
+        center: Rationals, (n,).
+        half: Rationals, (n,).
+        known: Of which entries that is known, bool (n,); the others are anything.
+        given: See below.
+        is_point: See below.
 
     Attributes:
         given: What was returned, ``None`` if not all of it is finite.

@@ -1,14 +1,14 @@
 """The theorem by which slopes at kinks are those of a generalised derivative by the parameters.
 
-Let the kink of unit i of layer l in row r
-have the vector v_r = (a_{l-1}[r], 1), without the 1 where there is no bias. Moving the unit's own
-weights and bias by ε_l θ moves its pre-activation by ε_l θ · v_r, so that every pattern of signs of
-θ · v_r, r over the unit's kinks, can be had wherever no v_r is zero. Take ε_1 ≪ ε_2 ≪ … ≪ ε_L: what
-the lower layers' moves do to z_l is of the size ε_{l-1} and changes no sign there. So all products
-of units' patterns touch. And in each entry of the gradient a product of slopes has one gate of a
-layer at most, in one row (a path meets a layer once, and rows are added). So if, for each unit, the
-slopes of its kinks are a convex combination of its patterns, the gradient for these slopes is the
-same combination of cells' gradients, the layers chosen independently: it is inside. For a unit
+Let the kink of unit i of layer l in row r have the vector v_r = (a_{l-1}[r], 1), without the 1
+where there is no bias. Moving the unit's own weights and bias by ε_l θ moves its pre-activation by
+ε_l θ · v_r, so that every pattern of signs of θ · v_r, r over the unit's kinks, can be had wherever
+no v_r is zero. Take ε_1 ≪ ε_2 ≪ … ≪ ε_L: what the lower layers' moves do to z_l is of the size
+ε_{l-1} and changes no sign there. So all products of units' patterns touch. And in each entry of
+the gradient a product of slopes has one gate of a layer at most, in one row (a path meets a layer
+once, and rows are added). So if, for each unit, the slopes of its kinks are a convex combination of
+its patterns, the gradient for these slopes is the same combination of cells' gradients, the layers
+chosen independently: it is inside. For a unit
 
     with independent v_r         every pattern can be had, and all slopes in [0, 1] are fine;
     with one slope at its kinks  it is fine where all signs can be made positive, and so negative:

@@ -1,12 +1,11 @@
 """Which polynomials in the slopes of one row's open gates are zero: on rationals, by spans.
 
 With g_v the cotangent at a gate v and D_v what δ_v = 1 adds to the entries
-(`crosscheck.judge.kinks.influence`), for slopes of a set S of gates that are free:
-
-The slopes of a layer occur in that layer alone, so g is a product of
-matrices in different variables, and the span of its coefficient vectors, over all monomials, is
-found layer by layer (Raz and Shpilka, *Deterministic polynomial identity testing in
-non-commutative models*, 2005). If U spans those of g_l then those of δ_l are spanned by
+(`crosscheck.judge.kinks.influence`), both as polynomials in the slopes of a set S of gates: the
+slopes of a layer occur in that layer alone, so g is a product of matrices in different variables,
+and the span of its coefficient vectors, over all monomials, is found layer by layer (Raz and
+Shpilka, *Deterministic polynomial identity testing in non-commutative models*, 2005). If U spans
+those of g_l then those of δ_l are spanned by
 
     s ∘ u at the fixed gates and 0 at those of S, for u in U;
     the unit vector e_j, for j in S where some u in U has u_j ≠ 0,

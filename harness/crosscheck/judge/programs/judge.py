@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.decisions import Decision, Effect, GateClass, GateReading, Place
-from crosscheck.judge.entries import entry_of, misshapen_of, ratio_of
+from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, worst_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
 from crosscheck.judge.programs.enclosed import EnclosedProgram
@@ -33,11 +33,10 @@ from crosscheck.judge.programs.explanation import (
 from crosscheck.judge.programs.forms import Forms
 from crosscheck.judge.programs.influence import influences
 from crosscheck.judge.programs.membership import membership
-from crosscheck.judge.vacuity import arrays_checked, unchecked
-from crosscheck.judge.verdict import Entry, Kind, Validity, Verdict, kind_of
+from crosscheck.judge.vacuity import arrays_checked
+from crosscheck.judge.verdict import Kind, Validity, Verdict, kind_of
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.tree import LeftOut
-from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
@@ -48,7 +47,7 @@ from crosscheck.program.floats import OnFloats
 from crosscheck.tools.budget import Budget, Exhausted
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["ProgramJudge", "ProgramStackJudge"]
+__all__ = ["ProgramJudge"]
 
 _LEFT_OPEN = (
     "no slopes at its open decisions were found that explain the gradient, and none excluded"
@@ -146,14 +145,14 @@ class ProgramJudge:
         readings = self._readings(enclosed, given, explanation)
         checked, not_checked = arrays_checked(explanation.gradients, given)
         detail = "" if explanation.found else _LEFT_OPEN
-        if not _is_bounded(explanation.gradients, given):
+        if not is_bounded(explanation.gradients, given):
             kind, detail = Kind.UNSUPPORTED, _ENDLESS
         elif not explanation.found:
             kind = Kind.UNDECIDED
         return replace(
             named,
             kind=kind or kind_of(readings),
-            worst=max(self._entries(explanation.gradients, given), key=lambda each: each.bounds),
+            worst=worst_of(explanation.gradients, given, self.format),
             gates=readings,
             validity=self._members(enclosed, explanation),
             detail=detail,
@@ -246,11 +245,12 @@ class ProgramJudge:
             if explanation is None or not explanation.found:
                 continue
             checked, _ = arrays_checked(explanation.gradients, given)
-            if not checked or not _is_bounded(explanation.gradients, given):
+            if not checked or not is_bounded(explanation.gradients, given):
                 continue
             if explain(enclosed, zeros) is not None:
                 continue
-            distance = max(each.error for each in self._entries(explanation.gradients, given))
+            entries = worst_entries(explanation.gradients, given, self.format)
+            distance = max(each.error for each in entries)
             found.append((distance, arithmetic.name, enclosed, explanation))
         if not found:
             return None
@@ -269,7 +269,7 @@ class ProgramJudge:
             detail = "no slopes between the one-sided ones at its open decisions explain it"
         return replace(
             named,
-            worst=max(self._entries(bounds, given), key=lambda each: each.bounds),
+            worst=worst_of(bounds, given, self.format),
             detail=detail,
             checked=checked,
             unchecked=not_checked,
@@ -281,73 +281,6 @@ class ProgramJudge:
             return f"derivatives by {found} returned, wanted {wanted}"
         return misshapen_of(given, self.case.gradient_shapes)
 
-    def _entries(self, bounds: Derivatives, given: Derivatives) -> list[Entry]:
-        """The worst entry of each array."""
-        found = []
-        with np.errstate(all="ignore"):
-            for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
-                if isinstance(value, LeftOut):
-                    continue
-                values = np.asarray(value, dtype=np.float64)
-                ratio = ratio_of(bound.distance(values), bound.bound)
-                index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-                found.append(entry_of(name, bound, values, index, self.format))
-        return found
-
-
-class ProgramStackJudge:
-    """Compares gradients of a stack of cases, all at once where no decision is open.
-
-    Args:
-        case: A stack of cases.
-    """
-
-    def __init__(self, case: Composed) -> None:
-        self.case = case
-        self.finite: Any = case.are_finite
-
-    @cached_property
-    def _whole(self) -> EnclosedProgram:
-        return EnclosedProgram(self.case, Model(format_of(self.case.dtype)))
-
-    @in_ieee_arithmetic
-    def arrays_checked(
-        self, derivation: str = "reverse"
-    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Of each case the arrays that are checked, and those that are not."""
-        found = unchecked(self._whole.gradients(), stacked=True)
-        return [
-            (
-                tuple(name for name, empty in found.items() if not empty[index]),
-                tuple(name for name, empty in found.items() if empty[index]),
-            )
-            for index in range(len(self.finite))
-        ]
-
-    @in_ieee_arithmetic
-    def agreements(self, given: Derivatives, derivation: str = "reverse") -> tuple[Any, Array]:
-        """Which cases AGREE, and the largest error / bound of each case.
-
-        Returns:
-            As the dense judge's: where the first is false, ask `ProgramJudge`.
-        """
-        agrees = self.finite & ~self._whole.has_open
-        largest = np.zeros(len(agrees))
-        if derivation != "reverse":
-            return np.zeros_like(agrees), largest
-        with np.errstate(all="ignore"):
-            values = dict(given.entries())
-            for name, bound in self._whole.gradients().entries():
-                value = np.asarray(values[name])
-                if value.shape != bound.shape:
-                    return np.zeros_like(agrees), largest
-                ratio = ratio_of(bound.distance(value), bound.bound)
-                ratio = ratio.reshape(len(agrees), -1).max(axis=1)
-                finite = np.isfinite(bound.bound).reshape(len(agrees), -1).all(axis=1)
-                agrees &= finite & (ratio <= 1.0)
-                largest = np.fmax(largest, ratio)
-        return agrees, largest
-
 
 def _slopes_at(enclosed: EnclosedProgram, decision: Decision) -> tuple[float, float]:
     """The slopes from the left and from the right of a breakpoint."""
@@ -356,12 +289,3 @@ def _slopes_at(enclosed: EnclosedProgram, decision: Decision) -> tuple[float, fl
             left, right = function.slopes(nearest(decision.breakpoint))
             return float(left), float(right)
     return 0.0, 1.0
-
-
-def _is_bounded(bounds: Derivatives, given: Derivatives) -> bool:
-    """Whether every entry that is there has a bound."""
-    return all(
-        np.isfinite(bound.bound).all()
-        for (_, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True)
-        if not isinstance(value, LeftOut)
-    )

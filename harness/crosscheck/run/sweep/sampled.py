@@ -18,8 +18,8 @@ import numpy as np
 
 from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import Part, Shape
-from crosscheck.judge.compare import StackJudge
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.stacks import StackJudge
 
 __all__ = ["Sample", "asked", "sample"]
 

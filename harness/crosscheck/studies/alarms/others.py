@@ -58,7 +58,7 @@ def _rates(rights: Sequence[Right], dtype: str, count: int) -> Iterator[Rate]:
 
 
 def _smooth(dtype: str, count: int) -> Batch:
-    from crosscheck.judge.compare import StackJudge
+    from crosscheck.judge.stacks import StackJudge
 
     (batch, *_) = batches(STREAMS[0], dtype, 4 * count)
     stack = batch.case()
