@@ -18,12 +18,15 @@ from random_programs import (
     results_anew,
     toy_gradients,
 )
+from test_forward_mode import ToyForwardMode
+from test_whole_gradients import random_case
 from toy import Overflow, Toy
 from toy_programs import OnToy, given
 
 from crosscheck.judge.adjoint.boxes import Box
 from crosscheck.judge.adjoint.judge import AdjointJudge, sampled
 from crosscheck.judge.adjoint.terms import Position, terms
+from crosscheck.judge.enclosed import Derivation
 from crosscheck.network.composed import Composed, Derivatives, composed
 from crosscheck.network.dense import worked_example
 from crosscheck.network.exact import rational_of, rationals
@@ -47,6 +50,7 @@ EFFORT = int(os.environ.get("CLIMB", "1"))
 EXACT = OnExact(Fraction)
 FLOAT32 = FORMATS["float32"]
 UNIT = FLOAT32.unit_roundoff
+DERIVATIONS: tuple[Derivation, ...] = ("reverse", "forward")
 
 
 @pytest.fixture
@@ -258,6 +262,45 @@ def test_no_program_leaves_its_adjoint_bounds(form: Format, flush: bool) -> None
                     assert error <= Fraction(float(value.r[index])) + Fraction(float(bounds[k]))
                     ratios.append(float(error / Fraction(room)) if error else 0.0)
     assert max(ratios) > 0.05
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_no_gradient_in_forward_mode_leaves_its_adjoint_bounds(dtype: str, flush: bool) -> None:
+    dice = np.random.default_rng([flush, len(dtype), 7])
+    toy, ratios = Toy(FORMATS[dtype], random.Random(dtype), flush=flush), [0.0]
+    for number in range(EFFORT * 6):
+        case = random_case(dice, dtype, kinks=number % 3 == 0)
+        judge = AdjointJudge(case, flush=flush)
+        positions = every(judge.case)
+        try:
+            answer = ToyForwardMode(case, toy, Fraction(number % 2, 2)).gradients()
+        except Overflow:
+            continue
+        for per_use in (False, True):
+            found = judge.check(answer, positions, derivation="forward", per_use=per_use)
+            assert found.failing == (), (case, found.worst)
+            assert found.worst is not None
+            ratios.append(found.worst.bounds)
+    assert max(ratios) > 0.05
+
+
+def test_forward_mode_is_held_to_bounds_of_its_own() -> None:
+    dense = gaussian_stack((4, 8, 8, 1), rows=3, count=1, dtype="float32", seed=2)[0]
+    judge, right = AdjointJudge(dense), by_floats(composed(dense))
+    positions = sampled(dense, of_each=4)
+    one, other = (judge.bounds(positions, derivation=each) for each in DERIVATIONS)
+    assert (one.enclosure.high == other.enclosure.high).all()
+    assert (one.enclosure.e != other.enclosure.e).any()
+    assert one.enclosure.e[0] == pytest.approx(other.enclosure.e[0], rel=2.0**-40)  # the loss
+    some = (one.enclosure.e > 0) & (other.enclosure.e > 0)
+    ratio = one.enclosure.e[some] / other.enclosure.e[some]
+    assert ((ratio > 0.2) & (ratio < 5.0)).all()
+    assert judge.check(right, positions, derivation="forward").failing == ()
+    wrong = right.map_derivatives(lambda array: FLOAT32.round(array * (1 + 2.0**-12)))
+    assert judge.check(wrong, positions, derivation="forward").failing
+    with pytest.raises(UsageError, match="reverse mode only"):
+        AdjointJudge(composed(dense)).bounds(positions, derivation="forward")
 
 
 def one_entry(toy: Toy, model: Model) -> Attempt:

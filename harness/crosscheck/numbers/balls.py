@@ -20,6 +20,7 @@ What overflows is infinite or NaN, in the centre or the radius, and stays so: `s
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -104,6 +105,13 @@ class Ball:
         if not self.is_exact:
             radius = radius + product(self.r, other.away + other.r)
         return Ball(c, up(radius, depth + 8) + lost)
+
+    def times(self, constant: Fraction) -> Ball:
+        """The product with a rational."""
+        held = constant.numerator / constant.denominator
+        error = abs(constant - Fraction(held))
+        radius = np.nextafter(error.numerator / error.denominator, np.inf) if error else 0.0
+        return self * Ball(np.array(held), np.array(radius))
 
     def sum(self, axes: int | tuple[int, ...], *, keep: bool = False) -> Ball:
         """Σ over one axis or several."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from crosscheck.numbers.balls import Ball
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.numbers.scaling import nearest
 from crosscheck.program.arithmetic import by_place, leading
 from crosscheck.program.graph import Shape
 
@@ -48,11 +47,7 @@ class OnBalls:
 
     def times(self, a: Ball, constants: tuple[Fraction, ...]) -> Ball:
         """See `Arithmetic`."""
-        whole = math.prod(constants, start=Fraction(1))
-        held = nearest(whole)
-        error = abs(whole - Fraction(held))
-        radius = np.nextafter(nearest(error), np.inf) if error else 0.0
-        return a * Ball(np.array(held), np.array(radius))
+        return a.times(math.prod(constants, start=Fraction(1)))
 
     def contract(self, a: Ball, b: Ball) -> Ball:
         """See `Arithmetic`."""

@@ -55,10 +55,15 @@ where every node is computed anew for each node that uses it. Values computed an
 arithmetic, 2^29 times finer than float32 and 2^49 times than float64, and so never counts. An entry
 fails if |given - c| > r + bound. ∞ is the bound where anything may overflow.
 
+**Forward mode** is another program for the same numbers, `crosscheck.judge.adjoint.forward`: a
+tangent for each entry goes up with the values, and the same derivation holds.
+
 **Expected error.** If the ε_i were independent and of mean zero, the error would have a standard
 deviation of at most the root of the sum of the squares of the same terms: a measure of what is
 usual, and no bound.
 
-**Rounding of the bounds.** The derivatives are evaluated on the same rules as balls (c, r), which
-hold what the centre's rounding does; sums and products of bounds go through `up`.
+**Rounding of the bounds.** The derivatives are evaluated on balls (`crosscheck.numbers.balls`) with
+float64 centres, which hold what the rounding of the centres does; sums and products of bounds go
+through `up`. Entries that are looked at together are one product of matrices, so that the last bits
+of a bound depend on which these are.
 """

@@ -25,7 +25,7 @@ from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.graph import Program
 from crosscheck.program.rules import rule_of
 
-__all__ = ["Box"]
+__all__ = ["Box", "ball_of"]
 
 _STAYS_OPEN = frozenset(
     {"add", "times_constants", "broadcast", "expand", "squeeze", "transpose", "take", "scatter"}
@@ -53,7 +53,8 @@ class Box:
     Args:
         program: The program.
         model: The arithmetic that frameworks are held to; not a named one.
-        arrays: The inputs by name, of a single case.
+        arrays: The inputs by name, of a single case; those that nothing is decided upon may have
+            an axis in front.
         slopes: λ at some of the sites; wherever else a slope is open any may be taken.
 
     Attributes:
@@ -88,7 +89,7 @@ class Box:
                 if isinstance(found, OpenSum):
                     self._open[number] = found
                 self.rounding[number] = found.e
-                self.balls[number] = found if found.is_data else _ball(model, found)
+                self.balls[number] = found if found.is_data else ball_of(model, found)
 
     def _operand(self, consumer: int, number: int) -> Enclosure:
         if self.is_open(consumer, number):
@@ -114,13 +115,15 @@ class Box:
     @cached_property
     def known(self) -> Mapping[int, Ball]:
         """The balls with float64 centres."""
-        found = {}
-        for number, ball in self.balls.items():
-            r = ball.r
-            if isinstance(ball.c, DoubleDouble):
-                r = np.where(ball.c.low == 0.0, r, up(r + np.abs(ball.c.low), 1))
-            found[number] = Ball(ball.high, r)
-        return found
+        return {number: self.narrow(ball) for number, ball in self.balls.items()}
+
+    @staticmethod
+    def narrow(ball: Enclosure) -> Ball:
+        """A ball with a float64 centre that holds one with any centre."""
+        r = ball.r
+        if isinstance(ball.c, DoubleDouble):
+            r = np.where(ball.c.low == 0.0, r, up(r + np.abs(ball.c.low), 1))
+        return Ball(ball.high, r)
 
     def slope(self, site: int, function: Piecewise, *, of_value: bool) -> Ball:
         """f' at a site, for every evaluation in the box.
@@ -163,12 +166,15 @@ def _decided(
     free = {site: np.ones(program.nodes[site].shape, dtype=bool) for site in sites}
     decisions: dict[int, Array] = {}
     for place, value in slopes.items():
+        if place.node not in free:
+            continue
         whole = decisions.setdefault(place.node, np.zeros(program.nodes[place.node].shape))
         whole[place.index] = value
         free[place.node][place.index] = False
     return decisions, free
 
 
-def _ball(model: Model, value: Enclosure) -> Enclosure:
+def ball_of(model: Model, value: Enclosure) -> Enclosure:
+    """Everything that a value can be, as a ball (c, R, 0)."""
     radius = np.where(value.e == 0.0, value.r, up(value.r + value.e, 1))
     return Enclosure(model, value.c, or_infinity(radius), np.zeros_like(radius))

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.adjoint.boxes import Box
-from crosscheck.judge.adjoint.terms import Position, terms
+from crosscheck.judge.adjoint.forward import forward_terms
+from crosscheck.judge.adjoint.terms import Position, Terms, terms
+from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.entries import entry_of
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.vacuity import vacuous
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed, composed
+from crosscheck.network.dense import Case
 from crosscheck.network.names import LOSS, label
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
@@ -111,6 +114,7 @@ class AdjointJudge:
 
     def __init__(self, case: AnyCase, *, flush: bool = False) -> None:
         self.case = _single(case)
+        self._dense = case if isinstance(case, Case) else None
         self.model = Model(format_of(case.dtype), flush=flush)
         self._last: tuple[Any, Box] | None = None
 
@@ -137,6 +141,7 @@ class AdjointJudge:
         self,
         positions: Sequence[Position],
         *,
+        derivation: Derivation = "reverse",
         per_use: bool = False,
         slopes: Slopes | None = None,
     ) -> Bounds:
@@ -144,13 +149,15 @@ class AdjointJudge:
 
         Args:
             positions: Which.
+            derivation: How they are computed; in forward mode with one-hot tangents.
             per_use: Whether a value may be computed anew, and round differently, for each of its
                 uses, as compilers do.
             slopes: λ of the open decisions. Without them a framework may decide as it likes, and
                 the bounds, that of the reference too, cover what that changes.
 
         Raises:
-            UsageError: There is no such entry.
+            UsageError: There is no such entry, or forward mode is asked for of a network of
+                operators.
         """
         self._check(positions)
         count = len(positions)
@@ -164,7 +171,7 @@ class AdjointJudge:
             reference = self.enclosed.gradients(slopes)
         whole: dict[str, Any] = dict(reference.entries())
         columns = [whole[name][index] for name, index in positions]
-        found = terms(self._box(slopes), positions)
+        found = self._terms(positions, derivation, slopes)
         e, expected = found.per_use if per_use else found.bound, found.expected
         r = np.array([each.r.item() for each in columns])
         return Bounds(tuple(positions), Enclosure(self.model, _stacked(columns), r, e), expected)
@@ -175,6 +182,7 @@ class AdjointJudge:
         given: AnyGradients,
         positions: Sequence[Position] | None = None,
         *,
+        derivation: Derivation = "reverse",
         per_use: bool = False,
         slopes: Slopes | None = None,
     ) -> Comparison:
@@ -183,6 +191,7 @@ class AdjointJudge:
         Args:
             given: The gradient, float64 arrays with numbers of the case's dtype.
             positions: Which entries; by default those that are `sampled`.
+            derivation: As of `bounds`.
             per_use: As of `bounds`.
             slopes: As of `bounds`.
 
@@ -202,7 +211,7 @@ class AdjointJudge:
         total = sum(array.size for array in arrays.values())
         if not chosen:
             return Comparison(None, (), 0, total, 0, 0)
-        bounds = self.bounds(chosen, per_use=per_use, slopes=slopes)
+        bounds = self.bounds(chosen, derivation=derivation, per_use=per_use, slopes=slopes)
         form = self.model.format
         values = np.array([arrays[name][index] for name, index in chosen])
         entries = [
@@ -220,6 +229,25 @@ class AdjointJudge:
             int(unbounded.sum()),
             int(empty.sum()),
         )
+
+    def _terms(
+        self, positions: Sequence[Position], derivation: Derivation, slopes: Slopes | None
+    ) -> Terms:
+        """What rounding can do to entries; the loss is the same in both modes."""
+        if derivation == "reverse":
+            return terms(self._box(slopes), positions)
+        if self._dense is None:
+            raise UsageError("networks of operators: reverse mode only")
+        found = Terms(*np.zeros((3, len(positions))))
+        losses = [k for k, (name, _) in enumerate(positions) if name == LOSS]
+        others = [k for k, (name, _) in enumerate(positions) if name != LOSS]
+        of_losses = terms(self._box(slopes), [positions[k] for k in losses])
+        some = [positions[k] for k in others]
+        of_others = forward_terms(self._dense, self.case, self.model, slopes or {}, some)
+        for rows, parts in ((losses, of_losses), (others, of_others)):
+            for whole, part in zip(found, parts, strict=True):
+                whole[rows] = part
+        return found
 
     def _check(self, positions: Sequence[Position]) -> None:
         shapes = self._shapes

@@ -5,6 +5,7 @@ See `crosscheck.judge.adjoint` for what is computed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
@@ -21,7 +22,7 @@ from crosscheck.program.derive import Use, shares
 from crosscheck.program.graph import Program
 from crosscheck.program.rules import rule_of
 
-__all__ = ["Position", "Terms", "terms"]
+__all__ = ["Position", "Terms", "at_once", "charged", "charges", "joined", "terms"]
 
 Position: TypeAlias = tuple[str, tuple[int, ...]]
 """Name of a result, and the index of an entry in it; of a scalar ``()``."""
@@ -54,29 +55,51 @@ def terms(box: Box, positions: Sequence[Position]) -> Terms:
         box: All evaluations.
         positions: K entries; those of one result side by side take less time.
     """
-    numbers = sum(each.r.size for each in box.balls.values())
-    step = max(1, _AT_ONCE // numbers)
-    found = [_of_some(box, positions[at : at + step]) for at in range(0, len(positions), step)]
-    return Terms(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    step = at_once(box.program)
+    return joined(
+        [
+            charged(box, _seeds(box.program, positions[start : start + step]))
+            for start in range(0, len(positions), step)
+        ]
+    )
 
 
-def _of_some(box: Box, positions: Sequence[Position]) -> Terms:
+def at_once(program: Program) -> int:
+    """How many entries are looked at together."""
+    return max(1, _AT_ONCE // sum(math.prod(program.nodes[k].shape) for k in program.needed))
+
+
+def joined(parts: Sequence[Terms]) -> Terms:
+    """The terms of some entries, and of others."""
+    if not parts:
+        return Terms(*np.zeros((3, 0)))
+    return Terms(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def charged(box: Box, seeds: Mapping[str, Ball]) -> Terms:
+    """What rounding can do to K functions of results.
+
+    Args:
+        box: All evaluations.
+        seeds: The functions' derivatives by results, by the results' names; K in front.
+    """
     program = box.program
-    seeds = _seeds(program, positions)
     derived, uses = _shares(program, tuple(seeds), box.rounds)
     sent: dict[int, list[Ball]] = {}
     for name, seed in seeds.items():
         sent.setdefault(program.outputs[name], []).append(seed)
+    count = len(next(iter(seeds.values())).c)
     with np.errstate(all="ignore"):
         values = _derivatives(box, derived, uses, seeds)
         for (consumer, at), share in uses.items():
             number = program.nodes[consumer].inputs[at]
             if not box.is_open(consumer, number):
                 sent.setdefault(number, []).append(values[share])
-        bound, per_use, squares = np.zeros((3, len(positions)))
+        bound, per_use, squares = np.zeros((3, count))
         for number in sent.keys() & box.rounds:
-            together, apart, square = _term(box.rounding[number], sent[number])
-            bound, per_use, squares = bound + together, per_use + apart, squares + square
+            one = charges(box.rounding[number], sent[number])
+            bound, per_use = bound + one.bound, per_use + one.per_use
+            squares = squares + one.expected**2
         return Terms(
             or_infinity(up(bound, len(sent))),
             or_infinity(up(per_use, len(sent))),
@@ -123,8 +146,13 @@ def _derivatives(
     return found
 
 
-def _term(rounding: Array, sent: Sequence[Ball]) -> tuple[Array, Array, Array]:
-    """Σ over entries of l |all that is sent down|, of l Σ |what each use sends|, of squares."""
+def charges(rounding: Array, sent: Sequence[Ball]) -> Terms:
+    """What the rounding of one array can do, by what its uses send down.
+
+    Args:
+        rounding: l of each of its entries; K in front, or not.
+        sent: What each use sends down, with an axis over K functions in front.
+    """
     apart = sent[0].size
     together = apart
     for each in sent[1:]:
@@ -135,12 +163,13 @@ def _term(rounding: Array, sent: Sequence[Ball]) -> tuple[Array, Array, Array]:
             whole = whole + each
         apart = up(apart, len(sent))
         together = np.minimum(whole.size, apart)
-    axes, size = tuple(range(1, apart.ndim)), rounding.size + 4
+    axes = tuple(range(1, apart.ndim))
+    size = apart[0].size + 4
     products = rounding * together
     lost = np.count_nonzero((rounding != 0.0) & (apart != 0.0), axis=axes) * TINY
-    total = up(products.sum(axis=axes), size) + lost
-    by_use = total if len(sent) == 1 else up((rounding * apart).sum(axis=axes), size) + lost
-    return total, by_use, (products * products).sum(axis=axes)
+    bound = up(products.sum(axis=axes), size) + lost
+    per_use = bound if len(sent) == 1 else up((rounding * apart).sum(axis=axes), size) + lost
+    return Terms(bound, per_use, np.sqrt((products * products).sum(axis=axes)))
 
 
 @lru_cache(maxsize=512)
