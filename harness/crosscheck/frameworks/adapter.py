@@ -7,8 +7,9 @@ in each mode, and how it says that it cannot do something.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
@@ -23,15 +24,41 @@ from crosscheck.frameworks.leaves import (
     leaves_of,
     loss_function,
 )
-from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.frameworks.watched import (
+    Mark,
+    differentiated,
+    records_of,
+    steps_of,
+    watched_function,
+)
+from crosscheck.judge.local.record import Recorded
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
-__all__ = ["Adapter", "Losses", "Push"]
+__all__ = ["Adapter", "Losses", "Push", "Seen"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a library held while it differentiated, as arrays of its own.
+
+    Attributes:
+        losses: J.
+        derivatives: By each of the leaves.
+        values: What was held at each mark.
+        cotangents: At the marks that were asked for, in their order; ``None`` where none came.
+    """
+
+    losses: Any
+    derivatives: Sequence[Any]
+    values: Mapping[Mark, Any]
+    cotangents: Sequence[Any]
+
 
 Losses: TypeAlias = Callable[..., Any]
 """J of the leaves and targets, one after the other; one number for each case of a stack."""
@@ -56,6 +83,7 @@ class Adapter(Framework):
         Exception: Whatever importing the library raises.
     """
 
+    watched_modes: ClassVar[frozenset[str]] = frozenset({"eager"})
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
     def gradients(self, case: Case) -> Gradients:
@@ -83,6 +111,33 @@ class Adapter(Framework):
         loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
         derivatives: Derivatives = assembled(case, loss, found)
         return derivatives
+
+    def recorded(self, case: AnyCase) -> Recorded:
+        """See `Framework.recorded`.
+
+        Raises:
+            UnsupportedError: As of `Framework.recorded`.
+            CrosscheckError: As of `gradients`, of anything that the library held.
+        """
+        if self.mode not in self.watched_modes:
+            return super().recorded(case)
+        assert self.lines is not None
+        function = watched_function(case, self.name, self.lines.setup, self.sources)
+        marks = differentiated(steps_of(case))
+        seen = self._asked(case.dtype, lambda: self.watch(function, *self._sent(case), marks))
+
+        def fetched(arrays: Iterable[Any]) -> list[Any]:
+            return [None if array is None else self.fetch(array, case.dtype) for array in arrays]
+
+        loss, found = self.fetch(seen.losses, case.dtype), fetched(seen.derivatives)
+        values = dict(zip(seen.values, fetched(seen.values.values()), strict=True))
+        cotangents = dict(zip(marks, fetched(seen.cotangents), strict=True))
+        given = (
+            assembled_by_name(case, loss, found)
+            if isinstance(case, Composed)
+            else assembled(case, loss, found)
+        )
+        return records_of(case, given, values, cotangents, {RELU: self.formulation})
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as one of the library's, of ``dtype``, on the CPU, in memory of its own.
@@ -149,6 +204,23 @@ class Adapter(Framework):
         """
 
     @abc.abstractmethod
+    def watch(
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        marks: Sequence[Mark],
+    ) -> Seen:
+        """J and its derivatives in one of ``watched_modes``, with what was seen at marks.
+
+        Args:
+            function: J of ``watch(step, operand, array)``, the leaves and the rest.
+            leaves: As of `differentiate`.
+            rest: Likewise.
+            marks: Of which cotangents are wanted.
+        """
+
+    @abc.abstractmethod
     def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
         """Forward passes in mode ``forward``; arguments as of `differentiate`."""
 
@@ -165,8 +237,12 @@ class Adapter(Framework):
     def losses_of(self, case: Case | Composed) -> Losses:
         """``J`` of the leaves and the rest, for single cases and stacks of this network."""
         assert self.lines is not None
-        sources = {RELU: self.formulations[self.formulation]}
-        return loss_function(case, self.name, self.lines, sources)
+        return loss_function(case, self.name, self.lines, self.sources)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The lines of operators that are not written in their first way."""
+        return {RELU: self.formulations[self.formulation]}
 
     def _asked(self, dtype: str, call: Callable[[], T]) -> T:
         """What ``call`` returns, unless the library cannot do it."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.judge.local.record import Recorded
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
@@ -34,6 +35,7 @@ class Framework(abc.ABC):
         modes: Ways of asking for the gradient, likewise.
         forward_modes: Those of ``modes`` that carry derivatives forwards, with the values: a
             sum over other terms than in reverse mode, with rounding errors of its own.
+        watched_modes: Those of ``modes`` in which it can show what it held at each step.
         dtypes: The dtypes it can do.
         lines: Its units with kinks as source, for the table of conventions; ``None`` for a
             framework that is in no such table.
@@ -54,6 +56,7 @@ class Framework(abc.ABC):
     formulations: ClassVar[Mapping[str, str]] = {"relu": "the framework's own ReLU"}
     modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
     forward_modes: ClassVar[frozenset[str]] = frozenset()
+    watched_modes: ClassVar[frozenset[str]] = frozenset()
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     lines: ClassVar[Pointwise | None] = None
     is_function: ClassVar[bool] = False
@@ -124,3 +127,14 @@ class Framework(abc.ABC):
                 otherwise; or the library cannot do this dtype, formulation or mode.
         """
         raise UnsupportedError(f"{self.name}: its adapter knows dense ReLU networks only")
+
+    def recorded(self, case: AnyCase) -> Recorded:
+        """The gradient of ``case`` once more, with what the library held at each step.
+
+        Args:
+            case: A single case or a stack; a copy for this call.
+
+        Raises:
+            UnsupportedError: The mode is none of ``watched_modes``; or as of `gradients`.
+        """
+        raise UnsupportedError(f"{self.name}, {self.mode}: shows no steps")

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.frameworks.adapter import Adapter, Losses, Push
+from crosscheck.frameworks.adapter import Adapter, Losses, Push, Seen
 from crosscheck.frameworks.jax_lines import LINES
 from crosscheck.frameworks.leaves import AT_ONCE, RELU, OneHot, tangents_of_a_pass
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.watched import Mark
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
@@ -106,6 +107,42 @@ class JaxFramework(Adapter):
         """See `Adapter.differentiate`."""
         losses, found = self._differentiate(self._what(case), leaves, rest)
         return losses, found
+
+    def watch(
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        marks: Sequence[Mark],
+    ) -> Seen:
+        """See `Adapter.watch`: an identity with a derivative that looks on, at each mark.
+
+        Nothing is compiled in mode ``eager``, so that what it looks at are numbers.
+        """
+        values: dict[Mark, Any] = {}
+        cotangents: dict[Mark, Any] = {}
+
+        def watch(step: str, operand: str, array: Any) -> Any:
+            mark = (step, operand)
+
+            def forward(array: Any) -> tuple[Any, None]:
+                values[mark] = array
+                return array, None
+
+            def backward(_: None, cotangent: Any) -> tuple[Any]:
+                cotangents[mark] = cotangent
+                return (cotangent,)
+
+            identity = self._jax.custom_vjp(lambda array: forward(array)[0])
+            identity.defvjp(forward, backward)
+            return identity(array)
+
+        def sum_and_losses(leaves: Any) -> tuple[Any, Any]:
+            losses = function(watch, *leaves, *rest)
+            return self._jnp.sum(losses), losses
+
+        (_, losses), found = self._jax.value_and_grad(sum_and_losses, has_aux=True)(leaves)
+        return Seen(losses, found, values, [cotangents.get(mark) for mark in marks])
 
     def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
         """See `Adapter.pusher`."""

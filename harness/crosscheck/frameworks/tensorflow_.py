@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.frameworks.adapter import Adapter, Push
+from crosscheck.frameworks.adapter import Adapter, Push, Seen
 from crosscheck.frameworks.leaves import RELU, leaves_of
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.tensorflow_lines import LINES
+from crosscheck.frameworks.watched import Mark
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
@@ -168,6 +169,26 @@ class TensorFlowFramework(Adapter):
             self._compiled[key] = compiled.get_concrete_function(leaves, rest)
         losses, found = self._compiled[key](leaves, rest)
         return losses, found
+
+    def watch(
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        marks: Sequence[Mark],
+    ) -> Seen:
+        """See `Adapter.watch`: tf.identity at each mark, by which the tape differentiates too."""
+        values = {}
+
+        def watch(step: str, operand: str, array: Any) -> Any:
+            values[step, operand] = found = self._tf.identity(array)
+            return found
+
+        with self._tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(leaves)
+            losses = function(watch, *leaves, *rest)
+        found = tape.gradient(losses, [*leaves, *(values[mark] for mark in marks)])
+        return Seen(losses, found[: len(leaves)], values, found[len(leaves) :])
 
     def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:
         """See `Adapter.from_numpy`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from crosscheck.network.steps import Step
@@ -11,7 +12,10 @@ from crosscheck.operators.registry import operator_of
 from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
-__all__ = ["function_of", "statements"]
+__all__ = ["WATCH", "function_of", "statements", "watched_statements"]
+
+WATCH = "__watch"
+"""What a forward pass that is watched calls; its first argument."""
 
 
 def statements(
@@ -38,16 +42,60 @@ def statements(
         operands = {
             name: source if source in known else spelt(source) for name, source in each.inputs
         }
-        inner = {name: shapes[source] for name, source in each.inputs if source in shapes}
-        use = Use(operands, each.settings, inner)
-        operator = operator_of(each.op)
-        try:
-            text = operator.line(framework, use, sources.get(each.op))
-        except UsageError as error:
-            raise UnsupportedError(str(error)) from None
-        target = "J" if each is steps[-1] else each.id
-        lines.append(f"{target} = {text}")
+        text = _line(each, operands, shapes, framework, sources)
+        lines.append(f"{'J' if each is steps[-1] else each.id} = {text}")
     return lines
+
+
+def watched_statements(
+    steps: Sequence[Step],
+    shapes: Mapping[str, Shape],
+    framework: str,
+    sources: Mapping[str, Line],
+    names: Collection[str],
+) -> list[str]:
+    """The same assignments, with all that goes into a step or comes out of it put through `WATCH`.
+
+    ``watch(step, operand, array)`` returns an array in its place; ``operand`` is empty for what
+    the step returns. So each use of an array has a name of its own.
+
+    Args:
+        steps: As of `statements`, like what follows.
+        shapes: Likewise.
+        framework: Likewise.
+        sources: Likewise.
+        names: Of the arrays.
+
+    Raises:
+        UnsupportedError: An operator has no line there.
+    """
+    lines: list[str] = []
+    taken = {*names, *(each.id for each in steps)}
+    fresh = (name for number in itertools.count() if (name := f"_{number}") not in taken)
+    for each in steps:
+        operands = dict(zip(each.operands, fresh, strict=False))
+        for name, source in each.inputs:
+            lines.append(f"{operands[name]} = {WATCH}({each.id!r}, {name!r}, {source})")
+        text = _line(each, operands, shapes, framework, sources)
+        target = "J" if each is steps[-1] else each.id
+        lines.append(f"{target} = {WATCH}({each.id!r}, '', {text})")
+    return lines
+
+
+def _line(
+    each: Step,
+    operands: Mapping[str, str],
+    shapes: Mapping[str, Shape],
+    framework: str,
+    sources: Mapping[str, Line],
+) -> str:
+    """A step's operator as source."""
+    inner = {name: shapes[source] for name, source in each.inputs if source in shapes}
+    use = Use(operands, each.settings, inner)
+    try:
+        return operator_of(each.op).line(framework, use, sources.get(each.op))
+    except UsageError as error:
+        raise UnsupportedError(str(error)) from None
 
 
 def function_of(setup: str, names: Iterable[str], lines: Sequence[str]) -> Callable[..., Any]:

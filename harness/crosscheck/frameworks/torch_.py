@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from crosscheck.frameworks.adapter import Adapter, Losses, Push
+from crosscheck.frameworks.adapter import Adapter, Losses, Push, Seen
 from crosscheck.frameworks.leaves import RELU
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_lines import LINES
+from crosscheck.frameworks.watched import Mark
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
@@ -99,6 +100,31 @@ class TorchFramework(Adapter):
         # Each case of a stack has its own leaves, so the gradient of the sum of the losses
         # holds the gradient of each.
         return losses, self._torch.autograd.grad(losses.sum(), leaves)
+
+    def watch(
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        marks: Sequence[Mark],
+    ) -> Seen:
+        """See `Adapter.watch`: a view at each mark, by which autograd differentiates as well.
+
+        What is held is copied at once, since a step may change it in place.
+        """
+        views, values = {}, {}
+
+        def watch(step: str, operand: str, array: Any) -> Any:
+            views[step, operand] = view = array.view_as(array)
+            values[step, operand] = view.detach().clone()
+            return view
+
+        for leaf in leaves:
+            leaf.requires_grad_()
+        losses = function(watch, *leaves, *rest)
+        wanted = [*leaves, *(views[mark] for mark in marks)]
+        found = self._torch.autograd.grad(losses.sum(), wanted, allow_unused=True)
+        return Seen(losses, found[: len(leaves)], values, found[len(leaves) :])
 
     def _by_func(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]

@@ -1,0 +1,7 @@
+"""The local certificate: every step of a gradient held to its own bounds.
+
+record      what a framework held at each step
+programs    a step as a program
+step        one step held to its own bounds
+judge       all steps, and how they hang together
+"""

@@ -1,0 +1,242 @@
+"""One step held to its own bounds, on the numbers that the framework itself had.
+
+The operands and the cotangent of a record are data: the framework held exactly these. So the
+enclosures of `crosscheck.numbers.enclosure`, which bound a whole network from outside, start anew
+at every step with nothing carried over, and say of this step alone what it may have returned.
+
+A gate is decided on the number that was held. Where that lies at a breakpoint the derivative is
+decided there, and read from what was sent down: with x₀ and x₁ the cotangent of the operand for
+λ = 0 and λ = 1, all else the same, what came for λ lies near
+
+    x(λ) = x₀ + λ (x₁ - x₀),    so    λ = (x̂ - x₀) / (x₁ - x₀),
+
+each entry by itself, as such operators take each number by itself. λ = 0 and λ = 1 are tried first,
+with their bounds; a number in between is taken where it lies strictly between 0 and 1 and the bound
+of x(λ) holds what came. Where a breakpoint is only near, since the step itself rounds what it
+compares (1 - y a of the hinge loss), the framework was on one side of it: λ is 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.judge.entries import ratio_of
+from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
+from crosscheck.judge.local.record import Record
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.model import Model
+from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.numbers.piecewise_bounds import sides_of
+from crosscheck.program.enclosures import OnEnclosures
+from crosscheck.program.evaluate import values_of
+from crosscheck.program.graph import Program
+
+__all__ = ["OpenPlace", "Part", "StepBounds"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One array of a record, beside what encloses it.
+
+    Attributes:
+        name: `RESULT`, or the operand whose cotangent it is.
+        given: What the framework held.
+        bound: What encloses it.
+        refused: Entries that no decision explains, whatever ``bound`` says.
+    """
+
+    name: str
+    given: Array
+    bound: Enclosure
+    refused: NDArray[np.bool_] | None = None
+
+    @cached_property
+    def ratio(self) -> Array:
+        """error / bound, entry by entry; infinite where an entry is refused."""
+        with np.errstate(all="ignore"):
+            found = ratio_of(self.bound.distance(self.given), self.bound.bound)
+        return found if self.refused is None else np.where(self.refused, np.inf, found)
+
+    @cached_property
+    def is_unbounded(self) -> NDArray[np.bool_]:
+        """Where nothing is known: the step may overflow."""
+        return np.isinf(self.bound.bound)
+
+    @property
+    def is_vacuous(self) -> NDArray[np.bool_]:
+        """Where the bound is positive and zero is within it."""
+        bound = self.bound
+        return (bound.bound > 0) & (bound.bound >= np.abs(bound.high))
+
+
+@dataclass(frozen=True, eq=False)
+class OpenPlace:
+    """Where a step decides at a breakpoint.
+
+    Attributes:
+        site: Node of the step's program.
+        functions: Whose derivative jumps there.
+        is_open: Where.
+        is_exact: Where the number is the breakpoint itself, and not only near it.
+    """
+
+    site: int
+    functions: tuple[Piecewise, ...]
+    is_open: NDArray[np.bool_]
+    is_exact: NDArray[np.bool_]
+
+
+class StepBounds:
+    """What a step may have returned and sent down, in one arithmetic.
+
+    Args:
+        record: Of the step; its numbers are finite.
+        model: The arithmetic.
+        stacked: Whether arrays have an axis over cases in front.
+    """
+
+    def __init__(self, record: Record, model: Model, stacked: bool) -> None:
+        self.record, self.model = record, model
+        self.program: Program = program_of(record.step, shapes_of(record, stacked))
+        self._arrays = {
+            name: Enclosure.of(model, array)
+            for name, array in (*record.operands.items(), (COTANGENT, record.cotangent))
+        }
+        with np.errstate(all="ignore"):
+            self._values = values_of(self.program, OnEnclosures(model), self._arrays)
+
+    @cached_property
+    def places(self) -> tuple[OpenPlace, ...]:
+        """Where a decision is open."""
+        functions: dict[int, list[Piecewise]] = {}
+        for number in self.program.needed:
+            node = self.program.nodes[number]
+            if node.op == "select" and node.settings["function"].kinks:
+                known = functions.setdefault(node.inputs[0], [])
+                if node.settings["function"] not in known:
+                    known.append(node.settings["function"])
+        found = []
+        for site, each in functions.items():
+            z = self._values[site]
+            some, exact = (np.zeros(z.shape, dtype=bool) for _ in range(2))
+            for function in each:
+                sides = sides_of(z, function)
+                for k, jumps in enumerate(function.derivative.jumps):
+                    if jumps:
+                        here = (sides.first <= k) & (k < sides.last)
+                        some |= here
+                        point = function.breakpoints[k]
+                        if Fraction(float(point)) == point:
+                            exact |= here & z.exact & (z.high == float(point))
+            if some.any():
+                found.append(OpenPlace(site, tuple(each), some, exact))
+        return tuple(found)
+
+    @cached_property
+    def _decided(self) -> tuple[Mapping[int, Array], Mapping[str, NDArray[np.bool_]]]:
+        """λ at each site, and by name the entries that no λ explains."""
+        if not self.places:
+            return {}, {}
+        ends = [
+            self._sent({p.site: np.full(p.is_open.shape, side) for p in self.places})
+            for side in (0.0, 1.0)
+        ]
+        slopes = {p.site: np.zeros(p.is_open.shape) for p in self.places}
+        refused: dict[str, NDArray[np.bool_]] = {}
+        for name, given in self.record.sent.items():
+            low, high = (end[name] for end in ends)
+            for place in self.places:
+                if place.is_open.shape != given.shape:
+                    continue
+                found, wrong = _read(place, given, low, high)
+                undecided = place.is_open & np.isfinite(found)
+                slopes[place.site] = np.where(undecided, found, slopes[place.site])
+                refused[name] = refused.get(name, False) | wrong
+        return slopes, refused
+
+    @cached_property
+    def _free(self) -> Mapping[int, NDArray[np.bool_]]:
+        """The open decisions of which each entry sent mixes several: any slope may be there."""
+        shapes = {array.shape for array in self.record.sent.values()}
+        return {p.site: p.is_open for p in self.places if p.is_open.shape not in shapes}
+
+    @property
+    def slopes(self) -> Mapping[int, Array]:
+        """λ at each site that has an open decision."""
+        return self._decided[0]
+
+    def is_read(self, place: OpenPlace) -> NDArray[np.bool_]:
+        """At which open decisions λ can be told from any other: a cotangent that is not zero."""
+        ends = [self._sent({place.site: np.full(place.is_open.shape, side)}) for side in (0.0, 1.0)]
+        found = np.zeros(place.is_open.shape, dtype=bool)
+        for name, given in self.record.sent.items():
+            low, high = (end[name] for end in ends)
+            if place.is_open.shape == given.shape:
+                both = (low.distance(given) <= low.bound) & (high.distance(given) <= high.bound)
+                found |= place.is_open & ~both
+        return found
+
+    def _sent(self, decisions: Mapping[int, Array]) -> dict[str, Enclosure]:
+        arithmetic = OnEnclosures(self.model, dict(decisions), any_slope=self._free)
+        known = {
+            number: value
+            for number, value in self._values.items()
+            if not self._depends_on_decisions[number]
+        }
+        with np.errstate(all="ignore"):
+            values = values_of(self.program, arithmetic, self._arrays, known)
+            return {name: self._closed(name, values) for name in self.record.sent}
+
+    @cached_property
+    def _depends_on_decisions(self) -> dict[int, bool]:
+        found: dict[int, bool] = {}
+        for number in self.program.needed:
+            node = self.program.nodes[number]
+            found[number] = node.op in ("select", "largest") or any(
+                found[each] for each in node.inputs
+            )
+        return found
+
+    def _closed(self, name: str, values: Mapping[int, Any]) -> Enclosure:
+        """A result as one number for each of its entries; an axis over cases where it has none."""
+        value = values[self.program.outputs[name]]
+        given = self.record.result if name == RESULT else self.record.sent[name]
+        closed = Enclosure(self.model, value.c, value.r, value.e)
+        if closed.shape == given.shape:
+            return closed
+        return OnEnclosures(self.model).broadcast(closed, given.shape)
+
+    def value(self, site: int) -> Array:
+        """What is decided upon, as float64."""
+        found: Array = self._values[site].high
+        return found
+
+    def parts(self) -> Iterator[Part]:
+        """The result, then what was sent to each operand."""
+        yield Part(RESULT, self.record.result, self._closed(RESULT, self._values))
+        slopes, refused = self._decided
+        sent = self._sent(slopes) if slopes else None
+        for name, given in self.record.sent.items():
+            bound = self._closed(name, self._values) if sent is None else sent[name]
+            yield Part(name, given, bound, refused.get(name))
+
+
+def _read(
+    place: OpenPlace, given: Array, low: Enclosure, high: Enclosure
+) -> tuple[Array, NDArray[np.bool_]]:
+    """λ where it can be read, NaN elsewhere; and where nothing in [0, 1] explains what came."""
+    at_low = low.distance(given) <= low.bound
+    at_high = high.distance(given) <= high.bound
+    with np.errstate(all="ignore"):
+        between = (given - low.high) / (high.high - low.high)
+    is_between = place.is_exact & (between > 0) & (between < 1)
+    found = np.where(at_low, 0.0, np.where(at_high, 1.0, np.where(is_between, between, np.nan)))
+    return np.where(place.is_open, found, np.nan), place.is_open & np.isnan(found)

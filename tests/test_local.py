@@ -1,0 +1,280 @@
+"""The local certificate: every step held to its own bounds, and the wrong one named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from crosscheck.cases.composed import (
+    composed_boundary_cases,
+    composed_cases,
+    plans,
+    seeded_composed,
+)
+from crosscheck.cases.stream.families import Mix
+from crosscheck.cases.stream.generate import block
+from crosscheck.cases.stream.settings import Shape
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.frameworks.watched import steps_of
+from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.judge.local.record import Recorded
+from crosscheck.network.composed import AnyCase, Composed, composed, step
+from crosscheck.network.dense import Case, Network, worked_example
+from crosscheck.studies.simulated import StepFault, simulated
+from crosscheck.tools.errors import UnsupportedError
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+SMALL, LARGE = (4, 8, 8, 1), (64, 64, 64)
+TINY = {"float64": 2.0**-41, "float32": 2.0**-12}
+
+
+def stack_of(widths: tuple[int, ...], dtype: str, mix: str = "uniform", count: int = 8) -> Case:
+    return block(Shape(Network(widths), 3, dtype), 3, 0, Mix.parse(mix)).batch.case(slice(count))
+
+
+def scaled(factor: float) -> Callable[[Any], Any]:
+    return lambda array: factor * array
+
+
+def changed(one: Recorded, other: Recorded) -> Any:
+    """In which cases of a stack anything differs."""
+    found = np.zeros(len(one.records[0].result), dtype=bool)
+    for mine, theirs in zip(one.records, other.records, strict=True):
+        pairs = [(mine.result, theirs.result)]
+        pairs += [(mine.sent[name], theirs.sent[name]) for name in mine.sent]
+        for a, b in pairs:
+            found |= (a != b).reshape(len(found), -1).any(axis=1)
+    return found
+
+
+@pytest.fixture(scope="module", params=["torch", "tensorflow", "jax"])
+def eager(request: pytest.FixtureRequest) -> Framework:
+    (framework,), _ = open_frameworks([request.param], {}, {request.param: "eager"})
+    return framework
+
+
+# -- what is right passes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mix", ["uniform", "kinks"])
+def test_every_step_of_a_framework_is_inside_its_bounds(
+    eager: Framework, dtype: str, mix: str
+) -> None:
+    case = stack_of(SMALL, dtype, mix)
+    check = LocalJudge(case).check(eager.recorded(case))
+    assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_that_is_watched_is_the_plain_one_bit_for_bit(
+    eager: Framework, dtype: str
+) -> None:
+    case = stack_of(SMALL, dtype)
+    pairs = zip(eager.gradients(case).entries(), eager.recorded(case).given.entries(), strict=True)
+    assert all((one == other).all() for (_, one), (_, other) in pairs)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_networks_of_operators_are_inside(eager: Framework, dtype: str) -> None:
+    @settings(deadline=None, max_examples=15)
+    @given(composed_cases(dtype=dtype) | composed_boundary_cases(dtype=dtype))
+    def inside(case: Composed) -> None:
+        check = LocalJudge(case).check(eager.recorded(case))
+        assert check.passes.all(), check.wrong()
+
+    inside()
+
+
+def test_a_mode_that_shows_no_steps_says_so() -> None:
+    (framework,), _ = open_frameworks(["jax"], {}, {"jax": "jit"})
+    with pytest.raises(UnsupportedError, match="shows no steps"):
+        framework.recorded(worked_example())
+
+
+def test_what_is_computed_more_finely_than_the_dtype_is_inside() -> None:
+    for dtype in DTYPES:
+        case = stack_of(LARGE, dtype)
+        assert LocalJudge(case).check(simulated(case)).explained[0].all(), dtype
+
+
+# -- what is wrong does not --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("widths", [SMALL, LARGE], ids=str)
+@pytest.mark.parametrize(
+    ("at", "part"),
+    [
+        ("z1", "result"), ("a1", "result"), ("loss", "result"), ("loss", "a"), ("a2", "z"),
+        ("z2", "x"), ("z2", "W"), ("z2", "b"), ("z1", "W"), ("z1", "x"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_a_step_is_caught_and_the_step_named(
+    widths: tuple[int, ...], at: str, part: str
+) -> None:
+    case = stack_of(widths, "float64", count=4)
+    right = simulated(case)
+    for factor in (0.0, -1.0, 2.0, 1.01, 1.0 + TINY["float64"]):
+        found = simulated(case, StepFault(at, part, scaled(factor)))
+        check = LocalJudge(case).check(found)
+        wrong = changed(found, right)
+        assert wrong.any()
+        for index in np.flatnonzero(wrong):
+            said = check.wrong(int(index))
+            assert said is not None
+            assert said.step == at, (factor, str(said))
+
+
+@pytest.mark.parametrize("widths", [SMALL, LARGE], ids=str)
+def test_a_small_fault_in_float32_is_no_step_of_float32(widths: tuple[int, ...]) -> None:
+    case = stack_of(widths, "float32")
+    for at, part in (("loss", "a"), ("a2", "z"), ("z2", "b"), ("z1", "W")):
+        found = simulated(case, StepFault(at, part, scaled(1.0 + TINY["float32"])))
+        check = LocalJudge(case).check(found)
+        assert not check.explained[1][changed(found, simulated(case))].any(), (at, part)
+
+
+@pytest.mark.parametrize("width", [3, 24])
+@pytest.mark.parametrize("plan", range(len(plans())))
+def test_a_fault_in_any_operator_is_caught_and_named(plan: int, width: int) -> None:
+    case = seeded_composed(plan, plans(width=width)[plan], 2, "float64")
+    right = simulated(case)
+    for record in right.records:
+        for part in ("result", *record.sent):
+            for factor in (0.0, 1.0 + TINY["float64"]):
+                fault = StepFault(record.step.id, part, scaled(factor))
+                found = simulated(case, fault)
+                check = LocalJudge(case).check(found)
+                for index in np.flatnonzero(changed(found, right)):
+                    said = check.wrong(int(index))
+                    assert said is not None
+                    assert said.step == record.step.id, (fault, str(said))
+
+
+def test_a_cotangent_that_is_lost_between_two_steps_is_told() -> None:
+    case = stack_of(SMALL, "float64")
+    found = simulated(case)
+    records = list(found.records)
+    at = next(n for n, each in enumerate(records) if each.step.id == "a1")
+    records[at] = replace(records[at], cotangent=2.0 * records[at].cotangent)
+    said = LocalJudge(case).check(Recorded(found.given, tuple(records))).wrong(0)
+    assert said is not None
+    assert "its only use" in said.what
+
+
+def test_a_sum_of_cotangents_that_leaves_one_out_is_told() -> None:
+    case = residual()
+    found = simulated(case)
+    records = list(found.records)
+    at = next(n for n, each in enumerate(records) if each.step.id == "z1")
+    uses = [each.sent["a"] for each in records if each.step.id == "sum"]
+    records[at] = replace(records[at], cotangent=uses[0])
+    said = LocalJudge(case).check(Recorded(found.given, tuple(records))).wrong()
+    assert said is not None
+    assert (said.step, said.what) == ("z1", "the sum of the cotangents of its uses")
+
+
+def test_another_operand_than_what_was_returned_is_told() -> None:
+    case = stack_of(SMALL, "float64")
+    found = simulated(case)
+    records = list(found.records)
+    at = next(n for n, each in enumerate(records) if each.step.id == "z2")
+    operands = {**records[at].operands, "x": records[at].operands["x"] * (1 + 2.0**-52)}
+    records[at] = replace(records[at], operands=operands)
+    said = LocalJudge(case).check(Recorded(found.given, tuple(records))).wrong(0)
+    assert said is not None
+    assert (said.step, said.what) == ("z2", "its operand x is not what a1 holds")
+
+
+def test_a_gradient_that_is_not_what_the_steps_sent_is_told() -> None:
+    case = stack_of(SMALL, "float64")
+    found = simulated(case)
+    given = found.given.map_derivatives(lambda array: array * (1 + 2.0**-50))
+    assert not LocalJudge(case).check(Recorded(given, found.records)).passes.any()
+
+
+def test_another_loss_than_what_the_steps_made_is_told() -> None:
+    case = stack_of(SMALL, "float64")
+    found = simulated(case)
+    given = replace(found.given, loss=found.given.loss * (1 + 2.0**-50))
+    said = LocalJudge(case).check(Recorded(given, found.records)).wrong(0)
+    assert said is not None
+    assert said.what == "J is not what it returned"
+
+
+# -- kinks -------------------------------------------------------------------------------------
+
+
+def residual() -> Composed:
+    steps = [
+        step("z1", "dense", "x", "W1", "b1"),
+        step("a1", "relu", "z1"),
+        step("sum", "add", "z1", "a1"),
+        step("loss", "squared_error", "sum", "y"),
+    ]
+    parameters: dict[str, Any] = {"W1": [[1.0, 2.0], [0.5, -1.0]], "b1": [0.25, -0.5]}
+    return Composed.of(steps, parameters, {"x": [[1.0, 2.0]], "y": [[0.5, 3.0]]})
+
+
+def at_kink(slope: float) -> tuple[AnyCase, Recorded]:
+    """The worked example at a kink of its first layer, with that slope there."""
+    case = worked_example(w2=-1.0, b2=3.0, b1=-2.0)
+    right = simulated(case)
+    sent = next(each for each in right.records if each.step.id == "a1").cotangent
+    fault = StepFault("a1", "z", lambda array: slope * sent + 0.0 * array)
+    return case, simulated(case, fault)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25, 0.5, 1.0])
+def test_the_slope_at_a_kink_is_read_from_the_step(slope: float) -> None:
+    case, found = at_kink(slope)
+    check = LocalJudge(case).check(found)
+    assert [each.slope for each in check.readings() if each.step == "a1"] == [slope]
+
+
+@pytest.mark.parametrize("slope", [-0.5, 1.5, 2.0])
+def test_a_slope_outside_of_the_two_sides_is_no_slope(slope: float) -> None:
+    case, found = at_kink(slope)
+    said = LocalJudge(case).check(found).wrong()
+    assert said is not None
+    assert (said.step, said.operator) == ("a1", "relu")
+
+
+def test_a_slope_without_effect_is_not_read() -> None:
+    case = worked_example(x=0.0, w2=0.0)
+    check = LocalJudge(case).check(simulated(case))
+    assert [each.slope for each in check.readings() if each.step == "a1"] == [None]
+
+
+def test_a_gate_is_decided_on_the_number_that_was_held() -> None:
+    """A pre-activation that the a-priori bound leaves undecided is a number when it is held."""
+    case = stack_of((16, 8, 1), "float32", "undecided", 64)
+    check = LocalJudge(case).check(simulated(case))
+    assert check.passes.all()
+    values = [each for index in range(64) for each in check.readings(index)]
+    assert all(each.is_exact and each.value == 0.0 for each in values)
+
+
+# -- what cannot be told -----------------------------------------------------------------------
+
+
+def test_numbers_that_are_not_finite_are_left_out_and_counted() -> None:
+    case = stack_of(SMALL, "float64", "special", 64)
+    check = LocalJudge(case).check(simulated(case))
+    assert check.left_out.any()
+    assert check.passes.all()
+
+
+def test_what_may_overflow_is_counted_as_unbounded() -> None:
+    case = composed(worked_example(w1=2.0**127, x=2.0, dtype="float32"))
+    assert LocalJudge(case).check(simulated(case)).left_out.all()
+
+
+def test_the_steps_of_a_dense_network_have_the_names_of_its_arrays() -> None:
+    assert [each.id for each in steps_of(worked_example())] == ["z1", "a1", "z2", "a2", "loss"]
