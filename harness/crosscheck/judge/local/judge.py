@@ -250,10 +250,10 @@ class LocalJudge:
         self.stacked = case.count is not None
         self.count = 1 if case.count is None else case.count
         self.models = (
-            Model(self.format),
-            Model(self.format, flush=True),
+            Model(self.format, is_brief=True),
+            Model(self.format, flush=True, is_brief=True),
             *(
-                Model(self.format, flush=True, arithmetic=each)
+                Model(self.format, flush=True, arithmetic=each, is_brief=True)
                 for each in arithmetics_of(case.dtype)
             ),
         )
