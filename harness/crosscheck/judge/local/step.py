@@ -34,7 +34,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.numbers.piecewise_bounds import sides_of
+from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Program
