@@ -24,8 +24,9 @@ from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.frameworks.watched import steps_of
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
-from crosscheck.network.composed import AnyCase, Composed, composed, step
+from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.dense import Case, Network, worked_example
+from crosscheck.network.steps import step
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.tools.errors import UnsupportedError
 

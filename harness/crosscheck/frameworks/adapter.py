@@ -132,12 +132,9 @@ class Adapter(Framework):
         loss, found = self.fetch(seen.losses, case.dtype), fetched(seen.derivatives)
         values = dict(zip(seen.values, fetched(seen.values.values()), strict=True))
         cotangents = dict(zip(marks, fetched(seen.cotangents), strict=True))
-        given = (
-            assembled_by_name(case, loss, found)
-            if isinstance(case, Composed)
-            else assembled(case, loss, found)
+        return records_of(
+            case, assembled(case, loss, found), values, cotangents, {RELU: self.formulation}
         )
-        return records_of(case, given, values, cotangents, {RELU: self.formulation})
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as one of the library's, of ``dtype``, on the CPU, in memory of its own.

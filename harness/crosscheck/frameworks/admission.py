@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.refusals import RefusedError
+from crosscheck.frameworks.watched import steps_of
+from crosscheck.judge.local.record import Recorded
 from crosscheck.network.batch import Batch, held_dtype
-from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
+from crosscheck.operators.registry import operator_of
 
-__all__ = ["admitted", "admitted_by_name", "in_form"]
+__all__ = ["admitted", "admitted_by_name", "admitted_records", "in_form"]
 
 _FLOATS = (float, np.float64, np.float32, np.float16)
 """What a loss may be besides an array, each held by float64 without loss."""
@@ -132,6 +135,37 @@ class _Gate:
                 f"what the library returned in {self.form.name}, converted without loss"
             )
         return np.array(value, order="C") if self.some is None else value
+
+
+def admitted_records(given: Any, case: AnyCase) -> Recorded:
+    """What a framework showed of its steps, if it is that in form.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    if not isinstance(given, Recorded):
+        raise RefusedError(f"{_kind(given)} returned, wanted crosscheck.Recorded")
+    gradients: Any = given.given
+    gradients = (
+        admitted_by_name(gradients, case)
+        if isinstance(case, Composed)
+        else admitted(gradients, case)
+    )
+    steps = steps_of(case)
+    if tuple(each.step for each in given.records) != steps:
+        raise RefusedError(f"records of other steps returned, wanted {len(steps)} in their order")
+    shapes = {name: array.shape for name, array in case.entries()}
+    for record in given.records:
+        shapes[record.step.id] = record.result.shape
+        if record.cotangent.shape != record.result.shape:
+            raise RefusedError(f"{record.step.id}: a cotangent of another shape than the result")
+        for name, source in record.step.inputs:
+            found = [record.operands.get(name)]
+            if name not in operator_of(record.step.op).targets:
+                found.append(record.sent.get(name))
+            if any(array is None or array.shape != shapes[source] for array in found):
+                raise RefusedError(f"{record.step.id}: {name}, or its cotangent, has another shape")
+    return Recorded(gradients, given.records)
 
 
 def in_form(given: Gradients, batch: Batch) -> Gradients:

@@ -30,7 +30,12 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frameworks.admission import admitted, admitted_by_name, in_form
+from crosscheck.frameworks.admission import (
+    admitted,
+    admitted_by_name,
+    admitted_records,
+    in_form,
+)
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.lent import Sample, require_same
 from crosscheck.frameworks.refusals import (
@@ -40,6 +45,7 @@ from crosscheck.frameworks.refusals import (
     RefusedError,
     reason_of,
 )
+from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
@@ -47,7 +53,7 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users
 
-__all__ = ["ask", "ask_adapter", "ask_batch", "required"]
+__all__ = ["ask", "ask_adapter", "ask_batch", "required", "watch"]
 
 
 def ask(framework: Framework, case: AnyCase) -> Any:
@@ -77,6 +83,30 @@ def ask(framework: Framework, case: AnyCase) -> Any:
         returned = framework.gradients(copy)
         require_same(held, wanted)
         return admitted(returned, copy, is_function=framework.is_function)
+
+    return _outcome(call)
+
+
+def watch(framework: Framework, case: AnyCase) -> Any:
+    """The gradients of a case once more, with the steps that led to them, or why there are none.
+
+    Args:
+        framework: An adapter, in one of its ``watched_modes``.
+        case: A single case or a stack; a copy of it is handed on.
+
+    Returns:
+        `Refused`, or `crosscheck.judge.local.record.Recorded`.
+
+    Raises:
+        KeyboardInterrupt: As by `ask`.
+    """
+    copy = case.copied()
+    held, wanted = list(copy.entries()), [array for _, array in case.entries()]
+
+    def call() -> Recorded:
+        returned = framework.recorded(copy)
+        require_same(held, wanted)
+        return admitted_records(returned, copy)
 
     return _outcome(call)
 
@@ -145,7 +175,7 @@ def ask_adapter(framework: Framework, batch: Batch) -> Any:
     return _outcome(call)
 
 
-def _outcome(call: Callable[[], AnyGradients]) -> Any:
+def _outcome(call: Callable[[], object]) -> Any:
     """What comes of asking, whatever that is."""
     try:
         with np.errstate():  # what a library sets, it sets for itself

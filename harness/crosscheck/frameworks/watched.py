@@ -15,7 +15,8 @@ import numpy as np
 
 from crosscheck.frameworks.text import WATCH, function_of, watched_statements
 from crosscheck.judge.local.record import Record, Recorded
-from crosscheck.network.composed import AnyCase, AnyGradients, Composed, Step, dense_steps
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed
+from crosscheck.network.steps import Step, dense_steps
 from crosscheck.numbers.arrays import Array
 from crosscheck.operators.operator import Line
 from crosscheck.operators.registry import operator_of
@@ -31,7 +32,7 @@ def steps_of(case: AnyCase) -> tuple[Step, ...]:
     """The steps of a network, of whatever kind."""
     if isinstance(case, Composed):
         return case.steps
-    return dense_steps(case.network, tuple(bias is not None for bias in case.biases))
+    return dense_steps(case.network, case.has_bias)
 
 
 def differentiated(steps: tuple[Step, ...]) -> list[Mark]:
@@ -58,21 +59,15 @@ def watched_function(
     Raises:
         UnsupportedError: An operator is not known there.
     """
-    arrays = dict(case.arrays())
     lead = 0 if case.count is None else 1
-    shapes = {name: array.shape[lead:] for name, array in arrays.items()}
+    shapes = {name: shape[lead:] for name, shape in case.array_shapes.items()}
+    names = (*case.wanted, *(name for name in case.names if name not in case.wanted))
+    steps = steps_of(case)
     if isinstance(case, Composed):
-        names = (*case.wanted, *(name for name in arrays if name not in case.wanted))
         shapes |= case.result_shapes
     else:
-        # The order of `leaves_of` and `constants_of` is that of a case's own arrays.
-        names = (*(name for name in arrays if name not in ("x", "y")), "x", "y")
-        names = (*sorted(names[:-2], key=lambda name: (name[0] != "W", int(name[1:]))), "x", "y")
-        steps = steps_of(case)
         shapes[steps[-2].id] = (case.rows, case.widths[-1])
-    return _watched(
-        steps_of(case), names, tuple(shapes.items()), framework, setup, tuple(sources.items())
-    )
+    return _watched(steps, names, tuple(shapes.items()), framework, setup, tuple(sources.items()))
 
 
 @lru_cache(maxsize=512)

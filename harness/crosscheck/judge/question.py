@@ -10,10 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from crosscheck.judge.certificates import Certificate, with_steps
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.local.judge import Check, LocalJudge
+from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.programs.judge import ProgramJudge
-from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.network.dense import Gradients
@@ -46,11 +49,15 @@ class Answer:
             can be converted to it without loss.
         derivation: How they were computed.
         names: Of the framework, its formulation and its mode, for the record.
+        recorded: The same gradient with the steps that led to it, where the mode shows them.
+        note: Why there are no steps, where there should be.
     """
 
     given: AnyGradients
     derivation: Derivation = "reverse"
     names: tuple[str, str, str] = ("", "", "")
+    recorded: Recorded | None = None
+    note: str = ""
 
 
 class Question:
@@ -100,6 +107,7 @@ class Question:
         self.verdicts: dict[tuple[int, int], Verdict] = {}
         self.references: dict[int, AnyGradients] = {}
         self._judges: dict[int, AnyJudge] = {}
+        self._checks: dict[int, Check] = {}
 
     # -- the cases and the answers, as rungs take them ---------------------------------------
 
@@ -190,24 +198,41 @@ class Question:
 
     def verdict(self, row: int, index: int) -> Verdict:
         """The verdict on an answer to a case: what no rung has settled is judged by itself now."""
+        answer = self.answers[row]
         if (row, index) not in self.verdicts:
             if self.agrees[row, index]:
-                return Verdict(*self.answers[row].names, Kind.AGREES)
+                return self._certified(Verdict(*answer.names, Kind.AGREES), answer, row, index)
             self.settle(row, index, self._judged(row, index))
-        return self.verdicts[row, index]
+        return self._certified(self.verdicts[row, index], answer, row, index)
+
+    def _certified(self, verdict: Verdict, answer: Answer, row: int, index: int) -> Verdict:
+        """A verdict with what other certificates say."""
+        if answer.note:
+            return _without_steps(verdict, answer.note)
+        if answer.recorded is None:
+            return verdict
+        if row not in self._checks:
+            self._checks[row] = self._local.check(answer.recorded)
+        return with_steps(verdict, self._checks[row], index)
+
+    @cached_property
+    def _local(self) -> LocalJudge:
+        cases = self.cases
+        return LocalJudge(cases.case() if isinstance(cases, Batch) else cases)
 
     def _judged(self, row: int, index: int) -> Verdict:
         """What the judge of one case says."""
         answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
         given = answer.given if self.is_single else answer.given.wide(index)
-        return self.another(replace(answer, given=given), index, refuted=refuted)
+        alone = replace(answer, given=given, recorded=None, note="")
+        return self.another(alone, index, refuted=refuted)
 
     def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
         """The verdict on one more answer, to case ``index`` by itself.
 
         Args:
-            answer: Losses and gradients without an axis over cases.
+            answer: Losses and gradients without an axis over cases, and steps likewise.
             index: Of the case.
             refuted: Whether gradual underflow is known not to explain it.
         """
@@ -222,4 +247,13 @@ class Question:
             derivation=answer.derivation,
             **about,
         )
-        return verdict
+        if answer.note:
+            return _without_steps(verdict, answer.note)
+        if answer.recorded is None:
+            return verdict
+        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded))
+
+
+def _without_steps(verdict: Verdict, note: str) -> Verdict:
+    said = Certified(str(Certificate.LOCAL), note=note)
+    return replace(verdict, certificates=(*verdict.certificates, said))

@@ -14,6 +14,7 @@ __all__ = [
     "FAILING",
     "MEANING",
     "QUESTIONS",
+    "Certified",
     "Entry",
     "Kind",
     "PolicyReading",
@@ -35,12 +36,13 @@ class Kind(StrEnum):
     REDUCED = "REDUCED"
     NONFINITE = "NONFINITE"
     UNSUPPORTED = "UNSUPPORTED"
+    INCONSISTENT = "INCONSISTENT"
     DISAGREES = "DISAGREES"
     CRASHED = "CRASHED"
     TIMED_OUT = "TIMED_OUT"
 
 
-FAILING = frozenset({Kind.REDUCED, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
+FAILING = frozenset({Kind.REDUCED, Kind.INCONSISTENT, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
 """The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, see `fails`."""
 
 MEANING: Mapping[Kind, str] = MappingProxyType(
@@ -75,6 +77,10 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
             "proved bound if it is finite, for one choice of what IEEE 754 leaves to a ReLU."
         ),
         Kind.UNSUPPORTED: "The framework says that it cannot do this dtype, formulation or mode.",
+        Kind.INCONSISTENT: (
+            "The gradient as a whole is within its bounds, and one step of it is not within its "
+            "own, on the numbers that the framework itself had: the step is named."
+        ),
         Kind.DISAGREES: (
             "Nothing above explains the gradient: a defect in the framework, in its adapter, or "
             "in the model under test."
@@ -148,6 +154,31 @@ class PolicyReading:
 
 
 @dataclass(frozen=True)
+class Certified:
+    """What a certificate beyond the a-priori one says of a gradient.
+
+    Attributes:
+        certificate: Its name, of `crosscheck.judge.certificates.Certificate`.
+        records: How many steps were looked at; 0 if that is no question.
+        compared: How many numbers were compared.
+        unbounded: How many of them have no bound, since something may overflow.
+        worst: The largest error / bound.
+        step: The first step that is wrong; empty if none is.
+        wrong: What is wrong, in a line.
+        note: Why nothing is said; empty if something is.
+    """
+
+    certificate: str
+    records: int = 0
+    compared: int = 0
+    unbounded: int = 0
+    worst: float = 0.0
+    step: str = ""
+    wrong: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the comparison of one framework's gradient with the reference says.
 
@@ -172,6 +203,7 @@ class Verdict:
         unchecked: Those that were compared, and could have been zero as well.
         policies: For ``NONFINITE``, what the gradient tells of questions that IEEE 754 leaves
             open.
+        certificates: What was asked beyond the a-priori certificate, and what came of it.
     """
 
     framework: str
@@ -188,6 +220,7 @@ class Verdict:
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     policies: tuple[PolicyReading, ...] = ()
+    certificates: tuple[Certified, ...] = ()
 
     @property
     def arithmetic(self) -> str | None:

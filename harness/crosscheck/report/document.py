@@ -15,6 +15,7 @@ from crosscheck.judge.decisions import GateClass, GateReading
 from crosscheck.judge.vacuity import Line
 from crosscheck.judge.verdict import QUESTIONS, Kind, Verdict, fails
 from crosscheck.report.policies import Told, choice
+from crosscheck.run.certified import Certifications
 from crosscheck.run.events import CaseChecked, ExitCode, Part, WorkerLost
 from crosscheck.run.records import RECORDS, KeptNetwork, KeptReference
 from crosscheck.run.tally import Boundary, BoundaryKey, Repeats, Tally
@@ -135,6 +136,29 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Why a certificate says nothing, and of how many gradients."""
+
+    note: str
+    cases: int
+
+
+@dataclass(frozen=True)
+class CertifiedBy:
+    """What a certificate beyond the a-priori one said; see `crosscheck.run.certified`."""
+
+    framework: str
+    certificate: str
+    cases: int
+    inside: int
+    wrong: int
+    compared: int
+    unbounded: int
+    worst: float
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
 class NotChecked:
     """What was not checked of the cases of one shape; see `crosscheck.judge.vacuity`."""
 
@@ -252,6 +276,7 @@ class Document:
     error_over_bound: tuple[Distribution, ...]
     relu_boundary: tuple[AtBoundary, ...]
     validity: tuple[Validities, ...]
+    certified: tuple[CertifiedBy, ...]
     asked_again: tuple[Again, ...]
     not_checked: tuple[NotChecked, ...]
     policies: tuple[Policy, ...]
@@ -298,6 +323,7 @@ def document_of(tally: Tally) -> Document:
             Validities(*key, dict(counts))  # type: ignore[arg-type]
             for key, counts in sorted(tally.validity.items())
         ),
+        certified=tuple(_certified(*each) for each in sorted(tally.certified.items())),
         asked_again=tuple(_again(*each) for each in sorted(tally.again.items())),
         not_checked=tuple(map(_not_checked, tally.coverage.lines())),
         policies=tuple(
@@ -350,6 +376,11 @@ def _at_boundary(key: BoundaryKey, line: Boundary) -> AtBoundary:
 
 def _again(framework: str, found: Repeats) -> Again:
     return Again(framework, **vars(found))
+
+
+def _certified(key: tuple[str, str], found: Certifications) -> CertifiedBy:
+    said = {**vars(found), "notes": tuple(Note(*each) for each in found.notes)}
+    return CertifiedBy(*key, **said)
 
 
 def _not_checked(line: Line) -> NotChecked:

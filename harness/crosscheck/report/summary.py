@@ -90,9 +90,11 @@ def _frameworks(tally: Tally) -> Iterator[str]:
             for state in tally.started.frameworks
         ],
     )
+    for (name, certificate), found in sorted(tally.certified.items()):
+        yield f"- {name}, {certificate} certificate: {found.words}"
     for name, repeats in sorted(tally.again.items()):
         yield f"- {name}: {repeats.words}"
-    if tally.again:
+    if tally.again or tally.certified:
         yield ""
 
 

@@ -19,6 +19,7 @@ from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
 from crosscheck.network.names import derivative, label
 from crosscheck.report.policies import policy_rows
+from crosscheck.run.certified import Certifications
 from crosscheck.run.events import (
     CaseChecked,
     Event,
@@ -40,6 +41,7 @@ _WIDE = 130
 """Columns that every table fits in, with the longest float64 pre-activation and a case key."""
 _STYLE = {
     Kind.AGREES: "green",
+    Kind.INCONSISTENT: "bold red",
     Kind.DISAGREES: "bold red",
     Kind.CRASHED: "bold red",
     Kind.TIMED_OUT: "bold red",
@@ -164,6 +166,9 @@ class TerminalReport:
             if verdict.unchecked:
                 line += f"; not checked: {', '.join(verdict.unchecked)}"
             out.print(line)
+            for said in verdict.certificates:
+                words = Certifications.of(said).words if not said.wrong else said.wrong
+                out.print(f"    {said.certificate} certificate: {escape(words)}")
             for policy in verdict.policies:
                 out.print(f"    {policy.question}: {' or '.join(policy.answers)}")
             for each in verdict.validity:
@@ -178,6 +183,9 @@ class TerminalReport:
         out = self._console
         out.print()
         out.print(self._verdict_table())
+        for (name, certificate), found in sorted(self._tally.certified.items()):
+            style = "[bold red]" if found.wrong else "[default]"
+            out.print(f"{name}, {certificate} certificate: {style}{escape(found.words)}[/]")
         for name, repeats in sorted(self._tally.again.items()):
             style = "[bold red]" if repeats.nondeterministic else "[default]"
             out.print(f"{name}: {style}{repeats.words}[/]")

@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.frameworks.gatekeeper import ask, watch
 from crosscheck.frameworks.refusals import Refused
+from crosscheck.judge.certificates import CERTIFICATES, Certificate
 from crosscheck.judge.door import Answer, Question
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
+from crosscheck.run.again import differing
 
-__all__ = ["answer", "names_of", "of_the_whole", "verdict_of"]
+__all__ = ["OTHER_BITS", "answer", "asked", "names_of", "of_the_whole", "verdict_of"]
+
+OTHER_BITS = "its steps were discarded: watched, it returned another gradient"
+"""Why there is no local certificate where watching changes a bit."""
 
 
-def verdict_of(framework: Framework, case: AnyCase, question: Question, index: int = 0) -> Verdict:
+def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused:
+    """What a framework returns for a case or a stack, with its steps where they are asked for.
+
+    Args:
+        framework: An adapter.
+        case: The case, or a stack.
+        command: Of `CERTIFICATES`: says which certificates are asked for.
+    """
+    given = ask(framework, case)
+    if isinstance(given, Refused):
+        return given
+    found = Answer(given, framework.derivation, names_of(framework))
+    shows = framework.mode in framework.watched_modes
+    if Certificate.LOCAL not in CERTIFICATES[command, shows]:
+        return found
+    recorded = watch(framework, case)
+    if isinstance(recorded, Refused):
+        return replace(found, note=f"its steps could not be seen: {recorded.reason}")
+    if np.any(differing(given, recorded.given)):
+        return replace(found, note=OTHER_BITS)
+    return replace(found, recorded=recorded)
+
+
+def verdict_of(
+    framework: Framework, case: AnyCase, question: Question, index: int = 0, command: str = "sweep"
+) -> Verdict:
     """The verdict on a framework's gradient of a single case, or on what came in its place.
 
     Args:
@@ -22,19 +55,19 @@ def verdict_of(framework: Framework, case: AnyCase, question: Question, index: i
         case: The case.
         question: One in which it is case ``index``.
         index: See ``question``.
+        command: As of `asked`.
     """
-    return answer(framework, case, question, index)[1]
+    return answer(framework, case, question, index, command)[1]
 
 
 def answer(
-    framework: Framework, case: AnyCase, question: Question, index: int = 0
+    framework: Framework, case: AnyCase, question: Question, index: int = 0, command: str = "run"
 ) -> tuple[Any, Verdict]:
     """What a framework returns for a single case, if anything, and the verdict on it."""
-    given = ask(framework, case)
-    if isinstance(given, Refused):
-        return None, Verdict(*names_of(framework), given.kind, detail=given.reason)
-    answered = Answer(given, framework.derivation, names_of(framework))
-    return given, question.another(answered, index)
+    found = asked(framework, case, command)
+    if isinstance(found, Refused):
+        return None, Verdict(*names_of(framework), found.kind, detail=found.reason)
+    return found.given, question.another(found, index)
 
 
 def names_of(framework: Framework) -> tuple[str, str, str]:

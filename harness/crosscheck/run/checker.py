@@ -27,6 +27,7 @@ from crosscheck.run.again import (
     named,
 )
 from crosscheck.run.answers import verdict_of
+from crosscheck.run.certified import certifications_of
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,
@@ -100,12 +101,16 @@ class Checker:
     def verdicts(self, case: AnyCase, question: Question | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""
         question = question or judge(case)
-        return tuple(verdict_of(framework, case, question) for framework in self.frameworks)
+        return tuple(
+            verdict_of(framework, case, question, command="run") for framework in self.frameworks
+        )
 
     def ask(self, case: AnyCase, question: Question, names: Collection[str]) -> tuple[Verdict, ...]:
         """The verdicts of the frameworks with some names on a single case."""
         return tuple(
-            verdict_of(each, case, question) for each in self.frameworks if each.name in names
+            verdict_of(each, case, question, command="run")
+            for each in self.frameworks
+            if each.name in names
         )
 
     def check_case(self, case: AnyCase, part: Part, label: str) -> tuple[Verdict, ...]:
@@ -258,11 +263,13 @@ class Checker:
         kinds: dict[str, dict[Kind, int]] = {}
         compared: dict[str, Array] = {}
         seen: dict[str, Seen] = {}
+        certified = {}
         for column, framework in enumerate(self.frameworks):
             of_framework = [row[column].kind for row in verdicts]
             kinds[framework.name] = dict(Counter(of_framework))
             agrees = np.array([kind is Kind.AGREES for kind in of_framework])
             compared[framework.name] = bounds[agrees, column]
+            certified[framework.name] = certifications_of(row[column] for row in verdicts)
             seen[framework.name] = seen_by(row[column] for row in verdicts)
             self.coverage.add(
                 framework.name, case.dtype, case.widths, case.rows, seen[framework.name]
@@ -282,6 +289,7 @@ class Checker:
                 kinds=kinds,
                 bounds=compared,
                 seen=seen,
+                certified=certified,
             )
         )
 

@@ -12,6 +12,7 @@ from crosscheck.judge.vacuity import Seen
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.run.certified import Certifications
 from crosscheck.run.spread import Spread
 
 __all__ = [
@@ -108,6 +109,7 @@ class StackChecked:
         kinds: Framework name to verdict to number of cases.
         bounds: Framework name to the largest error / bound of each case that was compared.
         seen: Framework name to what was checked of each array; see `crosscheck.judge.vacuity`.
+        certified: Framework name to what certificates beyond the a-priori one said, by their names.
     """
 
     part: Part
@@ -119,6 +121,7 @@ class StackChecked:
     kinds: Mapping[str, Mapping[Kind, int]]
     bounds: Mapping[str, Array]
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    certified: Mapping[str, Mapping[str, Certifications]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

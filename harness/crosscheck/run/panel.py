@@ -15,7 +15,7 @@ from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import LATER, differing, named, named_at_once
-from crosscheck.run.answers import answer, names_of, of_the_whole, verdict_of
+from crosscheck.run.answers import answer, asked, names_of, of_the_whole, verdict_of
 
 __all__ = ["Judged", "changed_since", "judged", "judged_stack"]
 
@@ -64,13 +64,9 @@ def judged(frameworks: Sequence[Framework], case: AnyCase, is_failing: IsFailing
 def judged_stack(frameworks: Sequence[Framework], stack: AnyCase, is_failing: IsFailing) -> Judged:
     """What is said of a stack; see `judged`."""
     count = stack.count or 0
-    answers = [ask(framework, stack) for framework in frameworks]
+    answers = [asked(framework, stack, "run") for framework in frameworks]
     pairs = list(zip(frameworks, answers, strict=True))
-    given = [
-        Answer(each, framework.derivation, names_of(framework))
-        for framework, each in pairs
-        if not isinstance(each, Refused)
-    ]
+    given = [each for each in answers if not isinstance(each, Refused)]
     question, columns = judge(stack, given, with_arrays=True), []
     bounds, row = np.zeros((count, len(pairs))), 0
     for column, (framework, each) in enumerate(pairs):
@@ -79,11 +75,11 @@ def judged_stack(frameworks: Sequence[Framework], stack: AnyCase, is_failing: Is
             continue
         found = [question.verdict(row, index) for index in range(count)]
         bounds[:, column], row = question.bounds[row], row + 1
-        _ask_at_once(framework, stack, question, each, found, is_failing)
+        _ask_at_once(framework, stack, question, each.given, found, is_failing)
         columns.append(found)
     return Judged(
         question,
-        [None if isinstance(each, Refused) else each for each in answers],
+        [None if isinstance(each, Refused) else each.given for each in answers],
         [tuple(column[index] for column in columns) for index in range(count)],
         bounds,
     )
@@ -98,7 +94,7 @@ def _alone(
 ) -> list[Verdict]:
     """The verdicts of a framework on the cases of a stack that it does not take as a whole."""
     count = question.count
-    alone = [verdict_of(framework, stack[at], question, at) for at in range(count)]
+    alone = [verdict_of(framework, stack[at], question, at, "run") for at in range(count)]
     if not refused.raised and not any(map(is_failing, alone)):
         alone[0] = of_the_whole(alone[0], refused, f"the stack of {count} cases")
     return alone

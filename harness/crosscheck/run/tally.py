@@ -10,6 +10,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.decisions import GateClass, GateReading
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Kind, Verdict, fails
+from crosscheck.run.certified import Certifications
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,
@@ -117,6 +118,7 @@ class Tally:
             the answers that it left, to number of cases.
         families: (framework, family of cases) to verdict to number of cases, of a sweep.
         again: Framework to what came of asking it again; see `crosscheck.run.again`.
+        certified: (framework, certificate) to what it said; see `crosscheck.run.certified`.
         coverage: Which arrays were checked, shape by shape; of a sweep, in a share of its cases.
         sweep: The settings of a sweep; ``None`` otherwise.
         lost: Workers that ended or hung, the first hundred.
@@ -152,6 +154,7 @@ class Tally:
     )
     allowed: dict[tuple[str, Part], int] = field(default_factory=lambda: defaultdict(int))
     again: dict[str, Repeats] = field(default_factory=dict)
+    certified: dict[tuple[str, str], Certifications] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
     sweep: Settings | None = None
     lost: list[WorkerLost] = field(default_factory=list)
@@ -189,6 +192,10 @@ class Tally:
                 self.kinds[framework, event.part][kind] += count
         for framework, bounds in event.bounds.items():
             self.spreads[framework, event.dtype, len(event.widths) - 1].add(bounds)
+        for framework, said in event.certified.items():
+            for certificate, found in said.items():
+                key = framework, certificate
+                self.certified[key] = self.certified.get(key, Certifications()) + found
         self._add_seen(event)
 
     def _add_sweep(self, event: SweepChecked) -> None:

@@ -18,6 +18,7 @@ from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Gradients
+from crosscheck.network.names import LOSS
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.operators.registry import operator_of
@@ -52,7 +53,7 @@ def simulated(case: AnyCase, fault: StepFault | None = None) -> Recorded:
     """
     form, steps = format_of(case.dtype), steps_of(case)
     lead = 0 if case.count is None else 1
-    held: dict[str, Array] = dict(case.arrays())
+    held: dict[str, Array] = dict(case.entries())
     operands: dict[str, dict[str, Array]] = {}
     results: dict[str, Array] = {}
 
@@ -88,16 +89,7 @@ def simulated(case: AnyCase, fault: StepFault | None = None) -> Recorded:
                 before = sent.get(source)
                 sent[source] = down[name] if before is None else form.round(before + down[name])
         records.append(Record(step, operands[step.id], results[step.id], sent[step.id], down))
-    loss = results[steps[-1].id]
-    given: Any
-    if isinstance(case, Composed):
-        given = Derivatives(loss, {name: sent[name] for name in case.wanted})
-    else:
-        layers = range(1, case.network.depth + 1)
-        given = Gradients(
-            loss,
-            tuple(sent[f"W{layer}"] for layer in layers),
-            tuple(sent.get(f"b{layer}") for layer in layers),
-            sent["x"],
-        )
+    found = {LOSS: results[steps[-1].id], **{name: sent[name] for name in case.wanted}}
+    kind = Derivatives if isinstance(case, Composed) else Gradients
+    given: Any = kind.named(found)
     return Recorded(given, tuple(reversed(records)))

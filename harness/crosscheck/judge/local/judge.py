@@ -120,8 +120,6 @@ class Check:
     Attributes:
         models: The arithmetics that were tried: gradual underflow, flush-to-zero, named ones.
         records: How many records there are.
-        entries: How many numbers were compared.
-        unbounded: How many of them have no bound, since the step may overflow there.
         left_out: (C,) bool: cases with numbers that are not finite, of which nothing is said.
     """
 
@@ -137,9 +135,6 @@ class Check:
         self._format, self._stacked = form, stacked
         self.models, self._checked, self._bounds = models, checked, readings
         self.records, self.left_out = len(readings), left_out
-        first = [each.parts[0] for each in checked if each.parts]
-        self.entries = sum(part.given.size for part in first)
-        self.unbounded = sum(int(part.is_unbounded.sum()) for part in first)
 
     @cached_property
     def explained(self) -> Sequence[Flags]:
@@ -174,6 +169,18 @@ class Check:
             if each.parts:
                 found = np.maximum(found, self._by_case(each.parts[0].ratio).max(axis=1, initial=0))
         return found
+
+    @cached_property
+    def _first(self) -> list[Part]:
+        return [each.parts[0] for each in self._checked if each.parts]
+
+    def compared(self, index: int = 0) -> int:
+        """How many numbers of case ``index`` were compared."""
+        return sum(self._case(part.given, index).size for part in self._first)
+
+    def unbounded(self, index: int = 0) -> int:
+        """How many of them have no bound, since the step may overflow there."""
+        return sum(int(self._case(part.is_unbounded, index).sum()) for part in self._first)
 
     def names(self, index: int) -> tuple[str, ...]:
         """The named arithmetics that explain case ``index``; empty where none is needed."""
@@ -341,7 +348,7 @@ class LocalJudge:
     ) -> Iterator[_Checked]:
         """Whether each operand is what was given, or what the step before returned."""
         made = {each.step.id: each.result for each in records}
-        arrays = dict(self.case.arrays())
+        arrays = dict(self.case.entries())
         for name, source in record.step.inputs:
             wanted = made[source] if source in made else arrays[source]
             same = self._all(record.operands[name] == wanted) | left_out

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from crosscheck.judge.local.record import Record
-from crosscheck.network.composed import Step
+from crosscheck.network.steps import Step
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.derive import vjp
 from crosscheck.program.graph import Graph, Program, Shape

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crosscheck.network.composed import AnyGradients, Step
+from crosscheck.network.composed import AnyGradients
+from crosscheck.network.steps import Step
 from crosscheck.numbers.arrays import Array
 
 __all__ = ["Record", "Recorded"]

@@ -29,6 +29,7 @@ from crosscheck.report.html.grid import conventions, find_table
 from crosscheck.report.html.numbers import UNREAD
 from crosscheck.report.html.overview import (
     asked_again,
+    certified,
     classes,
     environment,
     framework_lines,
@@ -95,6 +96,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         failing=failing,
         at_kinks=at_kinks,
         others=[card for card in cards if card.anchor not in here],
+        certified=certified(report),
         again=asked_again(report),
         spread=spread(report),
         shares=not_checked(report),

@@ -12,6 +12,7 @@ from crosscheck.report.html.boundary import Boundary
 from crosscheck.report.html.cases import Card
 from crosscheck.report.html.figures import Bar, Histogram, bar, histogram
 from crosscheck.report.html.numbers import count, path, value
+from crosscheck.run.certified import Certifications
 from crosscheck.run.events import ExitCode
 from crosscheck.run.tally import Repeats
 
@@ -22,6 +23,7 @@ __all__ = [
     "Panel",
     "Spread",
     "asked_again",
+    "certified",
     "classes",
     "environment",
     "framework_lines",
@@ -216,6 +218,26 @@ def asked_again(document: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
             each["nondeterministic"] > 0,
         )
         for each in document.get("asked_again", [])
+    ]
+
+
+def certified(document: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Framework and certificate, what it said, and whether that is a failure."""
+    return [
+        (
+            f"{each['framework']}, {each['certificate']}",
+            Certifications(
+                each["cases"],
+                each["inside"],
+                each["wrong"],
+                each["compared"],
+                each["unbounded"],
+                value(each["worst"]),
+                tuple((note["note"], note["cases"]) for note in each["notes"]),
+            ).words,
+            each["wrong"] > 0,
+        )
+        for each in document.get("certified", [])
     ]
 
 

@@ -1,0 +1,111 @@
+"""Certificates: what a verdict rests on, which are asked for when, and what they say together.
+
+    a-priori    bounds that run through the whole network; outputs are enough
+    adjoint     the rounding of each step, times what it does to an entry; outputs are enough
+    local       each step on the framework's own numbers; needs a mode that shows its steps
+
+The a-priori certificate decides what kind of verdict there is: it alone holds the gradient against
+that of the network that was asked for. The local one says more of the same gradient, and never
+less: a gradient that is wrong is not made right by steps that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from crosscheck.judge.local.judge import Check
+from crosscheck.judge.verdict import Certified, Kind, Verdict
+
+__all__ = ["CERTIFICATES", "Certificate", "with_steps"]
+
+
+class Certificate(StrEnum):
+    """What a verdict can rest on."""
+
+    A_PRIORI = "a-priori"
+    ADJOINT = "adjoint"
+    LOCAL = "local"
+
+
+_A, _B, _C = Certificate.A_PRIORI, Certificate.ADJOINT, Certificate.LOCAL
+
+CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyType(
+    {
+        ("run", True): (_A, _C),
+        ("run", False): (_A,),
+        ("sweep", True): (_A,),
+        ("sweep", False): (_A,),
+        ("sweep --steps", True): (_A, _C),
+        ("sweep --steps", False): (_A,),
+    }
+)
+"""What is asked for: by command, and whether the mode shows its steps."""
+
+_EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
+
+
+def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
+    """A verdict by the a-priori certificate, and what the local one says of the same gradient.
+
+    ==============  ==============================  ============================================
+    a-priori        local                           together
+    ==============  ==============================  ============================================
+    fails           whatever it says                as it is; a step that is wrong is named
+    REDUCED         a step fails, or needs another  INCONSISTENT
+    explained       a step fails                    INCONSISTENT, the step named
+    explained       needs a coarser arithmetic      REDUCED
+    AGREES, KINK,   needs flush-to-zero             SUBNORMAL
+    UNDECIDED
+    UNDECIDED       inside, with λ read at a kink   KINK
+    UNDECIDED       inside                          AGREES: each gate was decided on a number
+                                                    that is known
+    else            inside, or nothing finite       as it is
+    ==============  ==============================  ============================================
+
+    Args:
+        verdict: Of case ``index``.
+        check: Of the same gradient.
+        index: Of the case, in ``check``.
+    """
+    wrong, names = check.wrong(index), check.names(index)
+    note = "holds numbers that are not finite" if check.left_out[index] else ""
+    said = Certified(
+        str(Certificate.LOCAL),
+        records=check.records,
+        compared=check.compared(index),
+        unbounded=check.unbounded(index),
+        worst=float(check.worst[index]),
+        step=wrong.step if wrong else "",
+        wrong=str(wrong) if wrong else "",
+        note=note,
+    )
+    found = replace(verdict, certificates=(*verdict.certificates, said))
+    if note:
+        return found
+    if verdict.kind is Kind.REDUCED:
+        both = tuple(name for name in verdict.arithmetics if name in names)
+        if wrong is None and (both or not names):
+            return replace(found, arithmetics=both or verdict.arithmetics)
+        detail = str(wrong) if wrong else f"its steps are those of {', '.join(names)}"
+        return replace(found, kind=Kind.INCONSISTENT, detail=detail, arithmetics=(), precision=None)
+    if verdict.kind not in _EXPLAINED:
+        if wrong is not None:
+            return replace(found, detail=_joined(verdict.detail, str(wrong)))
+        return found
+    if wrong is not None:
+        return replace(found, kind=Kind.INCONSISTENT, detail=str(wrong))
+    if names:
+        return replace(found, kind=Kind.REDUCED, arithmetics=names)
+    if verdict.kind is not Kind.SUBNORMAL and not check.explained[0][index]:
+        return replace(found, kind=Kind.SUBNORMAL)
+    if verdict.kind is Kind.UNDECIDED:
+        read = any(each.slope is not None for each in check.readings(index))
+        return replace(found, kind=Kind.KINK if read else Kind.AGREES, detail="")
+    return found
+
+
+def _joined(*sentences: str) -> str:
+    return "; ".join(each for each in sentences if each)
