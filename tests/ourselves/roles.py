@@ -61,7 +61,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         "a direction into a cell": "crosscheck.judge.kinks.cells:_has_direction",
         # the verdict
         "verdict of a case": "crosscheck.judge.compare:Judge._verdict",
-        "shapes of a gradient": "crosscheck.judge.compare:Judge._misshapen",
+        "shapes of a gradient": "crosscheck.judge.compare:misshapen_of",
         "ratio of error and bound": "crosscheck.judge.stacks:ratio_of",
         "verdict with open gates": "crosscheck.judge.compare:kind_of",
         "agreement of a stack": "crosscheck.judge.stacks:StackJudge.agreements",
