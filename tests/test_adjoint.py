@@ -27,6 +27,7 @@ from crosscheck.judge.adjoint.boxes import Box
 from crosscheck.judge.adjoint.judge import AdjointJudge, sampled
 from crosscheck.judge.adjoint.terms import Position, terms
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import Composed, Derivatives, composed
 from crosscheck.network.dense import worked_example
 from crosscheck.network.exact import rational_of, rationals
@@ -190,14 +191,12 @@ def test_no_gradient_of_a_network_leaves_its_adjoint_bounds(
     for _ in range(EFFORT * 5):
         case = random_network(rng, form.name)
         judge, positions = AdjointJudge(case, flush=flush), every(case)
-        enclosed = judge.enclosed
+        enclosed = EnclosedProgram(case, judge.model)
         slopes = {each.place: rng.choice([0.0, 1.0, 0.5, 0.25]) for each in enclosed.decisions}
         opened += len(slopes)
+        given_ = (slopes, dict([*slopes.items()][::2]), None)
         bounds = {
-            anew: (
-                judge.bounds(positions, per_use=anew, slopes=slopes).enclosure,
-                judge.bounds(positions, per_use=anew).enclosure,
-            )
+            anew: [judge.bounds(positions, per_use=anew, slopes=each).enclosure for each in given_]
             for anew in (False, True)
         }
         for anew in (False, True, True):
@@ -321,14 +320,15 @@ def one_entry(toy: Toy, model: Model) -> Attempt:
     name, index = rng.choice(every(case))
     bound = judge.bounds([(name, index)], per_use=anew).enclosure
     nothing = Enclosure(model, np.zeros(1), np.zeros(1), np.zeros(1)), Fraction(0)
-    if judge.enclosed.has_open or not np.isfinite(bound.bound).all():
+    enclosed = EnclosedProgram(case, model)
+    if enclosed.has_open or not np.isfinite(bound.bound).all():
         return *nothing, lambda: Fraction(0)
     exact = {each: rationals(array) for each, array in case.entries()}
     truth = np.asarray(evaluate(case.gradient, OnExact(rational_of), exact)[name])[index]
     return (
         bound,
         Fraction(int(truth.numerator), int(truth.denominator)),
-        lambda: toy_gradients(case, toy, judge.enclosed, {}, anew=anew)[name][index],
+        lambda: toy_gradients(case, toy, enclosed, {}, anew=anew)[name][index],
     )
 
 
@@ -369,10 +369,11 @@ def test_an_error_that_a_priori_bounds_pass_is_caught() -> None:
     case = gaussian((32, 64, 64, 64, 64, 4), 8)
     right, positions = by_floats(case), [("W1", (3, at)) for at in range(8)]
     judge = AdjointJudge(case)
-    slopes = {each.place: float(each.sign > 0) for each in judge.enclosed.decisions}
+    enclosed = EnclosedProgram(case, judge.model)
+    slopes = {each.place: float(each.sign > 0) for each in enclosed.decisions}
     assert judge.check(right, positions, slopes=slopes).failing == ()
     bounds = judge.bounds(positions, slopes=slopes).enclosure
-    before = dict(judge.enclosed.gradients(slopes).entries())["W1"]
+    before = dict(enclosed.gradients(slopes).entries())["W1"]
     wrong = np.array(right.arrays["W1"])
     for k, (_, index) in enumerate(positions):
         wrong[index] = FLOAT32.round(bounds.high[k] + 1.5 * bounds.bound[k])
@@ -398,7 +399,7 @@ def test_open_gates_are_enclosed_or_decided() -> None:
     inputs = {"x": [[-1.0]], "y": [[2.1]]}
     case = Composed.of(steps, parameters, inputs, dtype="float32")
     judge = AdjointJudge(case)
-    (decision,) = judge.enclosed.decisions
+    (decision,) = EnclosedProgram(case, judge.model).decisions
     places = {node.inputs[0] for node in case.gradient.nodes if node.op == "select"}
     positions = every(case)
     for slope in (0.0, 0.5, 1.0):

@@ -21,7 +21,9 @@ from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.rounding import or_infinity, up
 from crosscheck.numbers.scaling import scaled
+from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
+from crosscheck.program.evaluate import evaluate
 from crosscheck.program.graph import Program
 from crosscheck.program.rules import rule_of
 
@@ -34,7 +36,18 @@ _STAYS_OPEN = frozenset(
 
 
 class _OnBalls(OnEnclosures):
-    """Enclosures with whatever may be decided enclosed, all of it."""
+    """Enclosures with whatever is not decided enclosed, all of it."""
+
+    def select(self, site: int, z: Enclosure, factor: Enclosure, function: Piecewise) -> Enclosure:
+        """See `Arithmetic`: λ speaks of one jump, and of none where several are open."""
+        if site not in self.decisions:
+            return super().select(site, z, factor, function)
+        sides = sides_of(z, function)
+        jumps = [k for k, jumps_there in enumerate(function.derivative.jumps) if jumps_there]
+        number = sum(((sides.first <= k) & (k < sides.last) for k in jumps), np.zeros(z.shape))
+        free = self.any_slope.get(site, np.zeros((), dtype=bool)) | (number > 1)
+        whole = OnEnclosures(self.model, self.decisions, any_slope={**self.any_slope, site: free})
+        return whole.select(site, z, factor, function)
 
     def largest(self, site: int, a: Enclosure, factor: Enclosure) -> Enclosure:
         """See `Arithmetic`: where the largest is not certain, all weights in [0, 1]."""
@@ -55,7 +68,8 @@ class Box:
         model: The arithmetic that frameworks are held to; not a named one.
         arrays: The inputs by name, of a single case; those that nothing is decided upon may have
             an axis in front.
-        slopes: λ at some of the sites; wherever else a slope is open any may be taken.
+        slopes: λ at some of the sites, between the slopes on either side of the first breakpoint
+            that is open; wherever else a slope is open any may be taken.
 
     Attributes:
         balls: Of each node a ball (c, R, 0) that holds all evaluations.
@@ -70,7 +84,7 @@ class Box:
         slopes: Mapping[Place, float] | None = None,
     ) -> None:
         assert model.arithmetic is None
-        self.program, self.model = program, model
+        self.program, self.model, self._arrays = program, model, arrays
         self._decisions, self._free = _decided(program, slopes or {})
         arithmetic = _OnBalls(model, self._decisions, any_slope=self._free)
         names = {number: name for name, number in program.inputs.items()}
@@ -90,6 +104,14 @@ class Box:
                     self._open[number] = found
                 self.rounding[number] = found.e
                 self.balls[number] = found if found.is_data else ball_of(model, found)
+
+    @cached_property
+    def reference(self) -> Mapping[str, Enclosure]:
+        """The results as the reference has them: r holds what is not decided, and its rounding."""
+        with np.errstate(all="ignore"):
+            arithmetic = _OnBalls(self.model, self._decisions, any_slope=self._free)
+            data = {name: Enclosure.of(self.model, each) for name, each in self._arrays.items()}
+            return evaluate(self.program, arithmetic, data)
 
     def _operand(self, consumer: int, number: int) -> Enclosure:
         if self.is_open(consumer, number):

@@ -15,7 +15,7 @@ from crosscheck.judge.adjoint.forward import forward_terms
 from crosscheck.judge.adjoint.terms import Position, Terms, terms
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.entries import entry_of
-from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
+from crosscheck.judge.programs.enclosed import Slopes
 from crosscheck.judge.vacuity import vacuous
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed, composed
@@ -119,11 +119,6 @@ class AdjointJudge:
         self._last: tuple[Any, Box] | None = None
 
     @cached_property
-    def enclosed(self) -> EnclosedProgram:
-        """The case on enclosures: the reference, and the open decisions."""
-        return EnclosedProgram(self.case, self.model)
-
-    @cached_property
     def _shapes(self) -> Mapping[str, Shape]:
         shapes = self.case.shapes
         return {LOSS: (), **{name: shapes[name] for name in self.case.wanted}}
@@ -152,8 +147,9 @@ class AdjointJudge:
             derivation: How they are computed; in forward mode with one-hot tangents.
             per_use: Whether a value may be computed anew, and round differently, for each of its
                 uses, as compilers do.
-            slopes: λ of the open decisions. Without them a framework may decide as it likes, and
-                the bounds, that of the reference too, cover what that changes.
+            slopes: λ of open decisions. At the others a framework may decide as it likes, and the
+                bounds, that of the reference too, cover what that changes. λ has to be the one that
+                was used: one that was solved for by other bounds is known to within these only.
 
         Raises:
             UsageError: There is no such entry, or forward mode is asked for of a network of
@@ -165,12 +161,8 @@ class AdjointJudge:
         if not self.case.is_finite:
             nothing = np.full(count, np.nan)
             return Bounds(tuple(positions), Enclosure(self.model, nothing, e, e), expected)
-        if slopes is None and self.enclosed.has_open:
-            reference = self.enclosed.any_gradients
-        else:
-            reference = self.enclosed.gradients(slopes)
-        whole: dict[str, Any] = dict(reference.entries())
-        columns = [whole[name][index] for name, index in positions]
+        reference = self._box(slopes).reference
+        columns = [_entry(reference[name], index) for name, index in positions]
         found = self._terms(positions, derivation, slopes)
         e, expected = found.per_use if per_use else found.bound, found.expected
         r = np.array([each.r.item() for each in columns])
@@ -264,6 +256,10 @@ def _single(case: AnyCase) -> Composed:
     if case.count is not None:
         raise UsageError(f"a stack of {case.count} cases given, wanted a single case")
     return case if isinstance(case, Composed) else composed(case)
+
+
+def _entry(array: Enclosure, index: tuple[int, ...]) -> Enclosure:
+    return Enclosure(array.model, array.c[index], array.r[index], array.e[index])
 
 
 def _stacked(numbers: Sequence[Enclosure]) -> Center:
