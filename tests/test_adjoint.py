@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from dataclasses import replace
@@ -26,10 +27,11 @@ from toy_programs import OnToy, given
 from crosscheck.judge.adjoint.boxes import Box
 from crosscheck.judge.adjoint.judge import AdjointJudge, sampled
 from crosscheck.judge.adjoint.terms import Position, terms
+from crosscheck.judge.decisions import Place
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import Composed, Derivatives, composed
-from crosscheck.network.dense import worked_example
+from crosscheck.network.dense import Case, worked_example
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.steps import step
 from crosscheck.network.tree import LEFT_OUT
@@ -38,6 +40,7 @@ from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.model import Model
+from crosscheck.operators import hardtanh
 from crosscheck.program.derive import cotangents, gradient, shares
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
@@ -140,6 +143,48 @@ def test_what_is_exact_for_everyone_has_the_bound_0() -> None:
     assert found.enclosure.high.tolist() == [2.0, 6.0, 6.0, 4.0, 2.0, 12.0]
 
 
+def test_in_forward_mode_the_last_step_is_one_rounding_more() -> None:
+    w, x, y = (FLOAT32.round(np.array([[each]])) for each in (1.1, 0.7, -0.3))
+    case = Case.of([w], [None], x, y, dtype="float32", output="identity")
+    product, residual = abs(w * x).item(), abs(w * x - y).item()
+    by_hand = UNIT * (product + residual + 2 * residual) * x.item()
+    found = AdjointJudge(case).bounds([("W1", (0, 0))], derivation="forward")
+    assert found.enclosure.e[0] == pytest.approx(by_hand, rel=2.0**-20)
+
+
+def small(shape: tuple[int, ...], low: float, high: float) -> Any:
+    return FORMS[1].round(np.random.default_rng(1).uniform(low, high, shape))
+
+
+def test_derivatives_are_the_largest_over_the_box() -> None:
+    graph = Graph()
+    u, w = graph.leaf("u", (1, 4)), graph.leaf("w", (4, 1))
+    v = (u @ w).squeeze(-1).squeeze(-1)
+    program = graph.program({"u": u, "w": w}, {"out": v * v})
+    box = Box(program, Model(FORMS[1]), {"u": small((1, 4), 0.5, 1), "w": small((4, 1), 0.5, 1)})
+    ball, error = box.balls[v.number], box.rounding[v.number]
+    furthest = abs(ball.high) + ball.r
+    assert error > 0.1 * furthest
+    found = terms(box, [("out", ())]).bound[0]
+    by_hand = error * 2 * furthest + box.rounding[program.outputs["out"]]
+    assert found == pytest.approx(by_hand.item(), rel=2.0**-30)
+
+
+def test_a_slope_that_is_decided_between_two_pieces_is_free_where_there_are_three() -> None:
+    function = hardtanh.OPERATOR.expand(Graph().leaf("z", ())).node.settings["function"]
+    graph = Graph()
+    u, w = graph.leaf("u", (1, 4)), graph.leaf("w", (4, 1))
+    z, g = u @ w, graph.leaf("g", (1, 1))
+    program = graph.program({"u": u, "w": w, "g": g}, {"out": z.select(function, g)})
+    arrays = {"u": np.ones((1, 4)) * 1.25, "w": small((4, 1), 0.5, 1), "g": np.ones((1, 1))}
+    arrays["w"][2:] = -arrays["w"][:2]
+    place = Place(z.number, (0, 0))
+    box = Box(program, Model(FORMS[0]), arrays, {place: 1.0})
+    assert box.balls[z.number].r > 1.0
+    slope = box.slope(z.number, function, of_value=False)
+    assert (slope.c - slope.r).item() <= 0.0 < 1.0 <= slope.size.item()
+
+
 def cancelling() -> tuple[Program, dict[str, Any]]:
     """z a - z b with a ≈ b, z a sum of many products."""
     graph = Graph()
@@ -239,10 +284,18 @@ def test_no_program_leaves_its_adjoint_bounds(form: Format, flush: bool) -> None
             for name, number in derived.outputs.items()
             for index in np.ndindex(derived.nodes[number].shape)
         ]
-        both = terms(Box(derived, model, arrays), positions)
+        box = Box(derived, model, arrays)
+        both = terms(box, positions)
         assert (both.per_use >= both.bound).all()
         held = {name: given(toy, array) for name, array in arrays.items()}
         arithmetic = OnToy(toy, {}, values)
+        with contextlib.suppress(Overflow):
+            for number, value in values_of(derived, arithmetic, held).items():
+                ball = box.balls[number]
+                for at in np.ndindex(ball.shape):
+                    if np.isfinite(ball.r[at]):
+                        gap = abs(value.closed[at] - center_of(ball, at))
+                        assert gap <= Fraction(float(ball.r[at])), derived.nodes[number]
         for anew, bounds in ((False, both.bound), (True, both.per_use)):
             try:
                 if anew:
@@ -300,6 +353,31 @@ def test_forward_mode_is_held_to_bounds_of_its_own() -> None:
     assert judge.check(wrong, positions, derivation="forward").failing
     with pytest.raises(UsageError, match="reverse mode only"):
         AdjointJudge(composed(dense)).bounds(positions, derivation="forward")
+
+
+def test_a_value_may_cross_a_breakpoint_whatever_slope_was_decided(toys: None) -> None:
+    # z is zero to within rounding; ∂J/∂V = g a with a = max(z, 0), for slopes that are all 0.
+    form = FORMS[3]
+    steps = (
+        step("z", "dense", "x", "W"),
+        step("a", "relu", "z"),
+        step("out", "dense", "a", "V"),
+        step("loss", "squared_error", "out", "y"),
+    )
+    half = form.round(np.random.default_rng(5).uniform(0.5, 1, (1, 6)))
+    x, W = np.hstack([half, half[:, ::-1]]), np.hstack([half[:, ::-1] * 1.5, -half * 1.5])
+    parameters = {"W": W, "V": np.ones((1, 1))}
+    case = Composed.of(steps, parameters, {"x": x, "y": [[1.5]]}, dtype=form.name)
+    judge = AdjointJudge(case)
+    enclosed = EnclosedProgram(case, judge.model)
+    slopes = {each.place: 0.0 for each in enclosed.decisions}
+    assert slopes
+    bound = judge.bounds([("V", (0, 0))], slopes=slopes).enclosure
+    toy, largest = Toy(form, random.Random(0)), Fraction(0)
+    for _ in range(40):
+        found = toy_gradients(case, toy, enclosed, slopes)["V"].item()
+        largest = max(largest, abs(found - center_of(bound, 0)))
+    assert 0 < largest <= Fraction(float(bound.bound[0]))
 
 
 def one_entry(toy: Toy, model: Model) -> Attempt:
