@@ -185,6 +185,22 @@ def test_a_slope_that_is_decided_between_two_pieces_is_free_where_there_are_thre
     assert (slope.c - slope.r).item() <= 0.0 < 1.0 <= slope.size.item()
 
 
+def test_where_the_largest_is_not_certain_each_may_be_it() -> None:
+    graph = Graph()
+    u, w = graph.leaf("u", (1, 4)), graph.leaf("w", (4, 2))
+    a = u @ w
+    top = a.maximum()
+    program = gradient(graph.program({"u": u, "w": w}, {"out": top.sum()}), "out", ["u"])
+    same = small((4, 1), 0.5, 1)
+    arrays = {"u": small((1, 4), 0.5, 1), "w": np.hstack([same, same[::-1]])}
+    box = Box(program, Model(FORMS[1]), arrays)
+    weights = box.weights(a.number)
+    assert weights.c.tolist() == [[0.5, 0.5]]
+    assert weights.r == pytest.approx(0.5, rel=2.0**-40)
+    found = terms(box, [("out", ())]).bound[0]
+    assert found == pytest.approx(box.rounding[a.number].sum(), rel=2.0**-30)
+
+
 def cancelling() -> tuple[Program, dict[str, Any]]:
     """z a - z b with a ≈ b, z a sum of many products."""
     graph = Graph()
