@@ -16,10 +16,14 @@ from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
+from crosscheck.judge.decisions import Place
+from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.judge import Check
 from crosscheck.judge.verdict import Certified, Kind, Verdict
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 
-__all__ = ["CERTIFICATES", "Certificate", "with_steps"]
+__all__ = ["CERTIFICATES", "OF_STACK", "Certificate", "with_adjoint", "with_steps"]
 
 
 class Certificate(StrEnum):
@@ -35,7 +39,7 @@ _A, _B, _C = Certificate.A_PRIORI, Certificate.ADJOINT, Certificate.LOCAL
 CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyType(
     {
         ("run", True): (_A, _C),
-        ("run", False): (_A,),
+        ("run", False): (_A, _B),
         ("sweep", True): (_A,),
         ("sweep", False): (_A,),
         ("sweep --steps", True): (_A, _C),
@@ -43,6 +47,9 @@ CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyT
     }
 )
 """What is asked for: by command, and whether the mode shows its steps."""
+
+OF_STACK = 4
+"""Cases of a stack, its first ones, of which the adjoint certificate is asked."""
 
 _EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
@@ -105,6 +112,74 @@ def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
         read = any(each.slope is not None for each in check.readings(index))
         return replace(found, kind=Kind.KINK if read else Kind.AGREES, detail="")
     return found
+
+
+def with_adjoint(
+    verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation
+) -> Verdict:
+    """A verdict by the a-priori certificate, and what the adjoint one says of sampled entries.
+
+    Where that holds an entry for wrong the gradient DISAGREES, unless flush-to-zero explains it:
+    then it is SUBNORMAL. Values are taken to be computed anew for each of their uses, since modes
+    that show no steps are compiled.
+
+    Args:
+        verdict: The verdict.
+        case: A single case.
+        answer: The gradient.
+        mode: How it was computed.
+    """
+    name = str(Certificate.ADJOINT)
+    if verdict.kind not in _EXPLAINED:
+        note = f"not asked of what is {verdict.kind}"
+        return replace(verdict, certificates=(*verdict.certificates, Certified(name, note=note)))
+    flush = verdict.kind is Kind.SUBNORMAL
+    found = _compared(verdict, case, answer, mode, flush)
+    if found.failing and not flush:
+        again = _compared(verdict, case, answer, mode, True)
+        if not again.failing:
+            verdict, found = replace(verdict, kind=Kind.SUBNORMAL), again
+    wrong = ""
+    if found.failing:
+        first = max(found.failing, key=lambda each: each.bounds)
+        wrong = (
+            f"{first.name} is {first.given!r}, wanted {first.reference!r} within {first.bound:.3g}"
+        )
+        detail = f"by the adjoint certificate {wrong}"
+        verdict = replace(verdict, kind=Kind.DISAGREES, worst=first, detail=detail)
+    said = Certified(
+        name,
+        compared=found.sampled,
+        unbounded=found.unbounded,
+        worst=found.worst.bounds if found.worst else 0.0,
+        wrong=wrong,
+    )
+    return replace(verdict, certificates=(*verdict.certificates, said))
+
+
+def _compared(
+    verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation, flush: bool
+) -> Comparison:
+    judge = AdjointJudge(case, flush=flush)
+    slopes = _slopes_read(verdict, case, judge)
+    return judge.check(answer, derivation=mode, per_use=True, slopes=slopes)
+
+
+def _slopes_read(
+    verdict: Verdict, case: AnyCase, judge: AdjointJudge
+) -> Mapping[Place, float] | None:
+    """λ at every open decision of the network's program; ``None`` unless all of them were read."""
+    read = {each.place: each.slope for each in verdict.gates if each.slope is not None}
+    decisions = judge.enclosed.decisions
+    if len(read) < len(decisions):
+        return None
+    if not isinstance(case, Composed):  # layers with a ReLU, by the node that is decided upon
+        network = case.network
+        layers = [each for each in range(1, network.depth + 1) if network.has_relu(each)]
+        nodes = dict(zip(layers, sorted(judge.enclosed.sites), strict=True))
+        read = {Place(nodes[place.node], place.index): slope for place, slope in read.items()}
+    found = {each.place: read[each.place] for each in decisions if each.place in read}
+    return found if len(found) == len(decisions) else None
 
 
 def _joined(*sentences: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.certificates import Certificate, with_steps
+from crosscheck.judge.certificates import OF_STACK, Certificate, with_adjoint, with_steps
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.judge import Check, LocalJudge
@@ -51,6 +51,7 @@ class Answer:
         names: Of the framework, its formulation and its mode, for the record.
         recorded: The same gradient with the steps that led to it, where the mode shows them.
         note: Why there are no steps, where there should be.
+        by_adjoint: Whether the adjoint certificate is asked for, of the first `OF_STACK` cases.
     """
 
     given: AnyGradients
@@ -58,6 +59,7 @@ class Answer:
     names: tuple[str, str, str] = ("", "", "")
     recorded: Recorded | None = None
     note: str = ""
+    by_adjoint: bool = False
 
 
 class Question:
@@ -207,6 +209,9 @@ class Question:
 
     def _certified(self, verdict: Verdict, answer: Answer, row: int, index: int) -> Verdict:
         """A verdict with what other certificates say."""
+        if answer.by_adjoint and index < OF_STACK:
+            given = answer.given if self.is_single else answer.given.wide(index)
+            verdict = with_adjoint(verdict, self._case(index), given, answer.derivation)
         if answer.note:
             return _without_steps(verdict, answer.note)
         if answer.recorded is None:
@@ -225,7 +230,7 @@ class Question:
         answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
         given = answer.given if self.is_single else answer.given.wide(index)
-        alone = replace(answer, given=given, recorded=None, note="")
+        alone = replace(answer, given=given, recorded=None, note="", by_adjoint=False)
         return self.another(alone, index, refuted=refuted)
 
     def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
@@ -247,6 +252,8 @@ class Question:
             derivation=answer.derivation,
             **about,
         )
+        if answer.by_adjoint:
+            verdict = with_adjoint(verdict, self._case(index), answer.given, answer.derivation)
         if answer.note:
             return _without_steps(verdict, answer.note)
         if answer.recorded is None:

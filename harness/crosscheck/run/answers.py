@@ -35,7 +35,10 @@ def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused
         return given
     found = Answer(given, framework.derivation, names_of(framework))
     shows = framework.mode in framework.watched_modes
-    if Certificate.LOCAL not in CERTIFICATES[command, shows]:
+    wanted = CERTIFICATES[command, shows]
+    if Certificate.ADJOINT in wanted and not framework.is_function:
+        found = replace(found, by_adjoint=True)
+    if Certificate.LOCAL not in wanted:
         return found
     recorded = watch(framework, case)
     if isinstance(recorded, Refused):
