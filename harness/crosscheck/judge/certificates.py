@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
-from crosscheck.judge.decisions import Place
+from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.judge import Check
 from crosscheck.judge.verdict import Certified, Kind, Verdict
@@ -161,25 +161,26 @@ def _compared(
     verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation, flush: bool
 ) -> Comparison:
     judge = AdjointJudge(case, flush=flush)
-    slopes = _slopes_read(verdict, case, judge)
-    return judge.check(answer, derivation=mode, per_use=True, slopes=slopes)
+    return judge.check(answer, derivation=mode, per_use=True, slopes=_sides(verdict, judge.case))
 
 
-def _slopes_read(
-    verdict: Verdict, case: AnyCase, judge: AdjointJudge
-) -> Mapping[Place, float] | None:
-    """λ at every open decision of the network's program; ``None`` unless all of them were read."""
-    read = {each.place: each.slope for each in verdict.gates if each.slope is not None}
-    decisions = judge.enclosed.decisions
-    if len(read) < len(decisions):
-        return None
-    if not isinstance(case, Composed):  # layers with a ReLU, by the node that is decided upon
-        network = case.network
-        layers = [each for each in range(1, network.depth + 1) if network.has_relu(each)]
-        nodes = dict(zip(layers, sorted(judge.enclosed.sites), strict=True))
-        read = {Place(nodes[place.node], place.index): slope for place, slope in read.items()}
-    found = {each.place: read[each.place] for each in decisions if each.place in read}
-    return found if len(found) == len(decisions) else None
+def _sides(verdict: Verdict, case: Composed) -> Mapping[Place, float]:
+    """λ at the decisions that are only near their breakpoints: on one side of them, or the other.
+
+    At a kink λ may be any number, and is known to within the a-priori bounds only: it is left free.
+
+    Args:
+        verdict: Of the case, or of the dense one that it was.
+        case: The network, of operators.
+    """
+    found = {}
+    for each in verdict.gates:
+        if each.gate is GateClass.UNDECIDED and each.slope in (0.0, 1.0):
+            place = each.place
+            if not each.step:  # of a dense network
+                place = Place(case.results[f"z{place.node}"], place.index)
+            found[place] = each.slope
+    return found
 
 
 def _joined(*sentences: str) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
-from crosscheck.judge.decisions import GateClass, GateReading
+from crosscheck.judge.decisions import Effect, GateClass, GateReading
 
 __all__ = [
     "FAILING",
@@ -49,11 +49,13 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
     {
         Kind.AGREES: (
             "Every pre-activation has the same certain sign in exact arithmetic and in any "
-            "correct evaluation, and every entry of the gradient lies within its proved bound. "
+            "correct evaluation, or its sign has no effect on the gradient; and every entry of "
+            "the gradient lies within its proved bound. "
             "Arrays whose bounds could not tell them from zero are listed as not checked."
         ),
         Kind.KINK: (
-            "At least one pre-activation is exactly zero, where ReLU has no derivative. The "
+            "At least one pre-activation is exactly zero, where ReLU has no derivative, and that "
+            "matters. The "
             "gradient is the exact one for some choice of the derivative there; the choice the "
             "framework made is reported as λ, unit by unit."
         ),
@@ -223,6 +225,11 @@ class Verdict:
     certificates: tuple[Certified, ...] = ()
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it AGREES, and there is no decision to tell of."""
+        return self.kind is Kind.AGREES and not self.gates
+
+    @property
     def arithmetic(self) -> str | None:
         """The coarser arithmetic that explains the gradient best; ``None`` if it is not REDUCED."""
         return self.arithmetics[0] if self.arithmetics else None
@@ -266,7 +273,12 @@ def how_to_allow(verdict: Verdict) -> str:
 
 
 def kind_of(readings: tuple[GateReading, ...]) -> Kind:
-    """The verdict on a gradient that is explained by these readings."""
-    if any(reading.gate is GateClass.KINK for reading in readings):
+    """The verdict on a gradient that is explained by these readings.
+
+    Decisions that are without effect, all of them together, do not count: the exact gradient is
+    one and the same, whatever is decided. They stay among a verdict's readings.
+    """
+    telling = [reading for reading in readings if reading.effect is not Effect.NONE]
+    if any(reading.gate is GateClass.KINK for reading in telling):
         return Kind.KINK
-    return Kind.UNDECIDED if readings else Kind.AGREES
+    return Kind.UNDECIDED if telling else Kind.AGREES

@@ -121,7 +121,7 @@ class Checker:
         with self.held():
             self.failed |= any(self.is_failing(verdict) for verdict in verdicts)
             self._count(case, part, found)
-            if part == "given" or any(verdict.kind is not Kind.AGREES for verdict in verdicts):
+            if part == "given" or not all(verdict.is_plain for verdict in verdicts):
                 reference = found.question.reference()
                 checked = self._checked(part, label, case, reference, verdicts, scripts)
                 self.emit(checked)
@@ -213,7 +213,7 @@ class Checker:
             self.failed |= bool(failing)
             self._count(stack, part, found)
             for index, row in enumerate(verdicts):
-                if all(verdict.kind is Kind.AGREES for verdict in row):
+                if all(verdict.is_plain for verdict in row):
                     continue
                 case = stack[index]
                 where = f"{label}, case {index}"

@@ -163,11 +163,12 @@ class Check:
 
     @cached_property
     def worst(self) -> Array:
-        """(C,): the largest error / bound under gradual underflow."""
+        """(C,): the largest error / bound, each in the arithmetic that explains it best."""
         found = np.zeros(len(self.left_out))
         for each in self._checked:
-            if each.parts:
-                found = np.maximum(found, self._by_case(each.parts[0].ratio).max(axis=1, initial=0))
+            ratios = [self._by_case(part.ratio).max(axis=1, initial=0) for part in each.parts]
+            if ratios:
+                found = np.maximum(found, np.min(ratios, axis=0))
         return found
 
     @cached_property

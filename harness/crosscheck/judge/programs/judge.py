@@ -163,13 +163,11 @@ class ProgramJudge:
     def _readings(
         self, enclosed: EnclosedProgram, given: Derivatives, explanation: Explanation
     ) -> tuple[GateReading, ...]:
-        """The decisions that matter; of those without effect nothing but that is said."""
+        """What was read of each open decision; of those without effect nothing but that is said."""
         decisions = enclosed.decisions
         if not decisions:
             return ()
         effects = self._effects(enclosed, given, explanation)
-        if all(effect is Effect.NONE for effect in effects.values()):
-            return ()  # the gradient is one and the same, whatever is decided
         step_of = enclosed.case.step_of
         operators = {each.id: each.op for each in enclosed.case.steps}
         found = []

@@ -141,7 +141,7 @@ class Record:
             if self._codes[row, position] == _OPEN and verdict.kind is Kind.AGREES:
                 self._bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
             self._codes[row, position] = KINDS.index(verdict.kind)
-        if all(verdict.kind is Kind.AGREES for verdict in verdicts):
+        if all(verdict.is_plain for verdict in verdicts):
             return
         family = NAMES[self._families[position]]
         address = self._settings.address(self.part.shape, self._offset + position)
