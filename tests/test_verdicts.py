@@ -377,7 +377,7 @@ def test_a_stack_gets_the_verdicts_of_its_cases(dtype: str) -> None:
     agrees, bounds = StackJudge(stack).agreements(given)
     for index in range(60):
         verdict = judge(stack[index], given[index])
-        assert agrees[index] == (verdict.kind is Kind.AGREES)
+        assert agrees[index] == verdict.is_plain
         if agrees[index]:
             assert verdict.worst is not None
             assert bounds[index] == verdict.worst.bounds
