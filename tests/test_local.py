@@ -23,10 +23,13 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.frameworks.watched import steps_of
 from crosscheck.judge.local.judge import LocalJudge
-from crosscheck.judge.local.record import Recorded
+from crosscheck.judge.local.record import Record, Recorded
+from crosscheck.judge.local.step import StepBounds
 from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.dense import Case, Network, worked_example
 from crosscheck.network.steps import step
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.model import Model
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.tools.errors import UnsupportedError
 
@@ -251,6 +254,46 @@ def test_a_slope_without_effect_is_not_read() -> None:
     case = worked_example(x=0.0, w2=0.0)
     check = LocalJudge(case).check(simulated(case))
     assert [each.slope for each in check.readings() if each.step == "a1"] == [None]
+
+
+def sent_by(op: str, form: str, flush: bool, given: float, **operands: float) -> float:
+    """Error / bound of what a step of one number sends to the first of its operands."""
+    arrays = {name: np.array([[value]]) for name, value in operands.items() if name != "g"}
+    cotangent = np.array([[operands["g"]]]) if "z" in arrays else np.array(operands["g"])
+    first = next(iter(arrays))
+    record = Record(
+        step("it", op, *arrays), arrays, cotangent, cotangent, {first: np.array([[given]])}
+    )
+    bounds = StepBounds(record, Model(FORMATS[form], flush=flush, is_brief=True), stacked=False)
+    with np.errstate(all="ignore"):
+        return float(next(each for each in bounds.parts() if each.name == first).ratio.item())
+
+
+@pytest.mark.parametrize(
+    ("slope", "holds"), [(0.0, True), (0.25, True), (1.0, True), (-0.25, False), (1.25, False)]
+)
+def test_what_a_step_compares_may_be_rounded_to_the_breakpoint(slope: float, holds: bool) -> None:
+    y, a = 1 + 2.0**-12, 1 - 2.0**-12 + 2.0**-24
+    assert np.float32(1) - np.float32(y) * np.float32(a) == 0.0 != 1 - y * a
+    assert (sent_by("hinge", "float32", False, -slope * y, a=a, y=y, g=1.0) <= 1) == holds
+
+
+@pytest.mark.parametrize(("sign", "holds"), [(-1.0, True), (0.0, True), (1.0, True), (2.0, False)])
+def test_what_a_step_compares_may_be_flushed_to_the_breakpoint(sign: float, holds: bool) -> None:
+    operands = {"a": 2.0**-126, "y": 1.5 * 2.0**-126, "g": 1.0}
+    assert (sent_by("absolute_error", "float32", True, sign, **operands) <= 1) == holds
+    gradual = sent_by("absolute_error", "float32", False, sign, **operands)
+    assert (gradual <= 1) == (sign == -1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "holds"), [(-1.0, True), (0.5, True), (1.0, True), (-1.125, False)]
+)
+def test_a_slope_is_read_where_the_two_sides_are_further_apart_than_float64_reaches(
+    share: float, holds: bool
+) -> None:
+    size = 1.5 * 2.0**1023
+    assert (sent_by("abs", "float64", False, share * size, z=0.0, g=size) <= 1) == holds
 
 
 def test_a_gate_is_decided_on_the_number_that_was_held() -> None:

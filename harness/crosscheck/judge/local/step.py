@@ -12,8 +12,9 @@ decided there, and read from what was sent down: with x₀ and x₁ the cotangen
 
 each entry by itself, as such operators take each number by itself. λ = 0 and λ = 1 are tried first,
 with their bounds; a number in between is taken where it lies strictly between 0 and 1 and the bound
-of x(λ) holds what came. Where a breakpoint is only near, since the step itself rounds what it
-compares (1 - y a of the hinge loss), the framework was on one side of it: λ is 0 or 1.
+of x(λ) holds what came. A breakpoint may also be only near, since the step itself rounds what it
+compares (1 - y a of the hinge loss), or flushes it (a - y of the absolute error). What a framework
+compared was on either side of the breakpoint, or the breakpoint itself, where λ is its choice.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Program
 
 __all__ = ["OpenPlace", "Part", "StepBounds"]
+
+_NEAR_THE_END = 2.0**1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +239,10 @@ def _read(
     at_low = low.distance(given) <= low.bound
     at_high = high.distance(given) <= high.bound
     with np.errstate(all="ignore"):
-        between = (given - low.high) / (high.high - low.high)
-    is_between = place.is_exact & (between > 0) & (between < 1)
+        size = np.maximum(np.abs(low.high), np.abs(high.high))
+        scale = np.where(size > _NEAR_THE_END, 0.25, 1.0)  # x₁ - x₀ is within float64 then
+        step = scale * high.high - scale * low.high
+        between = (scale * given - scale * low.high) / step
+    is_between = (between > 0) & (between < 1)
     found = np.where(at_low, 0.0, np.where(at_high, 1.0, np.where(is_between, between, np.nan)))
     return np.where(place.is_open, found, np.nan), place.is_open & np.isnan(found)
