@@ -39,7 +39,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 
-__all__ = ["Check", "LocalJudge", "LocalReading", "Wrong"]
+__all__ = ["Check", "Comparison", "LocalJudge", "LocalReading", "Wrong"]
 
 Flags = NDArray[np.bool_]
 
@@ -94,7 +94,7 @@ class LocalReading:
 
 
 @dataclass(frozen=True, eq=False)
-class _Checked:
+class Comparison:
     """One comparison: of a record's part, of a sum, or of numbers that have to be the same.
 
     Attributes:
@@ -128,7 +128,7 @@ class Check:
         form: Format,
         stacked: bool,
         models: Sequence[Model],
-        checked: Sequence[_Checked],
+        checked: Sequence[Comparison],
         readings: Sequence[tuple[Record, StepBounds]],
         left_out: Flags,
     ) -> None:
@@ -170,6 +170,11 @@ class Check:
             if ratios:
                 found = np.maximum(found, np.min(ratios, axis=0))
         return found
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """All that was compared, in the order in which wrong ones are looked for."""
+        return self._checked
 
     @cached_property
     def _first(self) -> list[Part]:
@@ -310,7 +315,7 @@ class LocalJudge:
             for each in records
         ]
 
-    def _parts(self, record: Record, first: StepBounds) -> Iterator[_Checked]:
+    def _parts(self, record: Record, first: StepBounds) -> Iterator[Comparison]:
         """The value of a step, then what it sent to each operand."""
         later: dict[int, list[Part]] = {}
 
@@ -331,7 +336,7 @@ class LocalJudge:
                     inside &= ~self._holds_zero(parts[-1])
                 ok.append(inside)
             what = "its value" if part.name == RESULT else f"what it sent to {part.name}"
-            yield _Checked(record.step.id, record.step.op, what, parts, ok)
+            yield Comparison(record.step.id, record.step.op, what, parts, ok)
 
     def _inside(self, part: Part) -> Flags:
         return self._all(part.ratio <= 1.0)
@@ -346,7 +351,7 @@ class LocalJudge:
 
     def _links(
         self, record: Record, records: Sequence[Record], left_out: Flags
-    ) -> Iterator[_Checked]:
+    ) -> Iterator[Comparison]:
         """Whether each operand is what was given, or what the step before returned."""
         made = {each.step.id: each.result for each in records}
         arrays = dict(self.case.entries())
@@ -354,11 +359,11 @@ class LocalJudge:
             wanted = made[source] if source in made else arrays[source]
             same = self._all(record.operands[name] == wanted) | left_out
             what = f"its operand {name} is not what {source} holds"
-            yield _Checked(record.step.id, record.step.op, what, (), (), same)
+            yield Comparison(record.step.id, record.step.op, what, (), (), same)
 
     def _sums(
         self, recorded: Recorded, records: Sequence[Record], left_out: Flags
-    ) -> dict[str, list[_Checked]]:
+    ) -> dict[str, list[Comparison]]:
         """Whether each cotangent is the sum of what was sent to its uses; that of J is 1."""
         uses: dict[str, list[Array]] = {}
         for record in records:
@@ -373,8 +378,8 @@ class LocalJudge:
         kept = self._all(last.result == returned["J"]) | left_out
         found = {
             last.step.id: [
-                _Checked(last.step.id, last.step.op, "its cotangent is not 1", (), (), seeded),
-                _Checked(last.step.id, last.step.op, "J is not what it returned", (), (), kept),
+                Comparison(last.step.id, last.step.op, "its cotangent is not 1", (), (), seeded),
+                Comparison(last.step.id, last.step.op, "J is not what it returned", (), (), kept),
             ]
         }
         for name, value in given.items():
@@ -382,12 +387,12 @@ class LocalJudge:
             if len(sent) == 1:
                 same = self._all(value == sent[0]) | left_out
                 what = "its cotangent is not what was sent to its only use"
-                found[name] = [_Checked(name, "", what, (), (), same)]
+                found[name] = [Comparison(name, "", what, (), (), same)]
             else:
                 found[name] = [self._sum(name, value, sent)]
         return found
 
-    def _sum(self, name: str, value: Array, sent: Sequence[Array]) -> _Checked:
+    def _sum(self, name: str, value: Array, sent: Sequence[Array]) -> Comparison:
         parts, ok = [], []
         for model in self.models[:2]:
             stacked = Enclosure.of(model, np.stack(sent, axis=-1)).sum(-1)
@@ -395,7 +400,7 @@ class LocalJudge:
             parts.append(Part(name, value, closed))
             ok.append(self._inside(parts[-1]))
         ok += [np.zeros(self.count, dtype=bool)] * (len(self.models) - 2)
-        return _Checked(name, "", "the sum of the cotangents of its uses", parts, ok)
+        return Comparison(name, "", "the sum of the cotangents of its uses", parts, ok)
 
 
 def _arrays(record: Record) -> Iterator[Array]:

@@ -1,0 +1,73 @@
+"""``python -m crosscheck.studies.stress``: judge records, count, and write the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crosscheck.numbers.formats import WORKING
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FRAMEWORKS = ("torch", "tensorflow", "jax")
+
+
+@click.command()
+@click.option("--folder", type=_FOLDER, default="reports", show_default=True, help="Of both files.")
+@click.option(
+    "--records",
+    type=click.IntRange(min=1),
+    default=300_000,
+    show_default=True,
+    help="At least so many for each framework and dtype.",
+)
+@click.option(
+    "--framework",
+    "frameworks",
+    type=click.Choice(_FRAMEWORKS),
+    multiple=True,
+    help="All if not given.",
+)
+@click.option(
+    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
+)
+@click.option("--seed", default=20261125, show_default=True)
+@click.option("--page", is_flag=True, help="Only write the page from what was counted before.")
+def main(
+    folder: Path,
+    records: int,
+    frameworks: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    seed: int,
+    page: bool,
+) -> None:
+    """Hold every step of the eager frameworks to its own bounds, on numbers out of the way.
+
+    What was counted before, of the same versions and seed, is kept and gone on with.
+    """
+    from crosscheck.frameworks.registry import open_frameworks
+    from crosscheck.studies.stress.measure import Key, Tally, measure, read, write
+    from crosscheck.studies.stress.page import page as text
+    from crosscheck.tools.atomic import write_text_atomically
+
+    names = frameworks or _FRAMEWORKS
+    opened, _ = open_frameworks(names, {}, dict.fromkeys(names, "eager"))
+    versions = {each.name: dict(each.versions()) for each in opened}
+    place = folder / "stress.json"
+    state = read(place, versions, seed)
+
+    def after(key: Key, tally: Tally) -> None:
+        write(place, state)
+        click.echo(
+            f"{' '.join(key)}: {tally.records:,} records, {tally.violations} violations", err=True
+        )
+
+    if not page:
+        measure(opened, dtypes or WORKING, state, records=records, after=after)
+    write_text_atomically(folder / "stress.md", text(state))
+    failed = [key for key, tally in state.tallies.items() if tally.violations]
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
