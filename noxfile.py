@@ -125,6 +125,18 @@ def alarms(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def stress(session: nox.Session) -> None:
+    """Hold steps of eager frameworks to their bounds, 4 · 10⁶ records: resumed if ended."""
+    run(session, "python", "-m", "crosscheck.studies.stress", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
+def adversary(session: nox.Session) -> None:
+    """Climb towards the largest error / bound of each rule, 10⁶ tries each: an hour or two."""
+    run(session, "python", "-m", "crosscheck.studies.adversary", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
 def power(session: nox.Session) -> None:
     """Put every wrong gradient on every road, for reports/POWER.md: an hour, resumed if ended."""
     words = ("power", "--catalogue", "--cases", "5000", "--peers", "10")
