@@ -38,7 +38,11 @@ __all__ = ["power"]
     "write REPORT.md and REPORT.json. Takes an hour; begun and not ended, it goes on.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Of the catalogue."
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Of the catalogue and of --certificates.",
 )
 @click.option(
     "--program",
@@ -47,7 +51,20 @@ __all__ = ["power"]
     help="Plant faults at every node of the backward pass of the network in a case file (.json) "
     "of operators, on --cases cases (20 at most).",
 )
-@click.option("--report", default="reports/POWER", show_default=True, help="Without .json or .md.")
+@click.option(
+    "--certificates",
+    is_flag=True,
+    help="Plant faults at widths to 1,024 and depths to 16 instead, and show what each certificate "
+    "catches: a-priori, adjoint, local. A quarter of an hour; with --report written there, and "
+    "begun and not ended it goes on.",
+)
+@click.option("--quick", is_flag=True, help="Of --certificates: widths 4 and 64, and few faults.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --certificates.")
+@click.option(
+    "--report",
+    metavar="NAME",
+    help="Without .json or .md; of the catalogue reports/POWER, if not given.",
+)
 def power(
     framework: str,
     cases: int,
@@ -55,7 +72,10 @@ def power(
     catalogue: bool,
     jobs: int,
     program: str | None,
-    report: str,
+    certificates: bool,
+    quick: bool,
+    seed: int,
+    report: str | None,
 ) -> int:
     """Measure how small a fault is caught.
 
@@ -66,8 +86,10 @@ def power(
 
     if program is not None:
         return _of_program(program, min(cases, _MOST_CASES))
+    if certificates:
+        return _certificates(framework, quick, seed, jobs, report)
     if catalogue:
-        _write(framework, cases, peers, jobs, report)
+        _write(framework, cases, peers, jobs, report or "reports/POWER")
         return int(ExitCode.OK)
     click.echo(table(_small(framework, cases, peers)), nl=False)
     return int(ExitCode.OK)
@@ -99,6 +121,61 @@ def _of_program(source: str, cases: int) -> int:
     click.echo(f"{caught:,} of {planted:,} wrong gradients caught, {len(found)} faults")
     missed = any(each.cases and not each.caught for each in found)
     return int(ExitCode.DISAGREEMENT if missed or rejected else ExitCode.OK)
+
+
+def _certificates(framework: str, quick: bool, seed: int, jobs: int, report: str | None) -> int:
+    """The three certificates side by side; fails where a right gradient is rejected."""
+    import json
+    from pathlib import Path
+
+    from crosscheck.frameworks.registry import open_frameworks
+    from crosscheck.report.certificates import page, table
+    from crosscheck.report.certificates_chart import chart
+    from crosscheck.run.environment import environment
+    from crosscheck.studies.certificates.counts import Found
+    from crosscheck.studies.certificates.run import all_of
+    from crosscheck.studies.certificates.settings import QUICK, Effort, settings
+    from crosscheck.tools.atomic import write_text_atomically
+
+    chosen, effort = settings(quick=quick), QUICK if quick else Effort()
+    names = [] if quick else [framework]
+    here = environment()
+    about = {"Python": here["python"], "NumPy": here["numpy"]}
+    for each in open_frameworks(names)[0] if names else ():
+        about |= each.versions()
+    about["seed"] = str(seed)
+    words = f"crosscheck power --certificates{' --quick' if quick else ''} --report {report}"
+    record: dict[str, Any] = {"about": about, "words": words, "found": []}
+    unfinished = Path(f"{report}.unfinished.json")
+    if report is not None and unfinished.exists():
+        before = json.loads(unfinished.read_text("utf-8"))
+        if all(before[key] == record[key] for key in ("about", "words")):
+            record = before
+    done = {each.setting: each for each in map(Found.from_json, record["found"])}
+
+    def text() -> str:
+        return json.dumps(record, indent=1, allow_nan=False) + "\n"
+
+    def keep(each: Found) -> None:
+        click.echo(f"{each.setting}: done", err=True)
+        done[each.setting] = each
+        record["found"].append(each.as_json())
+        if report is not None:
+            write_text_atomically(unfinished, text())
+
+    left = [each for each in chosen if each not in done]
+    all_of(left, effort, seed, names, jobs=1 if quick else jobs, tell=keep)
+    found = [done[each] for each in chosen]
+    click.echo(table(found), nl=False)
+    if report is not None:
+        record["about"] = about = {"on": here["started"][:10], **about}
+        record["found"] = [each.as_json() for each in found]
+        shown = page(found, about, words, f"{Path(report).name}.svg")
+        for ending, content in {"json": text(), "svg": chart(found), "md": shown}.items():
+            write_text_atomically(Path(f"{report}.{ending}"), content)
+        unfinished.unlink(missing_ok=True)
+    wrong = any(each.rejected or each.otherwise for each in found)
+    return int(ExitCode.DISAGREEMENT if wrong else ExitCode.OK)
 
 
 _MOST_CASES = 20
