@@ -17,7 +17,8 @@ from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Record
 from crosscheck.judge.local.step import Part, StepBounds
-from crosscheck.network.composed import AnyGradients
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.network.composed import AnyGradients, composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
@@ -55,7 +56,7 @@ class Whole:
     def _a_priori(self) -> Mapping[str, Enclosure]:
         found: Any = self._enclosed.certain_gradients
         if self.is_open:
-            found = self.adjoint.enclosed.any_gradients
+            found = EnclosedProgram(composed(self.case), self.adjoint.model).any_gradients
         return dict(found.entries())
 
     def beyond(self, name: str, values: Array, index: Any = ...) -> Flags:
