@@ -152,6 +152,17 @@ def faults(session: nox.Session) -> None:
         session.run(*words, external=True, env=ONE_THREAD, interrupt_timeout=PATIENCE)
 
 
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the mathematics in many small ways; a test has to fail: nox -s mutation -- MODULE."""
+    # An environment without frameworks: what needs one is no test of the mathematics.
+    requirements = ["-e", ".[exact,files,sweep]", *group("mutation")]
+    session.run_install("python", "-m", *PIP_INSTALL, *requirements)
+    with session.chdir(ROOT / "tests"):
+        words = ("-m", "ourselves.mutation", *session.posargs)
+        session.run("python", *words, env=ONE_THREAD, interrupt_timeout=PATIENCE)
+
+
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check the types with mypy, strictly."""

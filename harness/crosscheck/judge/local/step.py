@@ -73,12 +73,6 @@ class Part:
         """Where nothing is known: the step may overflow."""
         return np.isinf(self.bound.bound)
 
-    @property
-    def is_vacuous(self) -> NDArray[np.bool_]:
-        """Where the bound is positive and zero is within it."""
-        bound = self.bound
-        return (bound.bound > 0) & (bound.bound >= np.abs(bound.high))
-
 
 @dataclass(frozen=True, eq=False)
 class OpenPlace:

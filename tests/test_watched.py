@@ -1,0 +1,58 @@
+"""What frameworks show of their steps: the plain gradient's, and inside the local certificate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from test_local import DTYPES, SMALL, stack_of
+
+from crosscheck.cases.composed import composed_boundary_cases, composed_cases
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.network.composed import Composed
+from crosscheck.network.dense import worked_example
+from crosscheck.tools.errors import UnsupportedError
+
+
+@pytest.fixture(scope="module", params=["torch", "tensorflow", "jax"])
+def eager(request: pytest.FixtureRequest) -> Framework:
+    (framework,), _ = open_frameworks([request.param], {}, {request.param: "eager"})
+    return framework
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mix", ["uniform", "kinks"])
+def test_every_step_of_a_framework_is_inside_its_bounds(
+    eager: Framework, dtype: str, mix: str
+) -> None:
+    case = stack_of(SMALL, dtype, mix)
+    check = LocalJudge(case).check(eager.recorded(case))
+    assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_that_is_watched_is_the_plain_one_bit_for_bit(
+    eager: Framework, dtype: str
+) -> None:
+    case = stack_of(SMALL, dtype)
+    pairs = zip(eager.gradients(case).entries(), eager.recorded(case).given.entries(), strict=True)
+    assert all((one == other).all() for (_, one), (_, other) in pairs)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_networks_of_operators_are_inside(eager: Framework, dtype: str) -> None:
+    @settings(deadline=None, max_examples=15)
+    @given(composed_cases(dtype=dtype) | composed_boundary_cases(dtype=dtype))
+    def inside(case: Composed) -> None:
+        check = LocalJudge(case).check(eager.recorded(case))
+        assert check.passes.all(), check.wrong()
+
+    inside()
+
+
+def test_a_mode_that_shows_no_steps_says_so() -> None:
+    (framework,), _ = open_frameworks(["jax"], {}, {"jax": "jit"})
+    with pytest.raises(UnsupportedError, match="shows no steps"):
+        framework.recorded(worked_example())
