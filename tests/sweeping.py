@@ -35,6 +35,7 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.dense import Gradients
 from crosscheck.network.reference import gradients
+from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.studies.steps import wrong_gradient
 
 HERE = Path(__file__).parent
@@ -102,6 +103,73 @@ class Forward(Plain):
         beyond = last.distance(given) > 63 / 64 * last.bound
         given = np.where(beyond, np.nextafter(given, last.high), given)
         return replace(found, biases=(*found.biases[:-1], given))
+
+
+class Stepped(Plain):
+    """Shows its steps; one of them is wrong by less than the bounds of the whole network.
+
+    dJ/dW of the first layer by eight units of roundoff, wherever the first target is above a half.
+    """
+
+    name = "stepped"
+    watched_modes = frozenset({"eager"})
+
+    def gradients(self, case):
+        return self.recorded(case).given
+
+    derivatives = gradients
+
+    def recorded(self, case):
+        target = dict(case.entries())["y"][..., 0, 0, None, None]
+        wrong = 1.0 + np.where(target > 0.5, 8.0 * format_of(case.dtype).unit_roundoff, 0.0)
+        with np.errstate(all="ignore"):
+            return simulated(case, self.fault(wrong))
+
+    def fault(self, wrong):
+        return StepFault("z1", "W", lambda array: wrong * array)
+
+
+class Stepwise(Stepped):
+    """Shows its steps, all of them right."""
+
+    name = "stepwise"
+
+    def fault(self, wrong):
+        return None
+
+
+class Shifting(Stepwise):
+    """Returns other bits when it is watched, in one case of four."""
+
+    name = "shifting"
+
+    def recorded(self, case):
+        found = super().recorded(case)
+        if not self.plainly:
+            shift = np.where(np.arange(len(case.x)) % 4 == 1, 2.0**-52, 0.0)
+            given = replace(found.given, loss=found.given.loss * (1.0 + shift))
+            return replace(found, given=given)
+        return found
+
+    plainly = False
+
+    def gradients(self, case):
+        self.plainly = True
+        found = super().gradients(case)
+        self.plainly = False
+        return found
+
+
+class Shy(Stepwise):
+    """Fails when it is watched."""
+
+    name = "shy"
+
+    def gradients(self, case):
+        return simulated(case).given
+
+    def recorded(self, case):
+        raise RuntimeError("not now")
 
 
 class Fragile(Plain):
@@ -198,6 +266,7 @@ class Slow(Plain):
 NAMES = (
     *("plain", "forward", "wrong", "fragile", "sleepy"),
     *("touchy", "unlucky", "quits", "exits", "slow"),
+    *("stepped", "stepwise", "shifting", "shy"),
 )
 
 

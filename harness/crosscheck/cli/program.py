@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["stacks_of", "sweep_program"]
 
 
-def stacks_of(case: Composed, checking: Checking, cases: int | None, seed: int) -> Stacks:
+def stacks_of(
+    case: Composed, checking: Checking, cases: int | None, seed: int, *, certified: bool
+) -> Stacks:
     """The sweep of a network.
 
     Args:
@@ -28,6 +30,7 @@ def stacks_of(case: Composed, checking: Checking, cases: int | None, seed: int) 
         checking: The frameworks.
         cases: How many; without end if ``None``.
         seed: Of the numbers.
+        certified: Whether each step is certified too.
     """
     from crosscheck.run.sweep.stacks import Stacks
 
@@ -39,6 +42,7 @@ def stacks_of(case: Composed, checking: Checking, cases: int | None, seed: int) 
         tuple(sorted(checking.formulations.items())),
         tuple(sorted(checking.modes.items())),
         checking.allow,
+        certified,
     )
 
 
@@ -60,6 +64,7 @@ def sweep_program(
 
     words = ["crosscheck", "sweep", "--program", source, "--seed", str(stacks.seed)]
     words += [] if stacks.cases is None else ["--cases", str(stacks.cases)]
+    words += ["--steps"] if stacks.are_certified else []
     started = RunStarted(
         command=session.command(words),
         profile="",
@@ -92,4 +97,4 @@ def sweep_program(
                     break
 
     work: Callable[[Checker], None] = elsewhere if workers.are_wanted else here
-    return session.run(started, work)
+    return session.run(started, work, stacks.command)

@@ -10,7 +10,7 @@ import click
 
 from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
-from crosscheck.cli.streams import ENDLESS, Stream, stream_options
+from crosscheck.cli.streams import ENDLESS, Stream, steps_option, stream_options
 from crosscheck.run.events import ExitCode, RunStarted
 from crosscheck.tools.errors import UsageError
 
@@ -23,9 +23,11 @@ __all__ = ["replay"]
 @click.command()
 @click.argument("address", metavar="SEED:INDEX")
 @stream_options
+@steps_option
 @checking_options
 def replay(
     address: str,
+    steps: bool,
     stream: Stream,
     checking: Checking,
 ) -> int:
@@ -51,7 +53,7 @@ def replay(
     (shape,) = shapes
     case, family = case_of(shape, seed, index, mix)
     session = Session(checking)
-    settings = Settings(shapes, index + 1, seed, mix, allow=session.allow)
+    settings = Settings(shapes, index + 1, seed, mix, allow=session.allow, steps=steps)
     started = RunStarted(
         command=session.command(settings.address(shape, index).split()),
         profile="",
@@ -85,7 +87,7 @@ def _fails_in_batch(session: Session, settings: Settings, shape: Shape, index: i
     from crosscheck.run.sweep.fast import mode_of
 
     in_batch = check_part(Part(shape, index, index + 1), settings, session.frameworks)
-    modes = {each.name: mode_of(each, shape.dtype) for each in session.frameworks}
+    modes = {each.name: mode_of(each, shape.dtype, settings.command) for each in session.frameworks}
     kinds = (
         f"{name} {kind} ({modes[name]})"
         for name, families in in_batch.summary.kinds.items()

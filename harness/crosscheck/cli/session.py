@@ -39,8 +39,14 @@ class Session:
             parts += ["--allow", ",".join(self.allow)]
         return shlex.join(parts)
 
-    def run(self, started: RunStarted, work: Callable[[Any], None]) -> int:
-        """Do ``work`` with every sink listening."""
+    def run(self, started: RunStarted, work: Callable[[Any], None], command: str = "run") -> int:
+        """Do ``work`` with every sink listening.
+
+        Args:
+            started: The first event.
+            work: Puts cases to a checker.
+            command: Which certificates that asks for; see `crosscheck.run.checker.Checker`.
+        """
         from crosscheck.report import open_sinks
         from crosscheck.run import crosscheck
         from crosscheck.run.checker import Checker
@@ -48,7 +54,7 @@ class Session:
         with open_sinks(self.report) as emit:
             return int(
                 crosscheck.run(
-                    lambda emit: Checker(self.frameworks, emit, allow=self.allow),
+                    lambda emit: Checker(self.frameworks, emit, allow=self.allow, command=command),
                     work,
                     started,
                     self.states,

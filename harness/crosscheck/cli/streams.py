@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from crosscheck.cases.stream.settings import Shape
     from crosscheck.network.dense import Network
 
-__all__ = ["ENDLESS", "Stream", "seconds", "stream_options", "whole_number"]
+__all__ = [
+    "ENDLESS",
+    "Stream",
+    "seconds",
+    "steps_option",
+    "stream_options",
+    "whole_number",
+]
 
 ENDLESS = 2**62
 """More cases than anybody can check."""
@@ -114,6 +121,15 @@ class Stream:
         from crosscheck.cases.stream.families import DEFAULT_MIX, Mix
 
         return DEFAULT_MIX if self.mix is None else Mix.parse(self.mix)
+
+
+steps_option = click.option(
+    "--steps",
+    is_flag=True,
+    help="Hold each step to its own bounds too, in modes that show their steps, such as "
+    "torch=eager. Takes several times as long.",
+)
+"""Asks for the local certificate; see `crosscheck.judge.certificates`."""
 
 
 def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,14 @@ from click.core import ParameterSource
 
 from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
-from crosscheck.cli.streams import ENDLESS, Stream, seconds, stream_options, whole_number
+from crosscheck.cli.streams import (
+    ENDLESS,
+    Stream,
+    seconds,
+    steps_option,
+    stream_options,
+    whole_number,
+)
 from crosscheck.cli.workers import Workers, worker_options
 from crosscheck.run.events import RunStarted
 from crosscheck.tools.errors import UsageError
@@ -51,6 +58,7 @@ _CASES = 1_000_000
     metavar="FILE",
     help="Draw numbers for the network of a case file (.json), dense or of operators.",
 )
+@steps_option
 @click.option("--resume", is_flag=True, help="Go on with the sweep in the report's folder.")
 @checking_options
 @click.pass_context
@@ -61,6 +69,7 @@ def sweep(
     seed: int | None,
     max_failures: int,
     program: str | None,
+    steps: bool,
     resume: bool,
     stream: Stream,
     workers: Workers,
@@ -73,6 +82,7 @@ def sweep(
       crosscheck sweep --cases 1e6 --widths 4,8,1 --dtype float64
       crosscheck sweep --until 10m --jobs 2 --widths 4,8,1 --widths 16,32,32,4 --seed 7
       crosscheck sweep --program my_network.json --cases 1e4
+      crosscheck sweep --cases 1e5 --steps --mode jax=eager
       crosscheck sweep --resume
     """  # noqa: D301  (click wants the control character)
     from crosscheck.cases.stream.settings import Settings
@@ -85,7 +95,7 @@ def sweep(
         if isinstance(case, Composed):
             number = secrets.randbits(32) if seed is None else seed
             count = cases or (None if until is not None else _CASES)
-            stacks = stacks_of(case, checking, count, number)
+            stacks = stacks_of(case, checking, count, number, certified=steps)
             return sweep_program(Session(checking), program, stacks, workers, until)
         stream = stream.of(case.network, case.rows, case.dtype)
     resumed = load(checking.report) if resume else None
@@ -99,6 +109,7 @@ def sweep(
         modes=tuple(sorted(checking.modes.items())),
         allow=checking.allow,
         max_failures=max_failures,
+        steps=steps,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
     return _run(_session(checking, settings), settings, resumed, until, workers)
@@ -152,6 +163,7 @@ _GIVEN = {
     "modes": ("modes",),
     "allow": ("allow",),
     "max_failures": ("max_failures",),
+    "steps": ("steps",),
 }
 """Each field of the settings, and the options it is made of."""
 
@@ -238,7 +250,7 @@ def _started(session: Session, settings: Settings, environment: Mapping[str, str
     from crosscheck.run.sweep.fast import modes_of
 
     dtypes = tuple(dict.fromkeys(shape.dtype for shape in settings.shapes))
-    modes = {each.name: modes_of(each, dtypes) for each in session.frameworks}
+    modes = {each.name: modes_of(each, dtypes, settings.command) for each in session.frameworks}
     return RunStarted(
         command=session.command(_words(settings)),
         profile="",
@@ -268,4 +280,6 @@ def _words(settings: Settings) -> list[str]:
         words += ["--mix", str(settings.mix)]
     if settings.max_failures != 100:
         words += ["--max-failures", str(settings.max_failures)]
+    if settings.steps:
+        words.append("--steps")
     return words

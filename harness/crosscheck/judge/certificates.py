@@ -19,11 +19,22 @@ from types import MappingProxyType
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.local.judge import Check
+from crosscheck.judge.local.judge import OfCase
 from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 
-__all__ = ["CERTIFICATES", "OF_STACK", "Certificate", "with_adjoint", "with_steps"]
+__all__ = [
+    "CERTIFICATES",
+    "NOT_FINITE",
+    "OF_STACK",
+    "Certificate",
+    "with_adjoint",
+    "with_steps",
+    "without_steps",
+]
+
+NOT_FINITE = "holds numbers that are not finite"
+"""Why a local certificate says nothing."""
 
 
 class Certificate(StrEnum):
@@ -54,7 +65,7 @@ OF_STACK = 4
 _EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
 
-def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
+def with_steps(verdict: Verdict, local: OfCase) -> Verdict:
     """A verdict by the a-priori certificate, and what the local one says of the same gradient.
 
     ==============  ==============================  ============================================
@@ -73,18 +84,17 @@ def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
     ==============  ==============================  ============================================
 
     Args:
-        verdict: Of case ``index``.
-        check: Of the same gradient.
-        index: Of the case, in ``check``.
+        verdict: Of a case.
+        local: What is said of the steps of the same gradient.
     """
-    wrong, names = check.wrong(index), check.names(index)
-    note = "holds numbers that are not finite" if check.left_out[index] else ""
+    wrong, names = local.wrong, local.names
+    note = NOT_FINITE if local.left_out else ""
     said = Certified(
         str(Certificate.LOCAL),
-        records=check.records,
-        compared=check.compared(index),
-        unbounded=check.unbounded(index),
-        worst=float(check.worst[index]),
+        records=local.records,
+        compared=local.compared,
+        unbounded=local.unbounded,
+        worst=local.worst,
         step=wrong.step if wrong else "",
         wrong=str(wrong) if wrong else "",
         note=note,
@@ -106,11 +116,10 @@ def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
         return replace(found, kind=Kind.INCONSISTENT, detail=str(wrong))
     if names:
         return replace(found, kind=Kind.REDUCED, arithmetics=names)
-    if verdict.kind is not Kind.SUBNORMAL and not check.explained[0][index]:
+    if verdict.kind is not Kind.SUBNORMAL and not local.is_gradual:
         return replace(found, kind=Kind.SUBNORMAL)
     if verdict.kind is Kind.UNDECIDED:
-        read = any(each.slope is not None for each in check.readings(index))
-        return replace(found, kind=Kind.KINK if read else Kind.AGREES, detail="")
+        return replace(found, kind=Kind.KINK if local.is_read else Kind.AGREES, detail="")
     return found
 
 
@@ -181,6 +190,12 @@ def _sides(verdict: Verdict, case: Composed) -> Mapping[Place, float]:
                 place = Place(case.results[f"z{place.node}"], place.index)
             found[place] = each.slope
     return found
+
+
+def without_steps(verdict: Verdict, note: str) -> Verdict:
+    """A verdict without a local certificate, and why there is none."""
+    said = Certified(str(Certificate.LOCAL), note=note)
+    return replace(verdict, certificates=(*verdict.certificates, said))
 
 
 def _joined(*sentences: str) -> str:

@@ -10,13 +10,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.certificates import OF_STACK, Certificate, with_adjoint, with_steps
+from crosscheck.judge.certificates import (
+    OF_STACK,
+    with_adjoint,
+    with_steps,
+    without_steps,
+)
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.judge import Check, LocalJudge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.programs.judge import ProgramJudge
-from crosscheck.judge.verdict import Certified, Kind, Verdict
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.network.dense import Gradients
@@ -213,12 +218,12 @@ class Question:
             given = answer.given if self.is_single else answer.given.wide(index)
             verdict = with_adjoint(verdict, self._case(index), given, answer.derivation)
         if answer.note:
-            return _without_steps(verdict, answer.note)
+            return without_steps(verdict, answer.note)
         if answer.recorded is None:
             return verdict
         if row not in self._checks:
             self._checks[row] = self._local.check(answer.recorded)
-        return with_steps(verdict, self._checks[row], index)
+        return with_steps(verdict, self._checks[row].of(index))
 
     @cached_property
     def _local(self) -> LocalJudge:
@@ -255,12 +260,7 @@ class Question:
         if answer.by_adjoint:
             verdict = with_adjoint(verdict, self._case(index), answer.given, answer.derivation)
         if answer.note:
-            return _without_steps(verdict, answer.note)
+            return without_steps(verdict, answer.note)
         if answer.recorded is None:
             return verdict
-        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded))
-
-
-def _without_steps(verdict: Verdict, note: str) -> Verdict:
-    said = Certified(str(Certificate.LOCAL), note=note)
-    return replace(verdict, certificates=(*verdict.certificates, said))
+        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded).of())

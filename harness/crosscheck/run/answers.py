@@ -16,10 +16,12 @@ from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.again import differing
 
-__all__ = ["OTHER_BITS", "answer", "asked", "names_of", "of_the_whole", "verdict_of"]
+__all__ = ["OTHER_BITS", "UNSEEN", "answer", "asked", "names_of", "of_the_whole", "verdict_of"]
 
 OTHER_BITS = "its steps were discarded: watched, it returned another gradient"
 """Why there is no local certificate where watching changes a bit."""
+UNSEEN = "its steps could not be seen"
+"""Why there is none where watching fails; the reason follows."""
 
 
 def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused:
@@ -42,7 +44,7 @@ def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused
         return found
     recorded = watch(framework, case)
     if isinstance(recorded, Refused):
-        return replace(found, note=f"its steps could not be seen: {recorded.reason}")
+        return replace(found, note=f"{UNSEEN}: {recorded.reason}")
     if np.any(differing(given, recorded.given)):
         return replace(found, note=OTHER_BITS)
     return replace(found, recorded=recorded)

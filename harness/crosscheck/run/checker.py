@@ -63,6 +63,7 @@ class Checker:
         frameworks: The adapters to check.
         emit: Takes each event.
         allow: Names of coarser arithmetics whose REDUCED is no failure.
+        command: Of `crosscheck.judge.certificates.CERTIFICATES`: says which are asked for.
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
         coverage: Which arrays were checked, shape by shape.
@@ -76,6 +77,7 @@ class Checker:
     frameworks: Sequence[Framework]
     emit: Emit
     allow: tuple[str, ...] = ()
+    command: str = "run"
     held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     failed: bool = False
     smooth: int = 0
@@ -102,20 +104,21 @@ class Checker:
         """One verdict per framework on a single case."""
         question = question or judge(case)
         return tuple(
-            verdict_of(framework, case, question, command="run") for framework in self.frameworks
+            verdict_of(framework, case, question, command=self.command)
+            for framework in self.frameworks
         )
 
     def ask(self, case: AnyCase, question: Question, names: Collection[str]) -> tuple[Verdict, ...]:
         """The verdicts of the frameworks with some names on a single case."""
         return tuple(
-            verdict_of(each, case, question, command="run")
+            verdict_of(each, case, question, command=self.command)
             for each in self.frameworks
             if each.name in names
         )
 
     def check_case(self, case: AnyCase, part: Part, label: str) -> tuple[Verdict, ...]:
         """Check a single case, count it and report it."""
-        found = judged(self.frameworks, case, self.is_failing)
+        found = judged(self.frameworks, case, self.is_failing, self.command)
         (verdicts,) = found.verdicts
         scripts = self._scripts(case, verdicts)
         with self.held():
@@ -206,7 +209,7 @@ class Checker:
 
     def check_stack(self, stack: AnyCase, part: Part, label: str) -> None:
         """Check a stack of cases at once; shrink the first that fails."""
-        found = judged_stack(self.frameworks, stack, self.is_failing)
+        found = judged_stack(self.frameworks, stack, self.is_failing, self.command)
         verdicts = found.verdicts
         failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
         with self.held():

@@ -142,6 +142,7 @@ class SweepChecked:
             that AGREES.
         seen: Framework name to what would be checked of each array, in the share of the cases
             that this is asked of; see `crosscheck.run.sweep.sampled`.
+        certified: As of `StackChecked`.
     """
 
     widths: tuple[int, ...]
@@ -152,6 +153,7 @@ class SweepChecked:
     kinds: Mapping[str, Mapping[str, Mapping[Kind, int]]]
     spreads: Mapping[str, Spread]
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    certified: Mapping[str, Mapping[str, Certifications]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

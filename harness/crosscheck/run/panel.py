@@ -40,38 +40,43 @@ class Judged:
     bounds: Array
 
 
-def judged(frameworks: Sequence[Framework], case: AnyCase, is_failing: IsFailing) -> Judged:
+def judged(
+    frameworks: Sequence[Framework], case: AnyCase, is_failing: IsFailing, command: str = "run"
+) -> Judged:
     """What is said of a single case; where that fails, the framework is asked again at once.
 
     Args:
         frameworks: The adapters.
         case: The case.
         is_failing: See `IsFailing`.
+        command: As of `crosscheck.run.answers.asked`.
     """
     question = judge(case)
-    answers = [answer(framework, case, question) for framework in frameworks]
+    answers = [answer(framework, case, question, command=command) for framework in frameworks]
     given, verdicts = [], []
     for framework, (returned, verdict) in zip(frameworks, answers, strict=True):
         given.append(returned)
         if is_failing(verdict):
-            again, then = answer(framework, case, question)
+            again, then = answer(framework, case, question, command=command)
             verdict = named_at_once(verdict, returned, again, passes=not is_failing(then))
         verdicts.append(verdict)
     bounds = [verdict.worst.bounds if verdict.worst else 0.0 for verdict in verdicts]
     return Judged(question, given, [tuple(verdicts)], np.array([bounds]))
 
 
-def judged_stack(frameworks: Sequence[Framework], stack: AnyCase, is_failing: IsFailing) -> Judged:
+def judged_stack(
+    frameworks: Sequence[Framework], stack: AnyCase, is_failing: IsFailing, command: str = "run"
+) -> Judged:
     """What is said of a stack; see `judged`."""
     count = stack.count or 0
-    answers = [asked(framework, stack, "run") for framework in frameworks]
+    answers = [asked(framework, stack, command) for framework in frameworks]
     pairs = list(zip(frameworks, answers, strict=True))
     given = [each for each in answers if not isinstance(each, Refused)]
     question, columns = judge(stack, given, with_arrays=True), []
     bounds, row = np.zeros((count, len(pairs))), 0
     for column, (framework, each) in enumerate(pairs):
         if isinstance(each, Refused):
-            columns.append(_alone(framework, stack, question, each, is_failing))
+            columns.append(_alone(framework, stack, question, each, is_failing, command))
             continue
         found = [question.verdict(row, index) for index in range(count)]
         bounds[:, column], row = question.bounds[row], row + 1
@@ -91,10 +96,11 @@ def _alone(
     question: Question,
     refused: Refused,
     is_failing: IsFailing,
+    command: str,
 ) -> list[Verdict]:
     """The verdicts of a framework on the cases of a stack that it does not take as a whole."""
     count = question.count
-    alone = [verdict_of(framework, stack[at], question, at, "run") for at in range(count)]
+    alone = [verdict_of(framework, stack[at], question, at, command) for at in range(count)]
     if not refused.raised and not any(map(is_failing, alone)):
         alone[0] = of_the_whole(alone[0], refused, f"the stack of {count} cases")
     return alone

@@ -192,10 +192,6 @@ class Tally:
                 self.kinds[framework, event.part][kind] += count
         for framework, bounds in event.bounds.items():
             self.spreads[framework, event.dtype, len(event.widths) - 1].add(bounds)
-        for framework, said in event.certified.items():
-            for certificate, found in said.items():
-                key = framework, certificate
-                self.certified[key] = self.certified.get(key, Certifications()) + found
         self._add_seen(event)
 
     def _add_sweep(self, event: SweepChecked) -> None:
@@ -210,6 +206,10 @@ class Tally:
         self._add_seen(event)
 
     def _add_seen(self, event: StackChecked | SweepChecked) -> None:
+        for framework, said in event.certified.items():
+            for certificate, found in said.items():
+                key = framework, certificate
+                self.certified[key] = self.certified.get(key, Certifications()) + found
         for framework, seen in event.seen.items():
             self.coverage.add(framework, event.dtype, event.widths, event.rows, seen)
 

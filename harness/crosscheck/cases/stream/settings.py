@@ -120,6 +120,7 @@ class Settings:
         modes: Framework name to mode, likewise.
         allow: Names of coarser arithmetics whose REDUCED is no failure.
         max_failures: The sweep ends with so many failing cases.
+        steps: Whether each step is certified too, of frameworks that show their steps.
 
     Raises:
         UsageError: An attribute is not as described.
@@ -134,6 +135,7 @@ class Settings:
     modes: tuple[tuple[str, str], ...] = ()
     allow: tuple[str, ...] = ()
     max_failures: int = 100
+    steps: bool = False
 
     def __post_init__(self) -> None:
         if not self.shapes or len(set(self.shapes)) < len(self.shapes):
@@ -148,6 +150,11 @@ class Settings:
         if self.seed >= 2**64:
             raise UsageError(f"seed={self.seed}: wanted a whole number below 2**64")
         known_names(self.allow, "allow")
+
+    @property
+    def command(self) -> str:
+        """Its name in `crosscheck.judge.certificates.CERTIFICATES`."""
+        return "sweep --steps" if self.steps else "sweep"
 
     def count(self, stream: int) -> int:
         """How many cases stream number ``stream`` has."""
@@ -186,4 +193,6 @@ class Settings:
         words = ["crosscheck", "replay", f"{self.seed}:{index}", *shape.words()]
         if self.mix != DEFAULT_MIX:
             words += ["--mix", str(self.mix)]
+        if self.steps:
+            words.append("--steps")
         return " ".join(words)

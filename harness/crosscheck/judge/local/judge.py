@@ -39,7 +39,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 
-__all__ = ["Check", "Comparison", "LocalJudge", "LocalReading", "Wrong"]
+__all__ = ["Check", "Comparison", "LocalJudge", "LocalReading", "OfCase", "Wrong"]
 
 Flags = NDArray[np.bool_]
 
@@ -91,6 +91,33 @@ class LocalReading:
     value: float
     slope: float | None
     is_exact: bool
+
+
+@dataclass(frozen=True)
+class OfCase:
+    """What is said of one case, in a few numbers.
+
+    Attributes:
+        records: How many records there are.
+        compared: How many numbers were compared.
+        unbounded: How many of them have no bound.
+        worst: The largest error / bound, each in the arithmetic that explains it best.
+        left_out: Whether nothing is said, since there are numbers that are not finite.
+        wrong: What is wrong; ``None`` if nothing is.
+        names: The named arithmetics that explain it; empty where none is needed.
+        is_gradual: Whether gradual underflow explains it.
+        is_read: Whether λ was read at some breakpoint.
+    """
+
+    records: int
+    compared: int
+    unbounded: int
+    worst: float
+    left_out: bool
+    wrong: Wrong | None
+    names: tuple[str, ...]
+    is_gradual: bool
+    is_read: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,13 +207,42 @@ class Check:
     def _first(self) -> list[Part]:
         return [each.parts[0] for each in self._checked if each.parts]
 
-    def compared(self, index: int = 0) -> int:
-        """How many numbers of case ``index`` were compared."""
-        return sum(self._case(part.given, index).size for part in self._first)
+    @cached_property
+    def compared(self) -> int:
+        """How many numbers of each case were compared."""
+        return sum(part.given.size for part in self._first) // len(self.left_out)
 
-    def unbounded(self, index: int = 0) -> int:
-        """How many of them have no bound, since the step may overflow there."""
-        return sum(int(self._case(part.is_unbounded, index).sum()) for part in self._first)
+    @cached_property
+    def unbounded(self) -> NDArray[np.int64]:
+        """(C,): how many of them have no bound, since the step may overflow there."""
+        found = np.zeros(len(self.left_out), dtype=np.int64)
+        for part in self._first:
+            found += self._by_case(part.is_unbounded).sum(axis=1)
+        return found
+
+    @cached_property
+    def is_read(self) -> Flags:
+        """(C,): where λ was read at some breakpoint."""
+        found = np.zeros_like(self.left_out)
+        for _, bounds in self._bounds:
+            for place in bounds.places:
+                if place.site in bounds.slopes:
+                    found |= self._by_case(bounds.is_read(place)).any(axis=1)
+        return found
+
+    def of(self, index: int = 0) -> OfCase:
+        """What is said of case ``index``."""
+        return OfCase(
+            self.records,
+            self.compared,
+            int(self.unbounded[index]),
+            float(self.worst[index]),
+            bool(self.left_out[index]),
+            self.wrong(index),
+            self.names(index),
+            bool(self.explained[0][index]),
+            bool(self.is_read[index]),
+        )
 
     def names(self, index: int) -> tuple[str, ...]:
         """The named arithmetics that explain case ``index``; empty where none is needed."""
@@ -246,7 +302,7 @@ class Check:
     def _case(self, array: Any, index: int) -> Any:
         return array[index] if self._stacked else array
 
-    def _by_case(self, array: Array) -> Array:
+    def _by_case(self, array: Any) -> Any:
         return array.reshape(len(self.left_out), -1)
 
 
@@ -303,17 +359,7 @@ class LocalJudge:
             found[left_out if self.stacked else ...] = 0.0
             return found
 
-        return left_out, [
-            Record(
-                each.step,
-                {name: cleared(array) for name, array in each.operands.items()},
-                cleared(each.result),
-                cleared(each.cotangent),
-                {name: cleared(array) for name, array in each.sent.items()},
-                each.formulation,
-            )
-            for each in records
-        ]
+        return left_out, [each.map(cleared) for each in records]
 
     def _parts(self, record: Record, first: StepBounds) -> Iterator[Comparison]:
         """The value of a step, then what it sent to each operand."""

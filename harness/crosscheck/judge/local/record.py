@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from crosscheck.network.composed import AnyGradients
 from crosscheck.network.steps import Step
@@ -37,6 +37,16 @@ class Record:
     sent: Mapping[str, Array]
     formulation: str = ""
 
+    def map(self, change: Callable[[Array], Array]) -> Record:
+        """The same step with other arrays."""
+        return replace(
+            self,
+            operands={name: change(array) for name, array in self.operands.items()},
+            result=change(self.result),
+            cotangent=change(self.cotangent),
+            sent={name: change(array) for name, array in self.sent.items()},
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
@@ -49,3 +59,10 @@ class Recorded:
 
     given: AnyGradients
     records: tuple[Record, ...]
+
+    def __getitem__(self, cases: slice) -> Recorded:
+        """Some of the cases of a stack, as a stack."""
+        return Recorded(
+            self.given[cases],
+            tuple(each.map(lambda array: array[cases]) for each in self.records),
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.settings import BLOCK
 from crosscheck.frameworks.base import Framework
@@ -14,6 +16,7 @@ from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.sweep.fast import batched_gradients, mode_of
+from crosscheck.run.sweep.steps import Steps, are_shown, steps_of_batch
 
 __all__ = ["Answer", "answer"]
 
@@ -30,6 +33,7 @@ class Answer:
         upto: The position in the block up to which it was asked, where it was given up on.
         mode: How ``given`` was asked for; empty where there is none.
         refused: Why the batch failed, where that is to be told even if no case by itself fails.
+        steps: What is said of the steps of ``given``, where the sweep asks for that.
     """
 
     given: Gradients | None
@@ -38,25 +42,41 @@ class Answer:
     upto: int = BLOCK
     mode: str = ""
     refused: Refused | None = None
+    steps: Steps | None = None
 
 
-def answer(framework: Framework, made: Block, anew: Callable[[Block], None]) -> Answer:
+def answer(
+    framework: Framework,
+    made: Block,
+    anew: Callable[[Block], None],
+    command: str,
+    positions: range,
+) -> Answer:
     """The gradients of a batch, or why there are none.
 
     Args:
         framework: An adapter.
         made: The batch.
         anew: Makes the batch once more, in the same memory: for when something wrote into it.
+        command: Of `crosscheck.judge.certificates.CERTIFICATES`.
+        positions: Of cases in the block, of which some are in the batch: those whose steps are
+            looked at.
     """
     batch = made.batch
-    found = batched_gradients(framework, batch)
+    found = batched_gradients(framework, batch, command)
     if isinstance(found, Gradients):
-        return Answer(found, mode=mode_of(framework, batch.dtype))
+        steps = None
+        if are_shown(framework, command):
+            first, last = made.first, made.first + batch.count
+            found = found.map(np.copy)  # it is the adapter's own, which is asked again
+            here = range(max(first, positions.start), min(last, positions.stop))
+            steps = steps_of_batch(framework, made, found, here)
+        return Answer(found, mode=mode_of(framework, batch.dtype, command), steps=steps)
     if found.changed:
         anew(made)
     if found.kind is Kind.UNSUPPORTED:
         case = made.case(0)
-        verdict = verdict_of(framework, case, judge(case))
+        verdict = verdict_of(framework, case, judge(case), command=command)
         if verdict.kind is Kind.UNSUPPORTED:
             return Answer(None, verdict)
     return Answer(None, refused=None if found.raised else found)

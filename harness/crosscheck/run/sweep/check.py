@@ -6,7 +6,7 @@ do it again.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -19,7 +19,7 @@ from crosscheck.run.sweep.answers import Answer, answer
 from crosscheck.run.sweep.leftover import LeftOver
 from crosscheck.run.sweep.record import Checked, Record
 
-__all__ = ["batches_of", "check_part", "check_parts", "judged", "made_anew"]
+__all__ = ["asking", "batches_of", "check_part", "check_parts", "judged", "made_anew"]
 
 _FEW = 16
 """Cases that are not worth a stack of their own: they wait for those of other batches."""
@@ -54,11 +54,8 @@ def check_parts(
     for part in parts:
         record = Record(part, settings, frameworks)
         with closing(batches_of(part, settings)) as batches:
-            anew = partial(made_anew, part=part, settings=settings)
-            asked = (
-                (made, [answer(framework, made, anew) for framework in frameworks])
-                for made in batches
-            )
+            ask = asking(part, settings)
+            asked = ((made, [ask(framework, made) for framework in frameworks]) for made in batches)
             _take(record, asked, frameworks, left)
         if any(each.cut for each in found):
             break  # cases of an earlier part that waited have cut that
@@ -67,6 +64,17 @@ def check_parts(
         if record.cut:
             break
     return _told(found, left)
+
+
+def asking(part: Part, settings: Settings) -> Callable[[Framework, Block], Answer]:
+    """What asks a framework for a batch that cases of a part are in."""
+    first = part.start // BLOCK * BLOCK
+    return partial(
+        answer,
+        anew=partial(made_anew, part=part, settings=settings),
+        command=settings.command,
+        positions=range(part.start - first, part.stop - first),
+    )
 
 
 def judged(

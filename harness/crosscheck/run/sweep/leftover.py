@@ -26,6 +26,7 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.run.answers import of_the_whole, verdict_of
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.record import Record
+from crosscheck.run.sweep.steps import Steps
 
 __all__ = ["LeftOver"]
 
@@ -46,6 +47,7 @@ class _Waiting:
         answers: Of the frameworks, on the batch, without its gradients, which need memory.
         given: The gradients at these cases.
         silent: By number of a framework why it failed on the batch, until it fails on a case.
+        steps: Of the frameworks, of the whole batch: little beside the cases.
     """
 
     record: Record
@@ -54,6 +56,7 @@ class _Waiting:
     answers: Sequence[Answer]
     given: list[Gradients | None]
     silent: dict[int, Refused]
+    steps: Sequence[Steps | None]
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -109,9 +112,12 @@ class LeftOver:
             else None
             for each in answers
         ]
-        bare = [replace(each, given=None) for each in answers]
+        bare = [replace(each, given=None, steps=None) for each in answers]
+        steps = [each.steps for each in answers]
         silent = {row: each.refused for row, each in enumerate(answers) if each.refused}
-        self._waiting.append(_Waiting(record, positions, batch.map(take), bare, given, silent))
+        self._waiting.append(
+            _Waiting(record, positions, batch.map(take), bare, given, silent, steps)
+        )
         self._numbers += len(positions) * record.part.shape.numbers
         count = sum(len(each.positions) for each in self._waiting)
         if self._numbers > _NUMBERS and count >= _LEAST:
@@ -175,10 +181,12 @@ class LeftOver:
             elif told is not None:
                 verdict = told
             elif row not in group.rows:
-                verdict = verdict_of(framework, case, question, at)
+                verdict = verdict_of(framework, case, question, at, self._settings.command)
             else:
                 found = question.verdict(group.rows[row], at)
                 verdict = replace(found, framework=names[0], formulation=names[1], mode=names[2])
+            if (steps := waiting.steps[row]) is not None:
+                verdict = steps.together(verdict, position)
             verdicts.append(verdict)
         self._tell_of_batch(waiting, position, verdicts)
         waiting.record.settle(position, verdicts, case, partial(question.reference, at))

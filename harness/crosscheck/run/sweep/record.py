@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +13,23 @@ from crosscheck.cases.stream.generate import Block
 from crosscheck.cases.stream.memory import idle
 from crosscheck.cases.stream.settings import BLOCK, Part, Settings
 from crosscheck.frameworks.base import Framework
+from crosscheck.judge.certificates import Certificate
 from crosscheck.judge.vacuity import Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyGradients
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
+from crosscheck.run.certified import Certifications, certifications_of
 from crosscheck.run.events import CaseChecked, SweepChecked
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.counts import AGREES, KINDS, NAMES, counted
 from crosscheck.run.sweep.sampled import Sample, sample
+from crosscheck.run.sweep.steps import Steps
 
 __all__ = ["Checked", "Record"]
 
 _OPEN = -1
+_LOCAL = str(Certificate.LOCAL)
 _UNCOMPARED = (Kind.NONFINITE, Kind.UNSUPPORTED, Kind.CRASHED, Kind.TIMED_OUT)
 
 
@@ -69,6 +73,8 @@ class Record:
         self._cases: list[CaseChecked] = []
         self._samples: list[Sample] = []
         self._failing = 0
+        self._steps: list[list[Steps]] = [[] for _ in frameworks]
+        self._alone: list[list[Verdict]] = [[] for _ in frameworks]
 
     def room(self, made: Block) -> tuple[Any, Array]:
         """Where it is noted, of a whole batch, which cases AGREE, and error / bound there.
@@ -99,6 +105,7 @@ class Record:
         codes, agrees = self._codes[:, here], self._agrees[:, here]
         self._families[here] = made.families
         plain = not any(each.verdict or each.by_case or each.upto < BLOCK for each in answers)
+        plain &= all(each.steps is None for each in answers)
         if answers and plain and agrees.all():  # nearly always
             codes[:] = AGREES
             return []
@@ -106,6 +113,9 @@ class Record:
         for row, each in enumerate(answers):
             if each.verdict is not None:
                 codes[row] = KINDS.index(each.verdict.kind)
+            if each.steps is not None:
+                self._steps[row].append(each.steps)
+                codes[row, np.array([*each.steps.others], dtype=np.int64) - made.first] = _OPEN
             if each.by_case:
                 known = np.fromiter(each.by_case, dtype=np.int64) - made.first
                 codes[row, known[(known >= 0) & (known < count)]] = _OPEN
@@ -119,8 +129,8 @@ class Record:
         return found
 
     def agrees(self, row: int, position: int) -> bool:
-        """Whether framework number ``row`` is known to AGREE on a case."""
-        return bool(self._codes[row, position] == AGREES)
+        """Whether framework number ``row`` is known to AGREE on a case, whatever its steps are."""
+        return bool(self._agrees[row, position])
 
     def settle(
         self,
@@ -138,6 +148,8 @@ class Record:
             reference: Gives its gradient, where that is to be told; see `CaseChecked`.
         """
         for row, verdict in enumerate(verdicts):
+            if not self._steps[row]:  # of the batch: else what they say is counted there
+                self._alone[row].append(verdict)
             if self._codes[row, position] == _OPEN and verdict.kind is Kind.AGREES:
                 self._bounds[row, position] = verdict.worst.bounds if verdict.worst else 0.0
             self._codes[row, position] = KINDS.index(verdict.kind)
@@ -166,9 +178,18 @@ class Record:
             kinds=dict(zip(names, map(_by_name, counts.kinds), strict=True)),
             spreads=dict(zip(names, counts.spreads, strict=True)),
             seen={name: self._seen(row) for row, name in enumerate(names)},
+            certified={name: self._certified(row) for row, name in enumerate(names)},
         )
         idle("record", len(self._frameworks)).append((self._agrees, self._bounds))
         return Checked(summary, tuple(self._cases), self._failing, self.cut)
+
+    def _certified(self, row: int) -> Mapping[str, Certifications]:
+        """What certificates beyond the a-priori one said of the cases that are counted."""
+        found = dict(certifications_of(self._alone[row]))
+        for steps in self._steps[row]:
+            told = steps.certifications(self._first, self.last)
+            found[_LOCAL] = found.get(_LOCAL, Certifications()) + told
+        return found
 
     def _seen(self, row: int) -> Seen:
         """What is checked of the cases that were asked and that framework ``row`` answered."""

@@ -74,6 +74,7 @@ class Stacks:
         formulations: Framework name to formulation, where it is not the default.
         modes: Framework name to mode, likewise.
         allow: Names of coarser arithmetics whose REDUCED is no failure.
+        are_certified: Whether each step is certified too, of frameworks that show their steps.
     """
 
     network: str
@@ -83,6 +84,7 @@ class Stacks:
     formulations: tuple[tuple[str, str], ...] = ()
     modes: tuple[tuple[str, str], ...] = ()
     allow: tuple[str, ...] = ()
+    are_certified: bool = False
 
     @staticmethod
     def network_of(case: Composed) -> str:
@@ -93,6 +95,11 @@ class Stacks:
     def dtype(self) -> str:
         """Of the cases."""
         return _drawn_from(self.network)[1]
+
+    @property
+    def command(self) -> str:
+        """As of `crosscheck.cases.stream.settings.Settings`."""
+        return "sweep --steps" if self.are_certified else "sweep"
 
     @property
     def places(self) -> int:
@@ -146,7 +153,7 @@ class Stacks:
 
     def _found(self, first: int, last: int, frameworks: Sequence[Framework]) -> Found:
         events: list[Event] = []
-        checker = Checker(frameworks, events.append, allow=self.allow)
+        checker = Checker(frameworks, events.append, allow=self.allow, command=self.command)
         seen = []
         for number in range(first, last):
             before = set(checker.seen)

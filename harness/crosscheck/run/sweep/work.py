@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Protocol
 
 from crosscheck.cases.stream.generate import block
@@ -15,8 +14,8 @@ from crosscheck.judge.door import judge
 from crosscheck.judge.verdict import Verdict
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.environment import environment
-from crosscheck.run.sweep.answers import Answer, answer
-from crosscheck.run.sweep.check import batches_of, check_parts, made_anew
+from crosscheck.run.sweep.answers import Answer
+from crosscheck.run.sweep.check import asking, batches_of, check_parts
 from crosscheck.run.sweep.checkpoint import made_with
 from crosscheck.run.sweep.coordinate import Done
 from crosscheck.run.sweep.process import ONE_THREAD, ended_at, this_worker
@@ -68,16 +67,16 @@ def do(settings: Settings, first: int, last: int, deadline: float | None = None)
 
 def ask_batches(settings: Settings, part: Part, name: str) -> list[Answer]:
     """What one framework makes of the batches of a part."""
-    framework = _named(settings, name)
-    anew = partial(made_anew, part=part, settings=settings)
-    return [answer(framework, made, anew) for made in batches_of(part, settings)]
+    framework, ask = _named(settings, name), asking(part, settings)
+    return [ask(framework, made) for made in batches_of(part, settings)]
 
 
 def ask_case(settings: Settings, part: Part, name: str, position: int) -> Verdict:
     """The verdict on one case of the block of a part, put to the framework by itself."""
     whole = block(part.shape, settings.seed, part.start // BLOCK, settings.mix)
     case = whole.case(position % BLOCK)
-    return verdict_of(_named(settings, name), case, judge(case))
+    framework = _named(settings, name)
+    return verdict_of(framework, case, judge(case), command=settings.command)
 
 
 def opened(settings: Choice) -> tuple[list[Framework], dict[str, str]]:
