@@ -20,6 +20,7 @@ from crosscheck.network.dense import Network
 from crosscheck.studies.bench.batches import Plan, Rate, measure_batches
 from crosscheck.studies.bench.cases import batches
 from crosscheck.studies.bench.commands import Growth, StartUp, measure_growth
+from crosscheck.studies.bench.local import Local
 from crosscheck.studies.bench.storms import Storm
 from crosscheck.studies.bench.table import as_json, as_markdown
 
@@ -29,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
     place = tmp_path_factory.mktemp("bench") / "small"
     options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --framework jax"
-    numbers = "--seconds 0.02 --repeats 2 --no-growth --no-storms --no-start-up --quiet"
+    numbers = "--seconds 0.02 --repeats 2 --no-growth --no-storms --no-start-up --no-local --quiet"
     program = [sys.executable, "-m", "crosscheck", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
     return place
@@ -67,13 +68,16 @@ def test_the_ratio_is_taken_repeat_by_repeat() -> None:
     growths = [Growth("crosscheck sweep --cases 7", 7, 1.25, 2**30)]
     starts = [StartUp("crosscheck --help", (0.25, 0.5, 0.125))]
     storms = [Storm("all zero", "λ = 0", "KINK", 1234, {"inputs": "inside"}, 0.25, 2**20)]
-    table = as_markdown(plan, rates, growths, storms, starts, {"processors": "2"})
+    local = [Local((784, 10), 128, "float32", (0.25, 0.5, 0.5), (1.0, 3.0, 4.0))]
+    table = as_markdown(plan, rates, growths, storms, starts, local, {"processors": "2"})
     assert "0.50 (0.50 – 0.50)" in table
     assert "10 times as many" in table
     assert "| `crosscheck sweep --cases 7` | 7 | 1.2 | 1,024 MiB |" in table
     assert "| `crosscheck --help` | 0.25 | 0.12 – 0.50 |" in table
     assert "| all zero | λ = 0 | 1,234 | KINK |  | inside | 0.2 | 1 MiB |" in table
-    content = as_json(plan, rates, growths, storms, starts, {})
+    assert "| 784-10 | 128 | float32 | 500.0 | 3000.0 | 6.0 (4.0 – 8.0) |" in table
+    content = as_json(plan, rates, growths, storms, starts, local, {})
+    assert content["local"][0]["median"] == 6.0
     assert [each["median"] for each in content["rates"]] == [10.0, 10.0, 5.0, 0.5]
     assert content["start_up"][0]["median"] == 0.25
     assert content["growth"][0]["memory"] == 2**30
@@ -84,7 +88,7 @@ def test_the_best_floor_may_be_one_of_other_batches() -> None:
     rates = [rate("floor", (100.0, 10.0, 1.0)), rate("sweep", (50.0, 5.0, 0.5))]
     rates += [rate("floor, cached", (100.0, 10.0, 1.0), size=size) for size in (64, 128)]
     rates.append(rate("floor", (200.0, 20.0, 2.0), size=128))
-    table = as_markdown(plan, rates, [], [], [], {})
+    table = as_markdown(plan, rates, [], [], [], [], {})
     assert "| 0.50 (0.50 – 0.50) | 0.25 (0.25 – 0.25) at 128 |" in table
 
 

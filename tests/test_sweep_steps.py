@@ -202,8 +202,8 @@ def test_what_is_found_is_made_small_and_shown_by_replay(
 def test_a_network_from_a_file_is_swept_with_steps(network: str) -> None:
     content = NETWORK if network == "operators" else case_to_json(DENSE)
     Path("net.json").write_text(json.dumps(content))
-    words = ("--program", "net.json", "--cases", "40", "--seed", "7", "--frameworks", "stepped")
-    words += ("--mix", "gaussian") if network == "dense" else ()
+    words = ["--program", "net.json", "--cases", "40", "--seed", "7", "--frameworks", "stepped"]
+    words += ["--mix", "gaussian"] if network == "dense" else []
     code, report = sweeping.sweep(*words, "--steps")
     assert code == 1
     assert local(report)["wrong"] > 0
@@ -213,8 +213,8 @@ def test_a_network_from_a_file_is_swept_with_steps(network: str) -> None:
 def test_a_network_from_a_file_is_swept_without_steps(network: str) -> None:
     content = NETWORK if network == "operators" else case_to_json(DENSE)
     Path("net.json").write_text(json.dumps(content))
-    words = ("--program", "net.json", "--cases", "40", "--seed", "7", "--frameworks", "stepped")
-    words += ("--mix", "gaussian") if network == "dense" else ()
+    words = ["--program", "net.json", "--cases", "40", "--seed", "7", "--frameworks", "stepped"]
+    words += ["--mix", "gaussian"] if network == "dense" else []
     code, report = sweeping.sweep(*words)
     assert code == 0
     assert report["certified"] == []

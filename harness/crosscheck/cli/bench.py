@@ -66,6 +66,7 @@ class _Also:
     growth: bool
     storms: bool
     start_up: bool
+    local: bool
 
 
 def _batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,6 +115,9 @@ def _also_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--start-up/--no-start-up", default=True, help="Also how long commands start."
         ),
+        click.option(
+            "--local/--no-local", default=True, help="Also what a local verdict takes (PyTorch)."
+        ),
     ]
     return with_options(options, gathered(_Also, "also", command))
 
@@ -156,6 +160,7 @@ def _measured(plan: Plan, also: _Also, tell: Callable[[str], None]) -> tuple[Any
     from crosscheck.run.environment import environment
     from crosscheck.studies.bench.batches import measure_batches
     from crosscheck.studies.bench.commands import measure_growth, measure_start_up
+    from crosscheck.studies.bench.local import measure_local
     from crosscheck.studies.bench.others import measure_loops
     from crosscheck.studies.bench.storms import measure_storms
 
@@ -169,4 +174,5 @@ def _measured(plan: Plan, also: _Also, tell: Callable[[str], None]) -> tuple[Any
         group = click.get_current_context().find_root().command
         assert isinstance(group, click.Group)
         starts = measure_start_up(["", *sorted(group.commands)], plan.repeats, tell)
-    return plan, rates, growths, found, starts, environment()
+    local = measure_local(plan.dtypes, tell) if also.local else []
+    return plan, rates, growths, found, starts, local, environment()

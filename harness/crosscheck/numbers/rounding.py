@@ -31,6 +31,9 @@ def or_infinity(bound: Array) -> Array:
 
 def growth(unit: float, factors: Array | float) -> Array:
     """(1 + unit)^factors - 1, rounded up."""
+    factors = np.asarray(factors)
+    if factors.size > 1 and (factors == factors.flat[0]).all():  # nearly always, and much cheaper
+        factors = np.asarray(factors.flat[0])
     return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**-50)
 
 

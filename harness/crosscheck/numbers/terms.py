@@ -12,18 +12,35 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.bounded import Bounded, Center
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble, high
 from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.rounding import NO_GRAIN, growth, least_sums, or_infinity, tiny, up
+from crosscheck.numbers.rounding import (
+    NO_GRAIN,
+    growth,
+    least_sums,
+    lowest_bit,
+    or_infinity,
+    tiny,
+    up,
+)
 
 __all__ = ["Terms"]
 
 _WITHOUT_OVERFLOW = 2.0**1000
 """A few numbers below this have a sum in float64."""
+
+
+_NONE_FITS = np.int32(-(1 << 20))
+"""An exponent so small that no sum but 0 is below what it allows."""
+_LARGE = 2**20
+"""Products in sums, from which on it pays to ask whether their grains are wanted."""
+_FEW = (8, 64)
+"""Terms of each sum of which that is asked first, and then of those that are open still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +89,29 @@ class Terms:
             depth: How many products are added.
             rounds: Whether a product is rounded before it is added.
         """
-        left_counts, right_counts = (left.reach > 0) * 1.0, (right.reach > 0) * 1.0
-        products = product(left_counts, right_counts)
-        inexact = np.zeros_like(products)
-        if not left.is_data:
-            inexact = product(~left.exact * 1.0, right_counts)
-        if not right.is_data:
-            inexact = inexact + product(left_counts, ~right.exact * 1.0)
-        flushed = np.zeros_like(inexact)
+        left_counts, right_counts = left.reach > 0, right.reach > 0
+        total = product(left.reach, right.reach)
+        nothing = np.broadcast_to(0.0, total.shape)
+        products = _counted(left_counts, right_counts, product, depth, total.shape)
+        exact: Any = np.broadcast_to(True, total.shape)
+        if not (left.is_data and right.is_data):
+            inexact: Any = nothing
+            if not left.is_data:
+                inexact = product(~left.exact * 1.0, right_counts * 1.0)
+            if not right.is_data:
+                inexact = inexact + product(left_counts * 1.0, ~right.exact * 1.0)
+            exact = inexact == 0
+        flushed: Array = nothing
         if left.model.flush:
             flushed = product(left.lost_by_reading, right.reach)
             flushed = flushed + product(left.reach, right.lost_by_reading)
-        exact = inexact == 0
-        grain = np.full(inexact.shape, NO_GRAIN)
+        grain: Any = np.broadcast_to(NO_GRAIN, total.shape)
         if (exact & (products > 0)).any():
-            grain = (np.add if product is np.multiply else least_sums)(left.grain, right.grain)
-        own = carried = np.zeros_like(products)
+            if product is np.multiply:
+                grain = left.grain + right.grain
+            else:
+                grain = _grains(left, right, total, depth)
+        own = carried = nothing
         if not (left.is_data and np.isfinite(right.reach).all()):
             own, carried = product(left.r, right.size), product(left.e, right.reach)
         if not (right.is_data and np.isfinite(left.size).all()):
@@ -97,10 +121,10 @@ class Terms:
             left.model,
             own=own,
             carried=carried,
-            total=(total := product(left.reach, right.reach)),
-            rounded=total if rounds else np.zeros_like(total),
+            total=total,
+            rounded=total if rounds else nothing,
             products=products,
-            addends=np.zeros_like(inexact),
+            addends=nothing,
             flushed=flushed,
             all_exact=exact,
             least_grain=grain,
@@ -245,3 +269,63 @@ class Terms:
         e = np.where(some | (self.flushed > 0) if model.flush else some, e, self.carried)
         fits = up(self.total + in_any_order, self.depth + 8) < model.format.largest
         return np.where(fits, np.where(self.certain, 0.0, or_infinity(e)), np.inf)
+
+
+def _counted(
+    left: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    product: np.ufunc,
+    depth: int,
+    shape: tuple[int, ...],
+) -> Array:
+    """How many products can differ from zero, where those of both operands are marked.
+
+    Whole numbers below 2^24 are added exactly in float32, in any order and in half the time.
+    """
+    if left.all() and right.all():
+        return np.broadcast_to(float(depth), shape)
+    if depth >= 2**24:
+        return np.asarray(product(left * 1.0, right * 1.0))
+    found = product(left.astype(np.float32), right.astype(np.float32))
+    return np.asarray(found, dtype=np.float64)
+
+
+def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
+    """The least grain of the terms of each matrix product, where it can matter.
+
+    An exactness certificate needs M <= 2^(p+g), g the least grain of all terms, which is no more
+    than that of a few: M > 2^(p+g') for the g' of these says the same of g, and of whatever is
+    added to the sum later, since M grows by that and g does not. Only sums that a few terms leave
+    open are looked at whole; the others get an exponent that certifies nothing.
+    """
+    if total.size * depth < _LARGE or not (left.is_data and right.is_data):
+        return least_sums(left.grain, right.grain)
+    found, is_open = np.full(total.shape, _NONE_FITS), total > 0
+    for terms in (*(each for each in _FEW if each < depth), depth):
+        few = slice(None, None, depth // terms)
+        one, other = lowest_bit(left.high[..., few]), lowest_bit(right.high[..., few, :])
+        if 8 * np.count_nonzero(is_open) > total.size:
+            grain = least_sums(one, other)[is_open]
+        else:
+            *lead, row, column = np.nonzero(is_open)
+            lines = _lines(one, total.shape[:-1])[*lead, row]
+            lines = lines + _lines(other.swapaxes(-1, -2), _turned(total.shape))[*lead, column]
+            grain = lines.min(axis=-1, initial=2 * NO_GRAIN)
+        allowed = np.minimum(np.clip(grain, -1100, 900) + left.model.precision, 1023)
+        is_left = ~(total[is_open] > np.ldexp(1.0, allowed))
+        if one.shape[-1] == depth:
+            found[is_open] = grain
+            break
+        is_open[is_open] = is_left
+        if not is_open.any():
+            break
+    return found
+
+
+def _lines(array: Any, lead: tuple[int, ...]) -> Any:
+    """``array``, with the axes in front that its rows have in the product."""
+    return np.broadcast_to(array, (*lead, array.shape[-1]))
+
+
+def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-1])

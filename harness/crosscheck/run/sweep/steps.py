@@ -3,9 +3,9 @@
 **Which gradient.** A certificate speaks of one gradient, so the bounds through the whole network
 and those of the steps have to be asked of the same one. The fast road of a sweep is compiled, and
 writes dense layers in another formulation: it has no steps to show, and what is watched in its
-place need not have its bits. So a sweep with steps asks a framework whose mode shows them in this mode
-itself, by its adapter, twice: plainly, which is the answer, and watched, which has to return the
-same bits. Where a case has others, its steps are discarded, and that is said of this case.
+place need not have its bits. So a sweep with steps asks a framework whose mode shows them in this
+mode itself, by its adapter, twice: plainly, which is the answer, and watched, which has to return
+the same bits. Where a case has others, its steps are discarded, and that is said of this case.
 
 A batch is watched whole, since a framework's rounding may depend on the size of a batch and on the
 place in it. It is judged in pieces: bounds take some hundred bytes for each number.

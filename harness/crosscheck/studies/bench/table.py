@@ -9,6 +9,7 @@ from typing import Any
 
 from crosscheck.studies.bench.batches import Plan, Rate
 from crosscheck.studies.bench.commands import Growth, StartUp
+from crosscheck.studies.bench.local import Local
 from crosscheck.studies.bench.storms import Storm
 
 __all__ = ["as_json", "as_markdown", "storm_table"]
@@ -22,6 +23,7 @@ def as_json(
     growths: Sequence[Growth],
     storms: Sequence[Storm],
     starts: Sequence[StartUp],
+    local: Sequence[Local],
     environment: dict[str, str],
 ) -> dict[str, Any]:
     """Everything, for programs. Rates are in cases per second, memory in bytes."""
@@ -32,6 +34,7 @@ def as_json(
         "rates": [asdict(rate) | _spread(rate.rates) for rate in rates],
         "growth": [asdict(growth) for growth in growths],
         "storms": [asdict(storm) for storm in storms],
+        "local": [asdict(one) | _spread(one.ratios) for one in local],
         "start_up": [asdict(start) | {"median": start.median} for start in starts],
     }
 
@@ -46,6 +49,7 @@ def as_markdown(
     growths: Sequence[Growth],
     storms: Sequence[Storm],
     starts: Sequence[StartUp],
+    local: Sequence[Local],
     environment: dict[str, str],
 ) -> str:
     """The tables: rates are medians in cases per second, with the least and the largest."""
@@ -94,6 +98,8 @@ def as_markdown(
         lines += [*_table(head, list(map(_growth, growths))), ""]
     if storms:
         lines += [*storm_table(storms), ""]
+    if local:
+        lines += [*_local_table(local), ""]
     if starts:
         rows = [
             [f"`{start.command}`", f"{start.median:.2f}", _range(start.seconds, 2)]
@@ -121,6 +127,24 @@ def storm_table(storms: Sequence[Storm]) -> list[str]:
     return [
         "One verdict on networks whose pre-activations are zero in thousands of places, and "
         "whether the gradient is a generalised derivative; each in a process of its own.",
+        "",
+        *_table(head, rows),
+    ]
+
+
+def _local_table(local: Sequence[Local]) -> list[str]:
+    head = ["network", "rows", "dtype", "gradient in ms", "verdict in ms", "verdict / gradient"]
+    rows = [
+        [
+            *("-".join(map(str, one.widths)), str(one.rows), one.dtype),
+            *(f"{1e3 * statistics.median(each):.1f}" for each in (one.gradients, one.verdicts)),
+            f"{statistics.median(one.ratios):.1f} ({_range(one.ratios, 1)})",
+        ]
+        for one in local
+    ]
+    return [
+        "A local verdict, records, reference and bounds included, beside PyTorch's eager gradient "
+        "of the same case, in turns, with two threads.",
         "",
         *_table(head, rows),
     ]
