@@ -78,7 +78,7 @@ def test_verdicts_and_counts_are_those_of_the_two_judges(name: str) -> None:
     check = LocalJudge(stack[10:60]).check(recorded[10:60])
     names: dict[str, Any] = {"framework": name, "formulation": "relu", "mode": "eager"}
     expected = [
-        with_steps(Judge(stack[at]).verdict(given[at], **names), check.of(at - 10))
+        with_steps(Judge(stack[at]).verdict(given[at], **names), check, at - 10)
         for at in range(10, 60)
     ]
     told = iter(checked.cases)

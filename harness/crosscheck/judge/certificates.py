@@ -19,7 +19,7 @@ from types import MappingProxyType
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.local.judge import OfCase
+from crosscheck.judge.local.judge import Check, OfCase
 from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 
@@ -29,6 +29,7 @@ __all__ = [
     "OF_STACK",
     "Certificate",
     "with_adjoint",
+    "with_local",
     "with_steps",
     "without_steps",
 ]
@@ -65,7 +66,26 @@ OF_STACK = 4
 _EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
 
-def with_steps(verdict: Verdict, local: OfCase) -> Verdict:
+def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
+    """`with_local`, of case ``index`` of a check of the same gradient."""
+    is_read = verdict.kind is Kind.UNDECIDED and any(
+        each.slope is not None for each in check.readings(index)
+    )
+    local = OfCase(
+        check.records,
+        check.compared(index),
+        check.unbounded(index),
+        float(check.worst[index]),
+        bool(check.left_out[index]),
+        check.wrong(index),
+        check.names(index),
+        bool(check.explained[0][index]),
+        is_read,
+    )
+    return with_local(verdict, local)
+
+
+def with_local(verdict: Verdict, local: OfCase) -> Verdict:
     """A verdict by the a-priori certificate, and what the local one says of the same gradient.
 
     ==============  ==============================  ============================================

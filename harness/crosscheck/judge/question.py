@@ -223,7 +223,7 @@ class Question:
             return verdict
         if row not in self._checks:
             self._checks[row] = self._local.check(answer.recorded)
-        return with_steps(verdict, self._checks[row].of(index))
+        return with_steps(verdict, self._checks[row], index)
 
     @cached_property
     def _local(self) -> LocalJudge:
@@ -263,4 +263,4 @@ class Question:
             return without_steps(verdict, answer.note)
         if answer.recorded is None:
             return verdict
-        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded).of())
+        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded))

@@ -207,14 +207,17 @@ class Check:
     def _first(self) -> list[Part]:
         return [each.parts[0] for each in self._checked if each.parts]
 
-    @cached_property
-    def compared(self) -> int:
-        """How many numbers of each case were compared."""
+    def compared(self, index: int = 0) -> int:
+        """How many numbers of case ``index`` were compared: of each the same."""
         return sum(part.given.size for part in self._first) // len(self.left_out)
 
+    def unbounded(self, index: int = 0) -> int:
+        """How many of them have no bound, since the step may overflow there."""
+        return int(self.unbounded_of_each[index])
+
     @cached_property
-    def unbounded(self) -> NDArray[np.int64]:
-        """(C,): how many of them have no bound, since the step may overflow there."""
+    def unbounded_of_each(self) -> NDArray[np.int64]:
+        """(C,): how many numbers have no bound, since the step may overflow there."""
         found = np.zeros(len(self.left_out), dtype=np.int64)
         for part in self._first:
             found += self._by_case(part.is_unbounded).sum(axis=1)
@@ -234,8 +237,8 @@ class Check:
         """What is said of case ``index``."""
         return OfCase(
             self.records,
-            self.compared,
-            int(self.unbounded[index]),
+            self.compared(index),
+            self.unbounded(index),
             float(self.worst[index]),
             bool(self.left_out[index]),
             self.wrong(index),

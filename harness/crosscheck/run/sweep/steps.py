@@ -27,7 +27,7 @@ from crosscheck.judge.certificates import (
     CERTIFICATES,
     NOT_FINITE,
     Certificate,
-    with_steps,
+    with_local,
     without_steps,
 )
 from crosscheck.judge.local.judge import Check, LocalJudge, OfCase
@@ -84,9 +84,9 @@ class Steps:
         others: dict[int, OfCase] = {}
         records = compared = 0
         for check in checks:
-            records, compared = check.records, check.compared
+            records, compared = check.records, check.compared()
             here = slice(at, at + len(check.left_out))
-            unbounded[here], worst[here] = check.unbounded, check.worst
+            unbounded[here], worst[here] = check.unbounded_of_each, check.worst
             is_gradual[here], is_read[here] = check.explained[0], check.is_read
             left_out[here] = check.left_out
             for index in np.flatnonzero(~check.explained[0] & ~check.left_out).tolist():
@@ -117,7 +117,7 @@ class Steps:
             bool(self.is_gradual[at]),
             bool(self.is_read[at]),
         )
-        return with_steps(verdict, self.others.get(position, plain))
+        return with_local(verdict, self.others.get(position, plain))
 
     def certifications(self, first: int, last: int) -> Certifications:
         """What is said of the cases from one position to another, in numbers."""
