@@ -81,7 +81,8 @@ def test_verdicts_and_counts_are_those_of_the_two_judges(name: str) -> None:
         with_steps(Judge(stack[at]).verdict(given[at], **names), check, at - 10)
         for at in range(10, 60)
     ]
-    told = iter(checked.cases)
+    # What agrees with a decision that has no effect is told too.
+    told = (each for each in checked.cases if each.verdicts[0].kind is not Kind.AGREES)
     for verdict in expected:
         if verdict.kind is not Kind.AGREES:
             (found,) = next(told).verdicts
