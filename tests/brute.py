@@ -287,7 +287,9 @@ def looked_at(each: Drawn) -> Counter[tuple[str, ...]]:
     verdict = Judge(each.case).verdict(each.given, framework="brute")
     trace = exact_trace(each.case)
     found["kind", str(verdict.kind)] += 1
-    if verdict.kind is not Kind.KINK or verdict.detail.startswith("no slopes"):
+    told = verdict.kind in (Kind.KINK, Kind.AGREES) and verdict.gates
+    undecided = any(gate.gate is GateClass.UNDECIDED for gate in verdict.gates)
+    if not told or undecided or verdict.detail.startswith("no slopes"):
         return found
     assert all(gate.gate is not GateClass.UNDECIDED for gate in verdict.gates)
     found["readings", wrong_readings(each.case, trace, verdict) or "right"] += 1

@@ -211,7 +211,7 @@ def test_decisions_that_change_nothing_are_no_kink() -> None:
     )
     found = verdict_on(case, at_slope(case, 0.0))
     assert found.kind is Kind.AGREES
-    assert found.gates == ()
+    assert [each.effect for each in found.gates] == [Effect.NONE]  # it stays listed
 
 
 def test_a_stack_has_the_verdicts_of_its_cases() -> None:

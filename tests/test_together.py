@@ -347,7 +347,7 @@ def test_gradients_of_another_shape_are_left_to_the_judge_and_others_are_not() -
         *refused, verdict = judged(each).verdicts
         assert refused == [None] * len(wrong)
         assert verdict is not None
-        assert verdict.kind is Kind.KINK
+        assert verdict.kind in (Kind.KINK, Kind.AGREES)
 
 
 def test_equal_gradients_of_several_frameworks_are_judged_once() -> None:
