@@ -15,6 +15,7 @@ from crosscheck.report.kills import page as power_page
 from crosscheck.studies.alarms import measure as alarms
 from crosscheck.studies.bench.batches import Plan, Rate
 from crosscheck.studies.bench.commands import Growth, StartUp
+from crosscheck.studies.bench.local import Local
 from crosscheck.studies.bench.storms import Storm
 from crosscheck.studies.bench.table import as_json, as_markdown
 from crosscheck.studies.conventions.expected import read_expected, write_expected
@@ -110,6 +111,7 @@ def test_the_benchmark_is_loaded_and_written_back_byte_for_byte() -> None:
         [made(Growth, row) for row in content["growth"]],
         [made(Storm, row) for row in content["storms"]],
         [made(StartUp, row) for row in content["start_up"]],
+        [made(Local, row) for row in content.get("local", [])],
         content["environment"],
     )
     text = json.dumps(as_json(*measured), indent=1, allow_nan=False) + "\n"

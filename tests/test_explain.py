@@ -495,7 +495,7 @@ REPORT = {
         **{"distinct_cases": 2, "failing_cases": 0, "cases_not_kept": 0},
     },
     **{"frameworks": [], "verdicts": [], "error_over_bound": [], "relu_boundary": []},
-    **{"validity": [], "not_checked": [], "asked_again": [], "policies": []},
+    **{"validity": [], "not_checked": [], "asked_again": [], "certified": [], "policies": []},
     "cases": [
         {
             **{"key": key, "part": "given", "label": "", "shrunk": False},

@@ -127,6 +127,10 @@ NAMED = {
     "frameworks.own_lines": TABLES,
     "program": PRIMITIVE,
     "cases.composed": PRIMITIVE,
+    "judge.adjoint": PRIMITIVE,
+    "judge.policies": "a function of this name",
+    "studies.adversary": "primitives, and the functions of some of them",
+    "studies.stress.networks": "the networks that are stressed, layer by layer",
     "judge.compiled": "the output of a dense network; and a function add",
     "studies.steps": PRIMITIVE,
 }

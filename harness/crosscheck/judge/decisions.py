@@ -163,6 +163,10 @@ class GateReading(_AtPlace):
     breakpoint: float = 0.0
     slopes: tuple[float, float] = (0.0, 1.0)
 
+    def __post_init__(self) -> None:
+        if not self.step and len(self.place.index) != 2:
+            raise ValueError(f"{self.place.index} is no row and unit of a dense network")
+
     @property
     def where(self) -> str:
         """The place, for people."""

@@ -34,7 +34,7 @@ def as_json(
         "rates": [asdict(rate) | _spread(rate.rates) for rate in rates],
         "growth": [asdict(growth) for growth in growths],
         "storms": [asdict(storm) for storm in storms],
-        "local": [asdict(one) | _spread(one.ratios) for one in local],
+        **({"local": [asdict(one) | _spread(one.ratios) for one in local]} if local else {}),
         "start_up": [asdict(start) | {"median": start.median} for start in starts],
     }
 
