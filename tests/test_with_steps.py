@@ -10,7 +10,8 @@ import pytest
 from test_local import SMALL, at_kink, scaled, stack_of
 
 from crosscheck.judge.certificates import CERTIFICATES, Certificate, with_steps
-from crosscheck.judge.local.judge import Check, LocalJudge
+from crosscheck.judge.local.check import Check, OfCase
+from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.dense import worked_example
 from crosscheck.studies.simulated import StepFault, simulated
@@ -41,7 +42,22 @@ def fixed(**parts: Any) -> Any:
         "unbounded": lambda index: 2 + index,
         "readings": lambda index: (),
     }
-    return SimpleNamespace(**{**have, **parts})
+    have |= parts
+
+    def of(index: int = 0) -> OfCase:
+        return OfCase(
+            have["records"],
+            have["compared"](index),
+            have["unbounded"](index),
+            float(have["worst"][index]),
+            have["left_out"][index],
+            have["wrong"](index),
+            have["names"](index),
+            bool(have["explained"][0][index]),
+            any(each.slope is not None for each in have["readings"](index)),
+        )
+
+    return SimpleNamespace(of=of)
 
 
 NEEDED: dict[str, Any] = {

@@ -32,6 +32,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "numbers.extended": _NONFINITE,
     "numbers.double_double": ("test_bounds.py", "test_ieee.py", "test_program_gradients.py"),
     "judge.local.step": _LOCAL,
+    "judge.local.check": ("test_with_steps.py", *_LOCAL),
     "judge.local.judge": ("test_with_steps.py", *_LOCAL),
     "judge.local.programs": _LOCAL,
     "judge.certificates": ("test_with_steps.py",),

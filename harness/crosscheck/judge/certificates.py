@@ -19,7 +19,7 @@ from types import MappingProxyType
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.local.judge import Check, OfCase
+from crosscheck.judge.local.check import Check, OfCase
 from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 
@@ -68,21 +68,7 @@ _EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
 def with_steps(verdict: Verdict, check: Check, index: int = 0) -> Verdict:
     """`with_local`, of case ``index`` of a check of the same gradient."""
-    is_read = verdict.kind is Kind.UNDECIDED and any(
-        each.slope is not None for each in check.readings(index)
-    )
-    local = OfCase(
-        check.records,
-        check.compared(index),
-        check.unbounded(index),
-        float(check.worst[index]),
-        bool(check.left_out[index]),
-        check.wrong(index),
-        check.names(index),
-        bool(check.explained[0][index]),
-        is_read,
-    )
-    return with_local(verdict, local)
+    return with_local(verdict, check.of(index))
 
 
 def with_local(verdict: Verdict, local: OfCase) -> Verdict:

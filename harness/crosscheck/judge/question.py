@@ -18,7 +18,8 @@ from crosscheck.judge.certificates import (
 )
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.local.judge import Check, LocalJudge
+from crosscheck.judge.local.check import Check
+from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind, Verdict

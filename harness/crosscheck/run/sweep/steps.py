@@ -30,7 +30,8 @@ from crosscheck.judge.certificates import (
     with_local,
     without_steps,
 )
-from crosscheck.judge.local.judge import Check, LocalJudge, OfCase
+from crosscheck.judge.local.check import Check, OfCase
+from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.arrays import Array

@@ -22,7 +22,8 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import watch
 from crosscheck.frameworks.refusals import Refused
-from crosscheck.judge.local.judge import Check, Comparison, LocalJudge
+from crosscheck.judge.local.check import Check, Comparison
+from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
