@@ -62,10 +62,10 @@ A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `up(·
 products of bounds that underflow lose at most `TINY` = 2^-1074 each, which is added wherever a
 product of non-zero bounds was formed.
 
-**Put to the test.** Against simulated frameworks of 3 to 11 bits, float32 and float64, whose operands
-and orders climb with error / bound (`crosscheck.studies.adversary`), 1,007,616 tries a rule gave at
-most 1.0000 for sums of two, for differences, and for a product that is added to; 0.9993 for squares
-and 0.9897 for sums of four. The bounds are attained, and never passed.
+**Put to the test.** Against simulated frameworks of 3 to 11 bits, float32 and float64, whose
+operands and orders climb with error / bound (`crosscheck.studies.adversary`), 1,007,616 tries a
+rule gave at most 1.0000 for sums of two, for differences, and for a product that is added to;
+0.9993 for squares and 0.9897 for sums of four. The bounds are attained, and never passed.
 """
 
 from __future__ import annotations
