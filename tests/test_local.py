@@ -15,9 +15,11 @@ from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
 from crosscheck.frameworks.watched import steps_of
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.judge.local.step import Part, StepBounds
+from crosscheck.judge.verdict import Kind
 from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.dense import Case, Network, worked_example
 from crosscheck.network.steps import step
@@ -466,3 +468,21 @@ def test_what_may_overflow_is_counted_as_unbounded() -> None:
 
 def test_the_steps_of_a_dense_network_have_the_names_of_its_arrays() -> None:
     assert [each.id for each in steps_of(worked_example())] == ["z1", "a1", "z2", "a2", "loss"]
+
+
+@pytest.mark.parametrize("target", ["t", "y"])
+def test_a_target_that_is_differentiated_for_other_reasons_has_a_cotangent(target: str) -> None:
+    steps = [
+        step("t", "relu", "y"),
+        step("z", "dense", "x", "W", None),
+        step("sum", "add", "z", "t"),
+        step("loss", "squared_error", "sum", target),
+    ]
+    parameters: dict[str, Any] = {"W": [[1.0, 2.0]]}
+    case = Composed.of(steps, parameters, {"x": [[1.0, 2.0]], "y": [[0.5]]})
+    found = simulated(case)
+    assert judge(case).another(Answer(found.given, recorded=found)).kind is Kind.AGREES
+    wrong = simulated(case, StepFault("loss", "y", scaled(2.0)))
+    said = LocalJudge(case).check(wrong).wrong()
+    assert said is not None
+    assert said.step == "loss"

@@ -26,7 +26,7 @@ from crosscheck.frameworks.leaves import (
 )
 from crosscheck.frameworks.watched import (
     Mark,
-    differentiated,
+    marks_of,
     records_of,
     steps_of,
     watched_function,
@@ -123,7 +123,7 @@ class Adapter(Framework):
             return super().recorded(case)
         assert self.lines is not None
         function = watched_function(case, self.name, self.lines.setup, self.sources)
-        marks = differentiated(steps_of(case))
+        marks = marks_of(steps_of(case))
         seen = self._asked(case.dtype, lambda: self.watch(function, *self._sent(case), marks))
 
         def fetched(arrays: Iterable[Any]) -> list[Any]:

@@ -17,10 +17,10 @@ from crosscheck.judge.local.record import Recorded
 from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.steps import differentiated
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
-from crosscheck.operators.registry import operator_of
 
 __all__ = ["admitted", "admitted_by_name", "admitted_records", "in_form"]
 
@@ -154,6 +154,7 @@ def admitted_records(given: Any, case: AnyCase) -> Recorded:
     steps = steps_of(case)
     if tuple(each.step for each in given.records) != steps:
         raise RefusedError(f"records of other steps returned, wanted {len(steps)} in their order")
+    operands = differentiated(steps)
     shapes = {name: array.shape for name, array in case.entries()}
     for record in given.records:
         shapes[record.step.id] = record.result.shape
@@ -161,7 +162,7 @@ def admitted_records(given: Any, case: AnyCase) -> Recorded:
             raise RefusedError(f"{record.step.id}: a cotangent of another shape than the result")
         for name, source in record.step.inputs:
             found = [record.operands.get(name)]
-            if name not in operator_of(record.step.op).targets:
+            if name in operands[record.step.id]:
                 found.append(record.sent.get(name))
             if any(array is None or array.shape != shapes[source] for array in found):
                 raise RefusedError(f"{record.step.id}: {name}, or its cotangent, has another shape")

@@ -16,13 +16,12 @@ import numpy as np
 from crosscheck.frameworks.text import WATCH, function_of, watched_statements
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
-from crosscheck.network.steps import Step, dense_steps
+from crosscheck.network.steps import Step, dense_steps, differentiated
 from crosscheck.numbers.arrays import Array
 from crosscheck.operators.operator import Line
-from crosscheck.operators.registry import operator_of
 from crosscheck.program.graph import Shape
 
-__all__ = ["Mark", "differentiated", "records_of", "steps_of", "watched_function"]
+__all__ = ["Mark", "marks_of", "records_of", "steps_of", "watched_function"]
 
 Mark: TypeAlias = tuple[str, str]
 """A step, and the name of an operand; of what the step returns, an empty one."""
@@ -35,14 +34,10 @@ def steps_of(case: AnyCase) -> tuple[Step, ...]:
     return dense_steps(case.network, case.has_bias)
 
 
-def differentiated(steps: tuple[Step, ...]) -> list[Mark]:
-    """The marks that have a cotangent: all but those of targets."""
-    found = []
-    for each in steps:
-        targets = operator_of(each.op).targets
-        found += [(each.id, name) for name in each.operands if name not in targets]
-        found.append((each.id, ""))
-    return found
+def marks_of(steps: tuple[Step, ...]) -> list[Mark]:
+    """The marks that have a cotangent."""
+    operands = differentiated(steps)
+    return [(each.id, name) for each in steps for name in (*operands[each.id], "")]
 
 
 def watched_function(
@@ -104,16 +99,16 @@ def records_of(
         found = cotangents.get(mark)
         return np.zeros_like(values[mark]) if found is None else found
 
-    records = []
-    for each in steps_of(case):
-        targets = operator_of(each.op).targets
+    records, steps = [], steps_of(case)
+    operands = differentiated(steps)
+    for each in steps:
         records.append(
             Record(
                 each,
                 {name: values[each.id, name] for name in each.operands},
                 values[each.id, ""],
                 cotangent((each.id, "")),
-                {name: cotangent((each.id, name)) for name in each.operands if name not in targets},
+                {name: cotangent((each.id, name)) for name in operands[each.id]},
                 formulations.get(each.op, ""),
             )
         )

@@ -18,7 +18,7 @@ from crosscheck.operators.operator import Attribute
 from crosscheck.operators.registry import operator_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Step", "dense_steps", "step"]
+__all__ = ["Step", "dense_steps", "differentiated", "step"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,22 @@ def step(id: str, op: str, *inputs: str | None, **attributes: Attribute) -> Step
             raise UsageError(f"{id}: {op} without {name}, wanted {', '.join(operator.operands)}")
     settled = operator.settled(attributes)
     return Step(id, op, tuple(pairs), tuple(sorted(settled.items())))
+
+
+@lru_cache(maxsize=256)
+def differentiated(steps: tuple[Step, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Id of each step to the operands that cotangents go down to: all but mere targets.
+
+    A target that is the result of a step, or an array that is differentiated by for its other
+    uses, is an operand like any other.
+    """
+    moving = {each.id for each in steps}
+    for each in steps:
+        targets = operator_of(each.op).targets
+        moving |= {source for name, source in each.inputs if name not in targets}
+    return MappingProxyType(
+        {each.id: tuple(name for name, source in each.inputs if source in moving) for each in steps}
+    )
 
 
 @lru_cache(maxsize=256)

@@ -19,9 +19,9 @@ from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Gradients
 from crosscheck.network.names import LOSS
+from crosscheck.network.steps import differentiated
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
-from crosscheck.operators.registry import operator_of
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Program
@@ -52,6 +52,7 @@ def simulated(case: AnyCase, fault: StepFault | None = None) -> Recorded:
         fault: What is wrong; ``None`` for a right gradient.
     """
     form, steps = format_of(case.dtype), steps_of(case)
+    wanted = differentiated(steps)
     lead = 0 if case.count is None else 1
     held: dict[str, Array] = dict(case.entries())
     operands: dict[str, dict[str, Array]] = {}
@@ -60,7 +61,7 @@ def simulated(case: AnyCase, fault: StepFault | None = None) -> Recorded:
     def run(step: Any, seed: Array | None) -> dict[str, Any]:
         inputs = operands[step.id]
         shapes = tuple((name, array.shape[lead:]) for name, array in inputs.items())
-        program = program_of(step, shapes)
+        program = program_of(step, shapes, wanted[step.id])
         if seed is None:
             seed = np.zeros(())
             program = Program(program.nodes, program.inputs, {RESULT: program.outputs[RESULT]})
@@ -78,11 +79,10 @@ def simulated(case: AnyCase, fault: StepFault | None = None) -> Recorded:
     records = []
     for step in reversed(steps):
         found = run(step, sent[step.id])
-        targets = operator_of(step.op).targets
         down: Mapping[str, Array] = {
             name: np.broadcast_to(found[name], held[source].shape)
             for name, source in step.inputs
-            if name not in targets
+            if name in wanted[step.id]
         }
         for name, source in step.inputs:
             if name in down:

@@ -26,18 +26,26 @@ def shapes_of(record: Record, stacked: bool) -> tuple[tuple[str, Shape], ...]:
     return tuple((name, array.shape[lead:]) for name, array in record.operands.items())
 
 
-def program_of(step: Step, shapes: tuple[tuple[str, Shape], ...]) -> Program:
+def program_of(
+    step: Step, shapes: tuple[tuple[str, Shape], ...], wanted: tuple[str, ...] | None = None
+) -> Program:
     """The program of ``step``: of its operands, by name, and of `COTANGENT`.
 
-    Its results are `RESULT`, and under the name of each operand that something is differentiated
-    by what goes down to it.
+    Its results are `RESULT`, and under the name of each operand in ``wanted``, by default all but
+    targets, what goes down to it.
     """
-    return _program(step.op, step.attributes, shapes)
+    if wanted is None:
+        targets = operator_of(step.op).targets
+        wanted = tuple(name for name, _ in shapes if name not in targets)
+    return _program(step.op, step.attributes, shapes, wanted)
 
 
 @lru_cache(maxsize=512)
 def _program(
-    op: str, attributes: tuple[tuple[str, object], ...], shapes: tuple[tuple[str, Shape], ...]
+    op: str,
+    attributes: tuple[tuple[str, object], ...],
+    shapes: tuple[tuple[str, Shape], ...],
+    wanted: tuple[str, ...],
 ) -> Program:
     operator = operator_of(op)
     graph = Graph()
@@ -45,5 +53,4 @@ def _program(
     settings: Mapping[str, object] = dict(attributes)
     result = operator.expand(**operands, **settings)
     value = graph.program(operands, {RESULT: result})
-    wanted = [name for name, _ in shapes if name not in operator.targets]
     return vjp(value, {RESULT: COTANGENT}, wanted)

@@ -102,7 +102,9 @@ class StepBounds:
 
     def __init__(self, record: Record, model: Model, stacked: bool) -> None:
         self.record, self.model = record, model
-        self.program: Program = program_of(record.step, shapes_of(record, stacked))
+        self.program: Program = program_of(
+            record.step, shapes_of(record, stacked), tuple(record.sent)
+        )
         self._arrays = {
             name: Enclosure.of(model, array)
             for name, array in (*record.operands.items(), (COTANGENT, record.cotangent))
