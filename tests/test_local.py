@@ -14,7 +14,7 @@ from crosscheck.cases.composed import plans, seeded_composed
 from crosscheck.cases.stream.families import Mix
 from crosscheck.cases.stream.generate import block
 from crosscheck.cases.stream.settings import Shape
-from crosscheck.frameworks.watched import steps_of
+from crosscheck.frameworks.leaves import steps_of
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Record, Recorded

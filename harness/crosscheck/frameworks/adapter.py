@@ -23,13 +23,12 @@ from crosscheck.frameworks.leaves import (
     constants_of,
     leaves_of,
     loss_function,
+    steps_of,
 )
 from crosscheck.frameworks.watched import (
     Mark,
     marks_of,
     records_of,
-    steps_of,
-    watched_function,
 )
 from crosscheck.judge.local.record import Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
@@ -122,7 +121,7 @@ class Adapter(Framework):
         if self.mode not in self.watched_modes:
             return super().recorded(case)
         assert self.lines is not None
-        function = watched_function(case, self.name, self.lines.setup, self.sources)
+        function = loss_function(case, self.name, self.lines, self.sources, watched=True)
         marks = marks_of(steps_of(case))
         seen = self._asked(case.dtype, lambda: self.watch(function, *self._sent(case), marks))
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.frameworks.leaves import steps_of
 from crosscheck.frameworks.refusals import RefusedError
-from crosscheck.frameworks.watched import steps_of
 from crosscheck.judge.local.record import Recorded
 from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.composed import AnyCase, Composed, Derivatives

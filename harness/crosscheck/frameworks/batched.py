@@ -21,7 +21,7 @@ import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import required
-from crosscheck.frameworks.leaves import RELU, assembled, dense_loss
+from crosscheck.frameworks.leaves import RELU, assembled, loss_function
 from crosscheck.network.batch import ALIGNMENT, Batch, address, aligned, held_dtype
 from crosscheck.network.dense import Gradients
 from crosscheck.operators import dense
@@ -173,7 +173,7 @@ def losses_of(framework: Framework, batch: Batch) -> Callable[..., Any]:
         RELU: framework.formulations[framework.formulation],
         dense.OPERATOR.name: products.get(dense.TURNED, next(iter(products.values()))),
     }
-    return dense_loss(batch, framework.name, framework.lines, sources)
+    return loss_function(batch, framework.name, framework.lines, sources)
 
 
 def aligned_like(array: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.frameworks.text import function_of, statements
+from crosscheck.frameworks.text import WATCH, function_of, statements, watched_statements
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients, Network, Numbers
 from crosscheck.network.names import LOSS
@@ -34,9 +34,9 @@ __all__ = [
     "OneHot",
     "assembled",
     "constants_of",
-    "dense_loss",
     "leaves_of",
     "loss_function",
+    "steps_of",
     "tangents_of_a_pass",
 ]
 
@@ -58,44 +58,47 @@ def constants_of(case: AnyCase) -> list[Array]:
 
 
 def loss_function(
-    case: AnyCase, framework: str, lines: Pointwise, sources: Mapping[str, Line]
+    case: Numbers | Composed,
+    framework: str,
+    lines: Pointwise,
+    sources: Mapping[str, Line],
+    *,
+    watched: bool = False,
 ) -> Callable[..., Any]:
     """J of `leaves_of` and then `constants_of`, for single cases and stacks of a shape.
 
     It is made of the operators' lines, and one and the same for cases that differ in numbers only.
 
     Args:
-        case: A single case or a stack.
+        case: A single case, a stack or a batch.
         framework: Whose lines.
         lines: With its imports.
         sources: Operator to its line, if not the first of the framework's.
+        watched: Whether the function's first argument is `WATCH`, which sees each step.
 
     Raises:
         UnsupportedError: An operator is not known there.
     """
-    if not isinstance(case, Composed):
-        return dense_loss(case, framework, lines, sources)
-    names = (*case.wanted, *(name for name in case.names if name not in case.wanted))
-    shapes = {**case.shapes, **case.result_shapes}
+    names, steps = case.names, steps_of(case)
+    if isinstance(case, Composed):
+        names = (*case.wanted, *(name for name in names if name not in case.wanted))
+        shapes = {**case.shapes, **case.result_shapes}
+    else:
+        shapes = {steps[-2].id: (case.rows, case.network.widths[-1])}
     return _function(
-        case.steps, names, tuple(shapes.items()), framework, lines.setup, tuple(sources.items())
+        steps,
+        names,
+        tuple(shapes.items()),
+        framework,
+        lines.setup,
+        tuple(sources.items()),
+        watched,
     )
 
 
-def dense_loss(
-    case: Numbers, framework: str, lines: Pointwise, sources: Mapping[str, Line]
-) -> Callable[..., Any]:
-    """J of the arrays of a case of a dense network, in the order of its entries.
-
-    Args:
-        case: One of those that it is for.
-        framework: As of `loss_function`, like the rest.
-        lines: With its imports.
-        sources: Operator to its line.
-    """
-    steps = dense_steps(case.network, case.has_bias)
-    shapes = ((steps[-2].id, (case.rows, case.network.widths[-1])),)
-    return _function(steps, case.names, shapes, framework, lines.setup, tuple(sources.items()))
+def steps_of(case: Numbers | Composed) -> tuple[Step, ...]:
+    """The steps of a network, of whatever kind."""
+    return case.steps if isinstance(case, Composed) else dense_steps(case.network, case.has_bias)
 
 
 @lru_cache(maxsize=512)
@@ -106,9 +109,12 @@ def _function(
     framework: str,
     setup: str,
     sources: tuple[tuple[str, Line], ...],
+    watched: bool,
 ) -> Callable[..., Any]:
-    lines = statements(steps, dict(shapes), framework, dict(sources))
-    return function_of(setup, names, lines)
+    about = steps, dict(shapes), framework, dict(sources)
+    if watched:
+        return function_of(setup, (WATCH, *names), watched_statements(*about, names))
+    return function_of(setup, names, statements(*about))
 
 
 def assembled(case: Point, loss: Array, derivatives: Iterable[Array]) -> Any:

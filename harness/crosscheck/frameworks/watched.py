@@ -7,75 +7,27 @@ and through them, and its sums of cotangents are its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 
-from crosscheck.frameworks.text import WATCH, function_of, watched_statements
+from crosscheck.frameworks.leaves import steps_of
 from crosscheck.judge.local.record import Record, Recorded
-from crosscheck.network.composed import AnyCase, AnyGradients, Composed
-from crosscheck.network.steps import Step, dense_steps, differentiated
+from crosscheck.network.composed import AnyCase, AnyGradients
+from crosscheck.network.steps import Step, differentiated
 from crosscheck.numbers.arrays import Array
-from crosscheck.operators.operator import Line
-from crosscheck.program.graph import Shape
 
-__all__ = ["Mark", "marks_of", "records_of", "steps_of", "watched_function"]
+__all__ = ["Mark", "marks_of", "records_of"]
 
 Mark: TypeAlias = tuple[str, str]
 """A step, and the name of an operand; of what the step returns, an empty one."""
-
-
-def steps_of(case: AnyCase) -> tuple[Step, ...]:
-    """The steps of a network, of whatever kind."""
-    if isinstance(case, Composed):
-        return case.steps
-    return dense_steps(case.network, case.has_bias)
 
 
 def marks_of(steps: tuple[Step, ...]) -> list[Mark]:
     """The marks that have a cotangent."""
     operands = differentiated(steps)
     return [(each.id, name) for each in steps for name in (*operands[each.id], "")]
-
-
-def watched_function(
-    case: AnyCase, framework: str, setup: str, sources: Mapping[str, Line]
-) -> Callable[..., Any]:
-    """J of ``watch``, then of `leaves_of` and `constants_of`, made of the operators' lines.
-
-    Args:
-        case: A single case or a stack.
-        framework: Whose lines.
-        setup: Its imports.
-        sources: Operator to its line, if not the first of the framework's.
-
-    Raises:
-        UnsupportedError: An operator is not known there.
-    """
-    lead = 0 if case.count is None else 1
-    shapes = {name: shape[lead:] for name, shape in case.array_shapes.items()}
-    names = (*case.wanted, *(name for name in case.names if name not in case.wanted))
-    steps = steps_of(case)
-    if isinstance(case, Composed):
-        shapes |= case.result_shapes
-    else:
-        shapes[steps[-2].id] = (case.rows, case.widths[-1])
-    return _watched(steps, names, tuple(shapes.items()), framework, setup, tuple(sources.items()))
-
-
-@lru_cache(maxsize=512)
-def _watched(
-    steps: tuple[Step, ...],
-    names: tuple[str, ...],
-    shapes: tuple[tuple[str, Shape], ...],
-    framework: str,
-    setup: str,
-    sources: tuple[tuple[str, Line], ...],
-) -> Callable[..., Any]:
-    lines = watched_statements(steps, dict(shapes), framework, dict(sources), names)
-    return function_of(setup, (WATCH, *names), lines)
 
 
 def records_of(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frameworks.watched import steps_of
+from crosscheck.frameworks.leaves import steps_of
 from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
