@@ -19,7 +19,7 @@ compared was on either side of the breakpoint, or the breakpoint itself, where �
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -140,18 +140,22 @@ class StepBounds:
         return tuple(found)
 
     @cached_property
+    def _ends(self) -> Sequence[Mapping[str, Enclosure]]:
+        """What goes down to each operand for λ = 0 at every open decision, and for λ = 1."""
+        return [
+            self._sent({p.site: np.full(p.is_open.shape, side) for p in self.places})
+            for side in (0.0, 1.0)
+        ]
+
+    @cached_property
     def _decided(self) -> tuple[Mapping[int, Array], Mapping[str, NDArray[np.bool_]]]:
         """λ at each site, and by name the entries that no λ explains."""
         if not self.places:
             return {}, {}
-        ends = [
-            self._sent({p.site: np.full(p.is_open.shape, side) for p in self.places})
-            for side in (0.0, 1.0)
-        ]
         slopes = {p.site: np.zeros(p.is_open.shape) for p in self.places}
         refused: dict[str, NDArray[np.bool_]] = {}
         for name, given in self.record.sent.items():
-            low, high = (end[name] for end in ends)
+            low, high = (end[name] for end in self._ends)
             for place in self.places:
                 if place.is_open.shape != given.shape:
                     continue
@@ -174,10 +178,9 @@ class StepBounds:
 
     def is_read(self, place: OpenPlace) -> NDArray[np.bool_]:
         """At which open decisions λ can be told from any other: a cotangent that is not zero."""
-        ends = [self._sent({place.site: np.full(place.is_open.shape, side)}) for side in (0.0, 1.0)]
         found = np.zeros(place.is_open.shape, dtype=bool)
         for name, given in self.record.sent.items():
-            low, high = (end[name] for end in ends)
+            low, high = (end[name] for end in self._ends)
             if place.is_open.shape == given.shape:
                 both = (low.distance(given) <= low.bound) & (high.distance(given) <= high.bound)
                 found |= place.is_open & ~both
