@@ -132,6 +132,34 @@ def test_a_power_of_two_that_leaves_the_format_adds_its_loss() -> None:
     assert times_constants(number(2.0 * least), [Fraction(1, 2)]).e == 0.0
 
 
+LEAST = FORM.smallest_subnormal
+
+
+@pytest.mark.parametrize(
+    ("terms", "constant"),
+    [
+        ((2.0**23 - 1, -(2.0**22), 1 - 2.0**22), Fraction(3)),
+        ((LEAST, 2 * LEAST, -3 * LEAST), Fraction(1, 2)),
+    ],
+    ids=["rounded", "underflowing"],
+)
+def test_a_sum_that_is_zero_need_not_be_so_with_a_constant_put_to_its_terms(
+    terms: tuple[float, ...], constant: Fraction
+) -> None:
+    total: Any = Enclosure.of(GRADUAL, np.array(terms)).sum(-1)
+    assert (total.high, total.bound) == (0.0, 0.0)
+    each = [np.float32(term) * np.float32(constant) for term in terms]
+    given = float(sum(each, np.float32(0.0)))
+    assert given != 0.0 == sum(terms) * constant
+    assert abs(given) <= times_constants(total, [constant]).e
+
+
+@pytest.mark.parametrize("constant", [Fraction(3), Fraction(1, 2)])
+def test_a_sum_of_zeros_times_a_constant_is_zero(constant: Fraction) -> None:
+    found: Any = times_constants(Enclosure.of(GRADUAL, np.zeros(3)).sum(-1), [constant])
+    assert (found.high, found.r, found.e) == (0.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_another_constant_adds_three_roundings_and_no_more(count: int) -> None:
     found = times_constants(number(3.0), [THIRD] * count)

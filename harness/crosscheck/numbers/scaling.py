@@ -49,7 +49,9 @@ and changes the sums that are rounded: that is what (1 + u)^2K is for, as K >= N
 to a factor of a product are not among these places.)
 
 *Exact* is the result if every constant is a power of two, c_min >= λ₀, q is exact (as a sum, if it
-is one), and q, or every term of it, is a multiple of η / c_min (λ₀ / c_min). *Overflow*: A or M A,
+is one), and q, or every term of it, is a multiple of η / c_min (λ₀ / c_min); and if q, or every
+term of it, is zero. That a sum is zero is not enough: 1½ - 1 - ½ is, and 3 times its terms, which
+are 4½, -3 and -1½, add up to -½ in three bits, where 4½ is rounded to 4. *Overflow*: A or M A,
 with M = |q̂| if q is no sum, and with what roundings add, reaches Ω. A divisor 1/c that is beyond Ω
 is supposed not to be formed in the dtype.
 """
@@ -160,7 +162,7 @@ def times_constants(q: Enclosure, constants: Sequence[Fraction]) -> Enclosure:
     exact = q.exact & (np.ldexp(1.0, np.minimum(grain, 1023) - constant.shift) >= model.least)
     if model.flush:
         exact = exact & (flushed == 0)
-    exact = exact & constant.are_exact | (q.reach == 0)
+    exact = exact & constant.are_exact | (total == 0)
     most = np.maximum(total * (1.0 + growing), 1.0) * (1.0 + theta) * constant.large
     fits = (up(most + constant.large * lost, 12) < model.format.largest) & ~np.isinf(q.e)
     e = np.where(fits, np.where(exact, 0.0, or_infinity(e)), np.inf)
