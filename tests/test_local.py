@@ -350,6 +350,63 @@ def test_what_a_step_rounds_to_the_breakpoint_has_any_slope_between_its_sides(
     assert check.passes.all() == passes
 
 
+def prelu_at_zero(given: float, alpha: float, g: float) -> tuple[StepBounds, float]:
+    """PReLU of one zero in float32, and error / bound of what it sends to z."""
+    one = np.ones((1, 1))
+    operands = {"z": 0.0 * one, "alpha": np.array([alpha])}
+    sent = {"z": given * one, "alpha": np.zeros(1)}
+    record = Record(step("it", "prelu", "z", "alpha"), operands, 0.0 * one, g * one, sent)
+    bounds = StepBounds(record, Model(FORMATS["float32"], is_brief=True), stacked=False)
+    return bounds, float(next(each for each in bounds.parts() if each.name == "z").ratio.item())
+
+
+def slope_read(bounds: StepBounds) -> tuple[float, bool]:
+    """The one λ, and whether it can be told."""
+    (place,) = bounds.places
+    return float(bounds.slopes[place.site].item()), bool(bounds.is_read(place).item())
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.0 - 2.0**-24])
+def test_rounding_may_carry_a_mixture_beyond_its_sides(alpha: float) -> None:
+    g, third = np.float32(1.0 + 991 * 2.0**-23), np.float32(1 / 3)
+    mixture = float(third * g + (np.float32(1.0) - third) * (np.float32(alpha) * g))
+    assert mixture < alpha * float(g) <= g
+    assert prelu_at_zero(mixture, alpha, float(g))[1] <= 1.0
+    for factor in (1.0 + 2.0**-18, 1.0 - 2.0**-18):
+        assert prelu_at_zero(factor * float(g), alpha, float(g))[1] > 1.0
+
+
+def test_of_two_sides_that_are_one_number_none_is_told() -> None:
+    for given in (1.5, 1.5 + 2.0**-23):
+        assert not slope_read(prelu_at_zero(given, 1.0, 1.5)[0])[1]
+
+
+@pytest.mark.parametrize(("op", "end"), [("relu", 1.0), ("relu6", 1.0), ("hinge", -1.0)])
+def test_a_slope_next_to_zero_is_carried_beyond_no_side(op: str, end: float) -> None:
+    operands = {"a": 1.0, "y": 1.0} if op == "hinge" else {"z": 0.0}
+    assert sent_by(op, "float32", False, end, **operands, g=1.0) <= 1
+    assert sent_by(op, "float32", False, end * (1 + 2.0**-23), **operands, g=1.0) > 1
+
+
+def test_each_side_is_held_to_its_own_bound() -> None:
+    """α g is rounded and 1 g is not: what is within that of g, and is not g, is a mixture."""
+    alpha, g = float(np.float32(100.3)), float(np.float32(1.1))
+    rounded = float(np.float32(alpha * g))
+    assert rounded != alpha * g
+    assert slope_read(prelu_at_zero(rounded, alpha, g)[0]) == (0.0, True)
+    assert slope_read(prelu_at_zero(g, alpha, g)[0]) == (1.0, True)
+    bounds, ratio = prelu_at_zero(g + 2.0**-23, alpha, g)
+    assert ratio <= 1.0
+    assert 0.0 < slope_read(bounds)[0] < 1.0
+
+
+def test_what_both_sides_explain_tells_no_slope() -> None:
+    """α g is one and a half of the least distance below g, and may err by two."""
+    g, alpha = 3 * 2.0**-126, 1.0 - 2.0**-24
+    assert slope_read(prelu_at_zero(g, alpha, g)[0])[1] is False
+    assert slope_read(prelu_at_zero(g * (1 - 2.0**-20), 0.5, g)[0])[1] is True
+
+
 @pytest.mark.parametrize("point", ["1/3", "1/10"])
 def test_a_breakpoint_that_no_float_is_is_never_met_exactly(point: str) -> None:
     near = float(Fraction(point))

@@ -15,6 +15,13 @@ with their bounds; a number in between is taken where it lies strictly between 0
 of x(λ) holds what came. A breakpoint may also be only near, since the step itself rounds what it
 compares (1 - y a of the hinge loss), or flushes it (a - y of the absolute error). What a framework
 compared was on either side of the breakpoint, or the breakpoint itself, where λ is its choice.
+
+*Beyond both ends.* Rounding may carry a mixture beyond its ends, as λ g + (1 - λ) α g of PReLU
+where α is 1 or nearly so. What came is beyond x₁, say, and some λ explains it. Then one next to 1
+does: x(λ) is nearer by (1 - λ) |x₁ - x₀| there, and the bounds of two mixtures differ by a few u of
+that. Taken is 1 - 2^-53; what this changes in a slope is within r of a mixture, 2^-50 of the larger
+slope. Where one end is 0 a mixture is a product, which rounding does not carry beyond x₁ rounded,
+as it is monotone; nothing beyond is taken there.
 """
 
 from __future__ import annotations
@@ -43,6 +50,7 @@ from crosscheck.program.graph import Program
 __all__ = ["OpenPlace", "Part", "StepBounds"]
 
 _NEAR_THE_END = 2.0**1000
+_NEXT_TO_AN_END = 2.0**-53
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +191,7 @@ class StepBounds:
             low, high = (end[name] for end in self._ends)
             if place.is_open.shape == given.shape:
                 both = (low.distance(given) <= low.bound) & (high.distance(given) <= high.bound)
-                found |= place.is_open & ~both
+                found |= place.is_open & ~both & (low.high != high.high)
         return found
 
     def _sent(self, decisions: Mapping[int, Array]) -> dict[str, Enclosure]:
@@ -242,6 +250,11 @@ def _read(
         scale = np.where(size > _NEAR_THE_END, 0.25, 1.0)  # x₁ - x₀ is within float64 then
         step = scale * high.high - scale * low.high
         between = (scale * given - scale * low.high) / step
+        next_to = np.clip(between, _NEXT_TO_AN_END, 1.0 - _NEXT_TO_AN_END)
     is_between = (between > 0) & (between < 1)
+    is_mixture = (low.high != 0) & (high.high != 0)
+    next_to = np.where(np.isnan(next_to), _NEXT_TO_AN_END, next_to)
+    between = np.where(is_mixture & ~is_between, next_to, between)
+    is_between |= is_mixture
     found = np.where(at_low, 0.0, np.where(at_high, 1.0, np.where(is_between, between, np.nan)))
     return np.where(place.is_open, found, np.nan), place.is_open & np.isnan(found)
