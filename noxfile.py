@@ -132,8 +132,9 @@ def stress(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def adversary(session: nox.Session) -> None:
-    """Climb towards the largest error / bound of each rule, 10⁶ tries each: an hour or two."""
-    run(session, "python", "-m", "crosscheck.studies.adversary", *session.posargs, env=ONE_THREAD)
+    """Climb towards the largest error / bound of each rule, 10⁶ tries each: half an hour."""
+    words = ("-m", "crosscheck.studies.adversary", "--report", "reports/adversary.json")
+    run(session, "python", *words, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none")

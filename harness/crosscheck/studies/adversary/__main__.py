@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--tries", type=click.IntRange(min=1), default=1_000_000, show_default=True)
 @click.option("--only", multiple=True, metavar="TEXT", help="Rules with TEXT in the name.")
 @click.option("--seed", default=0, show_default=True)
-def main(tries: int, only: tuple[str, ...], seed: int) -> None:
+@click.option(
+    "--report",
+    type=_FILE,
+    metavar="FILE.json",
+    help="Keep what is found, and a page beside it; what it holds already is not tried again.",
+)
+def main(tries: int, only: tuple[str, ...], seed: int, report: Path | None) -> None:
     """Climb towards the largest error / bound of each rule; fails where one is above 1."""
     from crosscheck.studies.adversary.measure import NAMES, worst_of
+    from crosscheck.studies.adversary.record import Record, current, read, versions, write
 
+    now = versions()
+    record = Record(seed, now, {}) if report is None else current(read(report), seed, now)
     outside = []
     for name in NAMES:
         if only and not any(text in name for text in only):
             continue
-        found = worst_of(name, tries=tries, seed=seed)
+        found = record.found.get(name)
+        if found is None or found.tries < tries:
+            found = worst_of(name, tries=tries, seed=seed)
+            if found.ratio <= 1.0 and report is not None:
+                record = record.with_one(found)
+                write(report, record)
         where = f"{found.form}{', flushing' if found.flush else ''}"
         click.echo(f"{name}: {found.ratio:.6f} in {found.tries:,} tries ({where})")
         outside += [name] if found.ratio > 1.0 else []

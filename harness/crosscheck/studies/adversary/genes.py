@@ -1,7 +1,8 @@
 """Hill climbing with a population: each try reads its operands and its dice from a row of bits.
 
 A try that reads k numbers is a row of k words. Of all rows at once some words are changed, and a
-row is kept where error / bound has not become smaller.
+row is kept where error / bound has not become smaller. Now and then the rows that are furthest
+behind go on from where the foremost are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["Bits", "Genes", "climb"]
 Bits = NDArray[np.uint64]
 
 _MOST_CHANGES = 4
+
+_TOGETHER, _SHARE = 4, 4
+"""Every fourth time the last quarter of the rows is replaced by the first."""
 
 
 class Genes:
@@ -88,10 +92,15 @@ def climb(
     """
     genes = Genes(rng, count)
     best = attempt(genes)
-    for _ in range(steps - 1):
+    for step in range(1, steps):
         moved = genes.changed()
         found = attempt(moved)
         better = found >= best
         best = np.where(better, found, best)
-        genes = Genes(rng, count, np.where(better[:, None], moved.words, genes.words))
+        words = np.where(better[:, None], moved.words, genes.words)
+        if step % _TOGETHER == 0:
+            order, some = np.argsort(-best, kind="stable"), count // _SHARE
+            first, last = order[:some], order[count - some :]
+            words[last], best[last] = words[first], best[first]
+        genes = Genes(rng, count, words)
     return float(best.max())

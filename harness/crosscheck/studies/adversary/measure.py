@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ FORMS: Sequence[Format] = (*TOYS, FORMATS["float32"], FORMATS["float64"])
 NAMES: Sequence[str] = (*PRIMITIVES, *(f"step {name}" for name in STEPS))
 """Every rule and every step."""
 
-_STEPS = 16
+_COUNT, _STEPS = 256, 64
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Worst:
         form: The format that it was found in.
         flush: Whether subnormal numbers could be flushed.
         tries: How many evaluations were looked at.
+        known: The largest error / bound with operands that are held without an error, so that all
+            of it is the rule's own; a step's always are.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Worst:
     form: str
     flush: bool
     tries: int
+    known: float
 
 
 @in_ieee_arithmetic
@@ -54,7 +57,7 @@ def worst_of(
     tries: int,
     forms: Sequence[Format] = FORMS,
     seed: int = 0,
-    count: int = 512,
+    count: int = _COUNT,
     steps: int = _STEPS,
 ) -> Worst:
     """The largest error / bound of a rule or step, over formats, with and without flushing.
@@ -67,7 +70,7 @@ def worst_of(
         count: How many climb at once.
         steps: How often all of them are tried in a climb.
     """
-    best, done = Worst(name, -1.0, "", False, 0), 0
+    best, done = Worst(name, -1.0, "", False, 0, 0.0), 0
     for number, (form, flush, is_known) in enumerate(_climbs(forms)):
         if done >= tries:
             break
@@ -81,9 +84,11 @@ def worst_of(
 
         found = climb(attempt, np.random.default_rng([seed, number]), count=count, steps=steps)
         done += count * steps
+        known = max(best.known, found) if is_known or name not in PRIMITIVES else best.known
         if found > best.ratio:
-            best = Worst(name, found, form.name, flush, 0)
-    return Worst(name, best.ratio, best.form, best.flush, done)
+            best = Worst(name, found, form.name, flush, done, known)
+        best = replace(best, tries=done, known=known)
+    return best
 
 
 def _climbs(forms: Sequence[Format]) -> Iterator[tuple[Format, bool, bool]]:
