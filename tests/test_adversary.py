@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
-from crosscheck.studies.adversary.genes import Genes
+from crosscheck.studies.adversary.__main__ import main
+from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
-from crosscheck.studies.adversary.measure import FORMS, NAMES, worst_of
+from crosscheck.studies.adversary.measure import FORMS, NAMES, Worst, worst_of
+from crosscheck.studies.adversary.record import Record, current, page, read
+
+RECORD = Path(__file__).resolve().parent.parent / "reports" / "adversary.json"
+
+DERIVED_IN = {
+    "numbers.enclosure": ("add", "difference", "mul", "contract", "sum"),
+    "numbers.scaling": ("times_constants",),
+    "numbers.piecewise_values": ("piecewise",),
+    "numbers.piecewise_slopes": ("select",),
+    "program.enclosures": ("take", "scatter", "broadcast", "max", "largest"),
+    "judge.local.step": ("step",),
+}
+"""Module to the first words of the rules that its text derives."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,3 +76,111 @@ def test_a_fused_product_is_rounded_once(name: str) -> None:
         np.array([1 + 2 * u]), np.array([u]), np.array([1.0]), np.zeros(1, np.uint64)
     )
     assert half.item() == 1 + 2 * u, "just above half a unit, so that it is rounded up"
+
+
+def test_a_climb_comes_further_than_chance() -> None:
+    """A row has three numbers; the largest of their product is 1, and is far from most."""
+
+    def product(genes: Genes) -> Array:
+        return np.asarray((genes.bits((3,)) / 2.0**64).prod(axis=1))
+
+    found = [
+        climb(product, np.random.default_rng(0), count=16, steps=steps) for steps in (1, 16, 256)
+    ]
+    assert found[0] < found[1] < found[2] <= 1.0
+    assert found[2] > 0.99
+
+
+# -- what is kept --------------------------------------------------------------------------------
+
+
+def some(name: str, tries: int = 5) -> Worst:
+    return Worst(name, 0.5, "four bits", True, tries, 0.25)
+
+
+NOW = {"NumPy": "2", "rules": "a", "steps": "b"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "changed", "kept"),
+    [
+        (1, {}, {"add", "step add"}),
+        (1, {"steps": "c"}, {"add"}),
+        (1, {"rules": "c"}, set()),
+        (1, {"NumPy": "3"}, set()),
+        (2, {}, set()),
+    ],
+)
+def test_what_would_be_found_again_is_kept(seed: int, changed: Any, kept: set[str]) -> None:
+    record = Record(1, NOW, {}).with_one(some("step add")).with_one(some("add"))
+    assert list(record.found) == ["add", "step add"]
+    found = current(record, seed, {**NOW, **changed})
+    assert set(found.found) == kept
+    assert (found.seed, found.versions) == (seed, {**NOW, **changed})
+
+
+def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def worst(name: str, *, tries: int, seed: int) -> Worst:
+        asked.append(name)
+        return some(name, tries)
+
+    monkeypatch.setattr("crosscheck.studies.adversary.measure.worst_of", worst)
+    place = tmp_path / "found.json"
+
+    def run(only: str, tries: int) -> None:
+        words = ["--only", only, "--tries", str(tries), "--report", str(place)]
+        assert CliRunner().invoke(main, words).exit_code == 0
+
+    run("mul, square", 5)
+    run("mul, ", 5)
+    assert asked == ["mul, square", "mul, then add"]
+    run("mul, square", 6)
+    assert asked[2:] == ["mul, square"]
+    assert {each.tries for each in read(place).found.values()} == {5, 6}
+    assert place.with_suffix(".md").read_text("utf-8") == page(read(place))
+
+
+def test_what_is_outside_is_no_part_of_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worst(name: str, *, tries: int, seed: int) -> Worst:
+        return Worst(name, np.inf, "three bits", False, tries, np.inf)
+
+    monkeypatch.setattr("crosscheck.studies.adversary.measure.worst_of", worst)
+    place = tmp_path / "found.json"
+    found = CliRunner().invoke(main, ["--only", "mul, square", "--report", str(place)])
+    assert (found.exit_code, place.exists()) == (1, False)
+
+
+# -- what is committed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_million_tries_of_each_rule_are_inside(name: str) -> None:
+    found = read(RECORD).found[name]
+    assert found.tries >= 10**6
+    assert 0.0 < found.known <= found.ratio <= 1.0
+
+
+def test_the_page_is_that_of_the_record() -> None:
+    assert RECORD.with_suffix(".md").read_text("utf-8") == page(read(RECORD))
+
+
+@pytest.mark.parametrize("module", DERIVED_IN)
+def test_the_worst_stands_where_a_rule_is_derived(module: str) -> None:
+    found = [
+        each
+        for name, each in read(RECORD).found.items()
+        if name.replace(",", " ").split()[0] in DERIVED_IN[module]
+    ]
+    text = importlib.import_module(f"crosscheck.{module}").__doc__ or ""
+    words = f"{found[0].tries:,} tries a rule"
+    assert words in " ".join(text.split())
+    assert f"{max(each.ratio for each in found):.4f}" in text
+
+
+def test_every_rule_is_derived_somewhere() -> None:
+    words = {word for each in DERIVED_IN.values() for word in each}
+    assert {name.replace(",", " ").split()[0] for name in NAMES} == words

@@ -484,6 +484,25 @@ def test_two_steps_that_need_two_arithmetics_are_no_gradient_in_one() -> None:
     assert both.names(0) == ()
 
 
+def test_an_arithmetic_may_flush_to_zero_besides() -> None:
+    """One product is formed from multiplicands of 8 bits, another is subnormal and lost."""
+    weights = [[[1.01], [2.0**-70]]]
+    case = Case.of(weights, [[0.0, 0.0]], [[1.3 * 2.0**-60]], [[0.0, 0.0]], dtype="float32")
+    product = float(np.multiply(*format_of("bfloat16").round(np.array([1.01, 1.3 * 2.0**-60]))))
+    fault = StepFault("z1", "result", lambda _: np.array([[product, 0.0]]))
+    check = LocalJudge(case).check(simulated(case, fault))
+    assert not check.explained[1].any()
+    assert check.names(0) == ("bfloat16-multiplicands",)
+
+
+def test_what_is_wanted_of_a_wrong_step_is_what_the_coarsest_arithmetic_would_allow() -> None:
+    case = stack_of(SMALL, "float32", count=1)
+    said = LocalJudge(case).check(simulated(case, StepFault("z1", "result", scaled(2.0)))).wrong(0)
+    assert said is not None
+    assert said.entry is not None
+    assert said.entry.bound > 2.0**-12 * abs(said.entry.reference)
+
+
 def small_numbers(factor: float) -> Case:
     """One layer whose products lie among the subnormal numbers of float32."""
     return Case.of([[[2.0**-70, 2.0**-71]]], [[0.0]], [[factor * 2.0**-60, 2.0**-61]], [[0.0]],

@@ -181,6 +181,19 @@ def test_a_constant_just_above_the_least_normal_number_is_formed_as_any_other() 
     assert 240.0 * U < below < 248.0 * U
 
 
+def test_a_constant_just_below_the_least_normal_number_errs_by_both() -> None:
+    """3 u of its three roundings, and three times what an underflow may take of 15/16 λ₀."""
+    factor = THIRD * Fraction(45, 16)
+    constants = [factor * Fraction(FORM.smallest_normal), Fraction(2) ** 124]
+    lost = (1.0 + U / float(factor)) ** 3
+    wanted = (1.0 + U) ** 3 * lost - 1.0
+    found = times_constants(number(1.0), constants).e[0] / (float(factor) * 2.0**-2)
+    # Two products are formed, and lose ½η each, which 2^124 makes u / 4.
+    wanted += 2 * (U / 4.0) / (float(factor) * 2.0**-2)
+    assert wanted <= found * WIDER
+    assert found <= wanted * WIDER
+
+
 def test_constants_that_may_overflow_on_the_way_leave_no_bound() -> None:
     assert times_constants(number(4.0), [Fraction(2) ** 126, Fraction(1, 2) ** 126]).e == np.inf
     assert times_constants(number(1.0), [Fraction(2) ** 126, Fraction(1, 2) ** 126]).e == 0.0

@@ -49,6 +49,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "ok += [np.zeros(self.count, dtype=bool)] * (len(self.models) + 2)",
     ): "nothing reads what is beyond the number of models",
     (
+        "Model(self.format, is_brief=True),",
+        "Model(self.format, is_brief=False),",
+    ): "the same bounds on a framework, from a finer and slower reference",
+    (
+        "NO_GRAIN = np.int32(1 << 20)",
+        "NO_GRAIN = np.int32(1 << 21)",
+    ): "any exponent will do that is larger than those of all numbers",
+    (
         "Model(self.format, flush=True, is_brief=True),",
         "Model(self.format, flush=True, is_brief=False),",
     ): "the same bounds on a framework, from a finer and slower reference",

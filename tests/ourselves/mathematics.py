@@ -22,7 +22,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "numbers.terms": _SUMS,
     "numbers.bounded": (*_SUMS, "test_coarse.py"),
     "numbers.scaling": ("test_scaling.py", *_SUMS),
-    "numbers.rounding": _SUMS,
+    "numbers.rounding": ("test_rounding.py", *_SUMS),
     "numbers.sides": _PROGRAMS,
     "numbers.piecewise_values": _PROGRAMS,
     "numbers.piecewise_slopes": _PROGRAMS,
