@@ -17,6 +17,7 @@ from crosscheck.numbers.bounded import distance
 from crosscheck.numbers.double_double import UNIT, DoubleDouble, two_prod, two_sum
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.model import Model
 
 FOUR_BITS = Format("four bits", precision=4, emin=-6, emax=8)
@@ -242,6 +243,23 @@ def test_a_certificate_of_exactness_is_given_and_kept(form: Format) -> None:
             for _ in range(3):
                 assert toy.dot(ones, others) == truth == value_of(result)
     assert certified > (40 if form is FOUR_BITS else 300)
+
+
+def test_the_reference_errs_by_one_rounding_where_it_multiplies_by_a_factor() -> None:
+    form = FORMATS["float32"]
+    found = np.array([0.3]) * Enclosure.of(Model(form), np.array([3.0]))
+    assert found.r <= 2 * 0.9 * 2.0**-53
+
+
+def test_the_bound_of_a_factor_holds_where_it_is_no_multiple_of_the_least_number() -> None:
+    """Three parts of about half of it each, of which one is rounded up, and two to 0."""
+    form, factor = FORMATS["float64"], 0.12
+    c, e = 2.0**55 * TINY, 4 * TINY
+    enclosure = Enclosure(Model(form, is_brief=True), np.array([c]), np.zeros(1), np.array([e]))
+    found = np.array([factor]) * enclosure
+    f, u = Fraction(factor), Fraction(form.unit_roundoff)
+    wanted = f * Fraction(e) + f * u * (Fraction(c) + Fraction(e)) + Fraction(TINY) / 2
+    assert Fraction(float(found.e.item())) >= wanted > Fraction(TINY)
 
 
 @pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])

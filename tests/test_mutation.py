@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from ourselves.equivalent import EQUIVALENT
+from ourselves.equivalent import EQUIVALENT, why
 from ourselves.mathematics import MATHEMATICS, TESTS, path_of
 from ourselves.mutation_page import DATA, PAGE, Found, Survivor, page, read
 
@@ -48,6 +48,22 @@ def test_what_is_equivalent_is_not_counted_as_missed() -> None:
     text = page({"numbers.terms": found})
     assert "88.9 % of those that can be killed" in text
     assert "- `g`: **open**" in text
+
+
+@pytest.mark.parametrize(
+    ("after", "is_slack"),
+    [
+        ("e = up(e + 2.0, 9) + f(e, 8)", True),
+        ("e = up(e + 2.0, 7) + f(e, 8)", True),
+        ("e = up(e + 2.0, 4) + f(e, 8)", False),
+        ("e = up(e + 3.0, 8) + f(e, 8)", False),
+        ("e = up(e - 2.0, 8) + f(e, 8)", False),
+        ("e = up(e, 8) + f(e, 8)", False),
+        ("e = up(e + 2.0, 8) + f(e, 9)", False),
+    ],
+)
+def test_one_rounding_more_or_less_is_slack(after: str, is_slack: bool) -> None:
+    assert bool(why("e = up(e + 2.0, 8) + f(e, 8)", after)) == is_slack
 
 
 def test_the_page_is_that_of_its_data() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["EQUIVALENT"]
+import re
+
+__all__ = ["EQUIVALENT", "why"]
+
+_SLACK = "within the slack of a bound that is rounded up"
 
 _GONE = "nothing asked for it; it is gone since"
 
@@ -31,19 +35,19 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     (
         "room = up(room, 10) + (up(model.lost(1.0 + lost), 8) + 4 * TINY)",
         "room = up(room, 10) + (up(model.lost(1.0 + lost), 8) + 3 * TINY)",
-    ): "within the slack of a bound that is rounded up",
+    ): _SLACK,
     (
         "held = max(nearest(rest) * (1 + 2.0**-50), TINY) if rest else 0.0",
         "held = max(nearest(rest) * (1 + 2.0**~50), TINY) if rest else 0.0",
-    ): "within the slack of a bound that is rounded up",
+    ): _SLACK,
     (
         "theta = float((theta + lost + theta * lost) * (1 + 2.0**-48))",
         "theta = float((theta + lost + theta * lost) * (1 + 3.0**-48))",
-    ): "within the slack of a bound that is rounded up",
+    ): _SLACK,
     (
         "if sound < (1 - 2.0**-40) * model.format.smallest_normal:",
         "if sound < (1 - 2.0**- 39) * model.format.smallest_normal:",
-    ): "within the slack of a bound that is rounded up",
+    ): _SLACK,
     (
         "ok += [np.zeros(self.count, dtype=bool)] * (len(self.models) - 2)",
         "ok += [np.zeros(self.count, dtype=bool)] * (len(self.models) + 2)",
@@ -53,6 +57,26 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "Model(self.format, is_brief=False),",
     ): "the same bounds on a framework, from a finer and slower reference",
     (
+        "if factors.size > 1 and (factors == factors.flat[0]).all():"
+        "  # nearly always, and much cheaper",
+        "if not factors.size > 1 and (factors == factors.flat[0]).all():"
+        "  # nearly always, and much cheaper",
+    ): "the same numbers, in more time",
+    (
+        "if factors.size > 1 and (factors == factors.flat[0]).all():"
+        "  # nearly always, and much cheaper",
+        "if factors.size > 1 and (factors == factors.flat[ 1]).all():"
+        "  # nearly always, and much cheaper",
+    ): "all are the same if they are the second one",
+    (
+        "if depth <= rows:",
+        "if not depth <= rows:",
+    ): "the same numbers, in more time",
+    (
+        "fine = np.ldexp(1.0, np.clip(grain - spare, -1100, 900)) >= model.least",
+        "fine = np.ldexp(1.0, np.clip(grain - spare, -1100, 899)) >= model.least",
+    ): "any exponent will do that is larger than those of all numbers",
+    (
         "NO_GRAIN = np.int32(1 << 20)",
         "NO_GRAIN = np.int32(1 << 21)",
     ): "any exponent will do that is larger than those of all numbers",
@@ -61,3 +85,31 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "Model(self.format, flush=True, is_brief=False),",
     ): "the same bounds on a framework, from a finer and slower reference",
 }
+
+
+def why(before: str, after: str) -> str:
+    """Why no test can notice a change; empty if nobody has said so.
+
+    `crosscheck.numbers.rounding.up` enlarges a bound by twice what so many roundings take, and by
+    four roundings more: one rounding more or less makes no difference that can be seen.
+    """
+    one, other = (re.findall(r"\w+|\S", text) for text in (before, after))
+    if len(one) == len(other):
+        changed = [at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+        if len(changed) == 1 and _is_depth(one, changed[0]):
+            a, b = one[changed[0]], other[changed[0]]
+            if a.isdigit() and b.isdigit() and abs(int(a) - int(b)) == 1:
+                return _SLACK
+    return EQUIVALENT.get((before, after), "")
+
+
+def _is_depth(words: list[str], at: int) -> bool:
+    """Whether a word is the second argument of `up`."""
+    if words[at - 1 : at] != [","] or words[at + 1 : at + 2] != [")"]:
+        return False
+    depth = 0
+    for back in range(at - 2, 0, -1):
+        depth += {")": 1, "(": -1}.get(words[back], 0)
+        if depth < 0:
+            return words[back - 1] == "up"
+    return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ourselves.equivalent import EQUIVALENT
+from ourselves.equivalent import why
 from ourselves.mathematics import MATHEMATICS, TESTS
 
 __all__ = ["DATA", "PAGE", "Found", "Survivor", "page", "read", "write"]
@@ -43,7 +43,7 @@ class Survivor:
     @property
     def why(self) -> str:
         """Why no test can notice it; empty if nobody has said so."""
-        return EQUIVALENT.get((self.before, self.after), "")
+        return why(self.before, self.after)
 
 
 @dataclass(frozen=True)

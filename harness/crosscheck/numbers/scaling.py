@@ -54,6 +54,10 @@ term of it, is zero. That a sum is zero is not enough: 1½ - 1 - ½ is, and 3 ti
 are 4½, -3 and -1½, add up to -½ in three bits, where 4½ is rounded to 4. *Overflow*: A or M A,
 with M = |q̂| if q is no sum, and with what roundings add, reaches Ω. A divisor 1/c that is beyond Ω
 is supposed not to be formed in the dtype.
+
+**Put to the test** (`crosscheck.studies.adversary`): 1,015,808 tries a rule gave at most 1.0000 of
+the bound, for powers of two and for constants put to a sum; for other constants between 0.67 and
+0.9999, as three roundings are seldom as unlucky as each may be.
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ _SOURCES = {
     "rules": ("numbers", "program", "operators", "studies/adversary"),
     "steps": ("judge/local",),
 }
+_NO_MATTER = ("record.py", "__main__.py")
+"""Modules that change no number."""
+
 _DIGITS = 12
 
 _HEAD = """# Adversaries
@@ -65,7 +68,9 @@ def versions() -> dict[str, str]:
     root, found = Path(crosscheck.__file__).parent, {"NumPy": np.__version__}
     for kind, folders in _SOURCES.items():
         paths = [path for name in folders for path in sorted((root / name).rglob("*.py"))]
-        text = "".join(_without_words(path.read_text("utf-8")) for path in paths)
+        text = "".join(
+            _without_words(path.read_text("utf-8")) for path in paths if path.name not in _NO_MATTER
+        )
         found[kind] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return found
 
@@ -128,7 +133,8 @@ def _lines(record: Record) -> Iterator[str]:
     yield "|---|--:|--:|---|--:|"
     for each in found:
         where = f"{each.form}{', flushing' if each.flush else ''}"
-        yield f"| {each.name} | {each.tries:,} | {each.ratio:.6f} | {where} | {each.known:.6f} |"
+        name = each.name.replace("|", "\\|")
+        yield f"| {name} | {each.tries:,} | {each.ratio:.6f} | {where} | {each.known:.6f} |"
     yield ""
     words = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     yield f"Seed {record.seed}; {words}."
