@@ -77,6 +77,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "fine = np.ldexp(1.0, np.clip(grain - spare, -1100, 899)) >= model.least",
     ): "any exponent will do that is larger than those of all numbers",
     (
+        "if model.flush and point != 0:",
+        "if model.flush and point != -1:",
+    ): "what may be read as zero is not near -1, and 0 has a rule of its own in the lines below",
+    (
         "NO_GRAIN = np.int32(1 << 20)",
         "NO_GRAIN = np.int32(1 << 21)",
     ): "any exponent will do that is larger than those of all numbers",

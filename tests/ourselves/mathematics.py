@@ -23,7 +23,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "numbers.bounded": (*_SUMS, "test_coarse.py"),
     "numbers.scaling": ("test_scaling.py", *_SUMS),
     "numbers.rounding": ("test_rounding.py", *_SUMS),
-    "numbers.sides": _PROGRAMS,
+    "numbers.sides": ("test_sides.py", *_PROGRAMS),
     "numbers.piecewise_values": _PROGRAMS,
     "numbers.piecewise_slopes": _PROGRAMS,
     "numbers.model": (*_SUMS, "test_coarse.py"),

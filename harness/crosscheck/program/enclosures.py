@@ -1,4 +1,8 @@
-"""The verbs of programs on enclosures, and every slope between extremes at once."""
+"""The verbs of programs on enclosures, and every slope between extremes at once.
+
+What is taken, scattered, repeated, and the largest of several: 1,015,808 tries a rule gave at most
+1.0000 of the bound (`crosscheck.studies.adversary`).
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _SOURCES = {
     "rules": ("numbers", "program", "operators", "studies/adversary"),
     "steps": ("judge/local",),
 }
-_NO_MATTER = ("record.py", "__main__.py")
+_NO_MATTER = ("adversary/record.py", "adversary/__main__.py")
 """Modules that change no number."""
 
 _DIGITS = 12
@@ -69,7 +69,9 @@ def versions() -> dict[str, str]:
     for kind, folders in _SOURCES.items():
         paths = [path for name in folders for path in sorted((root / name).rglob("*.py"))]
         text = "".join(
-            _without_words(path.read_text("utf-8")) for path in paths if path.name not in _NO_MATTER
+            _without_words(path.read_text("utf-8"))
+            for path in paths
+            if not path.as_posix().endswith(_NO_MATTER)
         )
         found[kind] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return found
