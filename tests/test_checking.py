@@ -239,7 +239,10 @@ def test_a_given_case_with_a_kink_is_shrunk_to_one_with_a_kink() -> None:
     assert failure.event.case.rows == 1
     assert max(failure.event.case.widths) < 3
     (verdict,) = failure.event.verdicts
-    assert verdict.detail == "no slopes in [0, 1] at its open gates explain the gradient"
+    assert verdict.detail == (
+        "no slopes in [0, 1] at its open gates explain the gradient; "
+        "db1 is not W2ᵀ db2 behind the gates of z1: b1[1] is 2.0, wanted 0.5 within 0.5"
+    )
     assert judge(failure.event.case).has_open_decisions()
     assert compare_implementations(numpy=at_kinks(0.5), cases=case).passed
 

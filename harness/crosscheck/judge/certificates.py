@@ -3,10 +3,12 @@
     a-priori    bounds that run through the whole network; outputs are enough
     adjoint     the rounding of each step, times what it does to an entry; outputs are enough
     local       each step on the framework's own numbers; needs a mode that shows its steps
+    relations   each returned array on those next to it; needs one row, and code that is run as it
+                is written
 
 The a-priori certificate decides what kind of verdict there is: it alone holds the gradient against
-that of the network that was asked for. The local one says more of the same gradient, and never
-less: a gradient that is wrong is not made right by steps that are.
+that of the network that was asked for. The others say more of the same gradient, and never less: a
+gradient that is wrong is not made right by steps that are.
 """
 
 from __future__ import annotations
@@ -20,22 +22,25 @@ from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.check import Check, OfCase
+from crosscheck.judge.relations.judge import NOT_FINITE, related
 from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 
 __all__ = [
     "CERTIFICATES",
+    "FUNCTION",
     "NOT_FINITE",
     "OF_STACK",
     "Certificate",
     "with_adjoint",
     "with_local",
+    "with_relations",
     "with_steps",
     "without_steps",
 ]
 
-NOT_FINITE = "holds numbers that are not finite"
-"""Why a local certificate says nothing."""
+FUNCTION = "function"
+"""What stands for a command where functions of the user's are compared."""
 
 
 class Certificate(StrEnum):
@@ -44,9 +49,11 @@ class Certificate(StrEnum):
     A_PRIORI = "a-priori"
     ADJOINT = "adjoint"
     LOCAL = "local"
+    RELATIONS = "relations"
 
 
 _A, _B, _C = Certificate.A_PRIORI, Certificate.ADJOINT, Certificate.LOCAL
+_R = Certificate.RELATIONS
 
 CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyType(
     {
@@ -56,6 +63,8 @@ CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyT
         ("sweep", False): (_A,),
         ("sweep --steps", True): (_A, _C),
         ("sweep --steps", False): (_A,),
+        (FUNCTION, True): (_A, _C),
+        (FUNCTION, False): (_A, _R),
     }
 )
 """What is asked for: by command, and whether the mode shows its steps."""
@@ -93,40 +102,75 @@ def with_local(verdict: Verdict, local: OfCase) -> Verdict:
         verdict: Of a case.
         local: What is said of the steps of the same gradient.
     """
-    wrong, names = local.wrong, local.names
-    note = NOT_FINITE if local.left_out else ""
+    found = _certified(verdict, Certificate.LOCAL, local)
+    if local.left_out:
+        return found
+    found = _together(found, local)
+    if found.kind is Kind.UNDECIDED:
+        return replace(found, kind=Kind.KINK if local.is_read else Kind.AGREES, detail="")
+    return found
+
+
+def with_relations(verdict: Verdict, case: AnyCase, answer: AnyGradients) -> Verdict:
+    """A verdict by the a-priori certificate, and what the returned arrays say of each other.
+
+    As in `with_local`, with relations in the place of steps, but that nothing is decided by them:
+    what is UNDECIDED stays so.
+
+    Args:
+        verdict: The verdict.
+        case: A single case.
+        answer: The gradient.
+    """
+    if verdict.kind not in (*_EXPLAINED, Kind.REDUCED, Kind.DISAGREES):
+        note = f"not asked of what is {verdict.kind}"
+        said = Certified(str(Certificate.RELATIONS), note=note)
+        return replace(verdict, certificates=(*verdict.certificates, said))
+    relations = related(case, answer)
+    if isinstance(relations, str):
+        said = Certified(str(Certificate.RELATIONS), note=relations)
+        return replace(verdict, certificates=(*verdict.certificates, said))
+    return _together(_certified(verdict, Certificate.RELATIONS, relations), relations)
+
+
+def _certified(verdict: Verdict, certificate: Certificate, local: OfCase) -> Verdict:
+    """The verdict, with what was said of the case noted."""
+    wrong = local.wrong
     said = Certified(
-        str(Certificate.LOCAL),
+        str(certificate),
         records=local.records,
         compared=local.compared,
         unbounded=local.unbounded,
         worst=local.worst,
         step=wrong.step if wrong else "",
         wrong=str(wrong) if wrong else "",
-        note=note,
+        note=NOT_FINITE if local.left_out else "",
     )
-    found = replace(verdict, certificates=(*verdict.certificates, said))
-    if note:
-        return found
+    return replace(verdict, certificates=(*verdict.certificates, said))
+
+
+def _together(verdict: Verdict, local: OfCase) -> Verdict:
+    """What a verdict is with what was said of its steps, but for decisions read from them."""
+    wrong, names = local.wrong, local.names
     if verdict.kind is Kind.REDUCED:
         both = tuple(name for name in verdict.arithmetics if name in names)
         if wrong is None and (both or not names):
-            return replace(found, arithmetics=both or verdict.arithmetics)
+            return replace(verdict, arithmetics=both or verdict.arithmetics)
         detail = str(wrong) if wrong else f"its steps are those of {', '.join(names)}"
-        return replace(found, kind=Kind.INCONSISTENT, detail=detail, arithmetics=(), precision=None)
+        return replace(
+            verdict, kind=Kind.INCONSISTENT, detail=detail, arithmetics=(), precision=None
+        )
     if verdict.kind not in _EXPLAINED:
         if wrong is not None:
-            return replace(found, detail=_joined(verdict.detail, str(wrong)))
-        return found
+            return replace(verdict, detail=_joined(verdict.detail, str(wrong)))
+        return verdict
     if wrong is not None:
-        return replace(found, kind=Kind.INCONSISTENT, detail=str(wrong))
+        return replace(verdict, kind=Kind.INCONSISTENT, detail=str(wrong))
     if names:
-        return replace(found, kind=Kind.REDUCED, arithmetics=names)
+        return replace(verdict, kind=Kind.REDUCED, arithmetics=names)
     if verdict.kind is not Kind.SUBNORMAL and not local.is_gradual:
-        return replace(found, kind=Kind.SUBNORMAL)
-    if verdict.kind is Kind.UNDECIDED:
-        return replace(found, kind=Kind.KINK if local.is_read else Kind.AGREES, detail="")
-    return found
+        return replace(verdict, kind=Kind.SUBNORMAL)
+    return verdict
 
 
 def with_adjoint(

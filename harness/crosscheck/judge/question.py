@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crosscheck.judge.certificates import (
     OF_STACK,
     with_adjoint,
+    with_relations,
     with_steps,
     without_steps,
 )
@@ -58,6 +59,7 @@ class Answer:
         recorded: The same gradient with the steps that led to it, where the mode shows them.
         note: Why there are no steps, where there should be.
         by_adjoint: Whether the adjoint certificate is asked for, of the first `OF_STACK` cases.
+        by_relations: Whether the certificate of relations is asked for.
     """
 
     given: AnyGradients
@@ -66,6 +68,7 @@ class Answer:
     recorded: Recorded | None = None
     note: str = ""
     by_adjoint: bool = False
+    by_relations: bool = False
 
 
 class Question:
@@ -215,9 +218,11 @@ class Question:
 
     def _certified(self, verdict: Verdict, answer: Answer, row: int, index: int) -> Verdict:
         """A verdict with what other certificates say."""
-        if answer.by_adjoint and index < OF_STACK:
+        by_adjoint = answer.by_adjoint and index < OF_STACK
+        if by_adjoint or answer.by_relations:
             given = answer.given if self.is_single else answer.given.wide(index)
-            verdict = with_adjoint(verdict, self._case(index), given, answer.derivation)
+            asked = replace(answer, given=given, by_adjoint=by_adjoint)
+            verdict = self._by_outputs(verdict, asked, index)
         if answer.note:
             return without_steps(verdict, answer.note)
         if answer.recorded is None:
@@ -225,6 +230,13 @@ class Question:
         if row not in self._checks:
             self._checks[row] = self._local.check(answer.recorded)
         return with_steps(verdict, self._checks[row], index)
+
+    def _by_outputs(self, verdict: Verdict, answer: Answer, index: int) -> Verdict:
+        """A verdict with what certificates say that need no more than the gradient of one case."""
+        case = self._case(index)
+        if answer.by_adjoint:
+            verdict = with_adjoint(verdict, case, answer.given, answer.derivation)
+        return with_relations(verdict, case, answer.given) if answer.by_relations else verdict
 
     @cached_property
     def _local(self) -> LocalJudge:
@@ -236,7 +248,7 @@ class Question:
         answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
         given = answer.given if self.is_single else answer.given.wide(index)
-        alone = replace(answer, given=given, recorded=None, note="", by_adjoint=False)
+        alone = Answer(given, answer.derivation, answer.names)
         return self.another(alone, index, refuted=refuted)
 
     def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
@@ -258,8 +270,7 @@ class Question:
             derivation=answer.derivation,
             **about,
         )
-        if answer.by_adjoint:
-            verdict = with_adjoint(verdict, self._case(index), answer.given, answer.derivation)
+        verdict = self._by_outputs(verdict, answer, index)
         if answer.note:
             return without_steps(verdict, answer.note)
         if answer.recorded is None:

@@ -81,7 +81,8 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
         Kind.UNSUPPORTED: "The framework says that it cannot do this dtype, formulation or mode.",
         Kind.INCONSISTENT: (
             "The gradient as a whole is within its bounds, and one step of it is not within its "
-            "own, on the numbers that the framework itself had: the step is named."
+            "own, on the numbers that the framework itself had: the step is named. Of a function "
+            "of one's own: an array is not what the arrays next to it say."
         ),
         Kind.DISAGREES: (
             "Nothing above explains the gradient: a defect in the framework, in its adapter, or "

@@ -38,8 +38,11 @@ def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused
     found = Answer(given, framework.derivation, names_of(framework))
     shows = framework.mode in framework.watched_modes
     wanted = CERTIFICATES[command, shows]
-    if Certificate.ADJOINT in wanted and not framework.is_function:
-        found = replace(found, by_adjoint=True)
+    found = replace(
+        found,
+        by_adjoint=Certificate.ADJOINT in wanted,
+        by_relations=Certificate.RELATIONS in wanted,
+    )
     if Certificate.LOCAL not in wanted:
         return found
     recorded = watch(framework, case)

@@ -11,6 +11,7 @@ from crosscheck.cases.profiles import settings
 from crosscheck.cases.search import search
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.gatekeeper import ask
+from crosscheck.judge.certificates import FUNCTION
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement
@@ -47,7 +48,7 @@ class Comparing:
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        self._checker = Checker(self.implementations, self._take, allow=self.allow)
+        self._checker = Checker(self.implementations, self._take, self.allow, FUNCTION)
         self._same: SameFailure | None = None
         self._first: tuple[AnyCase, Sequence[Verdict]] | None = None
 
