@@ -32,6 +32,8 @@ from crosscheck.numbers.named import ARITHMETICS
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.checking import compare_implementations, require_agreement
 from crosscheck.run.comparison import DisagreementError
+from crosscheck.run.events import CaseChecked
+from crosscheck.run.failure import failure_text
 from crosscheck.run.implementations import implement
 from crosscheck.studies.simulated import simulated
 
@@ -597,6 +599,28 @@ def test_the_relation_is_in_the_message_of_a_test_that_fails() -> None:
     with pytest.raises(DisagreementError) as caught:
         require_agreement(reference=wrong, cases=live_case((4, 6, 6, 3)))
     assert "db2 is not W3ᵀ db3 behind the gates of z2: b2[" in str(caught.value).splitlines()[2]
+
+
+def test_how_to_have_relations_left_out_is_in_the_message() -> None:
+    case = live_case((64, 64, 64, 8))
+    reference, verdict = judge(case).reference(), verdict_on(slightly_wrong, case)
+    text = failure_text(CaseChecked("given", "case", case, reference, (verdict,)), note="case")
+    assert "goes forwards, this need not hold: as_written=False" in text
+
+
+@pytest.mark.parametrize("as_written", [True, False])
+def test_what_is_not_run_as_it_is_written_is_not_asked_for_relations(as_written: bool) -> None:
+    case = live_case((3, 4, 2))
+
+    def right(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+        found = simulated(case).given
+        assert isinstance(found, Gradients)
+        return found
+
+    events: list[Any] = []
+    compare_implementations(numpy=right, cases=case, as_written=as_written, emit=events.append)
+    (checked,) = [each for each in events if isinstance(each, CaseChecked)]
+    assert bool(checked.verdicts[0].certificates) == as_written
 
 
 def test_a_dense_network_and_the_same_of_operators_are_told_the_same() -> None:

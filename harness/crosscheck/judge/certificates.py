@@ -29,6 +29,7 @@ from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 __all__ = [
     "CERTIFICATES",
     "FUNCTION",
+    "NOT_AS_WRITTEN",
     "NOT_FINITE",
     "OF_STACK",
     "Certificate",
@@ -41,6 +42,8 @@ __all__ = [
 
 FUNCTION = "function"
 """What stands for a command where functions of the user's are compared."""
+NOT_AS_WRITTEN = "function, not as written"
+"""Likewise, where they are compiled or go forwards."""
 
 
 class Certificate(StrEnum):
@@ -65,6 +68,8 @@ CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyT
         ("sweep --steps", False): (_A,),
         (FUNCTION, True): (_A, _C),
         (FUNCTION, False): (_A, _R),
+        (NOT_AS_WRITTEN, True): (_A,),
+        (NOT_AS_WRITTEN, False): (_A,),
     }
 )
 """What is asked for: by command, and whether the mode shows its steps."""

@@ -54,6 +54,7 @@ class Arguments(TypedDict, total=False):
     profile: str
     seed: int
     allow: Sequence[str]
+    as_written: bool
 
 
 def require_agreement(
@@ -99,6 +100,7 @@ def compare_implementations(
     profile: str = "default",
     seed: int = 0,
     allow: Sequence[str] = (),
+    as_written: bool = True,
     emit: Callable[[Event], None] | None = None,
 ) -> Comparison:
     """Compare functions of one's own with the harness's reference, case by case.
@@ -134,6 +136,10 @@ def compare_implementations(
         allow: Names of coarser arithmetics that may stand in for a dtype's own, such as ``"tf32"``:
             a gradient that is REDUCED by them is no failure. All of them are in
             `crosscheck.numbers.named.ARITHMETICS`.
+        as_written: Whether the functions are run as they are written, and go backwards. Then what
+            they return for one row is held to what else they return
+            (`crosscheck.judge.relations.judge`). A compiler may compute a value anew where it is
+            used, and forward mode has no cotangents: say False of such functions.
         emit: Takes each event as it comes.
 
     Raises:
@@ -155,6 +161,6 @@ def compare_implementations(
     for dtype in dtypes:
         format_of(dtype)
     fit = Fit(output, reduction, arrays=any(not each.takes_case for each in implementations))
-    comparing = Comparing(implementations, known_names(allow, "allow"), emit)
+    comparing = Comparing(implementations, known_names(allow, "allow"), emit, as_written)
     comparing.run(Wanted(cases, dtypes, shapes, seed, fit, EXAMPLES[profile]))
     return comparing.result()

@@ -11,7 +11,7 @@ from crosscheck.cases.profiles import settings
 from crosscheck.cases.search import search
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.gatekeeper import ask
-from crosscheck.judge.certificates import FUNCTION
+from crosscheck.judge.certificates import FUNCTION, NOT_AS_WRITTEN
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement
@@ -35,6 +35,7 @@ class Comparing:
         implementations: What is compared.
         allow: Names of coarser arithmetics whose REDUCED is no failure.
         emit: Takes each event as it comes.
+        as_written: Whether they are run as they are written, and go backwards.
         events: All so far.
         keys: Of the cases that were checked.
         failure: The smallest failing case, once one was found; it ends the comparison.
@@ -43,12 +44,14 @@ class Comparing:
     implementations: Sequence[Implementation]
     allow: tuple[str, ...]
     emit: Callable[[Event], None] | None = None
+    as_written: bool = True
     events: list[Event] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        self._checker = Checker(self.implementations, self._take, self.allow, FUNCTION)
+        command = FUNCTION if self.as_written else NOT_AS_WRITTEN
+        self._checker = Checker(self.implementations, self._take, self.allow, command)
         self._same: SameFailure | None = None
         self._first: tuple[AnyCase, Sequence[Verdict]] | None = None
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from crosscheck.judge.certificates import Certificate
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.programs.judge import ProgramJudge
@@ -20,6 +21,7 @@ from crosscheck.run.events import CaseChecked
 
 __all__ = ["case_as_python", "failure_text"]
 
+_RELATIONS = str(Certificate.RELATIONS)
 _SHOWN_GATES = 8
 _LONGEST_CASE = 4_000
 
@@ -117,6 +119,8 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     yield line
     if failing and (advice := how_to_allow(verdict)):
         yield f"    {advice}"
+    if verdict.kind is Kind.INCONSISTENT and verdict.certificates[-1].certificate == _RELATIONS:
+        yield "    if it is compiled, or goes forwards, this need not hold: as_written=False"
     if worst is not None and failing:
         yield (
             f"    worst entry {worst.name}: given {worst.given!r}, reference {worst.reference!r}; "
