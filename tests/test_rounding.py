@@ -28,8 +28,9 @@ def test_a_growth_is_no_less_than_that_of_so_many_roundings(unit: float, factors
 
 
 def test_growths_are_found_entry_by_entry() -> None:
-    factors = np.array([0.0, 1.0, 5.0])
-    assert growth(2.0**-8, factors).tolist() == [float(growth(2.0**-8, k)) for k in factors]
+    for factors in ([0.0, 1.0, 5.0], [5.0, 1.0, 0.0], []):
+        found = growth(2.0**-8, np.array(factors))
+        assert found.tolist() == [float(growth(2.0**-8, k)) for k in factors]
     assert (growth(2.0**-8, np.full(3, 5.0)) == growth(2.0**-8, 5.0)).all()
 
 
@@ -37,9 +38,10 @@ def test_growths_are_found_entry_by_entry() -> None:
 def test_what_roundings_take_is_given_back(depth: int) -> None:
     """And about twice that: roundings by 2^-53 each are made up for by 2^-52."""
     lost = (1 - Fraction(2) ** -53) ** depth
-    found = Fraction(up(1.0, depth))
-    assert found * lost >= 1
-    assert found <= 1 + (depth + 5) * Fraction(2) ** -52
+    for bound in (1.0, 0.375, 1e10):
+        found = Fraction(up(bound, depth))
+        assert found * lost >= bound
+        assert found <= Fraction(bound) * (1 + (depth + 5) * Fraction(2) ** -52)
 
 
 def test_what_is_no_number_is_no_bound() -> None:

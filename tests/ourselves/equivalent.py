@@ -81,6 +81,28 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "if model.flush and point != -1:",
     ): "what may be read as zero is not near -1, and 0 has a rule of its own in the lines below",
     (
+        "if any(piece[:1]):",
+        "if all(piece[:1]):",
+    ): "there is one number in it",
+    (
+        "if factors.size > 1 and (factors == factors.flat[0]).all():"
+        "  # nearly always, and much cheaper",
+        "if factors.size == 1 and (factors == factors.flat[0]).all():"
+        "  # nearly always, and much cheaper",
+    ): "the same numbers, in more time",
+    (
+        "return bound * (1.0 + (depth + 4) * 2.0**-52)",
+        "return bound * (1.0 + (depth + 3) * 2.0**-52)",
+    ): _SLACK,
+    (
+        "return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**-50)",
+        "return np.asarray(np.expm1(np.multiply(factors, np.log1p(unit)))) * (1.0 + 2.0**- 49)",
+    ): _SLACK,
+    (
+        "e: Array",
+        "r: Array",
+    ): "the annotation of a class without a value does nothing",
+    (
         "NO_GRAIN = np.int32(1 << 20)",
         "NO_GRAIN = np.int32(1 << 21)",
     ): "any exponent will do that is larger than those of all numbers",
