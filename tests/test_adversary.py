@@ -12,12 +12,14 @@ from click.testing import CliRunner
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.model import Model
 from crosscheck.studies.adversary.__main__ import main
 from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
 from crosscheck.studies.adversary.measure import FORMS, NAMES, Worst, worst_of
 from crosscheck.studies.adversary.record import Record, current, page, read
 from crosscheck.studies.adversary.rules import PRIMITIVES
+from crosscheck.studies.adversary.steps import STEPS, step_ratios
 
 RECORD = Path(__file__).resolve().parent.parent / "reports" / "adversary.json"
 
@@ -57,6 +59,16 @@ class Truncating(Machine):
 def test_what_is_cut_off_is_outside(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosscheck.studies.adversary.measure.Machine", Truncating)
     assert worst_of(name, tries=1, forms=[TOYS[3]], count=256).ratio > 1.0
+
+
+def test_of_what_is_not_finite_nothing_is_said() -> None:
+    """What is sent to an operand may overflow although the operand, of the same name, does not."""
+    form = FORMATS["float64"]
+    genes = Genes(np.random.default_rng(1), 2048)
+    machine = Machine(form, False, genes, np.random.default_rng(1), form.smallest_normal)
+    with np.errstate(all="ignore"):
+        found = step_ratios(STEPS["hinge"], machine, Model(form, is_brief=True))
+    assert max(each.max() for each in found.values()) <= 1.0
 
 
 def test_sums_of_products_of_toys_are_exact_in_float64() -> None:

@@ -28,6 +28,8 @@ from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.exact import OnExact
 from crosscheck.program.graph import Graph, Program
+from crosscheck.program.rules import RULES
+from crosscheck.tools.errors import UsageError
 
 EFFORT = int(os.environ.get("CLIMB", "1"))
 
@@ -100,6 +102,12 @@ def along(point: Mapping[str, Any], direction: Mapping[str, Any]) -> dict[str, A
     return {name: build(array, direction[name]) for name, array in point.items()}
 
 
+def fractions_in(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Whole numbers as fractions."""
+    build = np.vectorize(Fraction, otypes=[object])
+    return {name: build(array) for name, array in arrays.items()}
+
+
 def dot(one: Mapping[str, Any], other: Mapping[str, Any]) -> Fraction:
     return sum((np.sum(array * other[name]) for name, array in one.items()), Fraction(0))
 
@@ -149,6 +157,48 @@ def test_derivatives_are_those_of_exact_power_series(seed: int) -> None:
     both = {name: v[name] + w[name] for name in names}
     along_both = part(evaluate(program, SERIES, along(x, both))["J"], "c").item()
     assert dot(times_v, w) == along_both - second - along_w
+
+
+@pytest.mark.parametrize(
+    ("op", "by_a", "by_b"),
+    [
+        (lambda a, b: a + b, 1, 1),
+        (lambda a, b: a - b, 1, -1),
+        (lambda a, b: a * b, 7, 3),
+        (lambda a, b: a.expand(-1) @ b.expand(-1), 7, 3),
+    ],
+    ids=["add", "difference", "mul", "contract"],
+)
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_result_moves_with_one_operand_alone(op: Any, by_a: int, by_b: int, name: str) -> None:
+    graph = Graph()
+    a, b = graph.leaf("a", (1,)), graph.leaf("b", (1,))
+    program = jvp(graph.program({"a": a, "b": b}, {"J": op(a, b)}), {name: "t"})
+    arrays = {"a": np.array([3]), "b": np.array([7]), "t": np.array([10])}
+    found = evaluate(program, EXACT, fractions_in(arrays))["J."]
+    assert np.asarray(found).item() == 10 * {"a": by_a, "b": by_b}[name]
+
+
+def test_what_does_not_move_has_no_tangent() -> None:
+    graph = Graph()
+    a, b = graph.leaf("a", (1,)), graph.leaf("b", (1,))
+    program = jvp(graph.program({"a": a, "b": b}, {"J": a * a, "K": b * b}), {"a": "t"})
+    assert set(program.outputs) == {"J", "K", "J."}
+
+
+@pytest.mark.parametrize("output", ["K", "J"])
+def test_only_a_result_of_one_number_has_a_gradient(output: str) -> None:
+    graph = Graph()
+    a = graph.leaf("a", (2,))
+    with pytest.raises(UsageError, match=f"'{output}' is no result of shape"):
+        gradient(graph.program({"a": a}, {"J": a * a}), output, ["a"])
+
+
+def test_constants_send_nothing_down() -> None:
+    graph = Graph()
+    ones = graph.ones((2,))
+    for name in ("ones", "zeros"):
+        assert list(RULES[name].vjp(ones, ones, (), {})) == []
 
 
 def test_two_results_that_are_one_node_have_both_cotangents() -> None:

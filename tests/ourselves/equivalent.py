@@ -103,6 +103,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "r: Array",
     ): "the annotation of a class without a value does nothing",
     (
+        'value=lambda n, node, x: n.sum(x[0], node.settings["axes"], node.settings["keep"]),',
+        'value=lambda n, node, x: n.sum(x[ -1], node.settings["axes"], node.settings["keep"]),',
+    ): "there is one operand",
+    (
         "NO_GRAIN = np.int32(1 << 20)",
         "NO_GRAIN = np.int32(1 << 21)",
     ): "any exponent will do that is larger than those of all numbers",

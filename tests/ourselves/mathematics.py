@@ -42,7 +42,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "judge.adjoint.terms": _ADJOINT,
     "program.rules": _PROGRAMS,
     "program.derive": _PROGRAMS,
-    "program.enclosures": (*_PROGRAMS, "test_adjoint.py"),
+    "program.enclosures": ("test_verbs.py", *_PROGRAMS, "test_adjoint.py"),
     "judge.entries": ("test_verdicts.py", "test_local.py"),
     "judge.vacuity": ("test_verdicts.py", "test_wide.py"),
 }

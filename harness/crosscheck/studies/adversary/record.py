@@ -24,10 +24,10 @@ __all__ = ["Record", "current", "page", "read", "versions", "write"]
 
 _SOURCES = {
     "rules": ("numbers", "program", "operators", "studies/adversary"),
-    "steps": ("judge/local",),
+    "steps": ("judge/local", "studies/adversary/steps.py"),
 }
-_NO_MATTER = ("adversary/record.py", "adversary/__main__.py")
-"""Modules that change no number."""
+_NO_MATTER = tuple(f"adversary/{name}.py" for name in ("record", "__main__", "steps"))
+"""Modules that change no number of a rule."""
 
 _DIGITS = 12
 
@@ -67,14 +67,18 @@ def versions() -> dict[str, str]:
     """NumPy's, and digests of the modules with the bounds and of those that attack them."""
     root, found = Path(crosscheck.__file__).parent, {"NumPy": np.__version__}
     for kind, folders in _SOURCES.items():
-        paths = [path for name in folders for path in sorted((root / name).rglob("*.py"))]
+        paths = [path for name in folders for path in _modules(root / name)]
         text = "".join(
             _without_words(path.read_text("utf-8"))
             for path in paths
-            if not path.as_posix().endswith(_NO_MATTER)
+            if kind == "steps" or not path.as_posix().endswith(_NO_MATTER)
         )
         found[kind] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return found
+
+
+def _modules(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _without_words(source: str) -> str:

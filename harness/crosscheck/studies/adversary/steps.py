@@ -87,9 +87,9 @@ def step_ratios(taken: Taken, machine: Machine, model: Model) -> dict[str, Array
     }
     record = Record(taken.step, operands, found[RESULT], cotangent, sent)
     # Of what is not finite the local certificate says nothing.
-    arrays = {**found, **operands, COTANGENT: cotangent}
+    numbers_held = (*found.values(), *operands.values(), cotangent)
     judged = np.all(
-        [np.isfinite(a).reshape(genes.count, -1).all(axis=1) for a in arrays.values()], axis=0
+        [np.isfinite(each).reshape(genes.count, -1).all(axis=1) for each in numbers_held], axis=0
     )
     return {
         part.name: np.where(judged, part.ratio.reshape(genes.count, -1).max(axis=1), 0.0)
