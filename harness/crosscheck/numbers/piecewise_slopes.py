@@ -33,6 +33,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import TINY
+from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.rounding import growth, up
 from crosscheck.numbers.sides import Indices, Sides, constant_held
@@ -78,6 +79,9 @@ def slope_of(
         left = np.where(here, k, left)
     left = np.where(open_, left if pair is None else pair, sides.first)
     lambda_ = np.where(open_, decided, 0.0)
+    constants = _constants_of(slopes, model)
+    if constants is not None and not lambda_.any():
+        return Slope(constants[left], *np.broadcast_to(0.0, (3, *z.shape)))
     pieces = [_slope_within(z, piece, slopes.roundings) for piece in slopes.pieces]
     value, r, e, most, lost = np.zeros((5, *z.shape))
     parts = []
@@ -102,6 +106,14 @@ def slope_of(
         r = r + np.where(rounded, up(2.0**-50 * most, 2), 0.0)
         e = e + np.where(rounded, up(theta, 4) + 2.0 * float(model.lost(2)), 0.0)
     return Slope(value, r, e, lost)
+
+
+def _constants_of(slopes: Piecewise, model: Model) -> Array | None:
+    """The pieces, if all are constants that everybody holds without error."""
+    held = [constant_held(piece[0], model) for piece in slopes.pieces]
+    if any(any(piece[1:]) for piece in slopes.pieces) or any(r or e for _, r, e in held):
+        return None
+    return np.array([value for value, _, _ in held])
 
 
 def _slope_within(

@@ -11,9 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.arrays import Array, blocks
 
-__all__ = ["NO_GRAIN", "growth", "least_sums", "lowest_bit", "or_infinity", "tiny", "up"]
+__all__ = [
+    "NO_GRAIN",
+    "growth",
+    "least_sums",
+    "lowest_bit",
+    "lowest_powers",
+    "or_infinity",
+    "tiny",
+    "up",
+]
+
+_FRACTION, _EXPONENT = np.int64(2**52 - 1), np.int64(0x7FF << 52)
+"""The bits of float64's fraction, and of its exponent."""
 
 NO_GRAIN = np.int32(1 << 20)
 """The exponent of the lowest set bit of zero, which is a multiple of everything."""
@@ -51,6 +63,21 @@ def lowest_bit(values: Array) -> Any:
     integer = np.abs(np.ldexp(significand, 53)).astype(np.int64)
     lowest = np.frexp((integer & -integer).astype(np.float64))[1] - 1
     return np.where(integer == 0, NO_GRAIN, exponent - 53 + lowest)
+
+
+def lowest_powers(values: Array) -> Array:
+    """The lowest set bit of each value, as a power of two; 0 for 0, and infinite if subnormal.
+
+    What is known of float64's bits takes a third of the time of `lowest_bit`.
+    """
+    found = np.empty(values.shape)
+    for block in blocks(values.shape):
+        bits = np.ascontiguousarray(values[block]).view(np.int64)
+        significand = (bits & _FRACTION) | (_FRACTION + 1)
+        unit = (bits & _EXPONENT).view(np.float64) * 2.0**-52
+        here = (significand & -significand) * unit
+        found[block] = np.where((unit == 0.0) & (values[block] != 0.0), np.inf, here)
+    return found
 
 
 def least_sums(left: Any, right: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.arrays import Array, blocks
 from crosscheck.numbers.bounded import Bounded, Center
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble, high
 from crosscheck.numbers.ieee import TINY
@@ -37,10 +37,13 @@ _WITHOUT_OVERFLOW = 2.0**1000
 
 _NONE_FITS = np.int32(-(1 << 20))
 """An exponent so small that no sum but 0 is below what it allows."""
-_LARGE = 2**20
+_MANY = 2**20
+"""Additions of which nothing is lost by leaving the reference's error out."""
+
+_LARGE = 2**17
 """Products in sums, from which on it pays to ask whether their grains are wanted."""
 _FEW = (8, 64)
-"""Terms of each sum of which that is asked first, and then of those that are open still."""
+"""Terms of each sum of which that is asked, and then of those that are open still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +208,35 @@ class Terms:
             rounds=self.rounds or other.rounds,
         )
 
+    def some_of_any(self, c: Array) -> Array | None:
+        """Less than `error_of_any`, for a small part of the time; ``None`` where that is not so.
+
+        In the notation of `crosscheck.numbers.enclosure`: E >= u K M, and the other bound is at
+        least L + u (N - 1) P with L >= u Σ V A and P >= ½ (M + |s|). Both are at least
+
+            u (Σ V A + ½ (N - 1) (M + |s|)),
+
+        as K >= N - 1, and N if there are products. The reference's r, which |c| may differ from |s|
+        by, and rounding are below 2^-30 of M. It is 0 where the sum may be exact for everybody, and
+        nothing is said of sums of which one may overflow.
+
+        Args:
+            c: The reference's value, float64.
+        """
+        additions = np.maximum(self.products + (self.addends - 1.0), 0.0)
+        many = float(additions.max(initial=0.0))
+        if self.model.flush or many > _MANY:
+            return None
+        most = float(self.total.max(initial=0.0)) + (many + 1.0) * self.model.least
+        theta = float(growth(self.model.roundoff, many + 1.0))
+        if not most * (1.0 + theta) * (1.0 + 2.0**-30) < self.model.format.largest:
+            return None
+        room = (1.0 - 2.0**-29) * self.model.roundoff * self.rounded
+        half = (0.5 - 2.0**-30) * self.model.roundoff
+        room = room + half * additions * (self.total + np.abs(c))
+        may_be_exact = self.least_grain > _NONE_FITS
+        return np.where(may_be_exact, 0.0, room) if may_be_exact.any() else room
+
     @cached_property
     def additions(self) -> Array:
         """N - 1, how many additions make the sum."""
@@ -300,7 +332,10 @@ def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
     """
     if total.size * depth < _LARGE or not (left.is_data and right.is_data):
         return least_sums(left.grain, right.grain)
-    found, is_open = np.full(total.shape, _NONE_FITS), total > 0
+    is_open = _may_be_certain(left, right, total)
+    if not is_open.any():
+        return np.broadcast_to(_NONE_FITS, total.shape)
+    found = np.full(total.shape, _NONE_FITS)
     for terms in (*(each for each in _FEW if each < depth), depth):
         few = slice(None, None, depth // terms)
         one, other = lowest_bit(left.high[..., few]), lowest_bit(right.high[..., few, :])
@@ -313,12 +348,28 @@ def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
             grain = lines.min(axis=-1, initial=2 * NO_GRAIN)
         allowed = np.minimum(np.clip(grain, -1100, 900) + left.model.precision, 1023)
         is_left = ~(total[is_open] > np.ldexp(1.0, allowed))
-        if one.shape[-1] == depth:
-            found[is_open] = grain
-            break
+        found[is_open] = np.where(is_left, grain, _NONE_FITS)
         is_open[is_open] = is_left
-        if not is_open.any():
+        if one.shape[-1] == depth or not is_open.any():
             break
+    return found
+
+
+def _may_be_certain(left: Bounded, right: Bounded, total: Array) -> NDArray[np.bool_]:
+    """Which sums may have a certificate by the largest of the lowest set bits alone.
+
+    A sum that is not 0 has a product that is not, and the grain of that is no more than those of
+    the largest lowest bits in its row of the left operand and its column of the right one. Where
+    their product underflows it is below η, as the grain is then.
+    """
+    rows, columns = left.lowest_bits.max(axis=-1), right.lowest_bits.max(axis=-2)
+    rows = np.broadcast_to(np.ldexp(rows, left.model.precision)[..., :, None], total.shape)
+    columns = np.broadcast_to(columns[..., None, :], total.shape)
+    found = np.empty(total.shape, dtype=bool)
+    with np.errstate(invalid="ignore"):  # ∞ where a lowest bit is not known, which 0 is times
+        for block in blocks(total.shape):
+            here = total[block]
+            found[block] = ~(here > rows[block] * columns[block]) & (here != 0)
     return found
 
 

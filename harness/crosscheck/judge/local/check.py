@@ -173,8 +173,8 @@ class Check:
         """(C,): the largest error / bound, each in the arithmetic that explains it best."""
         found = np.zeros(len(self.left_out))
         for each in self._checked:
-            ratios = [self._by_case(part.ratio).max(axis=1, initial=0) for part in each.parts]
-            if ratios:
+            if each.parts:
+                ratios = [part.worst(len(found)) for part in each.parts]
                 found = np.maximum(found, np.min(ratios, axis=0))
         return found
 
@@ -200,7 +200,7 @@ class Check:
         """(C,): how many numbers have no bound, since the step may overflow there."""
         found = np.zeros(len(self.left_out), dtype=np.int64)
         for part in self._first:
-            found += self._by_case(part.is_unbounded).sum(axis=1)
+            found += part.unbounded(len(found))
         return found
 
     @cached_property

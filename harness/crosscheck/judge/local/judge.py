@@ -102,21 +102,18 @@ class LocalJudge:
             return later[at][number]
 
         for number, part in enumerate(first.parts()):
-            parts, ok = [part], [self._inside(part)]
+            parts, ok = [part], [part.within(self.count)]
             for at in range(1, len(self.models)):
                 if np.any(ok, axis=0).all():
                     ok.append(np.zeros(self.count, dtype=bool))
                     continue
                 parts.append(under(at, number))
-                inside = self._inside(parts[-1])
+                inside = parts[-1].within(self.count)
                 if self.models[at].arithmetic is not None:
                     inside &= ~self._holds_zero(parts[-1])
                 ok.append(inside)
             what = "its value" if part.name == RESULT else f"what it sent to {part.name}"
             yield Comparison(record.step.id, record.step.op, what, parts, ok)
-
-    def _inside(self, part: Part) -> Flags:
-        return self._all(part.ratio <= 1.0)
 
     def _holds_zero(self, part: Part) -> Flags:
         return self._all(np.abs(part.bound.high) <= part.bound.bound)
@@ -175,7 +172,7 @@ class LocalJudge:
             stacked = Enclosure.of(model, np.stack(sent, axis=-1)).sum(-1)
             closed = Enclosure(model, stacked.c, stacked.r, stacked.e)
             parts.append(Part(name, value, closed))
-            ok.append(self._inside(parts[-1]))
+            ok.append(parts[-1].within(self.count))
         ok += [np.zeros(self.count, dtype=bool)] * (len(self.models) - 2)
         return Comparison(name, "", "the sum of the cotangents of its uses", parts, ok)
 

@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
 from crosscheck.judge.local.record import Record
-from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.arrays import Array, blocks
+from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.sides import sides_of
@@ -51,6 +51,9 @@ __all__ = ["OpenPlace", "Part", "StepBounds"]
 
 _NEAR_THE_END = 2.0**1000
 _NEXT_TO_AN_END = 2.0**-53
+
+_LARGE = 2**15
+"""Entries of an array, from which on it pays to ask first whether a part of a bound is enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,17 +72,59 @@ class Part:
     bound: Enclosure
     refused: NDArray[np.bool_] | None = None
 
+    def within(self, count: int) -> NDArray[np.bool_]:
+        """(C,): in which of C cases all entries are within their bounds."""
+        if self._shares is not None:
+            return np.ones(count, dtype=bool)
+        found: NDArray[np.bool_] = (self.ratio <= 1.0).reshape(count, -1).all(axis=1)
+        return found
+
+    def worst(self, count: int) -> Array:
+        """(C,): the largest error / bound of each case, of a large array as far as it was looked.
+
+        What is surely within its bounds is compared with a part of them. The entry that is nearest
+        to that is then compared with its bound.
+        """
+        if self._shares is None:
+            found: Array = self.ratio.reshape(count, -1).max(axis=1, initial=0.0)
+            return found
+        whole = self._shares.reshape(count, -1).argmax(axis=1) + np.arange(count) * (
+            self.given.size // count
+        )
+        some = np.unravel_index(whole, self.given.shape)
+        return _ratios(_at(self.bound, some), self.given[some])
+
     @cached_property
     def ratio(self) -> Array:
         """error / bound, entry by entry; infinite where an entry is refused."""
-        with np.errstate(all="ignore"):
-            found = ratio_of(self.bound.distance(self.given), self.bound.bound)
+        found = self._compared[0]
         return found if self.refused is None else np.where(self.refused, np.inf, found)
 
-    @cached_property
+    def unbounded(self, count: int) -> NDArray[np.int64]:
+        """(C,): how many entries nothing is known of, since the step may overflow there."""
+        if self._shares is not None:
+            return np.zeros(count, dtype=np.int64)
+        return self.is_unbounded.reshape(count, -1).sum(axis=1)
+
+    @property
     def is_unbounded(self) -> NDArray[np.bool_]:
         """Where nothing is known: the step may overflow."""
-        return np.isinf(self.bound.bound)
+        return self._compared[1]
+
+    @cached_property
+    def _compared(self) -> tuple[Array, NDArray[np.bool_]]:
+        ratio, unbounded = np.empty(self.given.shape), np.empty(self.given.shape, dtype=bool)
+        for block in blocks(ratio.shape):
+            part = _at(self.bound, block)
+            ratio[block] = _ratios(part, self.given[block])
+            unbounded[block] = np.isinf(part.bound)
+        return ratio, unbounded
+
+    @cached_property
+    def _shares(self) -> Array | None:
+        """See `OpenSum.shares`; asked for where that pays."""
+        large = self.given.size >= _LARGE and self.refused is None
+        return self.bound.shares(self.given) if large and isinstance(self.bound, OpenSum) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +264,8 @@ class StepBounds:
         """A result as one number for each of its entries; an axis over cases where it has none."""
         value = values[self.program.outputs[name]]
         given = self.record.result if name == RESULT else self.record.sent[name]
+        if isinstance(value, OpenSum) and value.shape == given.shape and value.model == self.model:
+            return value
         closed = Enclosure(self.model, value.c, value.r, value.e)
         if closed.shape == given.shape:
             return closed
@@ -237,6 +284,18 @@ class StepBounds:
         for name, given in self.record.sent.items():
             bound = self._closed(name, self._values) if sent is None else sent[name]
             yield Part(name, given, bound, refused.get(name))
+
+
+def _at(bound: Enclosure, index: Any) -> Enclosure:
+    """Some of the numbers; of sums with no bounds formed for the others."""
+    if isinstance(bound, OpenSum):
+        return bound.map(lambda array: array[index])
+    return bound[index]
+
+
+def _ratios(bound: Enclosure, given: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return ratio_of(bound.distance(given), bound.bound)
 
 
 def _read(
