@@ -13,7 +13,7 @@ import numpy as np
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.double_double import DoubleDouble, high
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.rounding import lowest_bit, lowest_powers, or_infinity, up
+from crosscheck.numbers.rounding import lowest_bit, or_infinity, up
 
 __all__ = ["Bounded", "Center", "distance"]
 
@@ -76,11 +76,6 @@ class Bounded:
     def grain(self) -> Any:
         """Exponent of the lowest set bit of c; only meaningful where `exact`."""
         return lowest_bit(np.where(self.exact, high(self.c), 0.0))
-
-    @cached_property
-    def lowest_bits(self) -> Array:
-        """The lowest set bit of each c, 0 where there is none; infinite where it is not known."""
-        return lowest_powers(high(self.c))
 
     @cached_property
     def lost_by_reading(self) -> Array:

@@ -90,10 +90,7 @@ __all__ = ["Enclosure", "OpenSum"]
 _FEW_OF = 2.0**-5
 """Of so many sums `OpenSum.shares` forms the bound."""
 
-_OF_ENTRIES = (
-    *("size", "reach", "exact", "grain", "lowest_bits"),
-    *("lost_by_reading", "margin", "multiplicand"),
-)
+_OF_ENTRIES = ("size", "reach", "exact", "grain", "lost_by_reading", "margin", "multiplicand")
 """What an `Enclosure` finds out about each of its numbers by itself."""
 
 
@@ -335,6 +332,7 @@ class OpenSum(Enclosure):
         """Shape of the array."""
         return self.c.shape
 
+    @np.errstate(divide="ignore", invalid="ignore")  # by 0, where a sum may be exact
     def shares(self, values: Array) -> Array | None:
         """|values - c| over a part of `bound`, where that says already that they are within it.
 
@@ -349,20 +347,24 @@ class OpenSum(Enclosure):
         """
         if isinstance(self.c, DoubleDouble):
             return None
-        found = np.empty(self.shape)
+        found, rest = np.empty(self.shape), 0
         for block in blocks(self.shape):
             room = self._terms_of(block).some_of_any(self.c[block])
             if room is None:
                 return None
             gap = distance(values[block], self.c[block])
-            found[block] = np.where(gap == 0.0, 0.0, gap / room)
-        others = np.nonzero(~(found <= 1.0))
-        if len(others[0]) > _FEW_OF * found.size:
+            found[block] = here = gap / room
+            if not (here <= 1.0).all():
+                found[block] = here = np.where(gap == 0.0, 0.0, here)
+                rest += here.size - int(np.count_nonzero(here <= 1.0))
+        if rest > _FEW_OF * found.size:
             return None
-        if len(others[0]):
+        if rest:
+            others = np.nonzero(~(found <= 1.0))
             some = self.map(lambda array: array[others])
-            found[others] = some.distance(values[others]) / some.bound
-        return found if (found <= 1.0).all() else None
+            gap = some.distance(values[others])
+            found[others] = np.where(gap == 0.0, 0.0, gap / some.bound)
+        return found if not rest or (found <= 1.0).all() else None
 
     def _terms_of(self, block: Any) -> Terms:
         return self.terms.map(lambda array: condensed(array[block]))

@@ -51,12 +51,10 @@ def value_of(z: Enclosure, function: Piecewise, sides: Sides | None = None) -> E
     """f(z) of a continuous piecewise polynomial; see the module's text."""
     model = z.model
     sides = sides_of(z, function) if sides is None else sides
-    if z.is_data and not (model.flush or model.wide or function.degree > 1):
-        if all(_is_trivial(piece, model) and _is_plain(piece) for piece in function.pieces):
-            # What is copied, negated or a constant is data as well.
-            lines = [(*map(nearest, piece), 0.0)[:2] for piece in function.pieces]
-            chosen = [slope * z.high if slope else constant for constant, slope in lines]
-            return Enclosure.of(model, np.choose(sides.center, chosen))
+    if z.is_data and not model.flush and _is_copied(function, model):
+        lines = [(*map(nearest, piece), 0.0)[:2] for piece in function.pieces]
+        chosen: Any = [slope * z.high if slope else constant for constant, slope in lines]
+        return Enclosure.of(model, np.choose(sides.center, chosen))
     c, own_r = _polynomial(z, sides.center, function)
     steepest = _steepest(z, sides, function)
     r, e = steepest * z.r + own_r, steepest * z.e
@@ -107,6 +105,13 @@ def _steepest(z: Enclosure, sides: Sides, function: Piecewise) -> Array:
         )
         steepest = np.where(mask, np.maximum(steepest, sup), steepest)
     return np.asarray(up(steepest, 8))
+
+
+def _is_copied(function: Piecewise, model: Model) -> bool:
+    """Whether data become data: each number is copied, negated or replaced by a constant."""
+    if function.degree > 1:
+        return False
+    return all(_is_trivial(piece, model) and _is_plain(piece) for piece in function.pieces)
 
 
 def _is_trivial(piece: tuple[Fraction, ...], model: Model) -> bool:

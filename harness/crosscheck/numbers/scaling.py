@@ -102,6 +102,11 @@ def scaled(
         lost: How many τ are lost besides that of one product, likewise.
     """
     model, size = q.model, np.abs(slope)
+    is_held = not (np.any(r) or np.any(e) or np.any(lost))
+    if q.is_data and not model.flush and is_held and ((size == 1.0) | (size == 0.0)).all():
+        # Copied, negated, or zero: data as well.
+        found = np.where((size == 0.0) | (q.high == 0.0), 0.0, slope * q.high)
+        return Enclosure.of(model, found)
     known = (np.asarray(r) == 0) & (np.asarray(e) == 0) & (np.asarray(lost) == 0)
     c = slope * q.c
     unit, least = (UNIT, PRODUCT_UNDERFLOW) if model.wide else (2.0**-53, TINY)

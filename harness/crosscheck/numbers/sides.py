@@ -66,7 +66,14 @@ def constant_held(value: Fraction, model: Model) -> tuple[float, float, float]:
 
 
 def sides_of(z: Enclosure, function: Piecewise) -> Sides:
-    """The pieces of ``function`` that z can be in."""
+    """The pieces of ``function`` that z can be in; what was found is kept with z."""
+    known: dict[Piecewise, Sides] = vars(z).setdefault("sides", {})
+    if function not in known:
+        known[function] = _sides_of(z, function)
+    return known[function]
+
+
+def _sides_of(z: Enclosure, function: Piecewise) -> Sides:
     margin, model = z.margin, z.model
     low = z.c.low if isinstance(z.c, DoubleDouble) else 0.0
     shape = z.shape

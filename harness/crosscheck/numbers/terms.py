@@ -24,6 +24,7 @@ from crosscheck.numbers.rounding import (
     growth,
     least_sums,
     lowest_bit,
+    lowest_powers,
     or_infinity,
     tiny,
     up,
@@ -140,21 +141,27 @@ class Terms:
         """Of sums over one axis or several."""
         axes = axis if isinstance(axis, tuple) else (axis,)
         depth = int(np.prod([numbers.shape[one] for one in axes]))
-        own = numbers.r.sum(axis)
-        nothing = np.zeros_like(own)
-        addends, exact = ((numbers.reach > 0) * 1.0).sum(axis), numbers.exact.all(axis)
-        is_needed = (exact & (addends > 0)).any()
+        total = numbers.reach.sum(axis)
+        own = carried = nothing = np.zeros_like(total)
+        exact: Any = np.broadcast_to(True, total.shape)
+        if not numbers.is_data:
+            own, carried = numbers.r.sum(axis), numbers.e.sum(axis)
+            exact = numbers.exact.all(axis)
+        addends = np.count_nonzero(numbers.reach, axis) * 1.0
+        grain: Any = np.broadcast_to(NO_GRAIN, total.shape)
+        if (exact & (addends > 0)).any():
+            grain = _grains_of_addends(numbers, total, axis, depth)
         return cls(
             numbers.model,
             own=own,
-            carried=numbers.e.sum(axis),
-            total=numbers.reach.sum(axis),
+            carried=carried,
+            total=total,
             rounded=nothing,
             products=nothing,
             addends=addends,
             flushed=numbers.lost_by_reading.sum(axis) if numbers.model.flush else nothing,
             all_exact=exact,
-            least_grain=numbers.grain.min(axis) if is_needed else np.full(own.shape, NO_GRAIN),
+            least_grain=grain,
             depth=depth,
         )
 
@@ -314,8 +321,13 @@ def _counted(
 
     Whole numbers below 2^24 are added exactly in float32, in any order and in half the time.
     """
-    if left.all() and right.all():
+    every = left.all(), right.all()
+    if all(every):
         return np.broadcast_to(float(depth), shape)
+    if product is np.matmul and every[1]:
+        return np.broadcast_to(np.count_nonzero(left, axis=-1)[..., :, None] * 1.0, shape)
+    if product is np.matmul and every[0]:
+        return np.broadcast_to(np.count_nonzero(right, axis=-2)[..., None, :] * 1.0, shape)
     if depth >= 2**24:
         return np.asarray(product(left * 1.0, right * 1.0))
     found = product(left.astype(np.float32), right.astype(np.float32))
@@ -332,7 +344,7 @@ def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
     """
     if total.size * depth < _LARGE or not (left.is_data and right.is_data):
         return least_sums(left.grain, right.grain)
-    is_open = _may_be_certain(left, right, total)
+    is_open = _may_be_certain(left, right, total, depth)
     if not is_open.any():
         return np.broadcast_to(_NONE_FITS, total.shape)
     found = np.full(total.shape, _NONE_FITS)
@@ -355,21 +367,48 @@ def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
     return found
 
 
-def _may_be_certain(left: Bounded, right: Bounded, total: Array) -> NDArray[np.bool_]:
+def _grains_of_addends(
+    numbers: Bounded, total: Array, axis: int | tuple[int, ...], depth: int
+) -> Any:
+    """The least grain of the terms of sums; that of the largest lowest bit may say enough."""
+    if numbers.is_data and total.size * depth >= _LARGE:
+        most = np.ldexp(lowest_powers(numbers.high).max(axis), numbers.model.precision)
+        if ((total > most) | (total == 0)).all():
+            return np.broadcast_to(_NONE_FITS, total.shape)
+    return numbers.grain.min(axis)
+
+
+def _may_be_certain(left: Bounded, right: Bounded, total: Array, depth: int) -> NDArray[np.bool_]:
     """Which sums may have a certificate by the largest of the lowest set bits alone.
 
     A sum that is not 0 has a product that is not, and the grain of that is no more than those of
-    the largest lowest bits in its row of the left operand and its column of the right one. Where
-    their product underflows it is below η, as the grain is then.
+    the largest lowest bits in its row of the left operand and its column of the right one. A few
+    terms do as well, if one of them is no product with zero: if there is a factor in the row, and
+    none in the column is zero. Where the product of two bits underflows it is below η, as the grain
+    is then.
     """
-    rows, columns = left.lowest_bits.max(axis=-1), right.lowest_bits.max(axis=-2)
+    few = slice(None, None, max(1, depth // _FEW[0]))
+    rows, columns = lowest_powers(left.high[..., few]), lowest_powers(right.high[..., few, :])
+    if (columns > 0).all():
+        rows = np.where((rows > 0).any(axis=-1), rows.max(axis=-1), np.inf)
+        columns = columns.max(axis=-2)
+    elif (rows > 0).all():
+        columns = np.where((columns > 0).any(axis=-2), columns.max(axis=-2), np.inf)
+        rows = rows.max(axis=-1)
+    else:
+        rows, columns = (
+            lowest_powers(left.high).max(axis=-1),
+            lowest_powers(right.high).max(axis=-2),
+        )
     rows = np.broadcast_to(np.ldexp(rows, left.model.precision)[..., :, None], total.shape)
     columns = np.broadcast_to(columns[..., None, :], total.shape)
     found = np.empty(total.shape, dtype=bool)
     with np.errstate(invalid="ignore"):  # ∞ where a lowest bit is not known, which 0 is times
         for block in blocks(total.shape):
             here = total[block]
-            found[block] = ~(here > rows[block] * columns[block]) & (here != 0)
+            found[block] = ~(here > rows[block] * columns[block])
+            if found[block].any():
+                found[block] &= here != 0
     return found
 
 

@@ -76,8 +76,7 @@ class Part:
         """(C,): in which of C cases all entries are within their bounds."""
         if self._shares is not None:
             return np.ones(count, dtype=bool)
-        found: NDArray[np.bool_] = (self.ratio <= 1.0).reshape(count, -1).all(axis=1)
-        return found
+        return np.asarray((self.ratio <= 1.0).reshape(count, -1).all(axis=1))
 
     def worst(self, count: int) -> Array:
         """(C,): the largest error / bound of each case, of a large array as far as it was looked.
@@ -104,7 +103,7 @@ class Part:
         """(C,): how many entries nothing is known of, since the step may overflow there."""
         if self._shares is not None:
             return np.zeros(count, dtype=np.int64)
-        return self.is_unbounded.reshape(count, -1).sum(axis=1)
+        return np.asarray(self.is_unbounded.reshape(count, -1).sum(axis=1))
 
     @property
     def is_unbounded(self) -> NDArray[np.bool_]:
