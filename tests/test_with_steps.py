@@ -172,6 +172,14 @@ def test_what_is_undecided_agrees_where_each_gate_was_decided_on_a_known_number(
     assert (found.kind, found.detail) == (Kind.AGREES, "")
 
 
+@pytest.mark.parametrize("local", [{"unbounded": lambda index: 1}, {}])
+def test_what_is_undecided_stays_so_where_a_number_has_no_bound(local: dict[str, Any]) -> None:
+    local = {"unbounded": lambda index: 0, **local}
+    found = with_steps(verdict(Kind.UNDECIDED, detail="why"), fixed(**local), 1)
+    wanted = (Kind.UNDECIDED, "why") if local["unbounded"](1) else (Kind.AGREES, "")
+    assert (found.kind, found.detail) == wanted
+
+
 def test_what_is_undecided_is_a_kink_where_a_slope_was_read() -> None:
     case, recorded = at_kink(0.25)
     found = with_steps(verdict(Kind.UNDECIDED), LocalJudge(case).check(recorded))

@@ -95,11 +95,15 @@ def with_local(verdict: Verdict, local: OfCase) -> Verdict:
     REDUCED         a step fails, or needs another  INCONSISTENT
     explained       a step fails                    INCONSISTENT, the step named
     explained       needs a coarser arithmetic      REDUCED
+    AGREES, KINK,   a step is explained only by     UNDECIDED, the step named
+    SUBNORMAL,      bounds that would hold an
+    UNDECIDED       error of 1 % as well
     AGREES, KINK,   needs flush-to-zero             SUBNORMAL
     UNDECIDED
-    UNDECIDED       inside, with λ read at a kink   KINK
-    UNDECIDED       inside                          AGREES: each gate was decided on a number
-                                                    that is known
+    UNDECIDED       inside, with λ read at a kink,  KINK
+                    and each number has a bound
+    UNDECIDED       inside, and each number has a   AGREES: each gate was decided on a number
+                    bound                           that is known
     else            inside, or nothing finite       as it is
     ==============  ==============================  ============================================
 
@@ -111,7 +115,7 @@ def with_local(verdict: Verdict, local: OfCase) -> Verdict:
     if local.left_out:
         return found
     found = _together(found, local)
-    if found.kind is Kind.UNDECIDED:
+    if found.kind is Kind.UNDECIDED and not (local.untold or local.unbounded):
         return replace(found, kind=Kind.KINK if local.is_read else Kind.AGREES, detail="")
     return found
 
@@ -150,6 +154,7 @@ def _certified(verdict: Verdict, certificate: Certificate, local: OfCase) -> Ver
         step=wrong.step if wrong else "",
         wrong=str(wrong) if wrong else "",
         note=NOT_FINITE if local.left_out else "",
+        untold=local.untold,
     )
     return replace(verdict, certificates=(*verdict.certificates, said))
 
@@ -171,8 +176,13 @@ def _together(verdict: Verdict, local: OfCase) -> Verdict:
         return verdict
     if wrong is not None:
         return replace(verdict, kind=Kind.INCONSISTENT, detail=str(wrong))
+    untold = f"{local.untold} may be right, or wrong by 1 %" if local.untold else ""
     if names:
-        return replace(verdict, kind=Kind.REDUCED, arithmetics=names)
+        return replace(
+            verdict, kind=Kind.REDUCED, arithmetics=names, detail=_joined(verdict.detail, untold)
+        )
+    if untold:
+        return replace(verdict, kind=Kind.UNDECIDED, detail=untold)
     if verdict.kind is not Kind.SUBNORMAL and not local.is_gradual:
         return replace(verdict, kind=Kind.SUBNORMAL)
     return verdict

@@ -62,7 +62,9 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
         Kind.UNDECIDED: (
             "At least one pre-activation is so close to zero that correct evaluations may land "
             "on either side of it, and the gradient is right for one of the sides. Or it is open "
-            "whether any slopes at its kinks explain the gradient; the remark says so then."
+            "whether any slopes at its kinks explain the gradient, or a step is explained only by "
+            "sums whose bounds would hold an error of one in a hundred as well; the remark says "
+            "so then."
         ),
         Kind.SUBNORMAL: (
             "The gradient is right for arithmetic that replaces subnormal numbers by zero, and "
@@ -169,6 +171,7 @@ class Certified:
         step: The first step that is wrong; empty if none is.
         wrong: What is wrong, in a line.
         note: Why nothing is said; empty if something is.
+        untold: What is explained only by bounds that would hold an error of 1 % as well.
     """
 
     certificate: str
@@ -179,6 +182,7 @@ class Certified:
     step: str = ""
     wrong: str = ""
     note: str = ""
+    untold: str = ""
 
 
 @dataclass(frozen=True)

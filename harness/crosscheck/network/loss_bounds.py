@@ -68,7 +68,7 @@ def loss_and_cotangent(network: Network, output: Any, y: Any) -> tuple[Enclosure
     """
     rows = y.shape[-2]
     cotangent = residual = residual_of(output, y)
-    loss, divisor = divided((residual * residual).sum(axis=(-2, -1)), 2), 1
+    loss, divisor = divided((residual * residual).open_sum(axis=(-2, -1)), 2), 1
     if network.reduction == "mean":
         loss, cotangent, divisor = divided(loss, rows), divided(residual, rows), rows
     return with_constants_anywhere(loss, residual, divisor), cotangent
@@ -200,7 +200,7 @@ def with_constants_anywhere(loss: Enclosure, residual: Enclosure, divisor: int) 
         divisor: B for a mean, else 1.
     """
     model, form = loss.model, loss.model.format
-    squares = (residual * residual).sum(axis=(-2, -1))
+    squares = (residual * residual).open_sum(axis=(-2, -1))
     terms, twice = squares.terms.addends, 2.0 * divisor
     is_power_of_two = divisor & (divisor - 1) == 0
     # A B of p bits is formed exactly; one that is rounded leaves no room for d² of a scaled d.
@@ -293,7 +293,7 @@ def loss_tangent(cotangent: Enclosure, tangent: Enclosure, divisor: int) -> Encl
     lost = product.e + model.roundoff * product.reach + model.lost(2)
     lost = _SLIGHTLY * (lost + product.lost_by_reading) + TINY
     e = np.where(free | (product.reach == 0), product.e, lost)
-    result = Enclosure(model, product.c, product.r, e).sum(axis=(-2, -1))
+    result = Enclosure(model, product.c, product.r, e).open_sum(axis=(-2, -1))
     growth = np.exp((result.terms.addends + 1.0) * np.log1p(model.roundoff))
     peak = growth * (result.terms.total + result.terms.flushed + result.terms.addends * model.least)
     peak = 2.0 * divisor * peak * (1.0 + (result.terms.depth + 16) * 2.0**-52)

@@ -57,6 +57,16 @@ may overflow and e = ∞. A NaN in a bound reads as ∞.
 that is exact in the accumulator, no product is rounded: K = N - 1, and L = U; what underflow and
 flushing can do to a product is in U as before.
 
+**Sums in a finer format.** Where `Model.inside` is given, a matrix product or a sum over axes is
+formed in that format v, from products that are exact there, in any order; e_v is its bound. It is
+rounded to the dtype at its end, or goes on as it is to what is added to it, a bias, and is rounded
+after that:
+
+    e = e_v + u (|q| + r + e_v) + τ
+
+covers both. An addition in the dtype then errs by u' = u + v + u v, for it may be rounded twice.
+Products entry by entry, and sums of several operations' results, are in the dtype as ever.
+
 **Rounding of the bounds themselves.** They are sums of products of non-negative float64 numbers.
 A formula of depth m loses at most the factor (1 - v)^m, v = 2^-53, which `up(·, m)` restores;
 products of bounds that underflow lose at most `TINY` = 2^-1074 each, which is added wherever a
@@ -170,7 +180,10 @@ class Enclosure(Bounded):
 
     def __matmul__(self, other: Enclosure) -> Enclosure:
         """Σ_j v_ij a_jk, in the dtype's own arithmetic as a sum that is still open for addends."""
-        arithmetic = self.model.arithmetic
+        arithmetic, inside = self.model.arithmetic, self.model.inside
+        if inside is not None:
+            rounds = 2 * self.model.precision > inside.precision
+            return self._closed(self._inside.matrix_product(other._inside, rounds=rounds))
         if arithmetic is None or other.is_spared:
             return self.matrix_product(other)
         left, right = self.multiplicand, other.multiplicand
@@ -222,16 +235,46 @@ class Enclosure(Bounded):
         c = self.c[..., None, None] @ other.c[..., None, None]  # type: ignore[operator]
         return OpenSum(c[..., 0, 0], Terms.of_products(self, other, np.multiply, 1))
 
-    def sum(self, axis: int | tuple[int, ...]) -> OpenSum:
-        """Any-order sum over one axis or several."""
+    def sum(self, axis: int | tuple[int, ...]) -> Enclosure:
+        """Any-order sum over one axis or several; open for more in the dtype's own arithmetic."""
+        if self.model.inside is not None:
+            return self._closed(self._inside.open_sum(axis))
+        return self.open_sum(axis)
+
+    def open_sum(self, axis: int | tuple[int, ...]) -> OpenSum:
+        """`sum` in the arithmetic of the model's format, whatever else the model says."""
         return OpenSum(self.c.sum(axis), Terms.of_addends(self, axis))
+
+    @cached_property
+    def _inside(self) -> Enclosure:
+        """The same numbers where sums are formed in a finer format."""
+        assert self.model.inside is not None
+        model = Model(self.model.inside, self.model.flush, is_brief=self.model.is_brief)
+        e = up(self.e + self.lost_by_reading, 1) if self.model.flush else self.e
+        found = Enclosure(model, self.c, self.r, e)
+        found.is_data = self.is_data and not e.any()
+        return found
+
+    def _closed(self, found: OpenSum) -> Enclosure:
+        """A sum that was formed in a finer format, rounded to the dtype or not."""
+        model, reach = self.model, found.reach
+        c, r = found.c, found.r
+        e = up(found.e + model.format.unit_roundoff * reach, 4) + (up(model.lost(1), 4) + 2 * TINY)
+        exact, size = found.exact, np.abs(found.high)
+        if exact.any():
+            exact = exact & (model.format.round(size) == size)
+        if model.flush:
+            exact = exact & ((size == 0.0) | (size >= model.least)) & (found.lost_by_reading == 0)
+        e = np.where(exact, 0.0, e)
+        fits = up(reach + e, 4) < model.format.largest
+        return Enclosure(model, c, r, np.where(fits, or_infinity(e), np.inf))
 
     def __add__(self, other: Enclosure) -> OpenSum:
         """A sum of two addends, open for more."""
         return self._as_addend() + other
 
     def _as_addend(self) -> OpenSum:
-        return self[..., None].sum(-1)
+        return self[..., None].open_sum(-1)
 
     def __sub__(self, other: Enclosure) -> Enclosure:
         """A difference of two.

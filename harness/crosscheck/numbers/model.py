@@ -28,6 +28,8 @@ class Model:
         spared: Matrix products that are formed in the dtype's own arithmetic nevertheless.
         is_brief: Whether the reference is float64 also where float64 is what is checked: it errs as
             much as a framework then, for a small part of the time.
+        inside: What sums of one operation are formed in, if finer than the format: they are rounded
+            to that once, at their end.
     """
 
     format: Format
@@ -35,6 +37,7 @@ class Model:
     arithmetic: Arithmetic | None = None
     spared: frozenset[Product] = frozenset()
     is_brief: bool = False
+    inside: Format | None = None
 
     @property
     def precision(self) -> int:
@@ -43,8 +46,14 @@ class Model:
 
     @property
     def roundoff(self) -> float:
-        """u, the largest relative error of one operation."""
-        return self.format.unit_roundoff
+        """u, the largest relative error of one operation.
+
+        With a format v inside, what is rounded may have been rounded to that before: u + v + u v.
+        """
+        u = self.format.unit_roundoff
+        if self.inside is None:
+            return u
+        return u + self.inside.unit_roundoff * (1.0 + u)
 
     @property
     def least(self) -> float:

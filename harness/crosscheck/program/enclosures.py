@@ -80,7 +80,7 @@ class OnEnclosures:
         if not keep:
             return found
         for axis in reversed(axes):  # counted from the last: those behind have to be there
-            found = found.map(lambda array, axis=axis: _expanded(array, axis))
+            found = self.expand(found, axis)
         return found
 
     def broadcast(self, a: Enclosure, shape: Shape) -> Enclosure:
@@ -120,7 +120,7 @@ class OnEnclosures:
         """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
         lead, table = leading(a, source), by_place(indices, math.prod(shape))
         gathered = self.take(a, tuple(table.ravel().tolist()), source, table.shape)
-        return moved(gathered.sum(-1), lambda array: array.reshape(*lead, *shape))
+        return moved(gathered.open_sum(-1), lambda array: array.reshape(*lead, *shape))
 
     def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:
         """See `Arithmetic`."""
@@ -231,7 +231,7 @@ def moved(a: Enclosure, change: Callable[[Any], Any]) -> Enclosure:
 
 
 def _open(a: Enclosure) -> OpenSum:
-    return a if isinstance(a, OpenSum) else moved(a, lambda array: array[..., None]).sum(-1)
+    return a if isinstance(a, OpenSum) else moved(a, lambda array: array[..., None]).open_sum(-1)
 
 
 def _spread(a: OpenSum, shape: tuple[int, ...]) -> OpenSum:
@@ -240,9 +240,3 @@ def _spread(a: OpenSum, shape: tuple[int, ...]) -> OpenSum:
     found = moved(a, lambda array: np.broadcast_to(array, shape))
     assert isinstance(found, OpenSum)
     return found
-
-
-def _expanded(array: Any, axis: int) -> Any:
-    if isinstance(array, DoubleDouble):
-        return array.map(lambda part: np.expand_dims(part, axis))
-    return np.expand_dims(array, axis)

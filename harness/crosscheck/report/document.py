@@ -156,6 +156,7 @@ class CertifiedBy:
     unbounded: int
     worst: float
     notes: tuple[Note, ...]
+    untold: int
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Certifications:
         unbounded: How many of them have no bound.
         worst: The largest error / bound of those of which nothing was wrong.
         notes: Why nothing was said of the rest, to how many cases.
+        untold: Of how many of those inside a step is explained only by what would explain an error
+            of 1 % as well.
     """
 
     cases: int = 0
@@ -31,6 +33,7 @@ class Certifications:
     unbounded: int = 0
     worst: float = 0.0
     notes: tuple[tuple[str, int], ...] = ()
+    untold: int = 0
 
     @classmethod
     def of(cls, said: Certified) -> Certifications:
@@ -39,7 +42,8 @@ class Certifications:
             return cls(1, notes=((said.note, 1),))
         if said.wrong:
             return cls(1, wrong=1, compared=said.compared, unbounded=said.unbounded)
-        return cls(1, 1, 0, said.compared, said.unbounded, said.worst)
+        untold = int(bool(said.untold))
+        return cls(1, 1, 0, said.compared, said.unbounded, said.worst, untold=untold)
 
     def __add__(self, other: Certifications) -> Certifications:
         notes = dict(self.notes)
@@ -53,6 +57,7 @@ class Certifications:
             self.unbounded + other.unbounded,
             max(self.worst, other.worst),
             tuple(notes.items()),
+            self.untold + other.untold,
         )
 
     @property
@@ -64,6 +69,8 @@ class Certifications:
         told.append(f"{self.compared:,} numbers, largest error {self.worst:.2g} of its bound")
         if self.unbounded:
             told.append(f"{self.unbounded:,} without a bound")
+        if self.untold:
+            told.append(f"{self.untold:,} not told from an error of 1 %")
         told += [f"{count:,} left out: {note}" for note, count in self.notes]
         return ", ".join(told)
 

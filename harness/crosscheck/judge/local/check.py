@@ -87,6 +87,8 @@ class OfCase:
         names: The named arithmetics that explain it; empty where none is needed.
         is_gradual: Whether gradual underflow explains it.
         is_read: Whether λ was read at some breakpoint.
+        untold: The first thing that is explained only by what would explain an error of 1 % as
+            well; empty if nothing is.
     """
 
     records: int
@@ -98,6 +100,7 @@ class OfCase:
     names: tuple[str, ...]
     is_gradual: bool
     is_read: bool
+    untold: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,8 @@ class Comparison:
         parts: By arithmetic, tried in this order: the arrays compared.
         ok: By arithmetic, of shape (C,): where it is inside.
         same: Where numbers that have to be the same are; ``None`` if it is no such comparison.
+        told: Of shape (C,): where what explains it would not explain an error of 1 % as well, see
+            `crosscheck.judge.local.ways`; ``None`` if that is no question.
     """
 
     step: str
@@ -119,6 +124,7 @@ class Comparison:
     parts: Sequence[Part]
     ok: Sequence[Flags]
     same: Flags | None = None
+    told: Flags | None = None
 
 
 class Check:
@@ -225,7 +231,26 @@ class Check:
             self.names(index),
             bool(self.explained[0][index]),
             bool(self.is_read[index]),
+            self.untold(index),
         )
+
+    @cached_property
+    def is_untold(self) -> Flags:
+        """(C,): where something is explained by what would explain an error of 1 % as well."""
+        found = np.zeros_like(self.left_out)
+        for each in self._checked:
+            if each.told is not None:
+                found |= ~each.told
+        return found & self.passes & ~self.left_out
+
+    def untold(self, index: int) -> str:
+        """What that is, of case ``index``; empty if nothing is."""
+        if not self.is_untold[index]:
+            return ""
+        for each in self._checked:
+            if each.told is not None and not each.told[index]:
+                return f"step {each.step} ({each.operator}): {each.what}"
+        return ""
 
     def names(self, index: int) -> tuple[str, ...]:
         """The named arithmetics that explain case ``index``; empty where none is needed."""

@@ -26,13 +26,13 @@ from crosscheck.judge.local.check import Check, Comparison, Flags
 from crosscheck.judge.local.programs import RESULT
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.judge.local.step import Part, StepBounds
+from crosscheck.judge.local.ways import models_of, ways_of
 from crosscheck.network.composed import AnyCase
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.named import arithmetics_of
 
 __all__ = ["LocalJudge"]
 
@@ -49,14 +49,7 @@ class LocalJudge:
         self.format = format_of(case.dtype)
         self.stacked = case.count is not None
         self.count = 1 if case.count is None else case.count
-        self.models = (
-            Model(self.format, is_brief=True),
-            Model(self.format, flush=True, is_brief=True),
-            *(
-                Model(self.format, flush=True, arithmetic=each, is_brief=True)
-                for each in arithmetics_of(case.dtype)
-            ),
-        )
+        self.models, self.ways = models_of(self.format), ways_of(self.format)
 
     @in_ieee_arithmetic
     @np.errstate(all="ignore")
@@ -94,29 +87,26 @@ class LocalJudge:
 
     def _parts(self, record: Record, first: StepBounds) -> Iterator[Comparison]:
         """The value of a step, then what it sent to each operand."""
-        later: dict[int, list[Part]] = {}
-
-        def under(at: int, number: int) -> Part:
-            if at not in later:
-                later[at] = list(StepBounds(record, self.models[at], self.stacked).parts())
-            return later[at][number]
-
-        for number, part in enumerate(first.parts()):
-            parts, ok = [part], [part.within(self.count)]
-            for at in range(1, len(self.models)):
-                if np.any(ok, axis=0).all():
-                    ok.append(np.zeros(self.count, dtype=bool))
-                    continue
-                parts.append(under(at, number))
-                inside = parts[-1].within(self.count)
-                if self.models[at].arithmetic is not None:
-                    inside &= ~self._holds_zero(parts[-1])
-                ok.append(inside)
-            what = "its value" if part.name == RESULT else f"what it sent to {part.name}"
-            yield Comparison(record.step.id, record.step.op, what, parts, ok)
-
-    def _holds_zero(self, part: Part) -> Flags:
-        return self._all(np.abs(part.bound.high) <= part.bound.bound)
+        bounds = {self.models[0]: first}
+        parts: dict[Model, list[Part]] = {}
+        for number, name in enumerate((RESULT, *record.sent)):
+            tried: list[Part] = []
+            ok = [np.zeros(self.count, dtype=bool) for _ in self.models]
+            told = np.zeros(self.count, dtype=bool)
+            for way in self.ways:
+                is_named = way.model.arithmetic is not None
+                if told.all() or (is_named and np.any(ok, axis=0).all()):
+                    break
+                if way.model not in parts:
+                    if way.model not in bounds:
+                        bounds[way.model] = StepBounds(record, way.model, self.stacked)
+                    parts[way.model] = list(bounds[way.model].parts())
+                tried.append(parts[way.model][number])
+                inside, tells = way.explains(tried[-1], self.count)
+                ok[way.at] |= inside
+                told |= tells
+            what = "its value" if name == RESULT else f"what it sent to {name}"
+            yield Comparison(record.step.id, record.step.op, what, tried, ok, told=told)
 
     def _all(self, entries: Flags) -> Flags:
         """By case: whether it holds of each entry."""

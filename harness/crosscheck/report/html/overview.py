@@ -234,6 +234,7 @@ def certified(document: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
                 each["unbounded"],
                 value(each["worst"]),
                 tuple((note["note"], note["cases"]) for note in each["notes"]),
+                each["untold"],
             ).words,
             each["wrong"] > 0,
         )

@@ -61,7 +61,7 @@ class Steps:
         is_read: (C,): where λ was read at a breakpoint.
         left_out: (C,): where nothing is said, since there are numbers that are not finite.
         others: By position, all that is said of finite cases that something else explains, or
-            nothing.
+            nothing, or that are not told from wrong ones.
         notes: By position, why there are no steps.
     """
 
@@ -90,7 +90,8 @@ class Steps:
             unbounded[here], worst[here] = check.unbounded_of_each, check.worst
             is_gradual[here], is_read[here] = check.explained[0], check.is_read
             left_out[here] = check.left_out
-            for index in np.flatnonzero(~check.explained[0] & ~check.left_out).tolist():
+            plain = check.explained[0] & ~check.is_untold
+            for index in np.flatnonzero(~plain & ~check.left_out).tolist():
                 position = positions[at + index]
                 if position not in notes:
                     others[position] = check.of(index)
@@ -143,6 +144,7 @@ class Steps:
             int(self.unbounded[here][finite].sum()),
             float(self.worst[here][inside].max(initial=0.0)),
             tuple((note, number) for note, number in notes.items() if number),
+            sum(1 for at in self.others if at in within and self.others[at].untold),
         )
 
 

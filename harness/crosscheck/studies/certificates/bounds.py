@@ -123,7 +123,6 @@ class Looked:
 class _Bounded:
     part: Part
     is_named: bool
-    holds_zero: bool
 
 
 class OfAStep:
@@ -136,12 +135,11 @@ class OfAStep:
 
     def __init__(self, judge: LocalJudge, record: Record) -> None:
         self._parts: dict[str, list[_Bounded]] = {name: [] for name in record.sent}
-        for model in judge.models:
-            for part in _parts(record, model):
-                if part.name in self._parts:
-                    named = model.arithmetic is not None
-                    zero = bool(np.all(np.abs(part.bound.high) <= part.bound.bound))
-                    self._parts[part.name].append(_Bounded(part, named, zero))
+        for way in judge.ways:
+            named = way.model.arithmetic is not None
+            for part in _parts(record, way.model):
+                if part.name in self._parts and way.tells(part, 1).all():
+                    self._parts[part.name].append(_Bounded(part, named))
 
     def entries_beyond(self, name: str, index: Any, values: Array) -> tuple[Flags, Flags]:
         """Of numbers in place of one entry each: which are refused, and which by all arithmetics.
@@ -165,10 +163,9 @@ class OfAStep:
         for bounded in self._parts[name]:
             found = _beyond(bounded.part.bound[index], values)
             refused = found if each else found.any()
-            if bounded.is_named:
-                every = every & (refused | bounded.holds_zero)
-            else:
-                plain, every = plain & refused, every & refused
+            every = every & refused
+            if not bounded.is_named:
+                plain = plain & refused
         return plain, every
 
 

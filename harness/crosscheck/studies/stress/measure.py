@@ -52,6 +52,7 @@ class Tally:
         overflow: Records of cases with numbers that are not finite, of which nothing is said.
         flushed: Records that only the bounds of flush-to-zero hold.
         violations: Records that neither hold.
+        untold: Records that are held only by bounds that would hold an error of 1 % as well.
         entries: Numbers that were compared, in cases without large numbers.
         unbounded: How many of these have no bound.
         large: Numbers that were compared, in cases with large numbers.
@@ -66,6 +67,7 @@ class Tally:
     overflow: int = 0
     flushed: int = 0
     violations: int = 0
+    untold: int = 0
     entries: int = 0
     unbounded: int = 0
     large: int = 0
@@ -159,7 +161,7 @@ def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
     """
     judged = ~check.left_out
     for record in _records(check.comparisons):
-        wrong, flushed = np.zeros((2, len(judged)), dtype=bool)
+        wrong, flushed, untold = np.zeros((3, len(judged)), dtype=bool)
         for each in record:
             if each.same is not None:
                 wrong |= ~each.same
@@ -167,6 +169,7 @@ def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
             inside = each.ok[0] | each.ok[1]
             wrong |= ~inside
             flushed |= ~each.ok[0] & each.ok[1]
+            untold |= inside & ~each.told if each.told is not None else False
             ratio = _ratios(each)
             name = f"{each.operator or 'cotangents'}: {each.what}"
             worst = float(ratio[judged].max(initial=0.0))
@@ -177,6 +180,7 @@ def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
             tally.overflow += int((~judged).sum())
         tally.flushed += int((flushed & judged & ~wrong).sum())
         tally.violations += int((wrong & judged).sum())
+        tally.untold += int((untold & judged & ~wrong).sum())
         for index in np.flatnonzero(wrong & judged)[: max(_KEPT - len(tally.kept), 0)]:
             at = int(index)
             said = check.wrong(at) or f"explained by {', '.join(check.names(at))} only"
@@ -192,13 +196,10 @@ def _records(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
 
 
 def _ratios(comparison: Comparison) -> Array:
-    """By case the largest error / bound, under the bounds that explain it."""
+    """By case the largest error / bound, under the bounds that explain it best."""
     count = len(comparison.ok[0])
-    found = comparison.parts[0].ratio.reshape(count, -1).max(axis=1, initial=0.0)
-    if len(comparison.parts) > 1:
-        later = comparison.parts[1].ratio.reshape(count, -1).max(axis=1, initial=0.0)
-        found = np.where(comparison.ok[0], found, later)
-    return np.asarray(found)
+    found = [each.ratio.reshape(count, -1).max(axis=1, initial=0.0) for each in comparison.parts]
+    return np.asarray(np.min(found, axis=0))
 
 
 def _count_entries(comparison: Comparison, judged: Any, is_large: Any, tally: Tally) -> None:

@@ -14,7 +14,9 @@ _HEAD = """# Records under stress
 Every step that an eager framework takes, and what it sends down, held to its own bounds on its own
 operands: dense networks, and networks of all operators with residual sums, with numbers in six
 regimes. A *violation* is a record that is neither inside the bounds of gradual underflow nor inside
-those of flush-to-zero. *Flushed* are those that only the latter hold. Of cases that hold a number
+those of flush-to-zero. *Flushed* are those that only the latter hold. *Not told* are those that are
+held only by bounds that would hold an error of 1 % as well: sums that are added up in a dtype of few
+bits. Of cases that hold a number
 which is not finite nothing is said: *overflow*. An entry is *unbounded* where its step may overflow
 in some order; where the case holds a number beyond 1/16 of the largest one that is as it should be,
 and counted apart.
@@ -35,10 +37,11 @@ def _summary(state: State) -> Iterator[str]:
     yield f"**{violations or 'No'} violation{'s' * (violations != 1)} in {records:,} records.**"
     yield ""
     yield (
-        "| framework | dtype | records | overflow | flushed | violations | error / bound at most "
+        "| framework | dtype | records | overflow | flushed | not told | violations "
+        "| error / bound at most "
         "| entries | unbounded | of large numbers | unbounded |"
     )
-    yield "|---|---|" + "--:|" * 9
+    yield "|---|---|" + "--:|" * 10
     for (framework, dtype), each in state.tallies.items():
         cells = [
             framework,
@@ -46,6 +49,7 @@ def _summary(state: State) -> Iterator[str]:
             f"{each.records:,}",
             f"{each.overflow:,}",
             f"{each.flushed:,}",
+            f"{each.untold:,}",
             f"{each.violations:,}",
             f"{max(each.worst.values(), default=0.0):.4f}",
             f"{each.entries:,}",
