@@ -15,7 +15,7 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Record, Recorded
-from crosscheck.judge.verdict import fails
+from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
@@ -228,8 +228,8 @@ class _Measurement:
         question, found = judge(self.case), 0
         for recorded, caught, every in self.door:
             verdict = question.another(Answer(recorded.given, recorded=recorded))
-            strictly = fails(verdict, tuple(ARITHMETICS))
-            found += fails(verdict) != caught or (every and not strictly)
+            strictly = _is_caught(verdict, tuple(ARITHMETICS))
+            found += _is_caught(verdict) != caught or (every and not strictly)
         return found
 
     def rejected(self, frameworks: Sequence[Framework]) -> tuple[int, int]:
@@ -243,6 +243,11 @@ class _Measurement:
             whole = self.whole.refuses(each.given) or self.whole.sampled_refuse(each.given)
             rejected += whole or not steps
         return len(answers), rejected
+
+
+def _is_caught(verdict: Verdict, allowed: Sequence[str] = ()) -> bool:
+    """Whether a fault does not pass: it fails, or a step is said not to be told from wrong."""
+    return fails(verdict, allowed) or any(each.untold for each in verdict.certificates)
 
 
 def _both(one: Recorded, other: Recorded, fault: StepFault) -> Recorded:

@@ -14,12 +14,11 @@ _HEAD = """# Records under stress
 Every step that an eager framework takes, and what it sends down, held to its own bounds on its own
 operands: dense networks, and networks of all operators with residual sums, with numbers in six
 regimes. A *violation* is a record that is neither inside the bounds of gradual underflow nor inside
-those of flush-to-zero. *Flushed* are those that only the latter hold. *Not told* are those that are
-held only by bounds that would hold an error of 1 % as well: sums that are added up in a dtype of few
-bits. Of cases that hold a number
-which is not finite nothing is said: *overflow*. An entry is *unbounded* where its step may overflow
-in some order; where the case holds a number beyond 1/16 of the largest one that is as it should be,
-and counted apart.
+those of flush-to-zero. *Flushed* are those that only the latter hold. *Not told* are those that
+only bounds hold which would hold an error of 1 % as well: sums that are added up in a dtype of few
+bits. Of cases that hold a number which is not finite nothing is said: *overflow*. An entry is
+*unbounded* where its step may overflow in some order; where the case holds a number beyond 1/16 of
+the largest one that is as it should be, and counted apart.
 
 Written by `nox -s stress`; `reports/stress.json` has the counts.
 """
