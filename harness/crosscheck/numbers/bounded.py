@@ -70,12 +70,15 @@ class Bounded:
     @cached_property
     def exact(self) -> Any:
         """Where everyone holds the same value without error."""
+        if self.is_data:
+            return np.broadcast_to(True, self.shape)
         return (self.r == 0) & (self.e == 0)
 
     @cached_property
     def grain(self) -> Any:
         """Exponent of the lowest set bit of c; only meaningful where `exact`."""
-        return lowest_bit(np.where(self.exact, high(self.c), 0.0))
+        held = high(self.c)
+        return lowest_bit(held if self.is_data else np.where(self.exact, held, 0.0))
 
     @cached_property
     def lost_by_reading(self) -> Array:

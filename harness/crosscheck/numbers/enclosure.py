@@ -126,7 +126,7 @@ class Enclosure(Bounded):
     def of(cls, model: Model, values: Array) -> Enclosure:
         """Data: numbers of the model's format, known exactly to everyone."""
         center: Center = DoubleDouble(values) if model.wide else values
-        zero = np.zeros_like(values)
+        zero = np.broadcast_to(0.0, np.shape(values))
         found = Enclosure(model, center, zero, zero)
         found.is_data = True
         return found
@@ -338,6 +338,10 @@ class Enclosure(Bounded):
         return Enclosure(model, c, or_infinity(r), or_infinity(e))
 
 
+def _turned(array: Any) -> Any:
+    return np.swapaxes(array, -1, -2)
+
+
 class OpenSum(Enclosure):
     """A sum that takes more addends with ``+`` and is bounded, as one sum, when first used.
 
@@ -390,6 +394,10 @@ class OpenSum(Enclosure):
         """
         if isinstance(self.c, DoubleDouble):
             return None
+        if self.c.ndim > 1 and abs(self.c.strides[-2]) < abs(self.c.strides[-1]):
+            # A block is a piece of memory, of arrays that are transposed too.
+            turned = self.map(_turned).shares(_turned(values))
+            return None if turned is None else _turned(turned)
         found, rest = np.empty(self.shape), 0
         for block in blocks(self.shape):
             room = self._terms_of(block).some_of_any(self.c[block])

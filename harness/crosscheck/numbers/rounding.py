@@ -75,8 +75,9 @@ def lowest_powers(values: Array) -> Array:
         bits = np.ascontiguousarray(values[block]).view(np.int64)
         significand = (bits & _FRACTION) | (_FRACTION + 1)
         unit = (bits & _EXPONENT).view(np.float64) * 2.0**-52
-        here = (significand & -significand) * unit
-        found[block] = np.where((unit == 0.0) & (values[block] != 0.0), np.inf, here)
+        found[block] = (significand & -significand) * unit
+        if not unit.all():
+            found[block] = np.where((unit == 0.0) & (values[block] != 0.0), np.inf, found[block])
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.numbers.arrays import Array, blocks
+from crosscheck.numbers.arrays import Array, blocks, condensed
 from crosscheck.numbers.bounded import Bounded, Center
 from crosscheck.numbers.double_double import PRODUCT_UNDERFLOW, UNIT, DoubleDouble, high
 from crosscheck.numbers.ieee import TINY
@@ -186,6 +186,8 @@ class Terms:
         """And one more addend; it is broadcast."""
         exact = self.all_exact & (other.exact | (other.reach == 0))
         grain = self.least_grain
+        if exact.any() and np.any(condensed(grain) != _NONE_FITS):
+            grain = np.minimum(grain, other.grain)
         return replace(
             self,
             own=self.own + other.r,
@@ -194,7 +196,7 @@ class Terms:
             addends=self.addends + (other.reach > 0),
             flushed=self.flushed + other.lost_by_reading if self.model.flush else self.flushed,
             all_exact=exact,
-            least_grain=np.minimum(grain, other.grain) if exact.any() else grain,
+            least_grain=grain,
             depth=self.depth + 1,
         )
 
