@@ -211,6 +211,29 @@ def residual() -> Composed:
     return Composed.of(steps, parameters, {"x": [[1.0, 2.0]], "y": [[0.5, 3.0]]})
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sum_of_cotangents_may_be_rounded(dtype: str) -> None:
+    steps = [
+        step("z1", "dense", "x", "W1", "b1"),
+        step("a1", "leaky_relu", "z1", slope="1/3"),
+        step("sum", "add", "z1", "a1"),
+        step("loss", "squared_error", "sum", "y"),
+    ]
+    third = format_of(dtype).round(np.array([-1 / 3, -1 / 7, -1 / 5]))
+    parameters: dict[str, Any] = {"W1": third[:, None], "b1": [0.0] * 3}
+    case = Composed.of(steps, parameters, {"x": [[1.0]], "y": [[0.5] * 3]}, dtype=dtype)
+    found = simulated(case)
+    first, second = (
+        each.sent[name]
+        for each in found.records
+        for name, source in each.step.inputs
+        if source == "z1"
+    )
+    cotangent = next(each for each in found.records if each.step.id == "z1").cotangent
+    assert dtype == "float64" or (cotangent != first + second).any()
+    assert LocalJudge(case).check(found).explained[0]
+
+
 def at_kink(slope: float) -> tuple[AnyCase, Recorded]:
     """The worked example at a kink of its first layer, with that slope there."""
     case = worked_example(w2=-1.0, b2=3.0, b1=-2.0)
@@ -519,6 +542,8 @@ def test_what_is_flushed_to_zero_is_explained_by_that_and_needs_no_name() -> Non
     assert check.passes.all()
     assert check.names(0) == ()
     assert check.wrong() is None
+    assert not check.of().is_gradual
+    assert LocalJudge(case).check(right).of().is_gradual
 
 
 def test_subnormal_numbers_that_are_wrong_are_not_explained_by_flushing() -> None:
@@ -537,7 +562,16 @@ def test_numbers_that_are_not_finite_are_left_out_and_counted() -> None:
     assert check.passes.all()
 
 
-def test_what_may_overflow_is_counted_as_unbounded() -> None:
+def test_what_may_overflow_on_the_way_is_counted_as_unbounded() -> None:
+    """Three numbers of which two add up beyond float16's largest, and all to one that it has."""
+    case = Case.of([[[6e4, 6e4, -6e4]]], [[0.0]], [[1.0, 1.0, 1.0]], [[6e4]], dtype="float16")
+    check = LocalJudge(case).check(simulated(case))
+    assert not check.left_out.any()
+    assert check.unbounded() == 1
+    assert LocalJudge(worked_example()).check(simulated(worked_example())).unbounded() == 0
+
+
+def test_numbers_beyond_the_largest_are_left_out() -> None:
     case = composed(worked_example(w1=2.0**127, x=2.0, dtype="float32"))
     assert LocalJudge(case).check(simulated(case)).left_out.all()
 

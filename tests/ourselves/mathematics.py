@@ -43,8 +43,8 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "program.rules": _PROGRAMS,
     "program.derive": _PROGRAMS,
     "program.enclosures": ("test_verbs.py", *_PROGRAMS, "test_adjoint.py"),
-    "judge.entries": ("test_verdicts.py", "test_local.py"),
-    "judge.vacuity": ("test_verdicts.py", "test_wide.py"),
+    "judge.entries": ("test_entries.py", "test_verdicts.py", "test_local.py"),
+    "judge.vacuity": ("test_entries.py", "test_verdicts.py", "test_wide.py"),
 }
 
 
