@@ -563,8 +563,9 @@ def test_numbers_that_are_not_finite_are_left_out_and_counted() -> None:
 
 
 def test_what_may_overflow_on_the_way_is_counted_as_unbounded() -> None:
-    """Three numbers of which two add up beyond float16's largest, and all to one that it has."""
-    case = Case.of([[[6e4, 6e4, -6e4]]], [[0.0]], [[1.0, 1.0, 1.0]], [[6e4]], dtype="float16")
+    """Three numbers of which two add up beyond float32's largest, and all to one that it has."""
+    weights, y = [[[2e38, 2e38, -2e38]]], [[2e38]]
+    case = Case.of(weights, [[0.0]], [[1.0, 1.0, 1.0]], y, dtype="float32")
     check = LocalJudge(case).check(simulated(case))
     assert not check.left_out.any()
     assert check.unbounded() == 1
