@@ -146,6 +146,27 @@ def test_no_cotangent_that_is_wrong_as_a_whole_passes(
     assert found.kind is Kind.UNDECIDED or fails(found)
 
 
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize(("width", "rows"), [(4, 32), (64, 32)])
+def test_one_entry_that_is_wrong_by_a_thirtysecond_does_not_pass(
+    dtype: str, width: int, rows: int
+) -> None:
+    case = case_of(Setting(width, 2, rows, dtype), 7)
+    judge, right = LocalJudge(case), simulated(case)
+    rng = np.random.default_rng(width)
+    record = next(each for each in right.records if "W" in each.sent)
+    for flat in rng.choice(np.flatnonzero(record.sent["W"]), 6):
+
+        def change(array: Array, flat: int = flat) -> Array:
+            found = np.array(array)
+            found.flat[flat] *= 1.0 + 2.0**-5
+            return found
+
+        fault = StepFault(record.step.id, "W", change)
+        found = with_local(AGREES, judge.check(simulated(case, fault)).of(0))
+        assert found.kind is Kind.UNDECIDED or fails(found)
+
+
 def test_what_is_told_of_one_case_says_nothing_of_another() -> None:
     one, other = (case_of(Setting(4, 2, 300, "bfloat16"), seed) for seed in (3, 4))
     right, coarse = simulated(one), in_the_dtype(other)

@@ -91,6 +91,7 @@ class LocalJudge:
         parts: dict[Model, list[Part]] = {}
         for number, name in enumerate((RESULT, *record.sent)):
             tried: list[Part] = []
+            finer: list[Part] = []
             ok = [np.zeros(self.count, dtype=bool) for _ in self.models]
             told = np.zeros(self.count, dtype=bool)
             for way in self.ways:
@@ -102,7 +103,8 @@ class LocalJudge:
                         bounds[way.model] = StepBounds(record, way.model, self.stacked)
                     parts[way.model] = list(bounds[way.model].parts())
                 tried.append(parts[way.model][number])
-                inside, tells = way.explains(tried[-1], self.count)
+                inside, tells = way.explains(tried[-1], finer, self.count)
+                finer += [tried[-1]] if way.is_telling else []
                 ok[way.at] |= inside
                 told |= tells
             what = "its value" if name == RESULT else f"what it sent to {name}"

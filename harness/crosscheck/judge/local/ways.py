@@ -4,16 +4,16 @@ A dtype of few bits is hardly ever added up in: libraries form the sums of one o
 and round them once. So this is tried first (`crosscheck.numbers.enclosure`, *Sums in a finer
 format*), and its bounds are a rounding or two. Sums in the dtype itself are as right, and their
 bounds hold nearly anything from some hundred terms on: with u = 2^-8 the any-order bound of 256
-terms is their whole size. What such a bound explains may be right, and may be anything else. So it
-counts as an explanation that *tells* only if it would not hold the same array with an error of one
-in a hundred as well: if some entry c has |c| > 201 b with b its bound, since from what is within b
-of c, 1.01 times that is at least |c| / 100 - 1.01 b away, which is more than b then. The same is
-asked of named arithmetics.
+terms is their whole size. What such a bound explains may be right, and may be anything else. So an
+explanation *tells* only if it would not hold an error of one in a hundred as well: of an entry c if
+|c| > 201 b with b its bound, since from what is within b of c, 1.01 times that is at least
+|c| / 100 - 1.01 b away, which is more than b then. Every entry that sums in float32 do not explain
+has to be like that. Of named arithmetics, which explain an array as a whole, some entry has to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,24 +46,37 @@ class Way:
     model: Model
     is_telling: bool
 
-    def explains(self, part: Part, count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def explains(
+        self, part: Part, finer: Sequence[Part], count: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(C,) each: in which of C cases a part is explained, and in which that tells.
 
         A named arithmetic explains nothing that its bounds cannot tell from zero.
+
+        Args:
+            part: The part.
+            finer: The same under the ways that were tried before and are telling.
+            count: C.
         """
         inside = part.within(count)
         if self.model.arithmetic is not None:
             inside = inside & ~_holds_zero(part, count)
-        return inside, inside & self.tells(part, count)
-
-    def tells(self, part: Part, count: int) -> NDArray[np.bool_]:
-        """(C,): in which of C cases an explanation of a part tells an error of 1 %."""
         if self.is_telling:
-            return np.ones(count, dtype=bool)
-        size, bound = np.abs(part.bound.high), part.bound.bound
-        some = (size > _TOLD * bound).reshape(count, -1).any(axis=1)
-        nothing = ((size == 0.0) & (bound == 0.0)).reshape(count, -1).all(axis=1)
-        return np.asarray(some | nothing)
+            return inside, inside
+        told = self.told(part)
+        if self.model.arithmetic is not None:
+            nothing = (part.bound.high == 0.0) & (part.bound.bound == 0.0)
+            some, all_nothing = (each.reshape(count, -1) for each in (told, nothing))
+            return inside, inside & (some.any(axis=1) | all_nothing.all(axis=1))
+        for each in finer:
+            told = told | (each.ratio <= 1.0)
+        return inside, inside & told.reshape(count, -1).all(axis=1)
+
+    def told(self, part: Part) -> NDArray[np.bool_]:
+        """Which entries an explanation by this way tells from an error of 1 %."""
+        if self.is_telling:
+            return np.ones(part.given.shape, dtype=bool)
+        return np.asarray(np.abs(part.bound.high) > _TOLD * part.bound.bound)
 
 
 def models_of(form: Format) -> tuple[Model, ...]:

@@ -17,6 +17,7 @@ from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Record
 from crosscheck.judge.local.step import Part, StepBounds
+from crosscheck.judge.local.ways import Way
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import AnyGradients, composed
 from crosscheck.network.dense import Case
@@ -123,6 +124,7 @@ class Looked:
 class _Bounded:
     part: Part
     is_named: bool
+    told: Flags
 
 
 class OfAStep:
@@ -138,8 +140,8 @@ class OfAStep:
         for way in judge.ways:
             named = way.model.arithmetic is not None
             for part in _parts(record, way.model):
-                if part.name in self._parts and way.tells(part, 1).all():
-                    self._parts[part.name].append(_Bounded(part, named))
+                if part.name in self._parts:
+                    self._parts[part.name].append(_Bounded(part, named, _told(way, part)))
 
     def entries_beyond(self, name: str, index: Any, values: Array) -> tuple[Flags, Flags]:
         """Of numbers in place of one entry each: which are refused, and which by all arithmetics.
@@ -161,12 +163,18 @@ class OfAStep:
         plain: Any = True
         every: Any = True
         for bounded in self._parts[name]:
-            found = _beyond(bounded.part.bound[index], values)
+            found = _beyond(bounded.part.bound[index], values) | ~bounded.told[index]
             refused = found if each else found.any()
             every = every & refused
             if not bounded.is_named:
                 plain = plain & refused
         return plain, every
+
+
+def _told(way: Way, part: Part) -> Flags:
+    """Where what a way explains counts; a named one explains an array, or nothing of it."""
+    told = way.told(part)
+    return told if way.model.arithmetic is None else np.full(told.shape, told.any())
 
 
 @in_ieee_arithmetic
