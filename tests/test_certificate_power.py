@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,9 +11,13 @@ from xml.etree import ElementTree
 import pytest
 
 from crosscheck.cli import main
+from crosscheck.report.certificates import page
+from crosscheck.report.certificates_chart import chart
 from crosscheck.studies.certificates.counts import Found
 from crosscheck.studies.certificates.measure import measure
 from crosscheck.studies.certificates.settings import GROUPS, QUICK, STRUCTURAL, Setting
+
+REPORTS = Path(__file__).parent.parent / "reports"
 
 FEW = replace(QUICK, entries=300, judged=0)
 
@@ -95,3 +100,26 @@ def test_what_was_begun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "c.unfinished.json").exists()
     assert main(words) == 0
     assert asked == [1, 2, 2]
+
+
+def test_the_committed_page_and_picture_are_those_of_the_record() -> None:
+    record = json.loads((REPORTS / "certificates.json").read_text("utf-8"))
+    found = [Found.from_json(each) for each in record["found"]]
+    wanted = page(found, record["about"], record["words"], "certificates.svg")
+    assert (REPORTS / "certificates.md").read_text("utf-8") == wanted
+    assert (REPORTS / "certificates.svg").read_text("utf-8") == chart(found)
+    assert sum(each.rejected + each.otherwise for each in found) == 0
+
+
+def test_what_was_measured_is_what_is_promised() -> None:
+    record = json.loads((REPORTS / "certificates.json").read_text("utf-8"))
+    found = [Found.from_json(each) for each in record["found"]]
+    for each in found:
+        if each.setting.rows <= 32:
+            one = each.of(
+                GROUPS[0], {"float64": 41, "float32": 12, "bfloat16": 5}[each.setting.dtype]
+            )
+            assert one.local >= 0.99 * one.planted > 0, each.setting
+        for sort in STRUCTURAL:
+            counts = each.of(sort, None)
+            assert counts.local == counts.unless_allowed == counts.planted, (each.setting, sort)
