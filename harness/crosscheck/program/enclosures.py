@@ -85,6 +85,8 @@ class OnEnclosures:
 
     def broadcast(self, a: Enclosure, shape: Shape) -> Enclosure:
         """See `Arithmetic`."""
+        if a.is_data:
+            _ = a.grain  # of few numbers, rather than of each of their copies
         return self._repeated(a, (*leading(a, shape), *shape))
 
     def expand(self, a: Enclosure, axis: int) -> Enclosure:

@@ -87,10 +87,7 @@ class Part:
         if self._shares is None:
             found: Array = self.ratio.reshape(count, -1).max(axis=1, initial=0.0)
             return found
-        whole = self._shares.reshape(count, -1).argmax(axis=1) + np.arange(count) * (
-            self.given.size // count
-        )
-        some = np.unravel_index(whole, self.given.shape)
+        some = _largest(self._shares, count)
         return _ratios(_at(self.bound, some), self.given[some])
 
     @cached_property
@@ -161,6 +158,8 @@ class StepBounds:
             name: Enclosure.of(model, array)
             for name, array in (*record.operands.items(), (COTANGENT, record.cotangent))
         }
+        for each in self._arrays.values():
+            _ = each.reach  # found once for all arrangements of the array
         with np.errstate(all="ignore"):
             self._values = values_of(self.program, OnEnclosures(model), self._arrays)
 
@@ -283,6 +282,15 @@ class StepBounds:
         for name, given in self.record.sent.items():
             bound = self._closed(name, self._values) if sent is None else sent[name]
             yield Part(name, given, bound, refused.get(name))
+
+
+def _largest(array: Array, count: int) -> tuple[NDArray[np.int64], ...]:
+    """Where the largest number of each of C cases is, an array of shape (C,) for each axis."""
+    if count == 1 and array.T.flags.c_contiguous:  # in the order of memory, with no copy
+        (*index,) = np.unravel_index([array.T.argmax()], array.T.shape)
+        return tuple(reversed(index))
+    flat = array.reshape(count, -1).argmax(axis=1) + np.arange(count) * (array.size // count)
+    return np.unravel_index(flat, array.shape)
 
 
 def _at(bound: Enclosure, index: Any) -> Enclosure:
