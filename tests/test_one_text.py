@@ -128,6 +128,7 @@ NAMED = {
     "program": PRIMITIVE,
     "cases.composed": PRIMITIVE,
     "judge.adjoint": PRIMITIVE,
+    "judge.relations": PRIMITIVE,
     "judge.policies": "a function of this name",
     "studies.adversary": "primitives, and the functions of some of them",
     "studies.stress.networks": "the networks that are stressed, layer by layer",

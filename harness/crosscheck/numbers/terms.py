@@ -43,6 +43,8 @@ _MANY = 2**20
 
 _LARGE = 2**17
 """Products in sums, from which on it pays to ask whether their grains are wanted."""
+_SOME = 2**13
+"""Addends in sums, from which on it does."""
 _FEW = (8, 64)
 """Terms of each sum of which that is asked, and then of those that are open still."""
 
@@ -202,17 +204,23 @@ class Terms:
 
     def joined(self, other: Terms) -> Terms:
         """And those of another sum."""
+        shape = np.broadcast_shapes(self.total.shape, other.total.shape)
+
+        def with_it(operation: np.ufunc, mine: Any, its: Any) -> Any:
+            found = operation(condensed(mine), condensed(its))
+            return found if np.shape(found) == shape else np.broadcast_to(found, shape)
+
         return Terms(
             self.model,
-            own=self.own + other.own,
-            carried=self.carried + other.carried,
-            total=self.total + other.total,
-            rounded=self.rounded + other.rounded,
-            products=self.products + other.products,
-            addends=self.addends + other.addends,
-            flushed=self.flushed + other.flushed,
-            all_exact=self.all_exact & other.all_exact,
-            least_grain=np.minimum(self.least_grain, other.least_grain),
+            own=with_it(np.add, self.own, other.own),
+            carried=with_it(np.add, self.carried, other.carried),
+            total=with_it(np.add, self.total, other.total),
+            rounded=with_it(np.add, self.rounded, other.rounded),
+            products=with_it(np.add, self.products, other.products),
+            addends=with_it(np.add, self.addends, other.addends),
+            flushed=with_it(np.add, self.flushed, other.flushed),
+            all_exact=with_it(np.logical_and, self.all_exact, other.all_exact),
+            least_grain=with_it(np.minimum, self.least_grain, other.least_grain),
             depth=self.depth + other.depth,
             rounds=self.rounds or other.rounds,
         )
@@ -352,13 +360,14 @@ def _grains(left: Bounded, right: Bounded, total: Array, depth: int) -> Any:
     found = np.full(total.shape, _NONE_FITS)
     for terms in (*(each for each in _FEW if each < depth), depth):
         few = slice(None, None, depth // terms)
-        one, other = lowest_bit(left.high[..., few]), lowest_bit(right.high[..., few, :])
+        one, other = left.high[..., few], right.high[..., few, :]
         if 8 * np.count_nonzero(is_open) > total.size:
-            grain = least_sums(one, other)[is_open]
+            grain = least_sums(lowest_bit(one), lowest_bit(other))[is_open]
         else:
             *lead, row, column = np.nonzero(is_open)
-            lines = _lines(one, total.shape[:-1])[*lead, row]
-            lines = lines + _lines(other.swapaxes(-1, -2), _turned(total.shape))[*lead, column]
+            lines = _lowest_of_lines(one, total.shape[:-1], (*lead, row))
+            turned = other.swapaxes(-1, -2)
+            lines = lines + _lowest_of_lines(turned, _turned(total.shape), (*lead, column))
             grain = lines.min(axis=-1, initial=2 * NO_GRAIN)
         allowed = np.minimum(np.clip(grain, -1100, 900) + left.model.precision, 1023)
         is_left = ~(total[is_open] > np.ldexp(1.0, allowed))
@@ -373,7 +382,7 @@ def _grains_of_addends(
     numbers: Bounded, total: Array, axis: int | tuple[int, ...], depth: int
 ) -> Any:
     """The least grain of the terms of sums; that of the largest lowest bit may say enough."""
-    if numbers.is_data and total.size * depth >= _LARGE:
+    if numbers.is_data and total.size * depth >= _SOME:
         most = np.ldexp(lowest_powers(numbers.high).max(axis), numbers.model.precision)
         if ((total > most) | (total == 0)).all():
             return np.broadcast_to(_NONE_FITS, total.shape)
@@ -412,6 +421,13 @@ def _may_be_certain(left: Bounded, right: Bounded, total: Array, depth: int) -> 
             if found[block].any():
                 found[block] &= here != 0
     return found
+
+
+def _lowest_of_lines(array: Array, lead: tuple[int, ...], index: Any) -> Any:
+    """The lowest bits in some of the lines, of these or of all, whichever are fewer."""
+    if len(index[-1]) * array.shape[-1] < array.size:
+        return lowest_bit(_lines(array, lead)[index])
+    return _lines(lowest_bit(array), lead)[index]
 
 
 def _lines(array: Any, lead: tuple[int, ...]) -> Any:
