@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crosscheck.numbers import terms
+from crosscheck.numbers import grains
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
@@ -37,7 +37,7 @@ def test_the_bounds_are_those_of_all_terms(
     model = Model(form, is_brief=True)
 
     def bound(least: int) -> Array:
-        monkeypatch.setattr(terms, "_LARGE", least)
+        monkeypatch.setattr(grains, "_LARGE", least)
         product = Enclosure.of(model, one) @ Enclosure.of(model, other)
         found: Array = (product + Enclosure.of(model, np.ones(10))).e
         return found
@@ -48,7 +48,7 @@ def test_the_bounds_are_those_of_all_terms(
 def test_a_certificate_that_holds_is_found_among_many_that_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(terms, "_LARGE", 0)
+    monkeypatch.setattr(grains, "_LARGE", 0)
     left, right = operand("plain", (64, 200)), operand("whole", (200, 64))
     left[5] = np.round(left[5])
     model = Model(format_of("float64"), is_brief=True)
