@@ -27,6 +27,10 @@ from crosscheck.studies.alarms.numbers import Nearest, TiesAway, fused, narrowed
 from crosscheck.studies.alarms.streams import STREAMS, batches
 from crosscheck.studies.alarms.ways import Way, run
 
+DTYPES = [
+    pytest.param(dtype, marks=[pytest.mark.long] if dtype != "float64" else []) for dtype in WORKING
+]
+
 FEW = 0.003
 """Of the cases of each stream: about three hundred for each implementation."""
 
@@ -36,12 +40,12 @@ def alarms(rights: list[Right], dtype: str) -> list[str]:
     return [f"{key}: {alarm}" for key, tally in found.items() for alarm in tally.alarms]
 
 
-@pytest.mark.parametrize("dtype", WORKING)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_no_right_gradient_is_accused(dtype: str) -> None:
     assert alarms(list(CATALOGUE.values()), dtype) == []
 
 
-@pytest.mark.parametrize("dtype", WORKING)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_a_wrong_gradient_is_accused(dtype: str) -> None:
     doubled = Way(cotangent=lambda number, d, rows: number.add(d, d))
     open_gate = Way(gate=lambda z, a: z > -np.inf)

@@ -538,7 +538,13 @@ for script in json.load(sys.stdin):
 """
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(
+    "framework",
+    [
+        pytest.param(each, marks=[] if each == "torch" else [pytest.mark.long])
+        for each in FRAMEWORKS
+    ],
+)
 def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it_claims(
     framework: str, tmp_path: Path
 ) -> None:

@@ -116,8 +116,9 @@ def test_the_same_seed_checks_the_same_cases() -> None:
         _, events = checked(faulty.Faulty(faulty.correct), seed=seed)
         return [event.case.key for event in events if isinstance(event, CaseChecked)]
 
-    assert keys(5) == keys(5)
-    assert keys(5) != keys(6)
+    first, again, other = keys(5), keys(5), keys(6)
+    assert first == again
+    assert first != other
 
 
 def test_repeated_cases_are_counted_once() -> None:

@@ -89,6 +89,7 @@ def test_what_is_computed_once_can_be_replaced_too() -> None:
     assert Enclosure.of(model, np.ones(1)).margin == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 def test_a_sample_of_faults_is_caught() -> None:
     """Those whose test takes no time; `nox -s faults` plants all."""

@@ -128,7 +128,9 @@ def test_each_case_has_the_verdict_it_gets_by_itself(name: str) -> None:
         assert GateClass.KINK in classes
 
 
-@pytest.mark.parametrize("name", ["4-8-1 float64", "rows", "bfloat16", "deep"])
+@pytest.mark.parametrize(
+    "name", ["4-8-1 float64", "rows", "bfloat16", pytest.param("deep", marks=pytest.mark.long)]
+)
 def test_a_wrong_gradient_is_never_explained(name: str) -> None:
     case = stack_of(name)
     rng = np.random.default_rng(0)
