@@ -40,7 +40,7 @@ def shortened() -> Iterator[Any]:
         yield pytest.param(fault, id=fault.name, marks=marks)
 
 
-@pytest.mark.parametrize("fault", shortened())
+@pytest.mark.parametrize("fault", list(shortened()))
 def test_a_wrong_gradient_is_caught_on_the_cheapest_road(fault: Fault) -> None:
     assert travel(cheapest(fault), fault) is not None
 
