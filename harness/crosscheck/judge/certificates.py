@@ -133,12 +133,10 @@ def with_relations(verdict: Verdict, case: AnyCase, answer: AnyGradients) -> Ver
     """
     if verdict.kind not in (*_EXPLAINED, Kind.REDUCED, Kind.DISAGREES):
         note = f"not asked of what is {verdict.kind}"
-        said = Certified(str(Certificate.RELATIONS), note=note)
-        return replace(verdict, certificates=(*verdict.certificates, said))
+        return _without(verdict, Certificate.RELATIONS, note)
     relations = related(case, answer)
     if isinstance(relations, str):
-        said = Certified(str(Certificate.RELATIONS), note=relations)
-        return replace(verdict, certificates=(*verdict.certificates, said))
+        return _without(verdict, Certificate.RELATIONS, relations)
     return _together(_certified(verdict, Certificate.RELATIONS, relations), relations)
 
 
@@ -206,7 +204,7 @@ def with_adjoint(
     name = str(Certificate.ADJOINT)
     if verdict.kind not in _EXPLAINED:
         note = f"not asked of what is {verdict.kind}"
-        return replace(verdict, certificates=(*verdict.certificates, Certified(name, note=note)))
+        return _without(verdict, Certificate.ADJOINT, note)
     flush = verdict.kind is Kind.SUBNORMAL
     found = _compared(verdict, case, answer, mode, flush)
     if found.failing and not flush:
@@ -259,7 +257,11 @@ def _sides(verdict: Verdict, case: Composed) -> Mapping[Place, float]:
 
 def without_steps(verdict: Verdict, note: str) -> Verdict:
     """A verdict without a local certificate, and why there is none."""
-    said = Certified(str(Certificate.LOCAL), note=note)
+    return _without(verdict, Certificate.LOCAL, note)
+
+
+def _without(verdict: Verdict, certificate: Certificate, note: str) -> Verdict:
+    said = Certified(str(certificate), note=note)
     return replace(verdict, certificates=(*verdict.certificates, said))
 
 

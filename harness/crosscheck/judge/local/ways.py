@@ -24,7 +24,7 @@ from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 
-__all__ = ["Way", "models_of", "ways_of"]
+__all__ = ["Way", "holds_zero", "models_of", "ways_of"]
 
 _INSIDE = FORMATS["float32"]
 
@@ -60,7 +60,7 @@ class Way:
         """
         inside = part.within(count)
         if self.model.arithmetic is not None:
-            inside = inside & ~_holds_zero(part, count)
+            inside = inside & ~holds_zero(part, count)
         if self.is_telling:
             return inside, inside
         told = self.told(part)
@@ -106,6 +106,7 @@ def _ways(form: Format) -> Iterator[Way]:
         yield Way(at, model, is_telling=model.arithmetic is None and not is_narrow)
 
 
-def _holds_zero(part: Part, count: int) -> NDArray[np.bool_]:
+def holds_zero(part: Part, count: int) -> NDArray[np.bool_]:
+    """(C,): in which of C cases the bounds of a part cannot tell any entry from zero."""
     bound = part.bound
     return np.asarray((np.abs(bound.high) <= bound.bound).reshape(count, -1).all(axis=1))

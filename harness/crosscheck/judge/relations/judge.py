@@ -30,7 +30,7 @@ import numpy as np
 
 from crosscheck.judge.entries import entry_of, misshapen_of
 from crosscheck.judge.local.check import OfCase, Wrong
-from crosscheck.judge.local.step import Part
+from crosscheck.judge.local.ways import holds_zero, models_of
 from crosscheck.judge.relations.bounds import RelatedBounds, Relation
 from crosscheck.judge.relations.words import gradient_name, said_of
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed, composed
@@ -39,7 +39,6 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
-from crosscheck.numbers.named import arithmetics_of
 
 __all__ = ["NOTHING_USED", "NOT_FINITE", "SEVERAL_ROWS", "Unrelated", "related"]
 
@@ -84,7 +83,7 @@ def related(case: AnyCase, given: AnyGradients) -> OfCase | str:
         return misshapen
     if not (case.is_finite and all(np.isfinite(each).all() for each in returned.values())):
         return NOT_FINITE
-    bounds = RelatedBounds(network, returned, Model(format_of(case.dtype), is_brief=True))
+    bounds = RelatedBounds(network, returned, models_of(format_of(case.dtype))[0])
     if not bounds.is_something:
         return SEVERAL_ROWS if case.rows > 1 else NOTHING_USED
     return _Relations(network, returned, bounds).of_case()
@@ -101,15 +100,7 @@ class _Relations:
 
     @cached_property
     def models(self) -> tuple[Model, ...]:
-        form = format_of(self.case.dtype)
-        return (
-            self.first.model,
-            Model(form, flush=True, is_brief=True),
-            *(
-                Model(form, flush=True, arithmetic=each, is_brief=True)
-                for each in arithmetics_of(self.case.dtype)
-            ),
-        )
+        return models_of(format_of(self.case.dtype))
 
     def under(self, at: int) -> Sequence[Relation]:
         """The relations, all in one order, in arithmetic ``at``."""
@@ -125,14 +116,14 @@ class _Relations:
         """By relation, by arithmetic: whether it is inside; tried until one explains it."""
         found = []
         for number, relation in enumerate(self.under(0)):
-            inside = [_inside(relation.part)]
+            inside = [bool(relation.part.within(1)[0])]
             for at in range(1, len(self.models)):
                 if any(inside):
                     inside.append(False)
                     continue
                 part = self.under(at)[number].part
-                holds_zero = self.models[at].arithmetic is not None and _holds_zero(part)
-                inside.append(_inside(part) and not holds_zero)
+                is_vacuous = self.models[at].arithmetic is not None and holds_zero(part, 1)[0]
+                inside.append(bool(part.within(1)[0]) and not is_vacuous)
             found.append(inside)
         return found
 
@@ -222,11 +213,3 @@ class _Relations:
         for node, name in self.first.names.items():
             found[node] = gradient_name(name)
         return found
-
-
-def _inside(part: Part) -> bool:
-    return bool((part.ratio <= 1.0).all())
-
-
-def _holds_zero(part: Part) -> bool:
-    return bool((np.abs(part.bound.high) <= part.bound.bound).all())
