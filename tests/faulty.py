@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -203,3 +203,18 @@ class Faulty(Framework):
             tuple(None if b is None else form.round(b) for b in result.biases),
             form.round(result.x),
         )
+
+
+def at_kinks(slope: float) -> Callable[..., Any]:
+    """By hand, with another derivative of ReLU at zero."""
+
+    def off(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+        (w1, w2), (b1, b2) = weights, biases
+        z1 = x @ w1.T + b1
+        a1 = np.maximum(z1, 0)
+        z2 = a1 @ w2.T + b2
+        g2 = (np.maximum(z2, 0) - y) * np.heaviside(z2, slope)
+        g1 = g2 @ w2 * np.heaviside(z1, slope)
+        return [g1.T @ x, g2.T @ a1], [g1.sum(0), g2.sum(0)], g1 @ w1
+
+    return off

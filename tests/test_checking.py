@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import FAULTS, Faulty, correct, not_strict
+from faulty import FAULTS, Faulty, at_kinks, correct, not_strict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_readme import drawn
@@ -207,21 +207,6 @@ def test_the_case_of_a_failure_is_small_and_fails_again_when_it_is_pasted() -> N
     assert names["case"].network.widths == (1, 1, 1)
     assert not compare_implementations(numpy=off, cases=names["case"]).passed
     assert compare_implementations(numpy=by_hand, cases=names["case"]).passed
-
-
-def at_kinks(slope: float) -> Callable[..., Any]:
-    """By hand, with another derivative of ReLU at zero."""
-
-    def off(weights: Any, biases: Any, x: Any, y: Any) -> Any:
-        (w1, w2), (b1, b2) = weights, biases
-        z1 = x @ w1.T + b1
-        a1 = np.maximum(z1, 0)
-        z2 = a1 @ w2.T + b2
-        g2 = (np.maximum(z2, 0) - y) * np.heaviside(z2, slope)
-        g1 = g2 @ w2 * np.heaviside(z1, slope)
-        return [g1.T @ x, g2.T @ a1], [g1.sum(0), g2.sum(0)], g1 @ w1
-
-    return off
 
 
 def test_a_given_case_with_a_kink_is_shrunk_to_one_with_a_kink() -> None:
