@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.fetched import Fetched
 from crosscheck.frameworks.leaves import (
     RELU,
     OneHot,
@@ -123,12 +124,17 @@ class Adapter(Framework):
         assert self.lines is not None
         function = loss_function(case, self.name, self.lines, self.sources, watched=True)
         marks = marks_of(steps_of(case))
-        seen = self._asked(case.dtype, lambda: self.watch(function, *self._sent(case), marks))
+        leaves, rest = self._asked(case.dtype, lambda: self._sent(case))
+        seen = self._asked(case.dtype, lambda: self.watch(function, leaves, rest, marks))
+        fetch = Fetched(self.to_numpy, lambda array: self.fetch(array, case.dtype))
+        own = (*leaves_of(case), *constants_of(case))
+        for array, as_float64 in zip((*leaves, *rest), own, strict=True):
+            fetch.sent(array, as_float64)
 
         def fetched(arrays: Iterable[Any]) -> list[Any]:
-            return [None if array is None else self.fetch(array, case.dtype) for array in arrays]
+            return [None if array is None else fetch(array) for array in arrays]
 
-        loss, found = self.fetch(seen.losses, case.dtype), fetched(seen.derivatives)
+        loss, found = fetch(seen.losses), fetched(seen.derivatives)
         values = dict(zip(seen.values, fetched(seen.values.values()), strict=True))
         cotangents = dict(zip(marks, fetched(seen.cotangents), strict=True))
         return records_of(

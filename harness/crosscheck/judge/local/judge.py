@@ -33,6 +33,7 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
+from crosscheck.tools.memory import keep_freed_memory
 
 __all__ = ["LocalJudge"]
 
@@ -55,6 +56,7 @@ class LocalJudge:
     @np.errstate(all="ignore")
     def check(self, recorded: Recorded) -> Check:
         """Hold every step to its bounds."""
+        keep_freed_memory()
         left_out, records = self._finite(recorded.records)
         bounds = [(record, StepBounds(record, self.models[0], self.stacked)) for record in records]
         values, cotangents = [], []
@@ -112,6 +114,10 @@ class LocalJudge:
             what = "its value" if name == RESULT else f"what it sent to {name}"
             yield Comparison(record.step.id, record.step.op, what, tried, ok, told=told)
 
+    def _same(self, one: Array, other: Array) -> Flags:
+        """By case: whether two arrays are equal; one and the same array is."""
+        return np.ones(self.count, dtype=bool) if one is other else self._all(one == other)
+
     def _all(self, entries: Flags) -> Flags:
         """By case: whether it holds of each entry."""
         found: Flags = np.asarray(np.all(np.reshape(entries, (self.count, -1)), axis=1))
@@ -125,7 +131,7 @@ class LocalJudge:
         arrays = dict(self.case.entries())
         for name, source in record.step.inputs:
             wanted = made[source] if source in made else arrays[source]
-            same = self._all(record.operands[name] == wanted) | left_out
+            same = self._same(record.operands[name], wanted) | left_out
             what = f"its operand {name} is not what {source} holds"
             yield Comparison(record.step.id, record.step.op, what, (), (), same)
 
@@ -153,7 +159,7 @@ class LocalJudge:
         for name, value in given.items():
             sent = uses[name]
             if len(sent) == 1:
-                same = self._all(value == sent[0]) | left_out
+                same = self._same(value, sent[0]) | left_out
                 what = "its cotangent is not what was sent to its only use"
                 found[name] = [Comparison(name, "", what, (), (), same)]
             else:
