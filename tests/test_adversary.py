@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structure
 from click.testing import CliRunner
 
 from crosscheck.numbers.arrays import Array
@@ -17,7 +18,7 @@ from crosscheck.studies.adversary.__main__ import main
 from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
 from crosscheck.studies.adversary.measure import FORMS, NAMES, Worst, worst_of
-from crosscheck.studies.adversary.record import Record, current, page, read
+from crosscheck.studies.adversary.record import Record, current, page, read, sources
 from crosscheck.studies.adversary.rules import PRIMITIVES
 from crosscheck.studies.adversary.steps import STEPS, step_ratios
 
@@ -129,6 +130,29 @@ def test_what_would_be_found_again_is_kept(seed: int, changed: Any, kept: set[st
     found = current(record, seed, {**NOW, **changed})
     assert set(found.found) == kept
     assert (found.seed, found.versions) == (seed, {**NOW, **changed})
+
+
+def test_what_is_kept_holds_for_every_module_that_its_numbers_depend_on() -> None:
+    """By imports; operators are looked up by name, and the folder of them is among the sources."""
+    needed, waiting = set[str](), ["crosscheck.studies.adversary.measure"]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += structure.graph()[name]
+    folders = ("numbers.", "program.", "operators.", "studies.adversary.")
+    wanted = {
+        path
+        for name, path in structure.modules().items()
+        if name in needed and name.removeprefix("crosscheck.").startswith(folders)
+    }
+    held = {*sources("rules"), *sources("steps")}
+    assert wanted
+    assert wanted <= held
+    reached = {path for name, path in structure.modules().items() if name in needed}
+    assert {path for path in held - reached if "operators" not in path.parts} <= {
+        path for path in held if path.name == "__init__.py"
+    }
 
 
 def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

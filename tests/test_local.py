@@ -526,6 +526,18 @@ def test_what_is_wanted_of_a_wrong_step_is_what_the_coarsest_arithmetic_would_al
     assert said.entry.bound > 2.0**-12 * abs(said.entry.reference)
 
 
+@pytest.mark.parametrize("factor", [0.0, 1.0 + 2.0**-20, 2.0])
+def test_an_arithmetic_that_overflows_says_nothing_of_a_wrong_step(factor: float) -> None:
+    """300 · 300 is a number of float32 and of all that is coarser, but not of float16."""
+    case = Case.of([[[300.0]]], [[0.0]], [[300.0]], [[1.0]], dtype="float32")
+    check = LocalJudge(case).check(simulated(case, StepFault("z1", "result", scaled(factor))))
+    said = check.wrong()
+    assert said is not None
+    assert said.entry is not None
+    assert said.entry.bound == 0.0
+    assert check.unbounded() == 0
+
+
 def small_numbers(factor: float) -> Case:
     """One layer whose products lie among the subnormal numbers of float32."""
     return Case.of([[[2.0**-70, 2.0**-71]]], [[0.0]], [[factor * 2.0**-60, 2.0**-61]], [[0.0]],

@@ -428,6 +428,53 @@ def test_a_factor_is_known_to_a_few_units_of_roundoff() -> None:
         assert (found.value.bound <= 24 * form.unit_roundoff * np.abs(a)).all()
 
 
+def coarse_product(name: str, a: Array, d: Array) -> tuple[Model, Array]:
+    """a_j d_i as a named arithmetic forms it, and the model of that."""
+    arithmetic = ARITHMETICS[name]
+    model = Model(format_of(arithmetic.dtypes[0]), arithmetic=arithmetic, is_brief=True)
+    one, other = (
+        each if arithmetic.multiplicand is None else arithmetic.multiplicand.round(each)
+        for each in (a, d)
+    )
+    exact = arithmetic.accumulator.round(one[:, None] * other)
+    found = model.format.round(exact)
+    if arithmetic.cut:
+        below = np.copysign(np.abs(found) - model.format.ulp(found), found)
+        found = np.where(np.abs(found) > np.abs(exact), below, found)
+    return model, found
+
+
+NEARLY = {
+    "tf32": 0.75,
+    "bfloat16-multiplicands": 0.75,
+    "float16-accumulation": 0.5,
+    "truncated": 0.2,
+}
+"""How near to its bound a factor comes at least; of what is cut off, errors are on one side."""
+
+
+@pytest.mark.parametrize("name", ARITHMETICS)
+def test_the_factor_of_a_coarser_product_is_where_it_is_said_to_be(name: str) -> None:
+    rng, ratios = np.random.default_rng(7), []
+    for _ in range(50):
+        form = format_of(ARITHMETICS[name].dtypes[0])
+        a, d = form.round(rng.normal(size=64)), form.round(rng.normal(size=1))
+        model, product = coarse_product(name, a, d)
+        found = factor_of(product, np.zeros_like(product), Enclosure.of(model, d))
+        assert not found.refused.any()
+        ratios.append(np.abs(a - found.value.high) / found.value.bound)
+    assert NEARLY[name] < np.max(ratios) <= 1.0
+
+
+def test_a_product_that_is_cut_off_may_be_short_by_a_whole_least_number() -> None:
+    eta = format_of("bfloat16").smallest_subnormal
+    a, d = np.array([1.9375 * 2.0**-66]), np.array([eta * 2.0**66])
+    model, product = coarse_product("truncated", a, d)
+    assert product.item() == eta
+    found = factor_of(product, np.zeros_like(product), Enclosure.of(model, d)).value
+    assert np.abs(a - found.high) <= found.bound
+
+
 def test_a_product_of_no_one_factor_is_refused_where_it_differs() -> None:
     rng = np.random.default_rng(4)
     a, d = rng.normal(size=7), rng.normal(size=5)

@@ -45,7 +45,7 @@ class _OnBalls(OnEnclosures):
         sides = sides_of(z, function)
         jumps = [k for k, jumps_there in enumerate(function.derivative.jumps) if jumps_there]
         number = sum(((sides.first <= k) & (k < sides.last) for k in jumps), np.zeros(z.shape))
-        free = self.any_slope.get(site, np.zeros((), dtype=bool)) | (number > 1)
+        free = self.any_slope[site] | (number > 1)
         whole = OnEnclosures(self.model, self.decisions, any_slope={**self.any_slope, site: free})
         return whole.select(site, z, factor, function)
 

@@ -126,14 +126,13 @@ def _derivatives(
     """Every node that the derivatives need, on balls with an axis over the entries in front."""
     of_gradients = OnBalls(partial(box.slope, of_value=False), box.weights)
     of_values = OnBalls(partial(box.slope, of_value=True), box.weights)
+    # What is sent down is linear in seeds, so that no factor of a slope is a constant: it is a
+    # `select` itself, and not one times that.
     from_values = {
         share
         for (consumer, _), share in uses.items()
         if box.program.nodes[consumer].op == "piecewise"
     }
-    for share in tuple(from_values):  # to which a factor that is constant may have been put
-        if derived.nodes[share].op == "times_constants":
-            from_values.update(derived.nodes[share].inputs)
     found = dict(box.known)
     for name, seed in seeds.items():
         found[derived.inputs[_SEED + name]] = seed

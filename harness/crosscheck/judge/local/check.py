@@ -270,9 +270,8 @@ class Check:
             if each.same is not None and not each.same[index]:
                 return Wrong(each.step, each.operator, each.what)
             if each.same is None and not any(ok[index] for ok in each.ok):
-                return Wrong(
-                    each.step, each.operator, each.what, self._entry(each.parts[-1], index)
-                )
+                entry = self._entry(self._coarsest(each.parts, index), index)
+                return Wrong(each.step, each.operator, each.what, entry)
         return Wrong("", "", "no one arithmetic explains all steps")
 
     def readings(self, index: int = 0) -> tuple[LocalReading, ...]:
@@ -299,6 +298,13 @@ class Check:
                 slope,
                 bool(place.is_exact[whole]),
             )
+
+    def _coarsest(self, parts: Sequence[Part], index: int) -> Part:
+        """Of what explains nothing the last that is not within its bounds.
+
+        A later one may be: a named arithmetic whose bounds hold zero as well, or that overflows.
+        """
+        return next(part for part in reversed(parts) if (self._case(part.ratio, index) > 1.0).any())
 
     def _entry(self, part: Part, index: int) -> Entry:
         ratio = self._case(part.ratio, index)

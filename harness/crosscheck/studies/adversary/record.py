@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,14 +21,30 @@ from crosscheck.studies.adversary.measure import NAMES, Worst
 from crosscheck.studies.adversary.rules import PRIMITIVES
 from crosscheck.tools.atomic import write_text_atomically
 
-__all__ = ["Record", "current", "page", "read", "versions", "write"]
+__all__ = ["Record", "current", "page", "read", "sources", "versions", "write"]
 
 _SOURCES = {
-    "rules": ("numbers", "program", "operators", "studies/adversary"),
-    "steps": ("judge/local", "studies/adversary/steps.py"),
+    "rules": (
+        "numbers",
+        "program",
+        "operators",
+        "studies/adversary",
+        "judge/entries.py",
+        "judge/local/programs.py",
+    ),
+    "steps": (
+        "judge/local/record.py",
+        "judge/local/step.py",
+        "studies/adversary/steps.py",
+    ),
 }
-_NO_MATTER = tuple(f"adversary/{name}.py" for name in ("record", "__main__", "steps"))
-"""Modules that change no number of a rule."""
+_NO_MATTER = (
+    *(f"program/{name}.py" for name in ("arrays", "balls", "exact", "floats")),
+    *(f"numbers/{name}.py" for name in ("balls", "closing", "dyadic", "endless", "extended")),
+    *(f"numbers/{name}.py" for name in ("kinds", "linear_programs", "multilinear")),
+    *(f"studies/adversary/{name}.py" for name in ("record", "__main__", "steps")),
+)
+"""Modules of these folders that change no number of a rule."""
 
 _DIGITS = 12
 
@@ -65,20 +82,23 @@ class Record:
 
 def versions() -> dict[str, str]:
     """NumPy's, and digests of the modules with the bounds and of those that attack them."""
-    root, found = Path(crosscheck.__file__).parent, {"NumPy": np.__version__}
-    for kind, folders in _SOURCES.items():
-        paths = [path for name in folders for path in _modules(root / name)]
-        text = "".join(
-            _without_words(path.read_text("utf-8"))
-            for path in paths
-            if kind == "steps" or not path.as_posix().endswith(_NO_MATTER)
-        )
+    found = {"NumPy": np.__version__}
+    for kind in _SOURCES:
+        text = "".join(_without_words(path.read_text("utf-8")) for path in sources(kind))
         found[kind] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return found
 
 
-def _modules(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+def sources(kind: str) -> list[Path]:
+    """The modules whose digest `versions` has under ``kind``: ``rules``, or ``steps`` besides."""
+    root = Path(crosscheck.__file__).parent
+    places = [root / name for name in _SOURCES[kind]]
+    files = [[each] if each.is_file() else sorted(each.rglob("*.py")) for each in places]
+    return [
+        path
+        for path in itertools.chain.from_iterable(files)
+        if kind == "steps" or path.relative_to(root).as_posix() not in _NO_MATTER
+    ]
 
 
 def _without_words(source: str) -> str:
