@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.check import OfCase
 from crosscheck.judge.relations.factors import factor_of
 from crosscheck.judge.relations.judge import NOT_FINITE, NOTHING_USED, SEVERAL_ROWS, related
+from crosscheck.judge.relations.moves import sources
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase, Composed, composed
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
@@ -27,9 +30,11 @@ from crosscheck.network.steps import step
 from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
-from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.formats import Format, format_of
+from crosscheck.numbers.ieee import TINY
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import ARITHMETICS
+from crosscheck.program.graph import Graph
 from crosscheck.run.answers import verdict_of
 from crosscheck.run.checking import compare_implementations, require_agreement
 from crosscheck.run.comparison import DisagreementError
@@ -489,6 +494,113 @@ def test_a_factor_of_zeros_is_not_known() -> None:
     model = Model(format_of("float64"), is_brief=True)
     found = factor_of(np.zeros((3, 2)), np.zeros((3, 2)), Enclosure.of(model, np.zeros(2)))
     assert np.isinf(found.value.e).all()
+
+
+# -- a node that another is a rearrangement of -------------------------------------------------
+
+
+def behind(constants: tuple[Fraction, ...], value: Enclosure) -> Enclosure | None:
+    """What x is by what x times constants is; ``None`` where that is not asked."""
+    graph = Graph()
+    z = graph.leaf("z", value.shape) + graph.leaf("b", value.shape)
+    program = graph.program({}, {"z": z.times(*constants)})
+    found = dict(sources(program, program.outputs["z"], value))
+    return found.get(z.number)
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flush"])
+@pytest.mark.parametrize(
+    "constants",
+    [("4",), ("1/8",), ("-1",), ("4", "1/8"), ("1/8", "4"), ("8", "1/8", "1/2"), ("-1", "1/4")],
+)
+def test_what_a_number_times_powers_of_two_was_is_known(
+    constants: tuple[str, ...], flush: bool
+) -> None:
+    """In any order, and each product and what it is of may be flushed."""
+    form = Format("toy", 3, -3, 6)
+    model = Model(form, flush=flush)
+    numbers = form.round(np.arange(-80, 81) * form.smallest_subnormal)
+    held, worst = tuple(map(Fraction, constants)), 0.0
+
+    def flushed(array: Array) -> Array:
+        return np.where(np.abs(array) < form.smallest_normal, 0.0, array) if flush else array
+
+    for order in itertools.permutations(held):
+        x = flushed(numbers)
+        for constant in order:
+            x = flushed(np.asarray(form.round(x * float(constant))))
+        found = behind(held, Enclosure.of(model, x))
+        assert found is not None
+        error = np.abs(numbers - found.high)
+        assert (error <= found.bound).all()
+        worst = max(worst, (error / found.bound).max())
+    some_is_lost = any(abs(each) < 1 for each in held) or flush
+    assert worst > 0.2 or not some_is_lost
+
+
+@pytest.mark.parametrize("constants", [("8",), ("4", "1/2"), ("1/8",), ("-2", "1/4", "1/4")])
+def test_what_is_known_of_it_is_no_narrower_than_exact_arithmetic_says(
+    constants: tuple[str, ...],
+) -> None:
+    """Among the least numbers of float64, where a quotient is rounded."""
+    model = Model(format_of("float64"), is_brief=True)
+    eta, held = Fraction(TINY), tuple(map(Fraction, constants))
+    factor = functools.reduce(operator.mul, held)
+    grown = functools.reduce(operator.mul, (max(Fraction(1), abs(each)) for each in held))
+    for high, r, e in itertools.product((0, 1, 3, 13), (0, 1, 5), (0, 1, 7)):
+        numbers = (np.array([each * TINY]) for each in (high, r, e))
+        found = behind(held, Enclosure(model, *numbers))
+        assert found is not None
+        rest = (r + e) * eta + len(held) * eta / 2 * grown
+        center = abs(high * eta / factor - Fraction(found.high.item()))
+        assert Fraction(found.bound.item()) >= rest / abs(factor) + center
+
+
+@pytest.mark.parametrize(
+    ("constant", "is_known"),
+    [
+        ("1/2", True),
+        (f"{2**63}", True),
+        (f"1/{2**63}", True),
+        ("-1", True),
+        (f"{2**64}", False),
+        ("3", False),
+        ("1/3", False),
+        ("3/4", False),
+        ("3/2", False),
+        ("6", False),
+    ],
+)
+def test_constants_that_round_hide_what_they_were_put_to(constant: str, is_known: bool) -> None:
+    model = Model(format_of("float32"), is_brief=True)
+    value = Enclosure.of(model, np.array([1.5]))
+    assert (behind((Fraction(constant),), value) is not None) == is_known
+
+
+def test_a_rearrangement_of_an_input_says_nothing_of_it() -> None:
+    graph = Graph()
+    x = graph.leaf("x", (2, 3))
+    program = graph.program({"x": x}, {"out": x.transposed})
+    value = Enclosure.of(Model(format_of("float32")), np.ones((3, 2)))
+    assert [number for number, _ in sources(program, program.outputs["out"], value)] == [
+        program.outputs["out"]
+    ]
+
+
+@pytest.mark.parametrize("factor", ["1/8", "1/2", "1", "-1", "4"])
+def test_residuals_are_read_through_the_constant_of_a_loss(factor: str) -> None:
+    """dJ/db = 2 C r, and J = C Σ r²: so J = Σ db² / (4 C)."""
+    steps = [
+        step("z1", "dense", "x", "W1", "b1"),
+        step("loss", "squared_error", "z1", "y", factor=factor),
+    ]
+    rng = np.random.default_rng(2)
+    parameters = {"W1": rng.normal(size=(4, 64)), "b1": rng.normal(size=4)}
+    inputs = {"x": rng.normal(size=(1, 64)), "y": rng.normal(size=(1, 4))}
+    case = Composed.of(steps, parameters, inputs, dtype="float32")
+    assert said_of(case, simulated(case).given).wrong is None
+    wrong = changed(case, "J", lambda loss: loss * (1 + 2.0**-18))
+    assert wrong_of(case, wrong).startswith("J is not ")
 
 
 # -- coarser arithmetics -----------------------------------------------------------------------

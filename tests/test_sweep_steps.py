@@ -175,6 +175,23 @@ def test_a_sweep_that_was_saved_is_resumed_with_steps() -> None:
     assert local(again) == local(report)
 
 
+def test_a_sweep_that_was_cut_in_the_middle_goes_on_with_steps_to_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crosscheck.run.sweep.engine._STEP_SECONDS", 0.0)
+    words = ["--cases", "40", "--seed", "9", "--widths", "2,3,2", "--mix", "gaussian", "--steps"]
+    words += ["--frameworks", "shifting"]
+    _, first = sweeping.sweep(*words, "--until", "0.001s", report="cut")
+    assert first["run"]["reason"].endswith("time is up")
+    assert local(first)["cases"] == 16
+    code, resumed = sweeping.sweep("--resume", "--steps", report="cut")
+    assert code == 0
+    _, whole = sweeping.sweep(*words, report="whole")
+    assert local(resumed)["cases"] == 40
+    assert [each["cases"] for each in local(resumed)["notes"]] == [10]
+    assert sweeping.result(resumed) == sweeping.result(whole)
+
+
 def test_a_sweep_is_not_resumed_with_steps_that_was_begun_without(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -14,6 +14,8 @@ from crosscheck.judge.certificates import with_local
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
+from crosscheck.judge.local.step import Part
+from crosscheck.judge.local.ways import Way, ways_of
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
@@ -96,6 +98,46 @@ def test_ones_that_stop_at_256_are_not_the_sum_of_258() -> None:
 
 
 # -- what tells --------------------------------------------------------------------------------
+
+
+def part_of(way: Way, bounds: list[float], given: list[float]) -> Part:
+    """Two numbers that are 1, with these bounds."""
+    e = np.array(bounds)
+    return Part("b", np.array(given), Enclosure(way.model, np.ones(2), np.zeros(2), e))
+
+
+def said(way: Way, part: Part, *finer: Part) -> tuple[bool, bool]:
+    inside, tells = way.explains(part, finer, 1)
+    return bool(inside[0]), bool(tells[0])
+
+
+def test_sums_in_the_dtype_tell_where_their_bounds_are_narrow_or_finer_sums_explain() -> None:
+    finely, flushing, own, *_ = ways_of(FORMATS["bfloat16"])
+    assert (finely.is_telling, flushing.is_telling, own.is_telling) == (True, True, False)
+    right, wide = [1.0, 1.0], part_of(own, [0.0, 0.5], [1.0, 1.0])
+    one, other = (part_of(finely, [0.0, 0.0], each) for each in ([1.0, 1.5], [1.5, 1.0]))
+    assert said(own, wide) == (True, False)
+    assert said(own, wide, one) == (True, False)
+    assert said(own, wide, one, other) == (True, True)
+    assert said(own, part_of(own, [1 / 256, 0.0], right)) == (True, True)
+    assert said(own, part_of(own, [1 / 128, 0.0], right)) == (True, False)
+    assert said(own, part_of(own, [0.0, 0.0], [1.0, 1.5])) == (False, False)
+
+
+def test_of_a_named_arithmetic_one_narrow_bound_tells() -> None:
+    named = next(each for each in ways_of(FORMATS["float32"]) if each.model.arithmetic)
+    right = [1.0, 1.0]
+    assert said(named, part_of(named, [0.5, 0.0], right)) == (True, True)
+    assert said(named, part_of(named, [0.5, 0.5], right)) == (True, False)
+    assert said(named, part_of(named, [0.5, 0.0], [1.0, 1.5])) == (False, False)
+    assert said(named, part_of(named, [2.0, 2.0], right)) == (False, False)
+
+
+def test_what_is_explained_by_the_arithmetic_of_the_dtype_is_told_however_wide() -> None:
+    way = ways_of(FORMATS["float32"])[0]
+    wide = part_of(way, [0.5, 2.0], [1.0, 1.0])
+    assert said(way, wide) == (True, True)
+    assert way.told(wide).all()
 
 
 def in_the_dtype(case: Case) -> Recorded:

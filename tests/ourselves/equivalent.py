@@ -131,6 +131,38 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "_AT_ONCE = 2/19",
     ): "how many entries are looked at together is a matter of time and memory",
     (
+        "NONE_FITS = np.int32(-(1 << 20))",
+        "NONE_FITS = np.int32(~(1 << 20))",
+    ): "any exponent will do that is smaller than those of all numbers",
+    (
+        "if total.size * depth < _LARGE or not (left.is_data and right.is_data):",
+        "if not total.size * depth < _LARGE or not (left.is_data and right.is_data):",
+    ): "the same numbers, in more time",
+    (
+        "allowed = np.minimum(np.clip(grain, -1100, 900) + left.model.precision, 1023)",
+        "allowed = np.minimum(np.clip(grain, -1100, 899) + left.model.precision, 1023)",
+    ): "a certificate that nobody needs: of sums of which every bit is above 2^899",
+    (
+        "is_left = ~(total[is_open] > np.ldexp(1.0, allowed))",
+        "is_left = ~(total[is_open] > np.ldexp( 2.0, allowed))",
+    ): "what is looked at needlessly is held to its certificate all the same",
+    (
+        "if one.shape[-1] == depth or not is_open.any():",
+        "if one.shape[-1] is depth or not is_open.any():",
+    ): "after all terms the loop ends by itself",
+    (
+        "if ((total > most) | (total == 0)).all():",
+        "if ((total > most) | (total <= 0)).all():",
+    ): "a sum of sizes is not negative",
+    (
+        "columns = np.where((columns > 0).any(axis=-2), columns.max(axis=-2), np.inf)",
+        "columns = np.where((columns > 0).all(axis=-2), columns.max(axis=-2), np.inf)",
+    ): "what is looked at needlessly is held to its certificate all the same",
+    (
+        "half = np.nextafter(half * (1.0 + 2.0**-50), np.inf) + TINY",
+        "half = np.nextafter(half * (1.0 + 2.0**- 49), np.inf) + TINY",
+    ): _SLACK,
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",

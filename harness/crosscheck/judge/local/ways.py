@@ -65,9 +65,7 @@ class Way:
             return inside, inside
         told = self.told(part)
         if self.model.arithmetic is not None:
-            nothing = (part.bound.high == 0.0) & (part.bound.bound == 0.0)
-            some, all_nothing = (each.reshape(count, -1) for each in (told, nothing))
-            return inside, inside & (some.any(axis=1) | all_nothing.all(axis=1))
+            return inside, inside & told.reshape(count, -1).any(axis=1)
         for each in finer:
             told = told | (each.ratio <= 1.0)
         return inside, inside & told.reshape(count, -1).all(axis=1)
