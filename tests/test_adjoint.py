@@ -150,6 +150,22 @@ def test_in_forward_mode_the_last_step_is_one_rounding_more() -> None:
     by_hand = UNIT * (product + residual + 2 * residual) * x.item()
     found = AdjointJudge(case).bounds([("W1", (0, 0))], derivation="forward")
     assert found.enclosure.e[0] == pytest.approx(by_hand, rel=2.0**-20)
+    squares = UNIT * np.sqrt(product**2 + residual**2 + (2 * residual) ** 2) * x.item()
+    assert found.expected[0] == pytest.approx(squares, rel=2.0**-20)
+
+
+def test_in_forward_mode_the_mean_of_two_rows_errs_by_half_of_their_sum() -> None:
+    case = gaussian_stack((2, 3, 2), rows=2, count=1, dtype="float32", seed=3)[0]
+    positions = [each for each in sampled(case) if each[0] != "J"]
+    mean, whole = (
+        AdjointJudge(replace(case, network=replace(case.network, reduction=each))).bounds(
+            positions, derivation="forward"
+        )
+        for each in ("mean", "sum")
+    )
+    # The error of the output, on its way through the residual, is some of it.
+    assert mean.enclosure.e == pytest.approx(0.5 * whole.enclosure.e, rel=2.0**-20)
+    assert mean.expected == pytest.approx(0.5 * whole.expected, rel=2.0**-20)
 
 
 def small(shape: tuple[int, ...], low: float, high: float) -> Any:
