@@ -8,18 +8,16 @@ everything that depends on the sign of one number is decided once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape
+from crosscheck.program.places import Places
 
-__all__ = ["Arithmetic", "Decisions", "by_place", "leading"]
+__all__ = ["Arithmetic", "Decisions", "leading"]
 
 Decisions = Mapping[int, Array]
 """Site to λ, float64 of its shape; no matter where nothing is open. A site that is not there has 0
@@ -62,10 +60,10 @@ class Arithmetic(Protocol):
     def transpose(self, a: Any) -> Any:
         """The last two axes exchanged."""
 
-    def take(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+    def take(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """Entries by place, -1 for zero."""
 
-    def scatter(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+    def scatter(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """Entries added up by place."""
 
     def piecewise(self, z: Any, function: Piecewise) -> Any:
@@ -89,23 +87,3 @@ def leading(array: Any, source: Shape) -> tuple[int, ...]:
         source: The shape of one case.
     """
     return tuple(array.shape[: max(len(array.shape) - len(source), 0)])
-
-
-def by_place(indices: Sequence[int], size: int) -> NDArray[np.intp]:
-    """Which entries a `scatter` adds up at each place.
-
-    Args:
-        indices: The place of each entry, -1 for none.
-        size: How many places there are.
-
-    Returns:
-        (size, n) numbers of entries, filled up with -1.
-    """
-    found: list[list[int]] = [[] for _ in range(size)]
-    for at, place in enumerate(indices):
-        if place >= 0:
-            found[place].append(at)
-    table = np.full((size, max(map(len, found), default=0) or 1), -1, dtype=np.intp)
-    for place, entries in enumerate(found):
-        table[place, : len(entries)] = entries
-    return table

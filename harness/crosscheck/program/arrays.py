@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.arithmetic import leading
 from crosscheck.program.graph import Shape
+from crosscheck.program.places import Places
 
 __all__ = ["OnArrays", "decided_slope", "first_largest", "numbered", "polynomials"]
 
@@ -56,30 +57,29 @@ class OnArrays:
         """See `Arithmetic`."""
         return np.swapaxes(a, -1, -2)
 
-    def take(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+    def take(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """See `Arithmetic`."""
         lead = leading(a, source)
-        places = np.array(indices, dtype=np.intp)
-        flat = a.reshape(*lead, math.prod(source))[..., places]
-        if (places < 0).any():
-            flat = np.where(places < 0, flat * 0, flat)
-        return flat.reshape(*lead, *shape)
+        return _taken(a.reshape(*lead, math.prod(source)), indices).reshape(*lead, *shape)
 
-    def scatter(self, a: Any, indices: tuple[int, ...], source: Shape, shape: Shape) -> Any:
+    def scatter(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """See `Arithmetic`."""
-        lead = leading(a, source)
-        found = np.zeros((*lead, math.prod(shape)), dtype=a.dtype)
-        if a.dtype == object:
-            found[...] = a.ravel()[0] * 0
-        flat = a.reshape(*lead, -1)
-        for at, index in enumerate(indices):
-            if index >= 0:
-                found[..., index] += flat[..., at]
-        return found.reshape(*lead, *shape)
+        lead, size = leading(a, source), math.prod(shape)
+        gathered = _taken(a.reshape(*lead, math.prod(source)), indices.by_place(size))
+        return gathered.reshape(*lead, size, -1).sum(axis=-1).reshape(*lead, *shape)
 
     def maximum(self, a: Any) -> Any:
         """See `Arithmetic`."""
         return a.max(axis=-1)
+
+
+def _taken(flat: Any, places: Places) -> Any:
+    """The entries along the last axis at some places, and zero where there is none."""
+    found = flat[..., places.array]
+    if places.is_there is None:
+        return found
+    nothing: Any = flat[..., :1] * 0 if flat.dtype == object else 0.0
+    return np.where(places.is_there, found, nothing)
 
 
 def numbered(z: Any, points: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

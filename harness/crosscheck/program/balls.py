@@ -15,8 +15,9 @@ import numpy as np
 
 from crosscheck.numbers.balls import Ball
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.program.arithmetic import by_place, leading
+from crosscheck.program.arithmetic import leading
 from crosscheck.program.graph import Shape
+from crosscheck.program.places import Places
 
 __all__ = ["OnBalls"]
 
@@ -74,20 +75,23 @@ class OnBalls:
         """See `Arithmetic`."""
         return a.map(lambda array: np.swapaxes(array, -1, -2))
 
-    def take(self, a: Ball, indices: tuple[int, ...], source: Shape, shape: Shape) -> Ball:
+    def take(self, a: Ball, indices: Places, source: Shape, shape: Shape) -> Ball:
         """See `Arithmetic`."""
-        lead, places = leading(a, source), np.array(indices, dtype=np.intp)
+        lead = leading(a, source)
 
         def chosen(array: np.ndarray) -> np.ndarray:
-            flat = array.reshape(*lead, math.prod(source))[..., places]
-            return np.where(places < 0, 0.0, flat).reshape(*lead, *shape)
+            flat = array.reshape(*lead, math.prod(source))[..., indices.array]
+            if indices.is_there is not None:
+                flat = np.where(indices.is_there, flat, 0.0)
+            return flat.reshape(*lead, *shape)
 
         return a.map(chosen)
 
-    def scatter(self, a: Ball, indices: tuple[int, ...], source: Shape, shape: Shape) -> Ball:
+    def scatter(self, a: Ball, indices: Places, source: Shape, shape: Shape) -> Ball:
         """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
-        lead, table = leading(a, source), by_place(indices, math.prod(shape))
-        gathered = self.take(a, tuple(table.ravel().tolist()), source, table.shape)
+        lead, size = leading(a, source), math.prod(shape)
+        table = indices.by_place(size)
+        gathered = self.take(a, table, source, (size, len(table) // size))
         return gathered.sum(-1).map(lambda array: array.reshape(*lead, *shape))
 
     def select(self, site: int, z: Ball, factor: Ball, function: Piecewise) -> Ball:

@@ -6,9 +6,11 @@ What is taken, scattered, repeated, and the largest of several: 1,015,808 tries 
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -22,10 +24,12 @@ from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.piecewise_slopes import slope_of
 from crosscheck.numbers.piecewise_values import value_of
+from crosscheck.numbers.rounding import NO_GRAIN, up
 from crosscheck.numbers.scaling import scaled, times_constants
 from crosscheck.numbers.sides import Sides, sides_of
-from crosscheck.program.arithmetic import Decisions, by_place, leading
+from crosscheck.program.arithmetic import Decisions, leading
 from crosscheck.program.graph import Shape
+from crosscheck.program.places import Places
 
 __all__ = ["OnEnclosures"]
 
@@ -101,28 +105,36 @@ class OnEnclosures:
         """See `Arithmetic`."""
         return moved(a, lambda array: np.swapaxes(array, -1, -2))
 
-    def take(
-        self, a: Enclosure, indices: tuple[int, ...], source: Shape, shape: Shape
-    ) -> Enclosure:
-        """See `Arithmetic`."""
-        places = np.array(indices, dtype=np.intp)
+    def take(self, a: Enclosure, indices: Places, source: Shape, shape: Shape) -> Enclosure:
+        """See `Arithmetic`; a sum that is open stays open."""
         lead = leading(a, source)
 
         def chosen(array: Any) -> Any:
-            return array.reshape(*lead, math.prod(source))[..., places].reshape(*lead, *shape)
+            return array.reshape(*lead, math.prod(source))[..., indices.array].reshape(
+                *lead, *shape
+            )
 
         found = moved(a, chosen)
-        if not (places < 0).any():
+        if indices.is_there is None:
             return found
-        return scaled(found, (places >= 0).astype(np.float64).reshape(shape))
+        return cleared(found, indices.is_there.reshape(shape))
 
-    def scatter(
-        self, a: Enclosure, indices: tuple[int, ...], source: Shape, shape: Shape
-    ) -> Enclosure:
-        """See `Arithmetic`: a sum for each place, of the entries that go there and of zeros."""
-        lead, table = leading(a, source), by_place(indices, math.prod(shape))
-        gathered = self.take(a, tuple(table.ravel().tolist()), source, table.shape)
-        return moved(gathered.open_sum(-1), lambda array: array.reshape(*lead, *shape))
+    def scatter(self, a: Enclosure, indices: Places, source: Shape, shape: Shape) -> Enclosure:
+        """See `Arithmetic`: a sum for each place, of the entries that go there.
+
+        Where these are sums that are open, all their terms are added up in any order, as the
+        derivative of a convolution by its input adds them.
+        """
+        lead, size = leading(a, source), math.prod(shape)
+        table = indices.by_place(size)
+        width = len(table) // size
+        gathered = self.take(a, table, source, (size, width))
+        if isinstance(gathered, OpenSum):
+            each = [gathered.map(operator.itemgetter((..., k))) for k in range(width)]
+            total = functools.reduce(OpenSum.joined, each)
+        else:
+            total = gathered.open_sum(-1)
+        return moved(total, lambda array: array.reshape(*lead, *shape))
 
     def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:
         """See `Arithmetic`."""
@@ -230,6 +242,38 @@ def moved(a: Enclosure, change: Callable[[Any], Any]) -> Enclosure:
         return array.map(change) if isinstance(array, DoubleDouble) else change(array)
 
     return a.map(either) if isinstance(a, OpenSum) else a.rearranged(either)
+
+
+def cleared(a: Enclosure, kept: NDArray[np.bool_]) -> Enclosure:
+    """The same numbers, and zero, which everyone has exactly, where they are not kept.
+
+    Args:
+        a: Numbers; a sum that is open stays open, and has no terms where it is not kept.
+        kept: Of a shape that broadcasts with theirs.
+    """
+
+    def either(array: Any, nothing: Any = 0.0) -> Any:
+        return np.where(kept, array, nothing)
+
+    def center(c: Any) -> Any:
+        return (
+            DoubleDouble(either(c.high), either(c.low))
+            if isinstance(c, DoubleDouble)
+            else either(c)
+        )
+
+    if isinstance(a, OpenSum):
+        terms = replace(
+            a.terms.map(either),
+            all_exact=either(a.terms.all_exact, True),
+            least_grain=either(a.terms.least_grain, NO_GRAIN),
+        )
+        return OpenSum(center(a.c), terms)
+    lost = a.lost_by_reading
+    e = up(a.e + lost, 1) if lost.any() else a.e
+    found = Enclosure(a.model, center(a.c), either(a.r), either(e))
+    found.is_data = a.is_data and not lost.any()
+    return found
 
 
 def _open(a: Enclosure) -> OpenSum:

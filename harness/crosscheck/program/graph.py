@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.program.places import Places
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["Graph", "Node", "Program", "Shape", "Var"]
@@ -256,12 +257,12 @@ class Var:
 
     def take(self, indices: Sequence[int], shape: Shape) -> Var:
         """The entries at some places of the flattened array, -1 for zero, as an array."""
-        return self.graph.apply("take", (self,), shape, indices=tuple(indices), source=self.shape)
+        return self.graph.apply("take", (self,), shape, indices=_places(indices), source=self.shape)
 
     def scatter(self, indices: Sequence[int], shape: Shape) -> Var:
         """The adjoint of `take`: entries added up at places of an array of ``shape``."""
         return self.graph.apply(
-            "scatter", (self,), shape, indices=tuple(indices), source=self.shape
+            "scatter", (self,), shape, indices=_places(indices), source=self.shape
         )
 
     # -- helpers ---------------------------------------------------------------------------
@@ -278,6 +279,10 @@ class Var:
             found: tuple[Fraction, ...] = node.settings["constants"]
             return found
         return None
+
+
+def _places(indices: Sequence[int]) -> Places:
+    return indices if isinstance(indices, Places) else Places(indices)
 
 
 def _broadcast(one: Var, other: Var) -> Shape:

@@ -13,8 +13,9 @@ import numpy as np
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.program.arithmetic import Decisions, by_place
+from crosscheck.program.arithmetic import Decisions
 from crosscheck.program.graph import Shape
+from crosscheck.program.places import Places
 from crosscheck.studies.adversary.machine import Machine, Term
 from crosscheck.studies.adversary.pieces import applied, multiplied, selected, valued
 
@@ -174,22 +175,23 @@ class OnMachine:
         """The last two axes exchanged."""
         return a.moved(lambda array: array.swapaxes(-1, -2))
 
-    def take(self, a: Held, indices: tuple[int, ...], source: Shape, shape: Shape) -> Held:
+    def take(self, a: Held, indices: Places, source: Shape, shape: Shape) -> Held:
         """Entries by place."""
-        places = np.array(indices, dtype=np.intp)
 
         def chosen(array: Array) -> Array:
-            flat = array.reshape(self.count, math.prod(source))[:, places]
-            return np.where(places < 0, 0.0, flat).reshape(self.count, *shape)
+            flat = array.reshape(self.count, math.prod(source))[:, indices.array]
+            return np.where(indices.array < 0, 0.0, flat).reshape(self.count, *shape)
 
         return a.moved(chosen)
 
-    def scatter(self, a: Held, indices: tuple[int, ...], source: Shape, shape: Shape) -> Held:
-        """Entries added up by place."""
-        table = by_place(indices, math.prod(shape))
-        flat = a.closed.reshape(self.count, math.prod(source))
-        columns = [np.where(column < 0, 0.0, flat[:, column]) for column in table.T]
-        return Held(self.machine, [(each.reshape(self.count, *shape), None) for each in columns])
+    def scatter(self, a: Held, indices: Places, source: Shape, shape: Shape) -> Held:
+        """Entries added up by place; the terms of one that is open as they are."""
+        size = math.prod(shape)
+        terms: list[Term] = []
+        for column in indices.by_place(size).array.reshape(size, -1).T:
+            part = self.take(Held(self.machine, self._terms(a)), Places(column), source, shape)
+            terms += part.terms
+        return Held(self.machine, terms)
 
     def piecewise(self, z: Held, function: Piecewise) -> Held:
         """f(z)."""

@@ -168,6 +168,9 @@ def _primitives() -> Mapping[str, Primitive]:
         "sum of products": Primitive(((4,), (4,)), lambda a, b: (a * b).sum()),
         "take": Primitive(((4,),), lambda a: a.take((2, -1, 0, 0), (4,))),
         "scatter": Primitive(((5,),), lambda a: a.scatter((0, 1, 0, -1, 0), (2,))),
+        "contract, then scatter": Primitive(
+            (row, (4, 3)), lambda a, b: (a @ b).scatter((0, -1, 0), (2,))
+        ),
         "broadcast": Primitive(((1,),), lambda a: a.broadcast((3,))),
         "max": Primitive(((2, 3),), lambda a: a.maximum()),
         "largest": Primitive(((2, 3), (2, 3)), _largest),
