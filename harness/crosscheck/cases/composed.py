@@ -1,34 +1,28 @@
 """Networks of operators: drawn by Hypothesis or from seeds, away from breakpoints and on them.
 
-Two plans, since frameworks compile for each network: two layers, and three with a residual sum. The
-activation and the loss are drawn of the operators there are, or of those that are named. On a
-breakpoint is a case in which one value, that something is decided upon, was put there exactly: by a
-bias, or by a target.
+The networks are those of `crosscheck.cases.plans`. On a breakpoint is a case in which one value,
+that something is decided upon, was put there exactly: by a bias, or by a target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from crosscheck.cases.drawing import numbers
+from crosscheck.cases.plans import Plan, plans, recurrence
 from crosscheck.network.composed import Composed
-from crosscheck.network.steps import Step, step
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.operators.operator import Attribute, Operator
-from crosscheck.operators.registry import first_of, known, operator_of
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.floats import OnFloats
-from crosscheck.program.graph import Node, Program, Shape
-from crosscheck.tools.errors import UsageError
+from crosscheck.program.graph import Node, Program
 
 __all__ = [
     "STACK",
@@ -38,112 +32,13 @@ __all__ = [
     "composed_boundary_cases",
     "composed_cases",
     "plans",
+    "recurrence",
     "seeded_composed",
     "seeded_stack",
 ]
 
-_FEATURES, _WIDTH, _OUTPUTS, _ROWS = 2, 3, 2, 3
-
 STACK = 256
 """Cases in each stack of a sweep."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A network without its numbers.
-
-    Attributes:
-        steps: The steps.
-        parameters: Name to shape.
-        inputs: Name to shape.
-    """
-
-    steps: tuple[Step, ...]
-    parameters: Mapping[str, Shape]
-    inputs: Mapping[str, Shape]
-
-    def case(self, arrays: Mapping[str, Array], dtype: str, count: int | None = None) -> Composed:
-        """The case with these numbers, rounded to ``dtype``."""
-        return Composed.of(
-            self.steps,
-            {name: arrays[name] for name in self.parameters},
-            {name: arrays[name] for name in self.inputs},
-            dtype=dtype,
-            count=count,
-        )
-
-
-def plans(
-    operators: Sequence[str] | None = None, *, rows: int = _ROWS, width: int = _WIDTH
-) -> list[Plan]:
-    """Networks with each activation and each loss in turn.
-
-    Args:
-        operators: Names of activations and losses; those that are drawn by default. Where there is
-            no activation, or no loss, among them, the default ones are taken.
-        rows: Of inputs and targets.
-        width: Of hidden layers.
-
-    Raises:
-        UsageError: There is no such operator, or one that is neither activation nor loss.
-    """
-    chosen = [operator_of(name) for name in operators or ()]
-    odd = [each.name for each in chosen if each.role not in ("activation", "loss")]
-    if odd:
-        raise UsageError(f"operators: {odd[0]!r} given, wanted activations and losses")
-    usual = [each for each in known().values() if each.is_drawn]
-    kinds = {}
-    for role in ("activation", "loss"):
-        own = [each for each in chosen if each.role == role]
-        kinds[role] = own or [each for each in usual if each.role == role]
-    activations = [pair for each in kinds["activation"] for pair in _variants(each)]
-    losses = [pair for each in kinds["loss"] for pair in _variants(each)]
-    count = max(len(activations), len(losses))
-    found = []
-    for number in range(count):
-        activation, loss = activations[number % len(activations)], losses[number % len(losses)]
-        found.append(_plan(activation, loss, rows, width, residual=number % 2 == 1))
-    return found
-
-
-def _variants(operator: Operator) -> Iterator[tuple[Operator, Mapping[str, Attribute]]]:
-    yield operator, {}
-    for attributes in operator.variants:
-        yield operator, attributes
-
-
-def _plan(
-    activation: tuple[Operator, Mapping[str, Attribute]],
-    loss: tuple[Operator, Mapping[str, Attribute]],
-    rows: int,
-    width: int,
-    *,
-    residual: bool,
-) -> Plan:
-    """Dense layers with an activation between them, and a loss."""
-    layer, join = first_of("layer"), first_of("join")
-    steps: list[Step] = []
-    parameters: dict[str, Shape] = {}
-
-    def apply(name: str, operator: Operator, below: str, units: int, **attributes: Any) -> str:
-        own = operator.parameters((rows, _FEATURES if below == "x" else width), units)
-        operands: list[str | None] = [below]
-        for operand in operator.operands[1:]:
-            called = f"{operand}_{name}"
-            parameters[called] = own[operand]
-            operands.append(called)
-        steps.append(step(name, operator.name, *operands, **attributes))
-        return name
-
-    below = apply("z1", layer, "x", width)
-    below = apply("a1", activation[0], below, width, **activation[1])
-    if residual:
-        inner = apply("z2", layer, below, width)
-        steps.append(step("sum2", join.name, inner, below))
-        below = apply("a2", activation[0], "sum2", width, **activation[1])
-    output = apply("out", layer, below, _OUTPUTS)
-    steps.append(step("loss", loss[0].name, output, "y", **loss[1]))
-    return Plan(tuple(steps), parameters, {"x": (rows, _FEATURES), "y": (rows, _OUTPUTS)})
 
 
 def _networks(dtype: str, operators: Sequence[str] | None, plan: Plan | None) -> Sequence[Plan]:

@@ -84,6 +84,7 @@ class Adapter(Framework):
     """
 
     watched_modes: ClassVar[frozenset[str]] = frozenset({"eager"})
+    modes_over_cases: ClassVar[frozenset[str]] = frozenset()
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
     def gradients(self, case: Case) -> Gradients:
@@ -237,9 +238,13 @@ class Adapter(Framework):
     # -- what is the same for all ----------------------------------------------------------------
 
     def losses_of(self, case: Case | Composed) -> Losses:
-        """``J`` of the leaves and the rest, for single cases and stacks of this network."""
+        """``J`` of the leaves and the rest, for single cases and stacks of this network.
+
+        In a mode of ``modes_over_cases`` it is handed one case at a time.
+        """
         assert self.lines is not None
-        return loss_function(case, self.name, self.lines, self.sources)
+        stacked = case.count is not None and self.mode not in self.modes_over_cases
+        return loss_function(case, self.name, self.lines, self.sources, stacked=stacked)
 
     @property
     def sources(self) -> dict[str, str]:

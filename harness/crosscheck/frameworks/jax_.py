@@ -64,6 +64,7 @@ class JaxFramework(Adapter):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward", "jacfwd"})
+    modes_over_cases: ClassVar[frozenset[str]] = frozenset({"vmap", "jacrev", "jacfwd"})
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)

@@ -25,6 +25,7 @@ from crosscheck.network.steps import Step, dense_steps
 from crosscheck.network.tree import Point
 from crosscheck.numbers.arrays import Array
 from crosscheck.operators.operator import Line
+from crosscheck.operators.registry import operator_of
 from crosscheck.operators.relu import OPERATOR
 from crosscheck.program.graph import Shape
 
@@ -64,6 +65,7 @@ def loss_function(
     sources: Mapping[str, Line],
     *,
     watched: bool = False,
+    stacked: bool | None = None,
 ) -> Callable[..., Any]:
     """J of `leaves_of` and then `constants_of`, for single cases and stacks of a shape.
 
@@ -75,12 +77,17 @@ def loss_function(
         lines: With its imports.
         sources: Operator to its line, if not the first of the framework's.
         watched: Whether the function's first argument is `WATCH`, which sees each step.
+        stacked: Whether it is handed arrays with an axis over cases, where an operator makes a
+            difference of it; by default if the case is a stack.
 
     Raises:
         UnsupportedError: An operator is not known there.
     """
     names, steps = case.names, steps_of(case)
+    over_cases = False
     if isinstance(case, Composed):
+        if any(operator_of(each.op).of_one_case for each in steps):
+            over_cases = case.count is not None if stacked is None else stacked
         names = (*case.wanted, *(name for name in names if name not in case.wanted))
         shapes = {**case.shapes, **case.result_shapes}
     else:
@@ -93,6 +100,7 @@ def loss_function(
         lines.setup,
         tuple(sources.items()),
         watched,
+        over_cases,
     )
 
 
@@ -110,11 +118,13 @@ def _function(
     setup: str,
     sources: tuple[tuple[str, Line], ...],
     watched: bool,
+    stacked: bool,
 ) -> Callable[..., Any]:
     about = steps, dict(shapes), framework, dict(sources)
     if watched:
-        return function_of(setup, (WATCH, *names), watched_statements(*about, names))
-    return function_of(setup, names, statements(*about))
+        text = watched_statements(*about, names, stacked=stacked)
+        return function_of(setup, (WATCH, *names), text)
+    return function_of(setup, names, statements(*about, stacked=stacked))
 
 
 def assembled(case: Point, loss: Array, derivatives: Iterable[Array]) -> Any:

@@ -40,6 +40,7 @@ _UNSUPPORTED = (
     "Could not find device for node",
     "Detected unsupported operations",
     "gradient registry has no entry",
+    "Current CPU implementations do not yet support",
 )
 """How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
 raise its UnimplementedError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from crosscheck.network.steps import Step
@@ -24,6 +25,8 @@ def statements(
     framework: str,
     sources: Mapping[str, Line],
     spelt: Callable[[str], str] = lambda name: name,
+    *,
+    stacked: bool = False,
 ) -> list[str]:
     """The assignments that end in ``J = …``.
 
@@ -33,6 +36,7 @@ def statements(
         framework: Whose lines.
         sources: Name of an operator to its line, if not the first of the framework's.
         spelt: How an array that is given is written.
+        stacked: Whether arrays have an axis over cases in front.
 
     Raises:
         UnsupportedError: An operator has no line there.
@@ -42,7 +46,7 @@ def statements(
         operands = {
             name: source if source in known else spelt(source) for name, source in each.inputs
         }
-        text = _line(each, operands, shapes, framework, sources)
+        text = _line(each, operands, shapes, framework, sources, stacked)
         lines.append(f"{'J' if each is steps[-1] else each.id} = {text}")
     return lines
 
@@ -53,6 +57,8 @@ def watched_statements(
     framework: str,
     sources: Mapping[str, Line],
     names: Collection[str],
+    *,
+    stacked: bool = False,
 ) -> list[str]:
     """The same assignments, with all that goes into a step or comes out of it put through `WATCH`.
 
@@ -65,6 +71,7 @@ def watched_statements(
         framework: Likewise.
         sources: Likewise.
         names: Of the arrays.
+        stacked: As of `statements`.
 
     Raises:
         UnsupportedError: An operator has no line there.
@@ -76,7 +83,7 @@ def watched_statements(
         operands = dict(zip(each.operands, fresh, strict=False))
         for name, source in each.inputs:
             lines.append(f"{operands[name]} = {WATCH}({each.id!r}, {name!r}, {source})")
-        text = _line(each, operands, shapes, framework, sources)
+        text = _line(each, operands, shapes, framework, sources, stacked)
         target = "J" if each is steps[-1] else each.id
         lines.append(f"{target} = {WATCH}({each.id!r}, '', {text})")
     return lines
@@ -88,14 +95,33 @@ def _line(
     shapes: Mapping[str, Shape],
     framework: str,
     sources: Mapping[str, Line],
+    stacked: bool,
 ) -> str:
     """A step's operator as source."""
     inner = {name: shapes[source] for name, source in each.inputs if source in shapes}
     use = Use(operands, each.settings, inner)
+    operator = operator_of(each.op)
     try:
-        return operator_of(each.op).line(framework, use, sources.get(each.op))
+        text = operator.line(framework, use, sources.get(each.op))
     except UsageError as error:
         raise UnsupportedError(str(error)) from None
+    if not (stacked and operator.of_one_case):
+        return text
+    if framework not in _OVER_CASES:
+        raise UnsupportedError(f"{each.op}: no stacks of cases in {framework}")
+    names = list(dict.fromkeys(operands.values()))
+    return _OVER_CASES[framework].format(names=", ".join(names), line=text, first=names[0])
+
+
+_OVER_CASES = MappingProxyType(
+    {
+        "torch": "torch.func.vmap(lambda {names}: {line})({names})",
+        "tensorflow": "tf.map_fn(lambda each: (lambda {names}: {line})(*each), ({names},), "
+        "fn_output_signature={first}.dtype)",
+        "jax": "jax.vmap(lambda {names}: {line})({names})",
+    }
+)
+"""How a line of one case is put to those of a stack."""
 
 
 def function_of(setup: str, names: Iterable[str], lines: Sequence[str]) -> Callable[..., Any]:

@@ -64,6 +64,7 @@ class TorchFramework(Adapter):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    modes_over_cases: ClassVar[frozenset[str]] = frozenset({"vmap"})
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)

@@ -5,6 +5,7 @@ The line that is shown is the line that runs: adapters, programs to paste and ta
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from crosscheck.tools.errors import UsageError
 
 __all__ = ["Attribute", "Line", "Operator", "Role", "Use", "exact"]
 
-Role: TypeAlias = Literal["layer", "activation", "join", "loss"]
+Role: TypeAlias = Literal["layer", "activation", "stage", "join", "table", "loss"]
 """What strategies do with it: ``"layer"`` and ``"activation"`` take one array that comes from below
-(a layer has parameters that mix its features), ``"join"`` takes two of one shape, ``"loss"`` takes
-an output and targets and ends a program."""
+(a layer has parameters that mix its features), and so does ``"stage"``, which returns one of
+another shape; ``"join"`` takes two of one shape, ``"table"`` parameters alone, ``"loss"`` takes an
+output and targets and ends a program."""
 
 Attribute: TypeAlias = float | int | str
 
@@ -76,13 +78,16 @@ class Operator:
         optional: Operands that may be left out.
         targets: Operands that nothing is differentiated by.
         attributes: Name to default.
-        parameters: Shapes of the operands that are parameters, by name, for an input of some
-            shape; the last axis is that of features.
+        parameters: Shapes of the operands that are parameters, by name, for an input of some shape
+            and a number of units, and for attributes that it takes by name; the last axis is that
+            of features.
         unit: Its function of one number, if it is one; conventions are measured of it.
         check: Raises a `UsageError` if attributes do not go together.
         words: A sentence for `explain`.
         is_drawn: Whether strategies draw it when no operators are named.
         variants: Attributes that strategies draw besides the defaults.
+        tried_on: Shape of what comes from below where strategies draw it.
+        of_one_case: Whether its lines are for one case, and are mapped over those of a stack.
 
     Raises:
         UsageError: ``formula`` is no function.
@@ -97,12 +102,14 @@ class Operator:
     optional: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     attributes: Mapping[str, Attribute] = field(default_factory=lambda: _NOTHING)
-    parameters: Callable[[Shape, int], Mapping[str, Shape]] = lambda shape, units: _NOTHING
+    parameters: Callable[..., Mapping[str, Shape]] = lambda shape, units: _NOTHING
     unit: Piecewise | None = None
     check: Callable[[Mapping[str, Attribute]], None] = lambda attributes: None
     words: str = ""
     is_drawn: bool = True
     variants: tuple[Mapping[str, Attribute], ...] = ()
+    tried_on: Shape = (3, 2)
+    of_one_case: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.formula):
@@ -114,8 +121,16 @@ class Operator:
     @property
     def arguments(self) -> tuple[str, ...]:
         """The operands that are no parameters: what comes from below, and targets."""
-        own = self.parameters((1, 1), 1)
+        own = self.parameters(self.tried_on, 2)
         return tuple(name for name in self.operands if name not in own)
+
+    def parameters_of(
+        self, shape: Shape, units: int, attributes: Mapping[str, Attribute]
+    ) -> Mapping[str, Shape]:
+        """Shapes of the parameters by name, for an input of ``shape`` and some attributes."""
+        taken = inspect.signature(self.parameters).parameters
+        chosen = {name: value for name, value in attributes.items() if name in taken}
+        return self.parameters(shape, units, **chosen)
 
     def formulations(self, framework: str) -> Mapping[str, Line]:
         """The ways of writing it in a framework; none where it is not known there."""

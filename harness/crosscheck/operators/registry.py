@@ -13,10 +13,10 @@ import pkgutil
 from functools import cache
 from importlib import metadata
 
-from crosscheck.operators.operator import Operator, Role
+from crosscheck.operators.operator import Operator
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["GROUP", "first_of", "known", "operator_of", "register"]
+__all__ = ["GROUP", "known", "operator_of", "register"]
 
 GROUP = "crosscheck.operators"
 """The entry-point group: name to ``package.module:OPERATOR``."""
@@ -71,11 +71,6 @@ def known() -> dict[str, Operator]:
         UsageError: One that is installed does not load.
     """
     return {**_built_in(), **_installed(), **_registered}
-
-
-def first_of(role: Role) -> Operator:
-    """The first operator with a role, of those that are drawn."""
-    return next(each for each in known().values() if each.role == role and each.is_drawn)
 
 
 def operator_of(name: str) -> Operator:

@@ -62,6 +62,7 @@ def step_of(
     operator: Operator, attributes: Mapping[str, Attribute]
 ) -> tuple[Step, tuple[tuple[str, Shape], ...]]:
     """A step that takes each operand once, and the operands' shapes."""
-    own = operator.parameters(_SHAPE, _UNITS)
+    shape = _SHAPE if len(operator.tried_on) == 2 else operator.tried_on
+    own = operator.parameters_of(shape, _UNITS, attributes)
     taken = step("it", operator.name, *operator.operands, **attributes)
-    return taken, tuple((name, own.get(name, _SHAPE)) for name in operator.operands)
+    return taken, tuple((name, own.get(name, shape)) for name in operator.operands)
