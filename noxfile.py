@@ -61,6 +61,12 @@ def conventions(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def accuracy(session: nox.Session) -> None:
+    """Check that no function has become less accurate, in minutes; --accept measures all anew."""
+    run(session, "crosscheck", "accuracy", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
 def drift(session: nox.Session) -> None:
     """Print what changes with another version: nox -s drift -- torch==2.14.0 jax==0.11.0."""
     wanted = [(framework_of(requirement), requirement) for requirement in session.posargs]

@@ -54,6 +54,7 @@ def complete(*words: str) -> list[str]:
         (("run", "--frameworks", "=", "te"), ["tensorflow"]),
         (("explain", "--format", "l"), ["latex"]),
         (("run", "--allow", "tf32,t"), ["tf32,truncated"]),
+        (("accuracy", "--function", "tanh,ge"), ["tanh,gelu", "tanh,gelu_tanh"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

@@ -21,6 +21,7 @@ from crosscheck.cli import main
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.frameworks.torch_lines import LINES as TORCH_LINES
+from crosscheck.numbers.accuracy import RECORD, read_record
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.units import UNITS
 from crosscheck.studies.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
@@ -37,6 +38,7 @@ from crosscheck.studies.conventions.measure import OWN, Source, keys, measure, s
 from crosscheck.studies.conventions.points import points_of, spelled
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, read_table, write_table
 from crosscheck.studies.conventions.view import blocks
+from crosscheck.studies.findings import document
 from crosscheck.tools.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -502,7 +504,9 @@ def test_accepting_a_part_under_another_version_says_what_stays(
 
 
 def test_the_committed_findings_are_those_of_the_committed_table() -> None:
-    assert (REPORTS / FINDINGS).read_text("utf-8") == markdown(BASELINE, written())
+    record = read_record(REPORTS / RECORD)
+    assert (REPORTS / FINDINGS).read_text("utf-8") == document(BASELINE, record)
+    assert document(BASELINE, None) == markdown(BASELINE, written())
 
 
 def test_every_divergence_is_in_a_finding() -> None:
@@ -512,7 +516,7 @@ def test_every_divergence_is_in_a_finding() -> None:
     )
 
 
-_RUNNER = """\
+FINDING_RUNNER = """\
 import contextlib, importlib.machinery, io, json, sys, warnings
 warnings.simplefilter("ignore")
 class Absent:
@@ -552,7 +556,7 @@ def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it
     mine = [each for each in findings(BASELINE) if each.framework == framework]
     assert mine
     done = processes.run(
-        [sys.executable, "-c", _RUNNER, framework],
+        [sys.executable, "-c", FINDING_RUNNER, framework],
         input=json.dumps([each.script(lines) for each in mine]),
         capture_output=True,
         cwd=tmp_path,

@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 
 import crosscheck
 from crosscheck.frameworks.base import Framework
+from crosscheck.numbers.accuracy import RECORD, SHIPPED
 from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -390,6 +391,20 @@ def test_one_issue_is_opened_updated_and_closed(
         assert "# the summary" in posted
         assert drift in posted
         assert "chatter" not in posted
+
+
+def test_the_nightly_fails_when_an_accuracy_has_changed() -> None:
+    [check] = [step for step in steps("nightly.yml") if "nox -s accuracy" in step.get("run", "")]
+    assert check["shell"] == "bash"
+    assert check["if"] == "${{ always() }}"
+
+
+def test_the_package_ships_the_record_that_verdicts_read() -> None:
+    shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert shipped[f"reports/{RECORD}"] == f"crosscheck/numbers/records/{RECORD}"
+    places = [(folder / RECORD).resolve() for folder in SHIPPED]
+    assert places[0] == (ROOT / "reports" / RECORD).resolve()
+    assert places[1] == ROOT / "harness" / "crosscheck" / "numbers" / "records" / RECORD
 
 
 def test_the_package_ships_the_baseline_of_conventions() -> None:

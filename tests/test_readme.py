@@ -56,6 +56,8 @@ def test_a_command_of_the_readme_runs(
         words = [*words, "--quick", "--trials", "1"]  # the last --trials counts
     if words[0] == "conventions" and "--recorded" not in words:
         words += ["--framework", "numpy"]
+    if words[0] == "accuracy" and "--recorded" not in words:
+        words += ["--framework", "torch", "--function", "tanh", "--dtype", "bfloat16"]
     if words[0] == "sweep":
         words = [{"1e6": "5000", "1e4": "256"}.get(word, word) for word in words]
     if words[0] == "bench":
@@ -64,7 +66,8 @@ def test_a_command_of_the_readme_runs(
     if words[0] == "doctor":  # one framework does for all, without minutes of compilation
         words += ["--frameworks", "jax"]
     assert main(words) == 0
-    checks = words[0] not in ("power", "precision", "conventions", "explain", "doctor", "bench")
+    studies = ("power", "precision", "conventions", "accuracy", "bench")
+    checks = words[0] not in (*studies, "explain", "doctor")
     assert (tmp_path / "reports/latest/report.json").is_file() == checks
 
 

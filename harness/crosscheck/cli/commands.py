@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from crosscheck.cli.accuracy import accuracy
 from crosscheck.cli.bench import bench
 from crosscheck.cli.completion import completion
 from crosscheck.cli.conventions import conventions
@@ -75,13 +76,14 @@ def cli() -> None:
     crosscheck digits                       a trained network on real data
     crosscheck sweep --cases 1e6            a million networks, in batches
     crosscheck conventions                  what each framework does at the kink
+    crosscheck accuracy                     how many roundings their functions err by
     crosscheck report                       the page of the latest report
     crosscheck doctor                       what is installed, and whether it works
     """  # noqa: D301  (click wants the control character)
 
 
 _CHECKS = (run, sweep, replay, digits)
-_EXPLANATIONS = (explain, conventions, precision, power, bench, report)
+_EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report)
 _HELP = (doctor, completion)
 
 for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):

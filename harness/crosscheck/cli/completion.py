@@ -13,7 +13,7 @@ from click.shell_completion import (
     get_completion_class,
 )
 
-__all__ = ["arithmetic_names", "choices", "completion", "framework_names"]
+__all__ = ["arithmetic_names", "choices", "completion", "framework_names", "function_names"]
 
 VARIABLE = "_CROSSCHECK_COMPLETE"
 """What click looks for in the environment; the name follows from that of the command."""
@@ -67,6 +67,15 @@ def arithmetic_names(
     from crosscheck.numbers.named import ARITHMETICS
 
     return _one_more(ARITHMETICS, incomplete)
+
+
+def function_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Names of elementary functions, separated by commas."""
+    from crosscheck.numbers.elementary import ELEMENTARY
+
+    return _one_more(ELEMENTARY, incomplete)
 
 
 def _one_more(names: Iterable[str], incomplete: str) -> list[str]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crosscheck.cli.measuring import measuring, report_state
 from crosscheck.cli.options import names
-from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
@@ -149,44 +147,11 @@ def _measured(
         known = read_table(folder(baseline) / TABLE).frameworks
     found, states = sources(frameworks)
     for state in states:
-        _report_state(state, must_be_there=state.name in known)
-    with _progress() as progress:
+        report_state(state, must_be_there=state.name in known)
+    with measuring() as progress:
         return measure(
             found, formulations=formulations, slow=compiled, jobs=jobs, progress=progress
         )
-
-
-def _report_state(state: FrameworkState, *, must_be_there: bool) -> None:
-    if state.state == "broken":
-        raise BrokenFrameworkError(f"{state.name} is broken: {state.detail}")
-    if state.state == "absent":
-        if must_be_there:
-            raise UsageError(
-                f"{state.name} is in the baseline and not installed here ({state.detail}); "
-                "install it, or name the others with --framework"
-            )
-        click.echo(f"{state.name}: absent; {state.detail}", err=True)
-
-
-class BrokenFrameworkError(UsageError):
-    """A framework is installed and cannot be imported."""
-
-    exit_code = int(ExitCode.DISAGREEMENT)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal; nothing in a log."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("measuring", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _check(table: Table, baseline: Path | None) -> ExitCode:
@@ -217,12 +182,10 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
 
 
 def _accept(table: Table, baseline: Path | None) -> None:
-    from crosscheck.studies.conventions.baseline import DIVERGENCES, FINDINGS, TABLE, folder
+    from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
     from crosscheck.studies.conventions.expected import accept, read_expected, write_expected
-    from crosscheck.studies.conventions.findings import markdown
-    from crosscheck.studies.conventions.measure import written
     from crosscheck.studies.conventions.table import read_table, write_table
-    from crosscheck.tools.atomic import write_text_atomically
+    from crosscheck.studies.findings import write_findings
 
     place = folder(baseline, to_write=True)
     path = place / TABLE
@@ -235,12 +198,10 @@ def _accept(table: Table, baseline: Path | None) -> None:
             click.echo(line)
     known = place / DIVERGENCES
     expected = accept(table, read_expected(known) if known.is_file() else ())
-    findings = markdown(table, written())
     place.mkdir(parents=True, exist_ok=True)
     write_table(table, path)
     write_expected(expected, known)
-    write_text_atomically(place / FINDINGS, findings)
-    click.echo(f"wrote {path}, {known} and {place / FINDINGS}")
+    click.echo(f"wrote {path}, {known} and {write_findings(place)}")
 
 
 def _show(table: Table, *, as_json: bool, as_markdown: bool) -> None:

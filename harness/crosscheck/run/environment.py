@@ -26,7 +26,7 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.network.dense import worked_example
 from crosscheck.numbers.formats import format_of
 
-__all__ = ["environment", "keeps_subnormals"]
+__all__ = ["environment", "keeps_subnormals", "processor_model"]
 
 _PACKAGES = ("gradient-crosscheck", "numpy", "ml_dtypes", "hypothesis", "sympy", "python-flint")
 _THREADS = (
@@ -52,7 +52,7 @@ def environment(frameworks: Sequence[Framework] = (), dtype: str = "float64") ->
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor_model(),
         "processors": str(os.cpu_count()),
         "blas": _blas(),
         "threads": ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if _is_set(name))
@@ -116,7 +116,7 @@ def _library(told: Mapping[str, Any]) -> str:
     return f"{name}{kernels}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _processor() -> str:
+def processor_model() -> str:
     """The processor's model; its architecture where the system does not tell."""
     try:
         if sys.platform == "linux":

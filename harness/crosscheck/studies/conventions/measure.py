@@ -25,6 +25,7 @@ from crosscheck.studies.conventions.points import points_of, spelled
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
+from crosscheck.tools.processor import processor
 
 __all__ = ["OWN", "Source", "measure", "sources", "written"]
 
@@ -263,12 +264,4 @@ def _said(error: Exception) -> str:
 
 def _environment() -> dict[str, str]:
     """What a convention may depend on besides versions."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    try:
-        features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
-        found["vectors"] = next(
-            name for name in ("AVX512_SKX", "AVX2", "ASIMD", "SSE2") if features.get(name)
-        )
-    except (AttributeError, StopIteration):
-        found["vectors"] = "unknown"
-    return found
+    return {"python": platform.python_version(), **processor()}

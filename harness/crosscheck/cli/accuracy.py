@@ -1,0 +1,238 @@
+"""``crosscheck accuracy``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crosscheck.cli.completion import framework_names, function_names
+from crosscheck.cli.measuring import measuring, report_state
+from crosscheck.cli.options import names
+from crosscheck.run.events import ExitCode
+from crosscheck.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.numbers.accuracy import Record
+    from crosscheck.studies.accuracy.measure import Source
+
+__all__ = ["accuracy"]
+
+_PART = "accuracy.part.json"
+"""What is done of a measurement, while it lasts."""
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--framework",
+    "frameworks",
+    callback=names,
+    shell_complete=framework_names,
+    metavar="A,B",
+    help="Only these. Default: all installed.",
+)
+@click.option(
+    "--function",
+    "functions",
+    callback=names,
+    shell_complete=function_names,
+    metavar="A,B",
+    help="Only these, e.g. tanh,gelu.",
+)
+@click.option("--dtype", "dtypes", callback=names, metavar="A,B", help="Only these, e.g. float32.")
+@click.option("--recorded", is_flag=True, help="Show the record instead of measuring anything.")
+@click.option("--full", is_flag=True, help="Try all inputs of the record again: half an hour.")
+@click.option("--here", type=_FOLDER, metavar="FOLDER", help="Measure this machine into a folder.")
+@click.option("--accept", is_flag=True, help="Make what is measured the new record.")
+@click.option(
+    "--baseline",
+    type=_FOLDER,
+    metavar="FOLDER",
+    help="Folder of the record. Default: reports, else the one that came with the package.",
+)
+def accuracy(
+    frameworks: tuple[str, ...] | None,
+    functions: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+    recorded: bool,
+    full: bool,
+    here: Path | None,
+    accept: bool,
+    baseline: Path | None,
+) -> int:
+    """Measure the elementary functions of every framework, and compare with the record.
+
+    Each function and its derivative are held to Arb, in every formulation, mode and dtype: all
+    numbers in 16 bits, some in float32 and float64. Without --full that is one in a hundred of the
+    record's, and its worst ones. Exits with 1 where an error is not the recorded one or, on another
+    processor, beyond the N that verdicts take.
+
+    \b
+    Examples:
+      crosscheck accuracy --recorded               the committed table, at once
+      crosscheck accuracy                          has anything changed? some minutes
+      crosscheck accuracy --function tanh,gelu --dtype float32
+      crosscheck accuracy --here FOLDER            a table of this machine
+      crosscheck accuracy --accept                 the new record: half an hour
+    """  # noqa: D301  (click wants the control character)
+    chosen = [
+        option
+        for option, is_set in (
+            ("--recorded", recorded),
+            ("--here", here is not None),
+            ("--accept", accept),
+        )
+        if is_set
+    ]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
+    if recorded:
+        _show(_part(_read(baseline), frameworks, functions, dtypes))
+        return int(ExitCode.OK)
+    if here is not None or accept:
+        place = here if here is not None else baseline or Path("reports")
+        record, found = _measured(frameworks, functions, dtypes, full=True, keep=place)
+        _write(record, found, place, onto=accept)
+        return int(ExitCode.OK)
+    return int(_check(_read(baseline), frameworks, functions, dtypes, full=full))
+
+
+def _read(baseline: Path | None) -> Record:
+    from crosscheck.numbers.accuracy import RECORD, committed, read_record
+
+    if baseline is not None:
+        return read_record(baseline / RECORD)
+    own = Path("reports") / RECORD
+    return read_record(own) if own.is_file() else committed()
+
+
+def _part(
+    record: Record,
+    frameworks: tuple[str, ...] | None,
+    functions: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+) -> Record:
+    from dataclasses import replace
+
+    rows = tuple(
+        row
+        for row in record.rows
+        if (frameworks is None or row.key.framework in frameworks)
+        and (functions is None or row.key.function in functions)
+        and (dtypes is None or row.key.dtype in dtypes)
+    )
+    if not rows:
+        raise UsageError(
+            f"the record has nothing of framework={frameworks!r}, function={functions!r}, "
+            f"dtype={dtypes!r}; its frameworks are {', '.join(record.frameworks)}"
+        )
+    return replace(record, rows=rows)
+
+
+def _measured(
+    frameworks: tuple[str, ...] | None,
+    functions: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+    *,
+    full: bool,
+    known: Record | None = None,
+    keep: Path | None = None,
+) -> tuple[Record, list[Source]]:
+    """What is measured here, and with what.
+
+    Raises:
+        UsageError: A framework of ``known`` is not installed, or something is unknown.
+    """
+    from crosscheck.studies.accuracy.measure import parts
+    from crosscheck.studies.accuracy.points import BRIEF, SETTINGS
+    from crosscheck.studies.accuracy.run import empty, measure, opened
+
+    parts(functions, dtypes)  # before seconds of imports
+    found, states = opened(frameworks)
+    for state in states:
+        report_state(state, must_be_there=known is not None and state.name in known.frameworks)
+    settings = SETTINGS if full else BRIEF
+    date = datetime.now(UTC).date().isoformat()
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+    with measuring() as progress:
+        record = measure(
+            found,
+            empty(found, settings, date),
+            settings,
+            functions=functions,
+            dtypes=dtypes,
+            known=known,
+            keep=None if keep is None else keep / _PART,
+            progress=progress,
+        )
+    return record, found
+
+
+def _write(record: Record, found: list[Source], place: Path, *, onto: bool) -> None:
+    """Write the record and its pages; ``onto`` one that is there, whose other rows stay."""
+    from dataclasses import replace
+
+    from crosscheck.numbers.accuracy import RECORD, read_record, write_record
+    from crosscheck.operators.elementary_lines import elementary_lines
+    from crosscheck.report.accuracy import markdown
+    from crosscheck.report.accuracy_chart import chart
+    from crosscheck.studies.accuracy.drift import changes
+    from crosscheck.studies.accuracy.findings import with_shown
+    from crosscheck.studies.accuracy.measure import merged
+    from crosscheck.studies.findings import write_findings
+    from crosscheck.tools.atomic import write_text_atomically
+
+    path = place / RECORD
+    if onto and path.is_file():
+        before = read_record(path)
+        for line in changes(before, record):
+            click.echo(f"accepted: {line}")
+        versions = {**before.versions, **record.versions}
+        kept = replace(record, versions=versions, rows=before.rows, shown=before.shown)
+        record = merged(kept, record.rows)
+    record = with_shown(record, found)
+    write_record(record, path)
+    lines = {name: elementary_lines(name) for name in record.frameworks}
+    write_text_atomically(place / "accuracy.md", markdown(record, lines))
+    write_text_atomically(place / "accuracy.svg", chart(record))
+    findings = write_findings(place)
+    (place / _PART).unlink(missing_ok=True)
+    click.echo(f"wrote {path}, accuracy.md and accuracy.svg beside it, and {findings}")
+
+
+def _check(
+    record: Record,
+    frameworks: tuple[str, ...] | None,
+    functions: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+    *,
+    full: bool,
+) -> ExitCode:
+    from crosscheck.studies.accuracy.drift import changes
+
+    new, _ = _measured(frameworks, functions, dtypes, full=full, known=record)
+    for framework, versions in new.versions.items():
+        was = record.versions.get(framework, "not in the record")
+        click.echo(f"{framework}: {versions}; record: {was}")
+    lines = list(changes(record, new, functions=functions, dtypes=dtypes))
+    for line in lines:
+        click.echo(f"changed: {line}")
+    if not lines:
+        click.echo(f"no accuracy has changed, of {len(new.rows):,} measured")
+        return ExitCode.OK
+    click.echo(
+        f"{len(lines):,} differences from the record; if they are all right, accept them with "
+        "'crosscheck accuracy --accept'"
+    )
+    return ExitCode.DISAGREEMENT
+
+
+def _show(record: Record) -> None:
+    from crosscheck.report.accuracy import show
+
+    show(record)

@@ -1,0 +1,136 @@
+"""What in a record is more than rounding: departures, by rules that are stated here.
+
+    wrong          no digit is right: the error is a sixteenth of the scale, or more
+    narrow         float64 has the accuracy of float32: 2^20 roundings, or more
+    threshold      more than 16 roundings, where the function was replaced by its asymptote
+    far            more than 16 roundings
+    multiplication a division by a constant is a multiplication by a rounded reciprocal
+    inexact        IEEE 754 demands the nearest number, of a division or a square root, and another
+                   one is returned
+    range          infinite, NaN or 0 where the result is a normal number: something on the way to
+                   it overflowed or underflowed. Of a framework's own functions only: that a formula
+                   of several operations overflows is the formula's.
+
+Each row has the first that fits of those that are about its largest error, and ``range`` besides.
+What ``range`` counts is not among the errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from crosscheck.numbers.accuracy import Key, Record, Row
+from crosscheck.numbers.elementary import ELEMENTARY
+from crosscheck.numbers.formats import WORKING, format_of
+from crosscheck.operators.elementary_lines import elementary_lines
+
+__all__ = ["KINDS", "MANY", "Departure", "Kind", "departures", "kinds"]
+
+Kind = Literal["wrong", "narrow", "threshold", "far", "multiplication", "inexact", "range"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MANY = 16
+"""More roundings than these are a departure."""
+
+_SINGLE = 2**20
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A departure of one function of one framework.
+
+    Attributes:
+        framework: Whose.
+        function: Of which function …
+        order: … or its derivative.
+        kind: See the module's text.
+        rows: All rows that show it, the one that shows it best first.
+    """
+
+    framework: str
+    function: str
+    order: int
+    kind: Kind
+    rows: tuple[Row, ...]
+
+    @property
+    def face(self) -> Row:
+        """The row that is shown."""
+        return self.rows[0]
+
+    @property
+    def at(self) -> tuple[float, ...]:
+        """The input that is shown."""
+        if self.kind != "range":
+            return self.face.at
+        return self.face.nonfinite_at or self.face.vanished_at
+
+
+def kinds(row: Row) -> Iterator[Kind]:
+    """What one row shows."""
+    if row.error is None:
+        return
+    of_error = _of_error(row.key, row.error, row)
+    if of_error is not None:
+        yield of_error
+    own = next(iter(elementary_lines(row.key.framework).get(row.key.function, ())), None)
+    if (row.nonfinite or row.vanished) and row.key.formulation == own:
+        yield "range"
+
+
+def _of_error(key: Key, error: float, row: Row) -> Kind | None:
+    form = format_of(key.dtype)
+    if error > MANY:
+        if error >= 2.0 ** (form.precision - 4):
+            return "wrong"
+        if key.order < 2 and row.got == (row.at[0], 1.0)[key.order]:
+            return "threshold"
+        return "narrow" if key.dtype == "float64" and error >= _SINGLE else "far"
+    if row.misrounded > 0:
+        return "multiplication" if _is_multiplied(row) else "inexact"
+    return None
+
+
+def _is_multiplied(row: Row) -> bool:
+    """Whether x / c came out as x times the rounded 1 / c, and not as x / c rounded."""
+    kind, _, constant = row.key.function.partition("_")
+    if kind != "over":
+        return False
+    form = format_of(row.key.dtype)
+    inverse = float(form.round(1.0 / int(constant)))
+    product = Fraction(row.at[0]) * Fraction(inverse)
+    nearest = float(form.round(float(product)))
+    return row.got == nearest
+
+
+def departures(record: Record) -> list[Departure]:
+    """All departures, the gravest first within a framework."""
+    groups: dict[tuple[str, str, int, Kind], list[Row]] = {}
+    for row in record.rows:
+        for kind in kinds(row):
+            key = (row.key.framework, row.key.function, row.key.order, kind)
+            groups.setdefault(key, []).append(row)
+    found = [
+        Departure(framework, function, order, kind, tuple(sorted(rows, key=_grave)))
+        for (framework, function, order, kind), rows in groups.items()
+    ]
+    names, functions = record.frameworks, list(ELEMENTARY)
+    return sorted(
+        found,
+        key=lambda each: (
+            names.index(each.framework),
+            KINDS.index(each.kind),
+            functions.index(each.function),
+            each.order,
+        ),
+    )
+
+
+def _grave(row: Row) -> tuple[int, int, float]:
+    """A framework's own function first, in the dtype that people use, by size."""
+    own = next(iter(elementary_lines(row.key.framework).get(row.key.function, ())), None)
+    likely = ("float32", *(dtype for dtype in WORKING if dtype != "float32"))
+    return (row.key.formulation != own, likely.index(row.key.dtype), -(row.error or 0.0))

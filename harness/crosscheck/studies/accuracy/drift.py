@@ -1,0 +1,88 @@
+"""What is different between two measurements: the alarm.
+
+On the processor of the record, a row of the same inputs has to be the same. Where fewer inputs were
+tried, the worst ones of the record among them, the largest error has to be that of the record.
+Vectors of another processor may round differently: there an error has to be within the N that
+verdicts take (`crosscheck.numbers.accuracy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from crosscheck.numbers.accuracy import Record, Row, roundings
+
+__all__ = ["changes"]
+
+
+def changes(
+    record: Record,
+    new: Record,
+    *,
+    functions: Collection[str] | None = None,
+    dtypes: Collection[str] | None = None,
+) -> Iterator[str]:
+    """A line for each row that differs.
+
+    Args:
+        record: The record.
+        new: A later one, of some of its frameworks.
+        functions: The functions that were measured again; all by default.
+        dtypes: The dtypes likewise.
+    """
+    here = all(
+        record.environment.get(name) == new.environment.get(name)
+        for name in ("machine", "vectors", "processor")
+    )
+    for key, row in new.by_key.items():
+        before = record.by_key.get(key)
+        if before is None:
+            yield f"{key}: not in the record, now {_said(row)}"
+            continue
+        same = record.samples[key.dtype] == new.samples[key.dtype]
+        for what in _differences(record, before, row, here=here, same=same):
+            yield f"{key}: {what}"
+    for key in record.by_key:
+        again = (functions is None or key.function in functions) and (
+            dtypes is None or key.dtype in dtypes
+        )
+        if key.framework in new.versions and again and key not in new.by_key:
+            yield f"{key}: in the record, now gone"
+
+
+def _said(row: Row) -> str:
+    return f"UNSUPPORTED: {row.unsupported}" if row.unsupported else f"{row.error} roundings"
+
+
+def _differences(record: Record, before: Row, row: Row, *, here: bool, same: bool) -> Iterator[str]:
+    if bool(before.unsupported) != bool(row.unsupported):
+        yield f"{_said(before)} -> {_said(row)}"
+    if before.error is None or row.error is None:
+        return
+    if here and row.error != before.error:
+        at = ", ".join(map(str, row.at))
+        yield f"{before.error} roundings -> {row.error} at {at}"
+    elif not here:
+        key = row.key
+        limit = roundings(
+            key.framework,
+            key.mode,
+            key.function,
+            key.order,
+            key.dtype,
+            formulation=key.formulation,
+            record=record,
+        )
+        if limit is not None and row.error > limit.count:
+            yield f"{before.error} roundings -> {row.error}, more than N = {float(limit.count):g}"
+    for name in ("nonfinite", "vanished", "misrounded"):
+        was, now = getattr(before, name), getattr(row, name)
+        if (here and same and was != now) or (now > 0) > (was > 0):
+            yield f"{was:,} results {_WORDS[name]} -> {now:,}"
+
+
+_WORDS = {
+    "nonfinite": "infinite or NaN",
+    "vanished": "that are 0",
+    "misrounded": "not rounded correctly",
+}

@@ -1,0 +1,368 @@
+"""Measuring: every function, formulation, mode and dtype of every framework, against the exact."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from crosscheck.frameworks.adapter import Adapter
+from crosscheck.numbers.accuracy import Key, Record, Row
+from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.elementary import ELEMENTARY, Elementary
+from crosscheck.numbers.formats import WORKING, Format, format_of
+from crosscheck.operators.elementary_lines import elementary_lines
+from crosscheck.studies.accuracy.points import Settings, bins, chunks, points, scales_of_bins
+from crosscheck.studies.accuracy.reference import Reference, error_at, reference
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.records import Decimal
+
+__all__ = [
+    "DEMANDED",
+    "LENGTH",
+    "MODES",
+    "Source",
+    "measured",
+    "merged",
+    "parts",
+    "quietly",
+    "sources",
+]
+
+MODES = {"torch": ("eager",), "tensorflow": ("eager", "xla"), "jax": ("eager", "jit")}
+"""The modes that are measured: kernels of the library, and what its compiler makes of the line.
+
+Not ``torch.compile``, which takes ten seconds for each line, dtype and length; and not the modes
+that differentiate in another way and run the same kernels.
+"""
+
+LENGTH = 1 << 18
+"""Elements of an array, all but the last: compilers make code for each length."""
+
+DEMANDED = frozenset(
+    {"sqrt", "reciprocal", "dividend", "divisor", *(n for n in ELEMENTARY if n.startswith("over"))}
+)
+"""Functions whose value IEEE 754 demands to be the nearest number."""
+
+_LEAST = 4.0
+"""A subnormal input is taken for another number where the error is this and above the row's."""
+
+_PROFILES = ("float32",)
+"""The dtypes of which errors are kept by size of the input."""
+
+Run = Callable[[tuple[Array, ...]], tuple[Array, Array]]
+"""From operands to values and derivatives by the first that has been asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A framework, and its lines.
+
+    Attributes:
+        adapter: How arrays go there and come back.
+        versions: Of its packages, in a word.
+        lines: Function to formulation to expression.
+    """
+
+    adapter: Adapter
+    versions: str
+    lines: Any
+
+    @property
+    def name(self) -> str:
+        """The framework's name."""
+        return self.adapter.name
+
+    def keys(self, function: str, dtype: str) -> Iterator[Key]:
+        """The rows of values that there are to measure."""
+        for mode in MODES.get(self.name, ()):
+            for formulation in self.lines.get(function, ()):
+                yield Key(self.name, function, formulation, mode, dtype, 0)
+
+    def run(self, key: Key) -> Run:
+        """What evaluates and differentiates a line.
+
+        Raises:
+            Exception: What the library raises, also when it is called.
+        """
+        assert self.adapter.lines is not None
+        lines = replace(self.adapter.lines, units=self.lines)
+        names: dict[str, Any] = {}
+        # The line that people are shown is the line that runs. It is one of our own constants.
+        exec(lines.source(key.function, key.formulation, key.mode), names)
+        which = 1 if key.function == "divisor" else 0
+
+        def run(operands: tuple[Array, ...]) -> tuple[Array, Array]:
+            pair = operands[::-1] if which else operands
+            sent = self.adapter.send(pair[0] if len(pair) == 1 else np.stack(pair), key.dtype)
+            value, slope = names["measure"](sent)
+            found = self.adapter.fetch(slope, key.dtype)
+            slopes = found if len(pair) == 1 else found[which]
+            return self.adapter.fetch(value, key.dtype), slopes
+
+        return run
+
+
+def sources(adapters: Sequence[Adapter], versions: dict[str, str]) -> list[Source]:
+    """The frameworks that have lines.
+
+    Args:
+        adapters: Opened.
+        versions: Name to the versions of its packages.
+    """
+    found = [Source(each, versions[each.name], elementary_lines(each.name)) for each in adapters]
+    return [each for each in found if each.lines]
+
+
+def parts(
+    functions: Collection[str] | None = None, dtypes: Collection[str] | None = None
+) -> list[tuple[str, str]]:
+    """Functions and dtypes in the order in which they are measured.
+
+    Raises:
+        UsageError: One of them is unknown.
+    """
+    for name, given, there in (
+        ("function", functions or (), ELEMENTARY),
+        ("dtype", dtypes or (), WORKING),
+    ):
+        for each in given:
+            if each not in there:
+                raise UsageError(f"{name}={each!r}: wanted some of {', '.join(there)}")
+    return [
+        (function, dtype)
+        for function in ELEMENTARY
+        if functions is None or function in functions
+        for dtype in WORKING
+        if dtypes is None or dtype in dtypes
+    ]
+
+
+def measured(
+    found: Sequence[Source],
+    function: str,
+    dtype: str,
+    settings: Settings,
+    also: Sequence[tuple[float, ...]] = (),
+) -> list[Row]:
+    """The rows of one function in one dtype, in every framework, formulation and mode.
+
+    Args:
+        found: Whose.
+        function: A name of `ELEMENTARY`.
+        dtype: In which dtype.
+        settings: At which inputs.
+        also: At these as well.
+    """
+    of, form = ELEMENTARY[function], format_of(dtype)
+    operands = points(of, dtype, settings)
+    if also:
+        more = np.array(sorted(set(also))).T
+        operands = tuple(np.append(each, new) for each, new in zip(operands, more, strict=True))
+    rows = [
+        _Rows(source, key, of, form) for source in found for key in source.keys(function, dtype)
+    ]
+    with ExitStack() as stack, warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what libraries say of NaN is not asked
+        stack.enter_context(quietly("tensorflow"))  # each line is a function that is new to it
+        for source in found:
+            stack.enter_context(source.adapter.context())
+        for part in chunks(operands[0].size, LENGTH):
+            here = tuple(each[part] for each in operands)
+            references = [reference(of, order, form, here) for order in (0, 1)]
+            for each in rows:
+                each.take(here, references)
+        return [row for each in rows for row in each.finished()]
+
+
+@contextmanager
+def quietly(name: str) -> Iterator[None]:
+    """A library's logger says errors only."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@dataclass(eq=False)
+class _Largest:
+    """What has been found of one row so far."""
+
+    error: float = -1.0
+    candidates: list[tuple[float, tuple[float, ...], float]] = field(default_factory=list)
+    points: int = 0
+    misrounded: int = 0
+    nonfinite: int = 0
+    nonfinite_at: tuple[float, ...] = ()
+    vanished: int = 0
+    vanished_at: tuple[float, ...] = ()
+    subnormal: int = 0
+    odd: list[Array] = field(default_factory=list)
+    small: list[Array] = field(default_factory=list)
+    profile: Array | None = None
+
+    def take(
+        self, operands: tuple[Array, ...], of: Reference, got: Array, form: Format, demanded: bool
+    ) -> None:
+        """Count one array."""
+        errors, finite = of.errors(got), np.isfinite(got)
+        fits = of.is_judged | of.is_small
+        scale = of.unit / form.unit_roundoff
+        vanished = of.is_judged & (got == 0) & (np.abs(of.high) > 0.25 * scale)
+        self.nonfinite, self.nonfinite_at = _counted(
+            fits & ~finite, operands, self.nonfinite, self.nonfinite_at
+        )
+        self.vanished, self.vanished_at = _counted(
+            vanished, operands, self.vanished, self.vanished_at
+        )
+        judged = of.is_judged & finite & ~vanished
+        self.points += int(judged.sum())
+        shown = np.where(judged, errors, -1.0)
+        if shown.size:
+            place = int(shown.argmax())
+            if shown[place] >= 0:
+                worst = (float(shown[place]), _at(operands, place), float(got[place]))
+                self.candidates = sorted([*self.candidates, worst], reverse=True)[:3]
+        if demanded:
+            half = 0.5 * form.ulp(np.where(judged, of.high, 1.0))
+            off = np.abs((got - of.high) - of.low)
+            self.misrounded += int((judged & (off > half * (1 + 2.0**-20))).sum())
+        small = of.is_small & finite
+        over = np.abs((got - of.high) - of.low) - form.smallest_normal
+        self.small.append((over / of.unit)[small & (over > 0)])
+        self.subnormal += int(of.is_subnormal.sum())
+        self.odd.append(np.where(finite, errors, np.inf)[of.is_subnormal])
+        if self.profile is not None:
+            np.maximum.at(self.profile, bins(operands[0], form.name)[judged], errors[judged])
+
+
+def _at(operands: tuple[Array, ...], place: int) -> tuple[float, ...]:
+    return tuple(float(each[place]) for each in operands)
+
+
+def _counted(
+    these: Any, operands: tuple[Array, ...], count: int, first: tuple[float, ...]
+) -> tuple[int, tuple[float, ...]]:
+    """A count and its first input, with those of one more array."""
+    places = np.flatnonzero(these)
+    if places.size and not count:
+        first = _at(operands, int(places[0]))
+    return count + places.size, first
+
+
+class _Rows:
+    """The rows of the value and of the derivative, while they are measured."""
+
+    def __init__(self, source: Source, key: Key, of: Elementary, form: Format) -> None:
+        self._source, self._key, self._of, self._form = source, key, of, form
+        self._run: Run | None = None
+        self._why = ""
+        self._found = [_Largest(), _Largest()]
+        if key.dtype in _PROFILES:
+            for each in self._found:
+                each.profile = np.full(len(scales_of_bins(key.dtype)), -1.0)
+
+    def take(self, operands: tuple[Array, ...], references: Sequence[Reference]) -> None:
+        """Run the line on one array."""
+        if self._why:
+            return
+        try:
+            if self._run is None:
+                self._run = self._source.run(self._key)
+            size = operands[0].size
+            full = tuple(np.pad(each, (0, _length(size) - size), mode="edge") for each in operands)
+            got = self._run(full)
+        except Exception as error:  # the library's own words for what it cannot do
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self._why = f"{type(error).__name__}: {' '.join(said.split())[:200]}"
+            return
+        for order, found in enumerate(self._found):
+            demanded = order == 0 and self._key.function in DEMANDED
+            found.take(operands, references[order], got[order][:size], self._form, demanded)
+
+    def finished(self) -> Iterator[Row]:
+        """The rows."""
+        for order, found in enumerate(self._found):
+            key = replace(self._key, order=order)
+            yield Row(key, unsupported=self._why) if self._why else self._row(key, found)
+
+    def _row(self, key: Key, found: _Largest) -> Row:
+        best: tuple[float, tuple[float, ...], float] = (0.0, (), 0.0)
+        for _, at, got in found.candidates:
+            error = error_at(self._of, key.order, self._form, at, got)
+            if error > best[0] or not best[1]:
+                best = (error, at, got)
+        error, at, got = best
+        odd = np.concatenate([*found.odd, np.empty(0)])
+        small = np.concatenate([*found.small, np.empty(0)])
+        profile = () if found.profile is None else tuple(map(_short, found.profile.tolist()))
+        return Row(
+            key,
+            error=_up(error),
+            at=at,
+            got=got,
+            alone=self._alone(key.order, at, got, error),
+            misrounded=found.misrounded if key.order == 0 and key.function in DEMANDED else -1,
+            points=found.points,
+            nonfinite=found.nonfinite,
+            nonfinite_at=found.nonfinite_at,
+            vanished=found.vanished,
+            vanished_at=found.vanished_at,
+            subnormal=found.subnormal,
+            flushed=int((odd > max(_LEAST, error)).sum()),
+            lost=int((small > error).sum()),
+            profile=profile,
+        )
+
+    def _alone(self, order: int, at: tuple[float, ...], got: float, error: float) -> Decimal | None:
+        """The error at the worst input in an array of its own, where it is another one."""
+        if self._run is None or not at or self._key.dtype != "float32":
+            return None
+        single = float(self._run(tuple(np.array([each]) for each in at))[order][0])
+        if single == got or not np.isfinite(single):
+            return None
+        return _up(error_at(self._of, order, self._form, at, single))
+
+
+def _length(size: int) -> int:
+    """Of the array that is run: whole ones are alike, so that they are compiled once."""
+    return LENGTH if size > LENGTH // 8 else max(1, 1 << (size - 1).bit_length())
+
+
+_DIGITS, _BEYOND = 10_000, 2.0**1000
+
+
+def _up(error: float) -> Decimal:
+    """Rounded up to the fourth decimal; what is beyond all reason is a number all the same."""
+    exact = Fraction(min(error, _BEYOND)) * _DIGITS
+    return Decimal(-(-exact.numerator // exact.denominator) / _DIGITS)
+
+
+def _short(error: float) -> Decimal:
+    """With three digits."""
+    return Decimal(float(f"{min(error, _BEYOND):.3g}"))
+
+
+def merged(record: Record, rows: Sequence[Row]) -> Record:
+    """A record with rows replaced or added, in the order of the tables."""
+    new = {row.key: row for row in rows}
+    kept = {**record.by_key, **new}
+    names = list(ELEMENTARY)
+
+    def place(key: Key) -> tuple[object, ...]:
+        frameworks = list(MODES)
+        at = frameworks.index(key.framework) if key.framework in frameworks else len(frameworks)
+        formulations = list(elementary_lines(key.framework).get(key.function, ()))
+        way = formulations.index(key.formulation) if key.formulation in formulations else 99
+        return at, names.index(key.function), way, key.mode, WORKING.index(key.dtype), key.order
+
+    return replace(record, rows=tuple(kept[key] for key in sorted(kept, key=place)))
