@@ -19,6 +19,7 @@ from crosscheck.numbers.arb import bits, enclosed, split
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.elementary import Elementary
 from crosscheck.numbers.formats import Format
+from crosscheck.numbers.ieee import TINY
 
 __all__ = ["Reference", "error_at", "reference"]
 
@@ -95,7 +96,7 @@ def _by_arb(
 
 def _ball(function: Elementary, order: int, at: tuple[float, ...], scale: float) -> Any:
     """f^(k) within 2^-80 of its scale, or of the smallest float64."""
-    within = max(scale * 2.0**-80, 5e-324)
+    within = max(scale * 2.0**-80, TINY)
     return enclosed(partial(_at, function, order, at), within)
 
 
