@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -314,6 +315,20 @@ def test_the_committed_pages_are_those_of_the_committed_record() -> None:
     lines = {name: elementary_lines(name) for name in COMMITTED.frameworks}
     assert (REPORTS / "accuracy.md").read_text("utf-8") == markdown(COMMITTED, lines)
     assert (REPORTS / "accuracy.svg").read_text("utf-8") == chart(COMMITTED)
+
+
+def test_the_picture_has_a_higher_line_where_the_error_is_larger() -> None:
+    def heights(error: float) -> list[float]:
+        profile = tuple(error if start == 1.0 else 1.0 for start in scales_of_bins("float32"))
+        key = Key("torch", "tanh", "tanh", "eager", "float32", 0)
+        picture = chart(some_record(Row(key, error=1.0, profile=profile)))  # type: ignore[arg-type]
+        (line,) = re.findall(
+            r'points="([^"]*)" fill="none" stroke="#b2182b" stroke-w[^>]*1.2"', picture
+        )
+        return [float(point.split(",")[1]) for point in line.split()]
+
+    assert min(heights(1.0)) == max(heights(1.0))
+    assert min(heights(16.0)) < min(heights(8.0)) < max(heights(8.0))
 
 
 @pytest.mark.parametrize(

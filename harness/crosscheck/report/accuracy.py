@@ -128,7 +128,7 @@ def _document(
     yield ""
     yield "![Largest error against input, by function and framework](accuracy.svg)"
     yield ""
-    yield _LEGEND.format(many=MANY).replace("†", "†")
+    yield _LEGEND.format(many=MANY)
     columns = _columns(record)
     for dtype in WORKING:
         lines = list(_lines(record, dtype))

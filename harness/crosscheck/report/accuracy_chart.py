@@ -24,8 +24,9 @@ _DTYPE = "float32"
 _WIDE, _HIGH = 190.0, 84.0
 _LEFT, _TOP, _GAP_X, _GAP_Y = 40.0, 64.0, 34.0, 42.0
 _ACROSS = 4
-_LEAST, _LARGEST = 0.25, float(1 << 24)
-_TICKS = (1.0, 16.0, 4096.0, float(1 << 24))
+_LEAST = 0.25
+_TICKS = ((32.0, (1.0, 4.0, 16.0)), (2.0**24, (1.0, 16.0, 4096.0, 2.0**24)))
+"""Up to where a panel goes, and the lines across it: the first that holds all of its errors."""
 
 
 def chart(record: Record) -> str:
@@ -76,18 +77,20 @@ def _legend() -> Iterator[str]:
         yield _text(left + 31.0, 33.5, f"{framework} {mode}")
 
 
-def _height(top: float, error: float) -> float:
-    inside = min(max(error, _LEAST), _LARGEST)
-    share = math.log(inside / _LEAST) / math.log(_LARGEST / _LEAST)
+def _height(top: float, error: float, largest: float) -> float:
+    inside = min(max(error, _LEAST), largest)
+    share = math.log(inside / _LEAST) / math.log(largest / _LEAST)
     return top + _HIGH * (1 - share)
 
 
 def _panel(left: float, top: float, said: str, rows: Sequence[Row | None]) -> Iterator[str]:
     starts = scales_of_bins(_DTYPE)
     step = _WIDE / (len(starts) - 1)
+    most = max((max(row.profile, default=0.0) for row in rows if row is not None), default=0.0)
+    largest, ticks = next((each for each in _TICKS if most <= each[0]), _TICKS[-1])
     yield _text(left, top - 6, said)
-    for tick in _TICKS:
-        y = _height(top, tick)
+    for tick in ticks:
+        y = _height(top, tick, largest)
         yield _line([(left, y), (left + _WIDE, y)], "#dddddd", "", 0.8)
         yield _text(left - 4, y + 3.5, _power(tick), "end")
     middle = left + step * (len(starts) // 2 - 0.5)
@@ -99,7 +102,7 @@ def _panel(left: float, top: float, said: str, rows: Sequence[Row | None]) -> It
     for (_, _, color, dashes), row in zip(_LINES, rows, strict=True):
         if row is not None:
             for run in _runs(row.profile):
-                points = [(left + step * k, _height(top, error)) for k, error in run]
+                points = [(left + step * k, _height(top, error, largest)) for k, error in run]
                 yield _line(points, color, dashes, 1.2)
 
 
