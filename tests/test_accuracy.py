@@ -566,6 +566,17 @@ def test_measuring_here_writes_a_record_and_its_pages(tmp_path: Path) -> None:
     assert names == {"FINDINGS.md", RECORD, "accuracy.md", "accuracy.svg"}
 
 
+def test_without_python_flint_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [each for each in sys.modules if each.startswith("crosscheck.studies.accuracy")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "crosscheck.numbers.arb", raising=False)
+    monkeypatch.setitem(sys.modules, "flint", None)
+    assert main(["accuracy", "--framework", "torch", "--baseline", str(REPORTS)]) == 4
+    assert "pip install 'gradient-crosscheck[exact]'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -26,7 +26,8 @@ __all__ = ["examine"]
 
 _USES: Mapping[str, tuple[str, str]] = {
     "python-flint": (
-        "exact rationals; without it Python's own fractions, with the same results, slower",
+        "exact rationals; without it Python's own fractions, with the same results, slower; and "
+        "Arb, which `crosscheck accuracy` needs",
         "exact",
     ),
     "scikit-learn": ("the data of `crosscheck digits`, which needs it", "digits"),

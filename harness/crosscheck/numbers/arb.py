@@ -4,6 +4,9 @@ F. Johansson, *Arb: efficient arbitrary-precision midpoint-radius interval arith
 Transactions on Computers 66, 2017. It comes with python-flint, the extra ``exact``. A ball holds
 the result for every number that its operands hold, so what comes out is a proof, whatever the
 precision; the precision decides how wide it is. `enclosed` raises it until the ball is narrow.
+
+Raises:
+    UsageError: This is imported, and python-flint is not installed.
 """
 
 from __future__ import annotations
@@ -13,12 +16,18 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-import flint
 import numpy as np
-from flint import arb, fmpq
 
 from crosscheck.numbers.analysis import Analysis
-from crosscheck.tools.errors import CrosscheckError
+from crosscheck.tools.errors import CrosscheckError, UsageError
+
+try:
+    import flint
+    from flint import arb, fmpq
+except ImportError as error:
+    raise UsageError(
+        "Arb's balls need python-flint: pip install 'gradient-crosscheck[exact]'"
+    ) from error
 
 __all__ = ["BALLS", "bits", "enclosed", "split"]
 
