@@ -430,7 +430,7 @@ def test_where_there_is_no_row_there_is_no_n(about: tuple[str, str]) -> None:
     [
         ("torch", "eager", "tanh", 1, 2, 3),
         ("jax", "jit", "tanh", 1, 8, 11),
-        ("tensorflow", "xla", "exp", 0, 2, 4),
+        ("tensorflow", "xla", "exp", 0, 4, 6),
         ("tensorflow", "eager", "log", 1, 4000, 8000),
     ],
 )
@@ -448,7 +448,9 @@ def test_the_record_that_came_with_the_package_is_read(
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     few = replace(COMMITTED, rows=COMMITTED.rows[::50])
     write_record(few, tmp_path / RECORD)
-    assert read_record(tmp_path / RECORD) == few
+    again = read_record(tmp_path / RECORD)
+    assert again.rows == few.rows
+    assert dumps(again) == dumps(few)  # which has NaN
     assert dumps(few).count('{"key"') == len(few.rows) + len(few.shown)
 
 

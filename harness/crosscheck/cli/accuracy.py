@@ -182,8 +182,8 @@ def _write(record: Record, found: list[Source], place: Path, *, onto: bool) -> N
     from crosscheck.report.accuracy import markdown
     from crosscheck.report.accuracy_chart import chart
     from crosscheck.studies.accuracy.drift import changes
-    from crosscheck.studies.accuracy.findings import with_shown
     from crosscheck.studies.accuracy.measure import merged
+    from crosscheck.studies.accuracy.shown import with_shown
     from crosscheck.studies.findings import write_findings
     from crosscheck.tools.atomic import write_text_atomically
 

@@ -93,8 +93,8 @@ class Row:
         nonfinite: How many results are infinite or NaN though the exact one is a number of the
             dtype.
         nonfinite_at: The first of these inputs.
-        vanished: How many results are 0 though the exact one is a normal number, of the size of
-            the scale: something on the way underflowed, or cancelled.
+        vanished: How many results are 0 though the exact one is a normal number, more than 16
+            roundings away: something on the way underflowed, or cancelled.
         vanished_at: The first of these inputs.
         subnormal: How many subnormal inputs were tried.
         flushed: Of these, how many were taken for zero, or for something else.

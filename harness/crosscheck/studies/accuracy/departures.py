@@ -8,11 +8,11 @@
     inexact        IEEE 754 demands the nearest number, of a division or a square root, and another
                    one is returned
     range          infinite, NaN or 0 where the result is a normal number: something on the way to
-                   it overflowed or underflowed. Of a framework's own functions only: that a formula
-                   of several operations overflows is the formula's.
+                   it overflowed or underflowed
 
-Each row has the first that fits of those that are about its largest error, and ``range`` besides.
-What ``range`` counts is not among the errors.
+All but divisions are of a framework's own functions: what a formula of several operations loses is
+the formula's, and stands in the record. Each row has the first that fits of those that are about
+its largest error, and ``range`` besides. What ``range`` counts is not among the errors.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ def kinds(row: Row) -> Iterator[Kind]:
     """What one row shows."""
     if row.error is None:
         return
+    lines = elementary_lines(row.key.framework).get(row.key.function, {})
+    is_own = row.key.formulation == next(iter(lines), None)
     of_error = _of_error(row.key, row.error, row)
-    if of_error is not None:
+    if of_error is not None and (is_own or of_error in ("multiplication", "inexact")):
         yield of_error
-    own = next(iter(elementary_lines(row.key.framework).get(row.key.function, ())), None)
-    if (row.nonfinite or row.vanished) and row.key.formulation == own:
+    if is_own and (row.nonfinite or row.vanished):
         yield "range"
 
 

@@ -6,19 +6,18 @@ and kept in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from crosscheck.frameworks.pointwise import Pointwise, script_line
-from crosscheck.numbers.accuracy import Record, Shown
+from crosscheck.numbers.accuracy import Record
 from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.operators.elementary_lines import elementary_lines
 from crosscheck.studies.accuracy.departures import MANY, Departure, Kind, departures
-from crosscheck.studies.accuracy.measure import Source, quietly
 from crosscheck.studies.conventions.measure import LONG, written
 
-__all__ = ["expected", "markdown", "script", "with_shown"]
+__all__ = ["expected", "line", "markdown", "script"]
 
 _HEADING: Mapping[Kind, str] = MappingProxyType(
     {
@@ -33,8 +32,8 @@ _HEADING: Mapping[Kind, str] = MappingProxyType(
 )
 
 
-def _lines(departure: Departure) -> Pointwise:
-    """The framework's lines, with the one that shows the departure.
+def line(departure: Departure) -> Pointwise:
+    """The framework's lines, of which only the one that shows the departure.
 
     A division of two numbers is shown with one of them put into the line.
     """
@@ -49,7 +48,7 @@ def _lines(departure: Departure) -> Pointwise:
 
 def script(departure: Departure) -> str:
     """A program that shows it; `expected` is what it prints."""
-    key, lines = departure.face.key, _lines(departure)
+    key, lines = departure.face.key, line(departure)
     functions = {key.function: lines.formulations(key.function)[key.formulation]}
     return lines.script(functions, (key.mode,), key.dtype, departure.at[:1], (1, LONG))
 
@@ -61,27 +60,6 @@ def expected(departure: Departure, record: Record) -> str:
         if (each.key, each.kind) == (key, departure.kind):
             return script_line(key.function, key.mode, departure.at[0], each.pairs)
     return ""
-
-
-def with_shown(record: Record, found: Sequence[Source]) -> Record:
-    """The record with what the programs of its departures print.
-
-    Args:
-        record: As measured.
-        found: The frameworks; departures of others keep what they have.
-    """
-    adapters = {each.name: each.adapter for each in found}
-    shown = [each for each in record.shown if each.key.framework not in adapters]
-    for each in departures(record):
-        if each.framework in adapters:
-            key = each.face.key
-            run = _lines(each).measure(key.function, key.formulation, key.mode)
-            pairs: set[tuple[float, float]] = set()
-            with adapters[each.framework].context(), quietly("tensorflow"):
-                for count in (1, LONG):
-                    pairs |= set(zip(*run(key.dtype, [each.at[0]] * count), strict=True))
-            shown.append(Shown(key, each.kind, tuple(sorted(pairs))))
-    return replace(record, shown=tuple(shown))
 
 
 def markdown(record: Record) -> str:

@@ -18,6 +18,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.elementary import ELEMENTARY, Elementary
 from crosscheck.numbers.formats import WORKING, Format, format_of
 from crosscheck.operators.elementary_lines import elementary_lines
+from crosscheck.studies.accuracy.departures import MANY
 from crosscheck.studies.accuracy.points import Settings, bins, chunks, points, scales_of_bins
 from crosscheck.studies.accuracy.reference import Reference, error_at, reference
 from crosscheck.tools.errors import UsageError
@@ -216,8 +217,7 @@ class _Largest:
         """Count one array."""
         errors, finite = of.errors(got), np.isfinite(got)
         fits = of.is_judged | of.is_small
-        scale = of.unit / form.unit_roundoff
-        vanished = of.is_judged & (got == 0) & (np.abs(of.high) > 0.25 * scale)
+        vanished = of.is_judged & (got == 0) & (errors > MANY)
         self.nonfinite, self.nonfinite_at = _counted(
             fits & ~finite, operands, self.nonfinite, self.nonfinite_at
         )
