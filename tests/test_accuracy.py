@@ -559,13 +559,26 @@ def test_a_function_that_is_measured_again_is_as_recorded_or_the_command_ends_wi
     assert "changed: torch tanh (eager, bfloat16)" in capsys.readouterr().out
 
 
-def test_measuring_here_writes_a_record_and_its_pages(tmp_path: Path) -> None:
+def test_a_part_that_is_accepted_takes_the_place_of_its_rows_and_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["accuracy", "--framework", "torch", "--function", "sqrt", "--dtype", "float16"]
     assert main([*words, "--here", str(tmp_path)]) == 0
-    record = read_record(tmp_path / RECORD)
-    assert {row.key.order for row in record.rows} == {0, 1}
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"FINDINGS.md", RECORD, "accuracy.md", "accuracy.svg"}
+    here = read_record(tmp_path / RECORD)
+    old = Key("torch", "sqrt", "gone", "eager", "float16", 0)
+    other = Key("torch", "exp", "exp", "eager", "float16", 0)
+    rows = (replace(here.rows[0], error=None, unsupported="no"), Row(old), Row(other))
+    write_record(replace(here, rows=rows), tmp_path / RECORD)
+    assert main([*words, "--baseline", str(tmp_path), "--accept"]) == 0
+    again = read_record(tmp_path / RECORD)
+    assert set(again.by_key) == {*here.by_key, other}
+    assert again.by_key[here.rows[0].key] == here.rows[0]
+    lines = capsys.readouterr().out.splitlines()
+    accepted = [line for line in lines if line.startswith("accepted: ")]
+    assert len(accepted) == len(here.rows) + 1
+    assert not any("exp" in line for line in accepted)
 
 
 def test_without_python_flint_the_message_says_what_to_install(

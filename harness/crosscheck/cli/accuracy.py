@@ -96,7 +96,8 @@ def accuracy(
     if here is not None or accept:
         place = here if here is not None else baseline or Path("reports")
         record, found = _measured(frameworks, functions, dtypes, full=True, keep=place)
-        _write(record, found, place, onto=accept)
+        before = _before(place, record, functions, dtypes) if accept else None
+        _write(record if before is None else before, found, place)
         return int(ExitCode.OK)
     return int(_check(_read(baseline), frameworks, functions, dtypes, full=full))
 
@@ -173,28 +174,44 @@ def _measured(
     return record, found
 
 
-def _write(record: Record, found: list[Source], place: Path, *, onto: bool) -> None:
-    """Write the record and its pages; ``onto`` one that is there, whose other rows stay."""
+def _before(
+    place: Path,
+    record: Record,
+    functions: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+) -> Record | None:
+    """The record that is there with what was measured in the place of its own; ``None`` if none is.
+
+    Rows of other frameworks, functions and dtypes stay as they are.
+    """
     from dataclasses import replace
 
-    from crosscheck.numbers.accuracy import RECORD, read_record, write_record
+    from crosscheck.numbers.accuracy import RECORD, read_record
+    from crosscheck.studies.accuracy.drift import changes, is_measured
+    from crosscheck.studies.accuracy.measure import merged
+
+    if not (place / RECORD).is_file():
+        return None
+    before = read_record(place / RECORD)
+    for line in changes(before, record, functions=functions, dtypes=dtypes):
+        click.echo(f"accepted: {line}")
+    rows = [row for row in before.rows if not is_measured(row.key, record, functions, dtypes)]
+    versions = {**before.versions, **record.versions}
+    kept = replace(record, versions=versions, rows=tuple(rows), shown=before.shown)
+    return merged(kept, record.rows)
+
+
+def _write(record: Record, found: list[Source], place: Path) -> None:
+    """Write the record and its pages."""
+    from crosscheck.numbers.accuracy import RECORD, write_record
     from crosscheck.operators.elementary_lines import elementary_lines
     from crosscheck.report.accuracy import markdown
     from crosscheck.report.accuracy_chart import chart
-    from crosscheck.studies.accuracy.drift import changes
-    from crosscheck.studies.accuracy.measure import merged
     from crosscheck.studies.accuracy.shown import with_shown
     from crosscheck.studies.findings import write_findings
     from crosscheck.tools.atomic import write_text_atomically
 
     path = place / RECORD
-    if onto and path.is_file():
-        before = read_record(path)
-        for line in changes(before, record):
-            click.echo(f"accepted: {line}")
-        versions = {**before.versions, **record.versions}
-        kept = replace(record, versions=versions, rows=before.rows, shown=before.shown)
-        record = merged(kept, record.rows)
     record = with_shown(record, found)
     write_record(record, path)
     lines = {name: elementary_lines(name) for name in record.frameworks}

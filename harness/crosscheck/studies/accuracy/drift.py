@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from crosscheck.numbers.accuracy import Record, Row, roundings
+from crosscheck.numbers.accuracy import Key, Record, Row, roundings
 
-__all__ = ["changes"]
+__all__ = ["changes", "is_measured"]
 
 
 def changes(
@@ -43,11 +43,22 @@ def changes(
         for what in _differences(record, before, row, here=here, same=same):
             yield f"{key}: {what}"
     for key in record.by_key:
-        again = (functions is None or key.function in functions) and (
-            dtypes is None or key.dtype in dtypes
-        )
-        if key.framework in new.versions and again and key not in new.by_key:
+        if key not in new.by_key and is_measured(key, new, functions, dtypes):
             yield f"{key}: in the record, now gone"
+
+
+def is_measured(
+    key: Key,
+    new: Record,
+    functions: Collection[str] | None = None,
+    dtypes: Collection[str] | None = None,
+) -> bool:
+    """Whether a row was to be measured for ``new``; arguments as of `changes`."""
+    return (
+        key.framework in new.versions
+        and (functions is None or key.function in functions)
+        and (dtypes is None or key.dtype in dtypes)
+    )
 
 
 def _said(row: Row) -> str:
