@@ -29,7 +29,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "numbers.piecewise_values": _PROGRAMS,
     "numbers.piecewise_slopes": ("test_slopes.py", *_PROGRAMS),
     "numbers.model": ("test_model.py", *_SUMS, "test_coarse.py"),
-    "numbers.closing": (*_SUMS, "test_program_gradients.py", "test_local.py"),
+    "numbers.closing": _NONFINITE,
     "numbers.endless": _NONFINITE,
     "numbers.extended": _NONFINITE,
     "numbers.double_double": ("test_bounds.py", "test_ieee.py", "test_program_gradients.py"),
