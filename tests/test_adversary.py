@@ -19,7 +19,6 @@ from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
 from crosscheck.studies.adversary.measure import FORMS, NAMES, Worst, worst_of
 from crosscheck.studies.adversary.record import Record, current, page, read, sources
-from crosscheck.studies.adversary.rules import PRIMITIVES
 from crosscheck.studies.adversary.steps import STEPS, step_ratios
 
 RECORD = Path(__file__).resolve().parent.parent / "reports" / "adversary.json"
@@ -30,8 +29,9 @@ DERIVED_IN = {
     "numbers.piecewise_values": ("piecewise",),
     "numbers.piecewise_slopes": ("select",),
     "program.enclosures": ("take", "scatter", "broadcast", "max", "largest"),
+    "judge.local.step": ("step",),
 }
-"""Module to the first words of the rules that its text derives."""
+"""Module to the first words of the rules and steps that its text derives."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -193,8 +193,8 @@ def test_what_is_outside_is_no_part_of_a_record(
 # -- what is committed ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PRIMITIVES)
-def test_a_million_tries_of_each_rule_are_inside(name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_million_tries_of_each_rule_and_step_are_inside(name: str) -> None:
     found = read(RECORD).found[name]
     assert found.tries >= 10**6
     assert 0.0 <= found.known <= found.ratio <= 1.0
@@ -212,11 +212,11 @@ def test_the_worst_stands_where_a_rule_is_derived(module: str) -> None:
         if name.replace(",", " ").split()[0] in DERIVED_IN[module]
     ]
     text = importlib.import_module(f"crosscheck.{module}").__doc__ or ""
-    words = f"{found[0].tries:,} tries a rule"
+    words = f"{found[0].tries:,} tries a {'step' if module.endswith('step') else 'rule'}"
     assert words in " ".join(text.split())
     assert f"{max(each.ratio for each in found):.4f}" in text
 
 
 def test_every_rule_is_derived_somewhere() -> None:
     words = {word for each in DERIVED_IN.values() for word in each}
-    assert {name.replace(",", " ").split()[0] for name in PRIMITIVES} == words
+    assert {name.replace(",", " ").split()[0] for name in NAMES} == words

@@ -100,6 +100,41 @@ def test_the_largest_float64_is_no_obstacle() -> None:
     assert kinds_of(dot([2.0**600], [2.0**425], "float64")) == {PLUS}
 
 
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(("left", "right"), [([LARGEST], [1.0]), ([LARGEST, 0.0], [1.0, 1.0])])
+def test_a_number_near_the_end_of_float64_is_known_to_a_few_roundings(
+    left: list[float], right: list[float], sign: float
+) -> None:
+    found = dot([sign * each for each in left], right, "float64").finite
+    assert abs(found.high - sign * LARGEST) <= found.bound <= LARGEST * 2.0**-50
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_is_cut_at_the_end_of_float64_is_what_is_left_of_it(sign: float) -> None:
+    terms = [LARGEST, LARGEST, -LARGEST]
+    found = dot([sign * each for each in terms], [1.0] * 3, "float64").finite
+    small = dot([2.0**-100 * sign * each for each in terms], [1.0] * 3, "float64").finite
+    least = 2.0**100 * (abs(small.high) - small.bound)
+    assert LARGEST * (1.0 - 2.0**-45) < least < LARGEST
+    half, ulp = 0.5 * (LARGEST - least), float(np.spacing(least))
+    assert half <= found.bound <= half + ulp
+    assert abs(abs(found.high) - (least + half)) <= ulp
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "dtype"),
+    [([NAN], [1.0], "float16"), ([INF], [1.0], "float64"), ([2.0**600], [2.0**425], "float64")],
+)
+def test_where_no_number_is_finite_nothing_is_enclosed(
+    left: list[float], right: list[float], dtype: str
+) -> None:
+    found = dot(left, right, dtype).finite
+    assert (found.high, found.r, found.e) == (0.0, 0.0, 0.0)
+
+
 POOL = (NAN, INF, -INF, BIG, -BIG, 0.75 * BIG, 200.0, -300.0, 1.0, -1.0, 0.0, 2.0**-24, 0.1)
 
 

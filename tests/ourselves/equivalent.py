@@ -163,6 +163,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "half = np.nextafter(half * (1.0 + 2.0**- 49), np.inf) + TINY",
     ): _SLACK,
     (
+        "plain = may.plain & (low >= -end) & (high <= end)",
+        "plain = may.plain & (high <= end)",
+    ): "where no partial sum is beyond the dtype's largest number no bound is beyond float64's",
+    (
+        "beyond = near & ((least > limit) | (most < -limit))",
+        "beyond = near & ((least > limit) | (most <= -limit))",
+    ): "within the outward rounding of an end",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",
