@@ -18,7 +18,7 @@ from crosscheck.studies.adversary.__main__ import main
 from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
 from crosscheck.studies.adversary.measure import FORMS, NAMES, Worst, worst_of
-from crosscheck.studies.adversary.record import Record, current, page, read, sources
+from crosscheck.studies.adversary.record import Record, page, read, sources
 from crosscheck.studies.adversary.steps import STEPS, step_ratios
 
 RECORD = Path(__file__).resolve().parent.parent / "reports" / "adversary.json"
@@ -115,7 +115,7 @@ NOW = {"NumPy": "2", "rules": "a", "steps": "b"}
 
 
 @pytest.mark.parametrize(
-    ("seed", "changed", "kept"),
+    ("seed", "changed", "current"),
     [
         (1, {}, {"add", "step add"}),
         (1, {"steps": "c"}, {"add"}),
@@ -124,35 +124,42 @@ NOW = {"NumPy": "2", "rules": "a", "steps": "b"}
         (2, {}, set()),
     ],
 )
-def test_what_would_be_found_again_is_kept(seed: int, changed: Any, kept: set[str]) -> None:
-    record = Record(1, NOW, {}).with_one(some("step add")).with_one(some("add"))
-    assert list(record.found) == ["add", "step add"]
-    found = current(record, seed, {**NOW, **changed})
-    assert set(found.found) == kept
-    assert (found.seed, found.versions) == (seed, {**NOW, **changed})
+def test_what_would_be_found_again_is_known(seed: int, changed: Any, current: set[str]) -> None:
+    record = Record({}).with_one(some("step add"), 1, NOW).with_one(some("add"), 1, NOW)
+    assert list(record.kept) == ["add", "step add"]
+    now = {**NOW, **changed}
+    assert {name for name, each in record.kept.items() if each.is_current(seed, now)} == current
+
+
+def test_a_page_says_what_each_was_found_with() -> None:
+    record = Record({}).with_one(some("step add"), 1, NOW).with_one(some("add"), 2, NOW)
+    record = record.with_one(some("difference"), 2, {**NOW, "steps": "c"})
+    assert page(record).splitlines()[-3:] == [
+        "2 of them with seed 2; NumPy 2, rules a.",
+        "",
+        "1 of them with seed 1; NumPy 2, rules a, steps b.",
+    ]
 
 
 def test_what_is_kept_holds_for_every_module_that_its_numbers_depend_on() -> None:
-    """By imports; operators are looked up by name, and the folder of them is among the sources."""
+    names = structure.modules()
     needed, waiting = set[str](), ["crosscheck.studies.adversary.measure"]
+    waiting += [name for name in names if name.startswith("crosscheck.operators.")]
     while waiting:
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
             waiting += structure.graph()[name]
-    folders = ("numbers.", "program.", "operators.", "studies.adversary.")
+    folders = ("numbers.", "program.", "operators.", "judge.local.", "judge.entries", "studies.")
     wanted = {
-        path
-        for name, path in structure.modules().items()
-        if name in needed and name.removeprefix("crosscheck.").startswith(folders)
+        names[name] for name in needed if name.removeprefix("crosscheck.").startswith(folders)
     }
-    held = {*sources("rules"), *sources("steps")}
-    assert wanted
-    assert wanted <= held
-    reached = {path for name, path in structure.modules().items() if name in needed}
-    assert {path for path in held - reached if "operators" not in path.parts} <= {
-        path for path in held if path.name == "__init__.py"
+    rules, steps = set(sources("rules")), set(sources("steps"))
+    assert {path.name for path in steps} == {"step.py", "steps.py"}
+    assert {path for path in rules | steps if path.name != "__init__.py"} == {
+        path for path in wanted if path.name != "__init__.py"
     }
+    assert not rules & steps
 
 
 def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,15 +172,21 @@ def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("crosscheck.studies.adversary.measure.worst_of", worst)
     place = tmp_path / "found.json"
 
-    def run(only: str, tries: int) -> None:
+    def run(only: str, tries: int, seed: int = 0) -> None:
         words = ["--only", only, "--tries", str(tries), "--report", str(place)]
-        assert CliRunner().invoke(main, words).exit_code == 0
+        assert CliRunner().invoke(main, [*words, "--seed", str(seed)]).exit_code == 0
 
     run("mul, square", 5)
     run("mul, ", 5)
     assert asked == ["mul, square", "mul, then add"]
     run("mul, square", 6)
-    assert asked[2:] == ["mul, square"]
+    run("mul, square", 6, seed=1)
+    assert asked[2:] == ["mul, square"] * 2
+    kept = read(place).kept
+    assert {name: each.seed for name, each in kept.items()} == {
+        "mul, then add": 0,
+        "mul, square": 1,
+    }
     assert {each.tries for each in read(place).found.values()} == {5, 6}
     assert place.with_suffix(".md").read_text("utf-8") == page(read(place))
 

@@ -171,6 +171,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "beyond = near & ((least > limit) | (most <= -limit))",
     ): "within the outward rounding of an end",
     (
+        'PRODUCT_UNDERFLOW: float = struct.unpack("<d", (2).to_bytes(8, "little"))[0]',
+        'PRODUCT_UNDERFLOW: float = struct.unpack("<d", ( 3).to_bytes(8, "little"))[0]',
+    ): _SLACK,
+    (
+        "_AT_ONCE = 2**14",
+        "_AT_ONCE = 2/14",
+    ): "how many products are formed together is a matter of time and memory",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",

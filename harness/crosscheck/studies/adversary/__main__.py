@@ -22,20 +22,22 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def main(tries: int, only: tuple[str, ...], seed: int, report: Path | None) -> None:
     """Climb towards the largest error / bound of each rule; fails where one is above 1."""
     from crosscheck.studies.adversary.measure import NAMES, worst_of
-    from crosscheck.studies.adversary.record import Record, current, read, versions, write
+    from crosscheck.studies.adversary.record import Record, read, versions, write
 
     now = versions()
-    record = Record(seed, now, {}) if report is None else current(read(report), seed, now)
+    record = Record({}) if report is None else read(report)
     outside = []
     for name in NAMES:
         if only and not any(text in name for text in only):
             continue
-        found = record.found.get(name)
-        if found is None or found.tries < tries:
+        kept = record.kept.get(name)
+        if kept is None or kept.worst.tries < tries or not kept.is_current(seed, now):
             found = worst_of(name, tries=tries, seed=seed)
             if found.ratio <= 1.0 and report is not None:
-                record = record.with_one(found)
+                record = record.with_one(found, seed, now)
                 write(report, record)
+        else:
+            found = kept.worst
         where = f"{found.form}{', flushing' if found.flush else ''}"
         click.echo(f"{name}: {found.ratio:.6f} in {found.tries:,} tries ({where})")
         outside += [name] if found.ratio > 1.0 else []

@@ -1,17 +1,16 @@
 """``reports/adversary.json`` and ``.md``: how near each rule came to its bound, kept as found.
 
 A rule that was put to as many tries with the same dice, NumPy and source of the bounds is not put
-to them again.
+to them again. What was found with another one stays until it is, and the page says so.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +20,10 @@ from crosscheck.studies.adversary.measure import NAMES, Worst
 from crosscheck.studies.adversary.rules import PRIMITIVES
 from crosscheck.tools.atomic import write_text_atomically
 
-__all__ = ["Record", "current", "page", "read", "sources", "versions", "write"]
+__all__ = ["Kept", "Record", "needed", "page", "read", "sources", "versions", "write"]
 
-_SOURCES = {
-    "rules": (
-        "numbers",
-        "program",
-        "operators",
-        "studies/adversary",
-        "judge/entries.py",
-        "judge/local/programs.py",
-    ),
-    "steps": (
-        "judge/local/record.py",
-        "judge/local/step.py",
-        "studies/adversary/steps.py",
-    ),
-}
-_NO_MATTER = (
-    *(f"program/{name}.py" for name in ("arrays", "balls", "exact", "floats")),
-    *(f"numbers/{name}.py" for name in ("balls", "closing", "dyadic", "endless", "extended")),
-    *(f"numbers/{name}.py" for name in ("kinds", "linear_programs", "multilinear")),
-    *(f"studies/adversary/{name}.py" for name in ("record", "__main__", "steps")),
-)
-"""Modules of these folders that change no number of a rule."""
+_BOUNDS = ("numbers/", "program/", "operators/", "judge/local/", "judge/entries", "studies/")
+"""Where modules are that change the numbers; others have names, words and files."""
 
 _DIGITS = 12
 
@@ -61,44 +40,87 @@ Written by `nox -s adversary`; `reports/adversary.json` has the numbers.
 
 
 @dataclass(frozen=True)
-class Record:
-    """What was found, and with what.
+class Kept:
+    """What was found of a rule or step, and with what.
 
     Attributes:
+        worst: What was found.
         seed: Of all dice.
         versions: Of what the numbers depend on.
-        found: By name of the rule.
     """
 
+    worst: Worst
     seed: int
     versions: Mapping[str, str]
-    found: Mapping[str, Worst]
 
-    def with_one(self, one: Worst) -> Record:
+    def is_current(self, seed: int, now: Mapping[str, str]) -> bool:
+        """Whether the same would be found again.
+
+        Args:
+            seed: Of the dice now.
+            now: `versions`.
+        """
+        return self.seed == seed and self.versions == needed(self.worst.name, now)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was found, by name of the rule or step; each stays until it is tried again."""
+
+    kept: Mapping[str, Kept]
+
+    @property
+    def found(self) -> Mapping[str, Worst]:
+        """What was found, whatever with."""
+        return {name: each.worst for name, each in self.kept.items()}
+
+    def with_one(self, worst: Worst, seed: int, now: Mapping[str, str]) -> Record:
         """And one more, in its place."""
-        found = {**self.found, one.name: one}
-        return replace(self, found={name: found[name] for name in NAMES if name in found})
+        kept = {**self.kept, worst.name: Kept(worst, seed, needed(worst.name, now))}
+        return Record({name: kept[name] for name in NAMES if name in kept})
+
+
+def needed(name: str, now: Mapping[str, str]) -> dict[str, str]:
+    """Those of `versions` that the numbers of a rule depend on, or those of a step."""
+    return {what: one for what, one in now.items() if what != "steps" or name not in PRIMITIVES}
 
 
 def versions() -> dict[str, str]:
     """NumPy's, and digests of the modules with the bounds and of those that attack them."""
     found = {"NumPy": np.__version__}
-    for kind in _SOURCES:
+    for kind in ("rules", "steps"):
         text = "".join(_without_words(path.read_text("utf-8")) for path in sources(kind))
         found[kind] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return found
 
 
 def sources(kind: str) -> list[Path]:
-    """The modules whose digest `versions` has under ``kind``: ``rules``, or ``steps`` besides."""
+    """The modules whose digest `versions` has under ``kind``: ``rules``, or ``steps`` besides.
+
+    What is imported, by whatever way; and every operator, since these are looked up by name.
+    """
     root = Path(crosscheck.__file__).parent
-    places = [root / name for name in _SOURCES[kind]]
-    files = [[each] if each.is_file() else sorted(each.rglob("*.py")) for each in places]
-    return [
-        path
-        for path in itertools.chain.from_iterable(files)
-        if kind == "steps" or path.relative_to(root).as_posix() not in _NO_MATTER
-    ]
+    attack = root / "studies" / "adversary"
+    operators = (root / "operators").glob("*.py")
+    rules = {attack / "measure.py", *_imported(root, [attack / "rules.py", *operators])}
+    found = rules if kind == "rules" else _imported(root, [attack / "steps.py"]) - rules
+    return sorted(path for path in found if path.relative_to(root).as_posix().startswith(_BOUNDS))
+
+
+def _imported(root: Path, paths: Iterable[Path]) -> set[Path]:
+    """Some modules of the package and all that they import of it."""
+    found, waiting = set[Path](), list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                place = root.parent.joinpath(*node.module.split("."))
+                waiting += [place / f"{each.name}.py" for each in node.names]
+                waiting.append(place.with_suffix(".py"))
+    return found
 
 
 def _without_words(source: str) -> str:
@@ -113,34 +135,21 @@ def _without_words(source: str) -> str:
 def read(path: Path) -> Record:
     """What was found before; nothing if there is no such file."""
     if not path.is_file():
-        return Record(0, {}, {})
-    content = json.loads(path.read_text("utf-8"))
-    found = {each["name"]: Worst(**each) for each in content["rules"]}
-    return Record(content["seed"], content["versions"], found)
-
-
-def current(record: Record, seed: int, now: Mapping[str, str]) -> Record:
-    """What of it still holds: what would be found again.
-
-    Args:
-        record: What was found.
-        seed: Of the dice now.
-        now: `versions`.
-    """
-    changed = {name for name in now if record.versions.get(name) != now[name]}
-    found = dict(record.found)
-    if record.seed != seed or changed - {"steps"}:
-        found = {}
-    if changed:
-        found = {name: each for name, each in found.items() if name in PRIMITIVES}
-    return Record(seed, now, found)
+        return Record({})
+    kept = {}
+    for each in json.loads(path.read_text("utf-8"))["rules"]:
+        seed, versions_ = each.pop("seed"), each.pop("versions")
+        kept[each["name"]] = Kept(Worst(**each), seed, versions_)
+    return Record(kept)
 
 
 def write(path: Path, record: Record) -> None:
     """Keep what was found, and its page beside it."""
-    rules = [asdict(each) for each in record.found.values()]
-    content = {"seed": record.seed, "versions": dict(record.versions), "rules": rules}
-    write_text_atomically(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    rules = [
+        {**asdict(each.worst), "seed": each.seed, "versions": dict(each.versions)}
+        for each in record.kept.values()
+    ]
+    write_text_atomically(path, json.dumps({"rules": rules}, indent=1, allow_nan=False) + "\n")
     write_text_atomically(path.with_suffix(".md"), page(record))
 
 
@@ -161,6 +170,11 @@ def _lines(record: Record) -> Iterator[str]:
         where = f"{each.form}{', flushing' if each.flush else ''}"
         name = each.name.replace("|", "\\|")
         yield f"| {name} | {each.tries:,} | {each.ratio:.6f} | {where} | {each.known:.6f} |"
-    yield ""
-    words = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    yield f"Seed {record.seed}; {words}."
+    groups: dict[str, int] = {}
+    for kept in record.kept.values():
+        words = ", ".join(f"{name} {version}" for name, version in kept.versions.items())
+        words = f"seed {kept.seed}; {words}"
+        groups[words] = groups.get(words, 0) + 1
+    for words, count in groups.items():
+        yield ""
+        yield f"{count} of them with {words}."
