@@ -158,10 +158,18 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "columns = np.where((columns > 0).any(axis=-2), columns.max(axis=-2), np.inf)",
         "columns = np.where((columns > 0).all(axis=-2), columns.max(axis=-2), np.inf)",
     ): "what is looked at needlessly is held to its certificate all the same",
+    **{
+        ("half = np.nextafter(half * (1.0 + 2.0**-50), np.inf) + TINY", after): _SLACK
+        for after in (  # the ends have been widened by 2^-49 of themselves before
+            "half = np.nextafter(half * (1.0 + 2.0**- 49), np.inf) + TINY",
+            "half = np.nextafter(half * (1.0 + 2.0**- 51), np.inf) + TINY",
+            "half = np.nextafter(half / (1.0 + 2.0**-50), np.inf) + TINY",
+        )
+    },
     (
-        "half = np.nextafter(half * (1.0 + 2.0**-50), np.inf) + TINY",
-        "half = np.nextafter(half * (1.0 + 2.0**- 49), np.inf) + TINY",
-    ): _SLACK,
+        "ordered = np.sort(np.where(informed, middles, np.nan), axis=-1)",
+        "ordered = np.sort(np.where(informed, middles, np.nan), axis=+1)",
+    ): "there are two axes",
     (
         "plain = may.plain & (low >= -end) & (high <= end)",
         "plain = may.plain & (high <= end)",

@@ -17,8 +17,13 @@ Under flush-to-zero T has in addition what reading â as zero can lose, λ₀ (|
 that may be read as zero itself says nothing. A named arithmetic multiplies m̂ with |m̂ - v̂| <= μ |v̂|
 + τ_m in place of both factors v̂: of d that is added to e, and of â it is taken off at the end.
 
-The intervals are formed in float64, with 2 κ in place of κ, since 1 + 2^-53 is none of its numbers;
-each end with fewer than eight roundings, and widened by 2^-49 of itself and one number further.
+What is accumulated in a format with u_a, τ_a and then rounded once, to c u with c = 1, or cut off,
+with c = 2, has
+
+    κ = u_a + c u (1 + u_a),    τ = τ_a (1 + c u) + c τ_d.
+
+The intervals are formed in float64, each end with fewer than twelve roundings (1 + κ is one of
+them, where κ = 2^-53), and widened by 2^-49 of itself, which is sixteen, and one number further.
 """
 
 from __future__ import annotations
@@ -67,8 +72,10 @@ class _Product:
         if arithmetic is None:
             return cls(model.roundoff, float(model.lost(1)))
         accumulator = Model(arithmetic.accumulator, model.flush)
-        relative = accumulator.roundoff + model.roundoff * (4.0 if arithmetic.cut else 2.0)
-        absolute = 2.0 * (float(accumulator.lost(1)) + float(model.lost(1)))
+        cut = 2.0 if arithmetic.cut else 1.0
+        last = cut * model.roundoff
+        relative = accumulator.roundoff + last * (1.0 + accumulator.roundoff)
+        absolute = float(accumulator.lost(1)) * (1.0 + last) + cut * float(model.lost(1))
         if arithmetic.multiplicand is None:
             return cls(relative, absolute)
         form = arithmetic.multiplicand
@@ -92,8 +99,8 @@ def factor_of(product: Array, rounded: Array, other: Enclosure) -> Factor:
     if model.flush:
         lost = lost + model.least * most
     with np.errstate(all="ignore"):
-        low = (np.abs(product) - lost) / ((1.0 + 2.0 * how.relative) * most)
-        high = (np.abs(product) + lost) / ((1.0 - 2.0 * how.relative) * least)
+        low = (np.abs(product) - lost) / ((1.0 + how.relative) * most)
+        high = (np.abs(product) + lost) / ((1.0 - how.relative) * least)
         low = (low - how.factor_absolute) / (1.0 + how.factor)
         high = (high + how.factor_absolute) / (1.0 - how.factor)
     low = np.nextafter(low * (1.0 - _WIDER), -np.inf)
