@@ -15,7 +15,7 @@ from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.local.step import Part
-from crosscheck.judge.local.ways import Way, ways_of
+from crosscheck.judge.local.ways import Way, models_of, ways_of
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
@@ -131,6 +131,20 @@ def test_of_a_named_arithmetic_one_narrow_bound_tells() -> None:
     assert said(named, part_of(named, [0.5, 0.5], right)) == (True, False)
     assert said(named, part_of(named, [0.5, 0.0], [1.0, 1.5])) == (False, False)
     assert said(named, part_of(named, [2.0, 2.0], right)) == (False, False)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", *NARROW])
+def test_ways_are_tried_gradually_and_then_flushing_the_finer_sums_before_others(
+    dtype: str,
+) -> None:
+    form = FORMATS[dtype]
+    ways = [(way.at, way.model.flush, way.model.inside, way.is_telling) for way in ways_of(form)]
+    named = [(at, True, None, False) for at in range(2, len(models_of(form)))]
+    if dtype in NARROW:
+        finer = [(0, False, FORMATS["float32"], True), (1, True, FORMATS["float32"], True)]
+        assert ways == [*finer, (0, False, None, False), (1, True, None, False), *named]
+    else:
+        assert ways == [(0, False, None, True), (1, True, None, True), *named]
 
 
 def test_what_is_explained_by_the_arithmetic_of_the_dtype_is_told_however_wide() -> None:

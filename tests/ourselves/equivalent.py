@@ -187,6 +187,22 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "_AT_ONCE = 2/14",
     ): "how many products are formed together is a matter of time and memory",
     (
+        "if total.size * depth < _LARGE or not (left.is_data and right.is_data):",
+        "if total.size * depth < _LARGE or  (left.is_data and right.is_data):",
+    ): "a sum of a number that errs is not exact, whatever its grain",
+    (
+        "return inside, inside & told.reshape(count, -1).all(axis=1)",
+        "return inside, inside & told.reshape(count, - 2).all(axis=1)",
+    ): "NumPy takes any negative number for the size that is left",
+    (
+        "return np.asarray((np.abs(bound.high) <= bound.bound).reshape(count, -1).all(axis=1))",
+        "return np.asarray((np.abs(bound.high) <= bound.bound).reshape(count, - 2).all(axis=1))",
+    ): "NumPy takes any negative number for the size that is left",
+    (
+        "Model(form, flush=True, is_brief=True),",
+        "Model(form, flush=True, is_brief=False),",
+    ): "the same bounds on a framework, from a finer and slower reference",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",
