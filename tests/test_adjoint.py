@@ -25,7 +25,7 @@ from toy import Overflow, Toy
 from toy_programs import OnToy, given
 
 from crosscheck.judge.adjoint.boxes import Box
-from crosscheck.judge.adjoint.judge import AdjointJudge, sampled
+from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison, sampled
 from crosscheck.judge.adjoint.terms import Position, terms
 from crosscheck.judge.decisions import Place
 from crosscheck.judge.enclosed import Derivation
@@ -547,9 +547,44 @@ def test_which_entries_are_looked_at_is_told_and_stays() -> None:
     assert len(sampled(gaussian((2, 3, 1), 2))) == 1 + 6 + 3 + 3 + 1 + 4
     found = AdjointJudge(case).check(by_floats(case))
     assert (found.sampled, found.entries) == (15, 1 + 512 + 32 + 1024 + 32 + 128 + 4 + 64)
+    assert len(sampled(gaussian((4, 12), 1))) == 1 + 64
+    assert len(sampled(gaussian((5, 10), 1))) == 1 + 2 * 3
     left_out = by_floats(case)
     left_out = replace(left_out, arrays={**left_out.arrays, "W1": LEFT_OUT})
     assert AdjointJudge(case).check(left_out).sampled == 13
+
+
+def test_of_what_is_left_out_altogether_nothing_is_compared() -> None:
+    case = gaussian((2, 3, 1), 2)
+    found = by_floats(case).map_derivatives(lambda array: LEFT_OUT)
+    found = replace(found, loss=LEFT_OUT)
+    assert AdjointJudge(case).check(found) == Comparison(None, (), 0, 0, 0, 0)
+
+
+def test_a_value_is_one_number_for_all_its_uses_unless_that_is_asked() -> None:
+    case = gaussian((4, 8, 8, 1), 3)
+    judge, right, positions = AdjointJudge(case), by_floats(case), sampled(case, of_each=4)
+    one, each = (judge.bounds(positions, per_use=anew).enclosure.bound for anew in (False, True))
+    assert (one <= each).all()
+    at = int(np.argmax(each - one))
+    assert one[at] < each[at] * (1 - 2.0**-10)
+    by_default = judge.check(right, [positions[at]]).worst
+    assert by_default is not None
+    assert by_default.bound == pytest.approx(one[at], rel=2.0**-20)
+
+
+def test_a_slope_that_is_decided_narrows_the_bounds_of_forward_mode() -> None:
+    case = Case.of(
+        [[[0.1], [0.7]], [[0.3, 0.9]]], [[0.1, -0.3], None], [[-1.0]], [[2.1]], dtype="float32",
+        output="identity",
+    )  # fmt: skip
+    judge = AdjointJudge(case)
+    (decision,) = EnclosedProgram(judge.case, judge.model).decisions
+    free, decided = (
+        judge.bounds([("W1", (0, 0))], derivation="forward", slopes=slopes).enclosure.bound
+        for slopes in (None, {decision.place: 1.0})
+    )
+    assert decided < 2.0**-10 * free
 
 
 def test_dense_and_composed_cases_have_the_same_bounds() -> None:
@@ -561,7 +596,12 @@ def test_dense_and_composed_cases_have_the_same_bounds() -> None:
 
 @pytest.mark.parametrize(
     ("position", "message"),
-    [(("W3", (0, 0)), "no array of the gradient"), (("W1", (0, 9)), "no entry of an array")],
+    [
+        (("W3", (0, 0)), "no array of the gradient"),
+        (("W1", (0, 9)), "no entry of an array"),
+        (("W1", (0, -1)), "no entry of an array"),
+        (("W1", (0,)), "no entry of an array"),
+    ],
 )
 def test_an_entry_that_is_not_there_is_refused_in_a_line(position: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -355,6 +356,45 @@ def test_cotangents_are_read_from_a_product_with_data() -> None:
     arrays["x"] = arrays["x"] * (1 + 2.0**-30)
     said = wrong_of(case, Gradients.named(arrays))
     assert said.startswith("dx is not W1ᵀ the cotangents in dW1: x[")
+
+
+def test_where_no_cotangent_is_sent_no_weight_has_a_gradient() -> None:
+    case = case_of((3, 4, 2), output="identity")
+    outputs = next(each for each in simulated(case).records if each.step.id == "z2").result
+    case = replace(case, y=outputs)
+    arrays = dict(simulated(case).given.entries())
+    assert not np.any(arrays["b2"])
+    assert said_of(case, Gradients.named(arrays)).wrong is None
+    arrays["W2"] = np.where(np.arange(4) == 1, 2.0**-60, arrays["W2"])
+    assert wrong_of(case, Gradients.named(arrays)).startswith("dW2 is not db2 times ")
+
+
+def nearly_cancelling() -> tuple[Case, dict[str, Array]]:
+    """A first number before the gates that is above zero by rounding alone, and the gradient."""
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(1, 8))
+        weights = rng.normal(size=(3, 8))
+        weights[0, -1] = -(weights[0, :-1] @ x[0, :-1]) / x[0, -1]
+        biases = [np.array([0.0, 9.0, 9.0]), np.zeros(2)]
+        last = rng.normal(size=(2, 3))
+        case = Case.of([weights, last], biases, x, rng.normal(size=(1, 2)), output="identity")
+        found = simulated(case)
+        (z,) = next(each for each in found.records if each.step.id == "z1").result
+        if 0 < z[0] < 2.0**-50:
+            return case, dict(found.given.entries())
+    raise AssertionError("no such case")
+
+
+def test_a_gate_is_open_where_the_number_behind_it_is_shown() -> None:
+    """That z is above zero is not known from x, but from the factor of dW2 that is a."""
+    case, arrays = nearly_cancelling()
+    assert arrays["b1"][0] != 0
+    assert said_of(case, Gradients.named(arrays)).wrong is None
+    closed = arrays["b1"] * [0.0, 1.0, 1.0]
+    arrays |= {"b1": closed, "W1": closed[:, None] * case.x, "x": closed[None] @ case.weights[0]}
+    said = wrong_of(case, Gradients.named(arrays))
+    assert said.startswith("db1 is not W2ᵀ db2 behind the gates of z1: b1[0]")
 
 
 # -- mistakes of hands -------------------------------------------------------------------------

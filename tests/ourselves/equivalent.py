@@ -203,6 +203,22 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "Model(form, flush=True, is_brief=False),",
     ): "the same bounds on a framework, from a finer and slower reference",
     (
+        "is_shown = np.isfinite(shown.e)",
+        "is_shown = np.isfinite(shown.r)",
+    ): "what may be anything has neither of its bounds, since the reference rounds it as well",
+    (
+        "operand = self._at_hand(node.inputs[0])",
+        "operand = self._at_hand(node.inputs[ -1])",
+    ): "there is one operand",
+    (
+        "if at == 0:",
+        "if at == -1:",
+    ): "the same relations, computed once more",
+    (
+        "inside = [bool(relation.part.within(1)[0])]",
+        "inside = [bool(relation.part.within(1)[ -1])]",
+    ): "there is one case",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",

@@ -226,15 +226,15 @@ class RelatedBounds:
                 operands = [values[each] for each in node.inputs]
                 alone[number] = value = rule_of(node.op).value(arithmetic, node, operands)
                 if number in self.targets:
-                    yield from self._held(number, self._shaped(value, node))
+                    yield from self._held(number, self._closed(value))
                 elif number in self._factor_nodes:
                     if node.op == "piecewise":  # z may be what is to be held to it
                         before = [alone.get(each, values[each]) for each in node.inputs]
                         value = rule_of(node.op).value(arithmetic, node, before)
-                    yield self._met(number, self._shaped(value, node))
+                    yield self._met(number, self._closed(value))
                 for other in (self.known.get(number), self.found.get(number)):
                     if other is not None:
-                        value = _narrower(self._shaped(value, node), other)
+                        value = _narrower(self._closed(value), other)
             values[number] = value
 
     @cached_property
@@ -248,11 +248,9 @@ class RelatedBounds:
         value = Enclosure(self.model, nothing, nothing, nothing)
         return [number for number, _ in sources(self.program, unknown, value)]
 
-    def _shaped(self, value: Any, node: Node) -> Enclosure:
-        closed = Enclosure(self.model, value.c, value.r, value.e)
-        if closed.shape == node.shape:
-            return closed
-        return OnEnclosures(self.model).broadcast(closed, node.shape)
+    def _closed(self, value: Any) -> Enclosure:
+        """A value as numbers: a sum that is open is rounded here."""
+        return Enclosure(self.model, value.c, value.r, value.e)
 
     def _held(self, number: int, bound: Enclosure) -> Iterator[Relation]:
         """What was returned for a node, each beside what encloses it, arranged as it was."""
@@ -281,7 +279,7 @@ class RelatedBounds:
         shown = factor.value.rearranged(lambda array: array.reshape(shape))
         operands = [shown if each == unknown else self._at_hand(each) for each in node.inputs]
         value = rule_of(node.op).value(OnEnclosures(self.model), node, operands)
-        return self._shaped(value, node)
+        return self._closed(value)
 
     def _met(self, number: int, bound: Enclosure) -> Relation:
         """A factor, where one is found, beside what encloses it."""
