@@ -100,6 +100,30 @@ def test_the_largest_float64_is_no_obstacle() -> None:
     assert kinds_of(dot([2.0**600], [2.0**425], "float64")) == {PLUS}
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "kinds"),
+    [
+        (BIG, BIG, {PLUS}),
+        (-BIG, BIG, {MINUS}),
+        (BIG, -BIG, {MINUS}),
+        (-BIG, -BIG, {PLUS}),
+        (256.0, 256.0, {PLUS}),
+        (-256.0, 256.0, {MINUS}),
+        (256.0, -255.0, {FINITE}),
+        (-256.0, -255.0, {FINITE}),
+        (INF, -1.0, {MINUS}),
+        (INF, 0.0, {NOT}),
+        (NAN, 1.0, {NOT}),
+    ],
+)
+def test_what_a_product_can_be(left: float, right: float, kinds: set[str]) -> None:
+    model = model_of(format_of("float16"))
+    one, other = (Extended.of(model, np.array([each])) for each in (left, right))
+    with np.errstate(all="ignore"):
+        assert kinds_of((one * other).returned[0]) == kinds
+        assert kinds_of((other * one).returned[0]) == kinds
+
+
 LARGEST = float(np.finfo(np.float64).max)
 
 

@@ -219,6 +219,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "inside = [bool(relation.part.within(1)[ -1])]",
     ): "there is one case",
     (
+        "_AT_ONCE = 2**20",
+        "_AT_ONCE = 2** 19",
+    ): "how many terms are looked at together is a matter of time and memory",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",
