@@ -170,6 +170,10 @@ def _lines(record: Record) -> Iterator[str]:
         where = f"{each.form}{', flushing' if each.flush else ''}"
         name = each.name.replace("|", "\\|")
         yield f"| {name} | {each.tries:,} | {each.ratio:.6f} | {where} | {each.known:.6f} |"
+    missing = [name for name in NAMES if name not in record.kept]
+    if missing:
+        yield ""
+        yield f"Not tried yet: {', '.join(missing)}."
     groups: dict[str, int] = {}
     for kept in record.kept.values():
         words = ", ".join(f"{name} {version}" for name, version in kept.versions.items())
