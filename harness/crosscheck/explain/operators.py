@@ -29,7 +29,6 @@ from crosscheck.network.steps import Step
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
-from crosscheck.numbers.scaling import nearest
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.derive import cotangents
 from crosscheck.program.evaluate import evaluate, values_of
@@ -134,11 +133,7 @@ def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list
     for each in enclosed.decisions:
         site = each.place.node
         step = consumer_of(enclosed, site, case.step_of)
-        slopes = next(
-            function.slopes(nearest(each.breakpoint))
-            for function in enclosed.sites[site]
-            if each.breakpoint in function.kinks
-        )
+        slopes = enclosed.slopes_at(each)
         taken = []
         for found in readings:
             gate = found.get(each.place)

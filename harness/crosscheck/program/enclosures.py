@@ -208,25 +208,53 @@ class OnEnclosures:
 
         c = a.c.map(chosen) if isinstance(a.c, DoubleDouble) else chosen(a.c)
         e = (a.e + a.lost_by_reading).max(axis=-1)
-        alone = self._could_be_largest(a).sum(axis=-1) == 1
+        alone = self.could_be_largest(a).sum(axis=-1) == 1
         low = np.abs(a.c.low).max(axis=-1) if isinstance(a.c, DoubleDouble) else 0.0
         r = np.where(alone, chosen(a.r), (2.0 * a.r.max(axis=-1) + 2.0 * low) * (1.0 + 2.0**-50))
         return Enclosure(self.model, c, r, np.where(alone, chosen(a.e + a.lost_by_reading), e))
 
     def largest(self, site: int, a: Enclosure, factor: Enclosure) -> Enclosure:
-        """See `Arithmetic`; weights are decided where the largest is not certain."""
-        could = self._could_be_largest(a)
-        certain = could.sum(axis=-1, keepdims=True) == 1
-        first = (np.arange(a.shape[-1]) == np.argmax(a.high, axis=-1)[..., None]) * 1.0
+        """See `Arithmetic`; weights are decided where the largest is not certain.
+
+        A weight that is no power of two is formed, which rounds once, or is a quotient with the
+        factor, which does too.
+        """
+        tied = self.tied(a)
+        chosen: Array = self.first_largest(a)
         weights = self.decisions.get(site)
-        chosen = np.where(certain | (weights is None), first, 0.0 if weights is None else weights)
-        return scaled(self._repeated(factor, a.shape), chosen)
+        if weights is not None:
+            chosen = np.where(tied, weights, chosen)
+        free = self.any_slope.get(site)
+        r = e = np.zeros(())
+        if free is not None:
+            free = free & tied
+            chosen, r = np.where(free, 0.5, chosen), np.where(free, 0.5, 0.0)
+        formed = ~np.isin(np.frexp(chosen)[0], (0.0, 0.5))
+        if free is not None:
+            formed |= free
+        if formed.any():
+            r = r + np.where(formed, 2.0**-50 * chosen, 0.0)
+            e = np.where(formed, self.model.roundoff * (chosen + r), 0.0)
+        return scaled(self._repeated(factor, a.shape), chosen, r, e)
+
+    @classmethod
+    def tied(cls, a: Enclosure) -> NDArray[np.bool_]:
+        """Which entries may be the largest, where several may."""
+        could = cls.could_be_largest(a)
+        return np.asarray(could & (could.sum(axis=-1, keepdims=True) > 1))
 
     @staticmethod
-    def _could_be_largest(a: Enclosure) -> NDArray[np.bool_]:
+    def first_largest(a: Enclosure) -> Array:
+        """1.0 at the entry that is the largest by the reference, the first of those; else 0.0."""
+        first = np.arange(a.shape[-1]) == np.argmax(a.high, axis=-1)[..., None]
+        return np.asarray(first * 1.0)
+
+    @staticmethod
+    def could_be_largest(a: Enclosure) -> NDArray[np.bool_]:
         """Which entries some evaluation can have as its largest."""
-        low = (a.high - a.margin).max(axis=-1, keepdims=True)
-        return np.asarray(a.high + a.margin >= low)
+        room = a.margin + a.lost_by_reading if a.model.flush else a.margin
+        low = (a.high - room).max(axis=-1, keepdims=True)
+        return np.asarray(a.high + room >= low)
 
     @staticmethod
     def _repeated(a: Enclosure, shape: tuple[int, ...]) -> Enclosure:

@@ -51,7 +51,7 @@ class _OnBalls(OnEnclosures):
 
     def largest(self, site: int, a: Enclosure, factor: Enclosure) -> Enclosure:
         """See `Arithmetic`: where the largest is not certain, all weights in [0, 1]."""
-        could = self._could_be_largest(a)
+        could = self.could_be_largest(a)
         certain = could.sum(axis=-1, keepdims=True) == 1
         half = np.where(could & ~certain, 0.5, 0.0)
         chosen = np.where(could & certain, 1.0, half)

@@ -2,6 +2,19 @@
 
 A decision is identified by its *site*, the node whose value is at a breakpoint, and an index: all
 that depends on the same number is decided once.
+
+**Ties.** Where several of k numbers may be the largest, each of them, the *members*, has a weight;
+the weights are not negative and add up to 1. They are reached one by one: the first member takes a
+share λ of the whole, the next one a share of what is left, and the last one the rest,
+
+    w_1 = λ_1,    w_j = λ_j (1 - λ_1) … (1 - λ_{j-1}),    w_m = (1 - λ_1) … (1 - λ_{m-1}),
+
+so that every λ in [0, 1] has weights, and all weights some λ. To each member belongs a decision, at
+its place; that of the last has no effect of its own. So what is sent to a member is λ times what
+comes to its decision, as at a breakpoint: one search, and one system of forms, serve both.
+
+Where no member can matter (`crosscheck.judge.programs.liveness`) nothing is decided: the window is
+*idle*, and listed as without effect.
 """
 
 from __future__ import annotations
@@ -14,8 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosscheck.judge.decisions import Decision, Place
+from crosscheck.judge.decisions import Decision, GateClass, Place
 from crosscheck.judge.gates import open_decision
+from crosscheck.judge.programs.liveness import live_values
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.names import LOSS
@@ -25,6 +39,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.numbers.scaling import nearest
 from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
@@ -45,6 +60,7 @@ class EnclosedProgram:
 
     Attributes:
         sites: Each node at whose value something is decided, to the functions that are.
+        ties: Each node of whose numbers along the last axis the largest is taken.
     """
 
     @in_ieee_arithmetic
@@ -59,6 +75,8 @@ class EnclosedProgram:
                 if node.settings["function"] not in functions:
                     functions.append(node.settings["function"])
         self.sites: Mapping[int, list[Piecewise]] = sites
+        nodes = [self.program.nodes[number] for number in self.program.needed]
+        self.ties = tuple(dict.fromkeys(each.inputs[0] for each in nodes if each.op == "largest"))
         arrays = {name: Enclosure.of(model, array) for name, array in case.entries()}
         with np.errstate(all="ignore"):
             self._forward = values_of(case.program, OnEnclosures(model), arrays)
@@ -68,8 +86,8 @@ class EnclosedProgram:
     @cached_property
     @in_ieee_arithmetic
     def is_open(self) -> Mapping[int, NDArray[np.bool_]]:
-        """Of each site, where a slope is open."""
-        found = {}
+        """Of each site, where a slope is open, or which numbers may be the largest of several."""
+        found = {site: np.asarray(tied & self._matter[site]) for site, tied in self._tied.items()}
         with np.errstate(all="ignore"):
             for site, functions in self.sites.items():
                 z = self._forward[site]
@@ -80,6 +98,64 @@ class EnclosedProgram:
                         if jumps:
                             some |= (sides.first <= k) & (k < sides.last)
                 found[site] = some
+        return found
+
+    @cached_property
+    def _tied(self) -> Mapping[int, NDArray[np.bool_]]:
+        with np.errstate(all="ignore"):
+            return {site: np.asarray(OnEnclosures.tied(self._forward[site])) for site in self.ties}
+
+    @cached_property
+    def _matter(self) -> Mapping[int, NDArray[np.bool_]]:
+        """Of each node in ``ties``, in which windows any member can matter."""
+        if not any(tied.any() for tied in self._tied.values()):
+            return dict.fromkeys(self.ties, np.ones((), dtype=bool))
+        alive = {
+            name: np.full(array.shape, name in self.case.wanted)
+            for name, array in self.case.entries()
+        }
+        with np.errstate(all="ignore"):
+            live = live_values(self.case.program, self._forward, alive)
+        return {
+            site: np.asarray((tied & live[site]).any(axis=-1, keepdims=True))
+            for site, tied in self._tied.items()
+        }
+
+    @cached_property
+    def idle(self) -> tuple[Decision, ...]:
+        """The members of idle windows of a single case, in the order of places."""
+        found = []
+        for site in sorted(self.ties):
+            z, idle = self._forward[site], self._tied[site] & ~self._matter[site]
+            for index in map(tuple, np.argwhere(idle).tolist()):
+                window: Any = (*index[:-1], slice(None))
+                best = float(z.high[window].max())
+                is_exact = bool(z.exact[window][idle[window]].all())
+                gate = GateClass.KINK if is_exact else GateClass.UNDECIDED
+                place, value = Place(site, index), float(z.high[index])
+                found.append(Decision(place, gate, value, 0, Fraction(best)))
+        return tuple(found)
+
+    @cached_property
+    def windows(self) -> Mapping[tuple[int, tuple[int, ...]], tuple[Decision, ...]]:
+        """A node in ``ties`` and an index of a window to the decisions of its members."""
+        found: dict[tuple[int, tuple[int, ...]], tuple[Decision, ...]] = {}
+        for each in self.decisions:
+            if each.place.node in self.ties:
+                window = each.place.node, each.place.index[:-1]
+                found[window] = (*found.get(window, ()), each)
+        return found
+
+    def weights(self, slopes: Slopes) -> dict[Place, float]:
+        """The weight of each member; λ = 0 where none is given."""
+        found = {}
+        for members in self.windows.values():
+            rest = Fraction(1)
+            for each in members[:-1]:
+                taken = rest * Fraction(slopes.get(each.place, 0.0))
+                found[each.place] = float(taken)
+                rest -= taken
+            found[members[-1].place] = float(rest)
         return found
 
     @cached_property
@@ -103,9 +179,35 @@ class EnclosedProgram:
         """The open decisions of a single case, in the order of places."""
         found = []
         for site, some in sorted(self.is_open.items()):
+            decided = self._tie if site in self.ties else self._decision
             for index in map(tuple, np.argwhere(some).tolist()):
-                found.append(self._decision(Place(site, index)))
+                found.append(decided(Place(site, index)))
         return tuple(found)
+
+    def _tie(self, place: Place) -> Decision:
+        """One of several that may be the largest: its sign is that of what it has over the rest."""
+        z, (*window, k) = self._forward[place.node], place.index
+        at = (*window, slice(None))
+        if self.model.arithmetic is None:
+            values = [fraction(each) for each in self.exact_values[place.node][at]]
+        else:
+            values = [Fraction(float(each)) for each in np.nan_to_num(z.high[at])]
+        best = max(values)
+        sign = -1 if values[k] < best else int(values.count(best) == 1)
+        gate = GateClass.UNDECIDED
+        if sign == 0:
+            tied = [j for j, each in enumerate(values) if each == best]
+            is_exact = all(z.exact[(*window, j)] for j in tied)
+            gate = GateClass.KINK if is_exact else GateClass.MAYBE_MISSED
+        return Decision(place, gate, nearest(values[k]), sign, best)
+
+    def slopes_at(self, decision: Decision) -> tuple[float, float]:
+        """The slopes from the left and from the right of a breakpoint; of a tie 0 and 1."""
+        for function in self.sites.get(decision.place.node, ()):
+            if decision.breakpoint in function.kinks:
+                left, right = function.slopes(nearest(decision.breakpoint))
+                return float(left), float(right)
+        return 0.0, 1.0
 
     def _decision(self, place: Place) -> Decision:
         z = self._forward[place.node]
@@ -124,7 +226,11 @@ class EnclosedProgram:
         key = tuple(sorted((slopes or {}).items()))
         if key not in self._known:
             decided: dict[int, Array] = {}
-            for place, value in key:
+            chosen = dict(key)
+            if slopes and self.ties:
+                decided = {s: OnEnclosures.first_largest(self._forward[s]) for s in self.ties}
+                chosen |= self.weights(slopes)
+            for place, value in chosen.items():
                 whole = decided.setdefault(place.node, np.zeros(self._forward[place.node].shape))
                 whole[place.index] = value
             if len(self._known) > 64:

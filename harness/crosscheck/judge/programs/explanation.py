@@ -14,7 +14,7 @@ reading. Where that fails too, or takes too much, the question stays open and is
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +120,17 @@ def _uniform(enclosed: EnclosedProgram, decisions: tuple[Decision, ...]) -> Iter
     step_of = enclosed.case.step_of
     groups: dict[tuple[str, object], list[Place]] = {}
     sided: dict[Place, float] = {}
+    ties: dict[tuple[str, object], list[list[Place]]] = {}
+    for (site, _), members in enclosed.windows.items():
+        tied = [each.place for each in members if each.sign == 0]
+        sided |= {each.place: each.side for each in members}
+        if tied:
+            group: tuple[str, object] = consumer_of(enclosed, site, step_of), "ties"
+            ties.setdefault(group, []).append(tied)
+            groups.setdefault(group, [])
     for each in decisions:
+        if each.place.node in enclosed.ties:
+            continue
         if each.gate is GateClass.UNDECIDED:
             sided[each.place] = each.side
         else:
@@ -135,9 +145,20 @@ def _uniform(enclosed: EnclosedProgram, decisions: tuple[Decision, ...]) -> Iter
     )
     for choice in choices[:_MOST_ASSIGNMENTS]:
         slopes = dict(sided)
-        for places, slope in zip(groups.values(), choice, strict=True):
+        for (key, places), slope in zip(groups.items(), choice, strict=True):
             slopes |= dict.fromkeys(places, slope)
+            for tied in ties.get(key, ()):
+                slopes |= _shares(tied, slope)
         yield slopes
+
+
+def _shares(tied: Sequence[Place], convention: float) -> Slopes:
+    """λ of the members of a tie: for 0 the last one has all, for 1 the first, else all alike."""
+    count = len(tied)
+    if convention in (0.0, 1.0):
+        chosen = tied[0] if convention else tied[-1]
+        return {each: float(each == chosen) for each in tied}
+    return {each: 1.0 / (count - number) for number, each in enumerate(tied)}
 
 
 def consumer_of(enclosed: EnclosedProgram, site: int, step_of: Mapping[int, str]) -> str:

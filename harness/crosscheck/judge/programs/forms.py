@@ -97,6 +97,9 @@ class _OnForms:
     def select(self, site: int, z: Any, factor: Any, function: Piecewise) -> Any:
         return self._forms.decided(site, z, factor, function)
 
+    def largest(self, site: int, a: Any, factor: Any) -> Any:
+        return self._forms.tied(site, a, factor)
+
     def broadcast(self, a: Any, shape: Shape) -> Any:
         if isinstance(a, _Form):
             return _Form(np.broadcast_to(a.parts, (len(a.parts), *shape)))
@@ -153,7 +156,7 @@ class Forms:
         program = self.enclosed.program
         for number in program.needed:
             node = program.nodes[number]
-            if node.op == "select":
+            if node.op in ("select", "largest"):
                 found[node.inputs[0]] = found.get(node.inputs[0], 0) + 1
         return found
 
@@ -184,6 +187,30 @@ class Forms:
                 passed = np.array(passed)
                 passed[1 + known] += (right - left) * scale
             parts[at] = passed
+        return _Form(parts)
+
+    def tied(self, site: int, a: Any, factor: Any) -> Any:
+        """What goes to the largest of a, with an unknown for each member of a tie but the last.
+
+        A member is sent p_v = λ_v g_v of the g_v that is left to it, and the last one the rest.
+        """
+        windows = {at: each for (node, at), each in self.enclosed.windows.items() if node == site}
+        plain = OnExact(rational_of)
+        if not isinstance(factor, _Form):
+            if not windows:
+                return plain.largest(site, a, factor)
+            factor = _Form(self._whole(factor, np.shape(factor)))
+        parts = np.array(plain.largest(site, a, factor.parts), dtype=object)
+        for window, members in windows.items():
+            here: Any = (slice(None), *window)
+            rest = np.array(factor.parts[(*here, 0)], dtype=object)
+            parts[here] = rest[0] * 0
+            for each in members[:-1]:
+                known, scale = self._unknown(each.place, tuple(rest))
+                if known is not None:
+                    parts[(1 + known, *each.place.index)] = scale
+                    rest[1 + known] -= scale
+            parts[(*here, members[-1].place.index[-1])] = rest
         return _Form(parts)
 
     def _unknown(self, place: Place, comes: tuple[Any, ...]) -> tuple[int | None, Any]:

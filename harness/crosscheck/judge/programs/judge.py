@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.judge.decisions import Decision, Effect, GateClass, GateReading, Place
+from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
 from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, worst_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
@@ -165,16 +165,19 @@ class ProgramJudge:
     ) -> tuple[GateReading, ...]:
         """What was read of each open decision; of those without effect nothing but that is said."""
         decisions = enclosed.decisions
-        if not decisions:
+        if not decisions and not enclosed.idle:
             return ()
         effects = self._effects(enclosed, given, explanation)
         step_of = enclosed.case.step_of
         operators = {each.id: each.op for each in enclosed.case.steps}
         found = []
-        for each in decisions:
+        slopes = {**explanation.slopes}
+        if slopes:
+            slopes |= enclosed.weights(slopes)
+        for each in sorted((*decisions, *enclosed.idle), key=lambda each: each.place):
             step = consumer_of(enclosed, each.place.node, step_of)
-            effect = effects[each.place]
-            slope = explanation.slopes.get(each.place) if effect is Effect.READ else None
+            effect = effects.get(each.place, Effect.NONE)
+            slope = slopes.get(each.place) if effect is Effect.READ else None
             found.append(
                 GateReading(
                     each.place,
@@ -186,7 +189,7 @@ class ProgramJudge:
                     step,
                     operators.get(step, ""),
                     nearest(each.breakpoint),
-                    _slopes_at(enclosed, each),
+                    enclosed.slopes_at(each),
                 )
             )
         return tuple(found)
@@ -217,6 +220,10 @@ class ProgramJudge:
                 if not small and influence[place] is Influence.UNKNOWN:
                     effect = Effect.NOT_DECIDED
             found[place] = effect
+        for members in enclosed.windows.values():  # the last one has what the others leave
+            *others_, last = (each.place for each in members)
+            told = [found[each] for each in others_ if found[each] is not Effect.NONE]
+            found[last] = told[-1] if told else Effect.NONE
         return found
 
     def _members(self, enclosed: EnclosedProgram, explanation: Explanation) -> tuple[Validity, ...]:
@@ -278,12 +285,3 @@ class ProgramJudge:
             wanted, found = ", ".join(self.case.wanted), ", ".join(given.arrays)
             return f"derivatives by {found} returned, wanted {wanted}"
         return misshapen_of(given, self.case.gradient_shapes)
-
-
-def _slopes_at(enclosed: EnclosedProgram, decision: Decision) -> tuple[float, float]:
-    """The slopes from the left and from the right of a breakpoint."""
-    for function in enclosed.sites[decision.place.node]:
-        if decision.breakpoint in function.kinks:
-            left, right = function.slopes(nearest(decision.breakpoint))
-            return float(left), float(right)
-    return 0.0, 1.0
