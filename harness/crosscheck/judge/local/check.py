@@ -214,7 +214,7 @@ class Check:
         """(C,): where λ was read at some breakpoint."""
         found = np.zeros_like(self.left_out)
         for _, bounds in self._bounds:
-            for place in bounds.places:
+            for place in bounds.decided:
                 if place.site in bounds.slopes:
                     found |= self._by_case(bounds.is_read(place)).any(axis=1)
         return found
@@ -278,7 +278,7 @@ class Check:
         """The decisions of case ``index`` at breakpoints."""
         found: list[LocalReading] = []
         for record, bounds in self._bounds:
-            for place in bounds.places:
+            for place in bounds.decided:
                 found += self._readings_at(record, bounds, place, index)
         return tuple(found)
 

@@ -64,12 +64,25 @@ class LocalJudge:
             parts = self._parts(record, first)
             values += [*self._links(record, records, left_out), next(parts)]
             cotangents.append([*parts])
+        self._find_idle(bounds)
         sums = self._sums(recorded, records, left_out)
         order = list(values)
         for record, found in zip(reversed(records), reversed(cotangents), strict=True):
             order += [*sums.pop(record.step.id, ()), *found]
         order += [each for found in sums.values() for each in found]
         return Check(self.format, self.stacked, self.models, order, bounds, left_out)
+
+    def _find_idle(self, bounds: Sequence[tuple[Record, StepBounds]]) -> None:
+        """Tell each step which of its ties cannot matter, if any step has ties."""
+        if not any(each.has_ties for _, each in bounds):
+            return
+        alive = {
+            name: np.full(array.shape, name in self.case.wanted)
+            for name, array in self.case.entries()
+        }
+        for record, each in bounds:
+            operands = {name: alive[source] for name, source in record.step.inputs}
+            alive[record.step.id] = each.live(operands)
 
     def _finite(self, records: Sequence[Record]) -> tuple[Flags, list[Record]]:
         """Which cases hold numbers that are not finite; and the records with 0 in their place."""

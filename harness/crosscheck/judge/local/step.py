@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ from numpy.typing import NDArray
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
 from crosscheck.judge.local.record import Record
+from crosscheck.judge.local.ties import TiesRead, read_ties
 from crosscheck.numbers.arrays import Array, blocks
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
@@ -50,6 +52,7 @@ from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Program
+from crosscheck.program.liveness import live_values
 
 __all__ = ["OpenPlace", "Part", "StepBounds"]
 
@@ -162,6 +165,7 @@ class StepBounds:
             name: Enclosure.of(model, array)
             for name, array in (*record.operands.items(), (COTANGENT, record.cotangent))
         }
+        self._idle: dict[int, NDArray[np.bool_]] = {}
         for each in self._arrays.values():
             _ = each.reach  # found once for all arrangements of the array
         with np.errstate(all="ignore"):
@@ -193,6 +197,43 @@ class StepBounds:
             if some.any():
                 found.append(OpenPlace(site, tuple(each), some, exact))
         return tuple(found)
+
+    @cached_property
+    def _ties(self) -> TiesRead:
+        return read_ties(
+            self.program, self._values, self.record.sent, lambda weights: self._sent(weights)
+        )
+
+    @property
+    def has_ties(self) -> bool:
+        """Whether several numbers may be the largest somewhere."""
+        return bool(self._ties.tied)
+
+    @cached_property
+    def decided(self) -> tuple[OpenPlace, ...]:
+        """Where a decision is open, or several numbers may be the largest."""
+        found = list(self.places)
+        for site, tied in self._ties.tied.items():
+            z = self._values[site]
+            best = np.where(tied, z.high, -np.inf).max(axis=-1, keepdims=True)
+            found.append(OpenPlace(site, (), tied, tied & (z.high == best)))
+        return tuple(found)
+
+    def live(self, alive: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Where the result can matter, by where the operands can; notes it for ties.
+
+        Args:
+            alive: Name of each operand to where it can matter.
+        """
+        forward = Program(
+            self.program.nodes, self.program.inputs, {RESULT: self.program.outputs[RESULT]}
+        )
+        with np.errstate(all="ignore"):
+            found = live_values(forward, self._values, alive)
+        for site, tied in self._ties.tied.items():
+            self._idle[site] = np.asarray(~(tied & found[site]).any(axis=-1, keepdims=True))
+        shape = self.record.result.shape
+        return np.broadcast_to(found[forward.outputs[RESULT]], shape)
 
     @cached_property
     def _ends(self) -> Sequence[Mapping[str, Enclosure]]:
@@ -229,10 +270,23 @@ class StepBounds:
     @property
     def slopes(self) -> Mapping[int, Array]:
         """λ at each site that has an open decision."""
-        return self._decided[0]
+        return {**self._decided[0], **self._ties.weights}
 
     def is_read(self, place: OpenPlace) -> NDArray[np.bool_]:
-        """At which open decisions λ can be told from any other: a cotangent that is not zero."""
+        """At which open decisions λ can be told from any other: a cotangent that is not zero.
+
+        Of ties that cannot matter, as far as `live` has said so, nothing is read.
+        """
+        if place.site in self._ties.tied:
+            told = place.is_open & ~self._ties.free.get(place.site, np.zeros((), dtype=bool))
+            comes = next(
+                self._values[node.inputs[1]]
+                for node in map(self.program.nodes.__getitem__, self.program.needed)
+                if node.op == "largest" and node.inputs[0] == place.site
+            )
+            return np.asarray(
+                told & (comes.high != 0) & ~self._idle.get(place.site, np.zeros((), dtype=bool))
+            )
         found = np.zeros(place.is_open.shape, dtype=bool)
         for name, given in self.record.sent.items():
             low, high = (end[name] for end in self._ends)
@@ -241,8 +295,12 @@ class StepBounds:
                 found |= place.is_open & ~both & (low.high != high.high)
         return found
 
-    def _sent(self, decisions: Mapping[int, Array]) -> dict[str, Enclosure]:
-        arithmetic = OnEnclosures(self.model, dict(decisions), any_slope=self._free)
+    def _sent(
+        self,
+        decisions: Mapping[int, Array],
+        free: Mapping[int, NDArray[np.bool_]] = MappingProxyType({}),
+    ) -> dict[str, Enclosure]:
+        arithmetic = OnEnclosures(self.model, dict(decisions), any_slope={**self._free, **free})
         known = {
             number: value
             for number, value in self._values.items()
@@ -281,8 +339,8 @@ class StepBounds:
     def parts(self) -> Iterator[Part]:
         """The result, then what was sent to each operand."""
         yield Part(RESULT, self.record.result, self._closed(RESULT, self._values))
-        slopes, refused = self._decided
-        sent = self._sent(slopes) if slopes else None
+        slopes, refused = self.slopes, self._decided[1]
+        sent = self._sent(slopes, self._ties.free) if slopes else None
         for name, given in self.record.sent.items():
             bound = self._closed(name, self._values) if sent is None else sent[name]
             yield Part(name, given, bound, refused.get(name))

@@ -13,7 +13,7 @@ so that every λ in [0, 1] has weights, and all weights some λ. To each member 
 its place; that of the last has no effect of its own. So what is sent to a member is λ times what
 comes to its decision, as at a breakpoint: one search, and one system of forms, serve both.
 
-Where no member can matter (`crosscheck.judge.programs.liveness`) nothing is decided: the window is
+Where no member can matter (`crosscheck.program.liveness`) nothing is decided: the window is
 *idle*, and listed as without effect.
 """
 
@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from crosscheck.judge.decisions import Decision, GateClass, Place
 from crosscheck.judge.gates import open_decision
-from crosscheck.judge.programs.liveness import live_values
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.names import LOSS
@@ -44,6 +43,7 @@ from crosscheck.numbers.sides import sides_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.exact import OnExact
+from crosscheck.program.liveness import live_values
 
 __all__ = ["EnclosedProgram", "Slopes"]
 
