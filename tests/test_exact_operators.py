@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -34,10 +35,12 @@ from crosscheck.tools.errors import UsageError
 
 Arrays = Mapping[str, Any]
 
-EXACT = [
+LINEAR = [
     "avg_pool1d", "avg_pool2d", "concatenate", "conv1d", "conv2d", "embedding", "flatten", "mean",
     "pad", "sum", "where",
 ]  # fmt: skip
+CHOOSING = ["max", "max_pool1d", "max_pool2d", "maximum", "min", "minimum"]
+EXACT = [*LINEAR, *CHOOSING]
 
 
 def used(name: str) -> list[Any]:
@@ -130,6 +133,12 @@ DEFINED: dict[str, Callable[..., Any]] = {
     "mean": lambda arrays, axes: over(np.mean, arrays, axes),
     "pad": padded,
     "embedding": lambda arrays, indices: np.asarray(arrays["W"])[numbers(indices, 1)],
+    "max_pool1d": lambda arrays, **more: pooled(max, arrays, **more),
+    "max_pool2d": lambda arrays, **more: pooled(max, arrays, **more),
+    "max": lambda arrays, axes: over(np.max, arrays, axes),
+    "min": lambda arrays, axes: over(np.min, arrays, axes),
+    "maximum": lambda arrays: np.maximum(arrays["a"], arrays["b"]),
+    "minimum": lambda arrays: np.minimum(arrays["a"], arrays["b"]),
     "where": lambda arrays: np.where(arrays["c"] > 0, arrays["a"], arrays["b"]),
     "flatten": lambda arrays: np.asarray(arrays["x"]).reshape(len(arrays["x"]), -1),
     "concatenate": lambda arrays, axis: np.concatenate([arrays["a"], arrays["b"]], axis),
@@ -137,13 +146,13 @@ DEFINED: dict[str, Callable[..., Any]] = {
 
 
 def operands_of(name: str, settings: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
-    """Small fractions for each operand."""
+    """Small fractions for each operand, all different."""
     operator, dice = operator_of(name), np.random.default_rng(seed)
     own = operator.parameters_of(operator.tried_on, 2, settings)
-    return {
-        each: dice.integers(-9, 10, own.get(each, operator.tried_on)) / 4.0
-        for each in operator.operands
-    }
+    shapes = {each: own.get(each, operator.tried_on) for each in operator.operands}
+    count = sum(map(math.prod, shapes.values()))
+    mixed = iter(np.split(dice.permutation(count), np.cumsum([*map(math.prod, shapes.values())])))
+    return {each: (next(mixed).reshape(shape) - count // 2) / 4.0 for each, shape in shapes.items()}
 
 
 def as_fractions(array: Any) -> Any:
@@ -171,7 +180,7 @@ def test_an_expansion_is_the_definition(name: str, settings: Mapping[str, Any]) 
 def test_what_is_sent_down_is_the_transposed_derivative(
     name: str, settings: Mapping[str, Any]
 ) -> None:
-    """⟨g, f(x + d) - f(x - d)⟩ = 2 ⟨what is sent for g, d⟩, each operand being taken linearly."""
+    """⟨g, f(x + d) - f(x - d)⟩ = 2 ⟨what is sent for g, d⟩, in each operand."""
     operator, arrays = operator_of(name), operands_of(name, settings)
     graph = Graph()
     leaves = {each: graph.leaf(each, array.shape) for each, array in arrays.items()}
@@ -187,7 +196,7 @@ def test_what_is_sent_down_is_the_transposed_derivative(
     sent = evaluate(program, OnExact(rational_of), inner)
     for each in moving:
         array = arrays[each]
-        d = as_fractions(dice.integers(-9, 10, array.shape))
+        d = as_fractions(dice.integers(-9, 10, array.shape)) / 1024  # no other is the largest
         both = [
             DEFINED[name]({**exact, each: exact[each] + sign * d}, **operator.settled(settings))
             for sign in (1, -1)
@@ -288,6 +297,10 @@ FAULTS: list[tuple[str, str, str, Callable[[Any], Any]]] = [
     ("sum", "wrong axis", "result", lambda array: array.swapaxes(2, 3)),
     ("embedding", "another row", "W", rolled(1)),
     ("embedding", "a use is missing", "W", lambda array: array / 3.0),
+    ("max_pool1d", "to an entry that is not the largest", "x", rolled(2)),
+    ("max_pool2d", "windows off by one", "result", rolled(2)),
+    ("maximum", "the other one", "a", lambda array: array[:, ::-1]),
+    ("min", "wrong axis", "result", lambda array: array.swapaxes(2, 3)),
     ("where", "the other one", "a", lambda array: array[:, ::-1]),
     ("mean", "a mean that is a sum", "x", lambda array: 3.0 * array),
 ]
@@ -383,6 +396,8 @@ SHAPES: list[tuple[str, Sequence[tuple[int, ...]], str]] = [
     ("avg_pool2d", [(2, 4, 2)], r"wanted 4 axes \(rows, …, features\)"),
     ("concatenate", [(2, 3), (3, 3)], "wanted equal ones but for axis -1"),
     ("embedding", [(3, 2)], "wanted a table with row 3"),
+    ("maximum", [(3, 2), (3, 1)], "wanted one shape"),
+    ("max_pool1d", [(2, 1, 2)], "do not fit into"),
     ("where", [(3, 2), (3, 2), (3, 1)], "wanted one shape"),
     ("flatten", [(3,)], "wanted two axes at least"),
     ("sum", [(3,)], "axes=-2 of an array of shape"),

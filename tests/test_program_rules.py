@@ -220,6 +220,30 @@ def slope_rule(name: str) -> Rule:
     return rule
 
 
+def a_share_of_a_tie(toy: Toy, model: Model) -> Attempt:
+    q, count = operand(toy, model), toy.rng.choice([2, 3, 5, 7])
+    share = toy.rng.choice([Fraction(1, count), ONE, ZERO, Fraction(toy.rng.random())])
+    weights = np.full(count, float(share))
+    numbers = Enclosure.of(model, np.full(count, float(toy.rng.choice([0, 1, -3]))))
+    found = OnEnclosures(model, {0: weights}).largest(0, numbers, q.enclosure)[:1]
+
+    def framework() -> Fraction:
+        if share == Fraction(1, count) and toy.rng.random() < 0.5:
+            return toy.rounded(q.held / count)
+        return multiplied(toy, toy.rounded(share), q.held)
+
+    return found, share * q.truth, framework
+
+
+def any_share_of_a_tie(toy: Toy, model: Model) -> Attempt:
+    q, count = operand(toy, model), toy.rng.choice([2, 3, 5])
+    numbers = Enclosure.of(model, np.full(count, 1.0))
+    free = {0: np.ones(count, dtype=bool)}
+    found = OnEnclosures(model, any_slope=free).largest(0, numbers, q.enclosure)[:1]
+    share = toy.rng.choice([ZERO, ONE, HALF, Fraction(1, count), Fraction(toy.rng.random())])
+    return found, share * q.truth, lambda: multiplied(toy, toy.rounded(share), q.held)
+
+
 RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
@@ -230,6 +254,8 @@ RULES: dict[str, Rule] = {
         constants_of_a_number,
         constants_of_a_sum,
         two_sums_as_one,
+        a_share_of_a_tie,
+        any_share_of_a_tie,
     )
 } | {name: value_rule(name) for name in FUNCTIONS}
 RULES |= {f"slope-of-{name}": slope_rule(name) for name in FUNCTIONS}

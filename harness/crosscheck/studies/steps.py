@@ -87,6 +87,12 @@ _OF_OP: dict[str, tuple[tuple[str, Change], ...]] = {
     ),
     "sum": (("a sum is a mean", lambda node, x, right: right * (right.size / x[0].size)),),
     "mul": (("a factor is left out", lambda node, x, right: x[0] * np.ones_like(right)),),
+    "largest": (
+        ("each entry is sent all of it", lambda node, x, right: x[1] * np.ones_like(right)),
+        ("it goes to the next entry", lambda node, x, right: np.roll(right, 1, axis=-1)),
+    ),
+    "take": (("places are off by one", lambda node, x, right: np.roll(right, 1, axis=-1)),),
+    "scatter": (("places are off by one", lambda node, x, right: np.roll(right, 1, axis=-1)),),
     "contract": (
         ("its last term is lost", lambda node, x, right: x[0][..., :-1] @ x[1][..., :-1, :]),
     ),

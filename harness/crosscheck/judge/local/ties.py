@@ -199,7 +199,8 @@ class _Origin:
         free = unread.any(axis=-1, keepdims=True) & is_open.reshape(shape)
         weights = np.maximum(np.nan_to_num(weights), 0.0)
         sums = weights.sum(axis=-1, keepdims=True)
-        weights = np.where(sums > 0.0, weights / np.where(sums > 0.0, sums, 1.0), 0.0)
+        nothing = _first(is_open.reshape(shape))  # as good as any, and held to its bound
+        weights = np.where(sums > 0.0, weights / np.where(sums > 0.0, sums, 1.0), nothing)
         return weights.reshape(is_open.shape), free.reshape(is_open.shape)
 
 

@@ -12,6 +12,7 @@ underflow, flush-to-zero, a named arithmetic. Three things are less:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
 from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, worst_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
-from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
 from crosscheck.judge.programs.explanation import (
     MOST_OPERATIONS,
     Explanation,
@@ -220,10 +221,8 @@ class ProgramJudge:
                 if not small and influence[place] is Influence.UNKNOWN:
                     effect = Effect.NOT_DECIDED
             found[place] = effect
-        for members in enclosed.windows.values():  # the last one has what the others leave
-            *others_, last = (each.place for each in members)
-            told = [found[each] for each in others_ if found[each] is not Effect.NONE]
-            found[last] = told[-1] if told else Effect.NONE
+        for members in enclosed.windows.values():
+            _of_members([each.place for each in members], found, slopes)
         return found
 
     def _members(self, enclosed: EnclosedProgram, explanation: Explanation) -> tuple[Validity, ...]:
@@ -285,3 +284,19 @@ class ProgramJudge:
             wanted, found = ", ".join(self.case.wanted), ", ".join(given.arrays)
             return f"derivatives by {found} returned, wanted {wanted}"
         return misshapen_of(given, self.case.gradient_shapes)
+
+
+def _of_members(members: Sequence[Place], effects: dict[Place, Effect], slopes: Slopes) -> None:
+    """Make the effects of λ those of the weights of a tie's members.
+
+    Where what is left is nothing every λ has the weight 0, which is read with those before it; and
+    the last one's weight is read with all others.
+    """
+    rest, told = 1.0, Effect.READ
+    for place in members[:-1]:
+        if rest == 0.0:
+            effects[place] = told
+        elif told is Effect.READ:
+            told = effects[place]
+        rest *= 1.0 - slopes[place]
+    effects[members[-1]] = told
