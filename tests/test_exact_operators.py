@@ -1,4 +1,4 @@
-"""Operators that put numbers elsewhere and add them up: definitions, frameworks, planted faults."""
+"""Operators that move numbers, add them up and choose: definitions, frameworks, planted faults."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ DEFINED: dict[str, Callable[..., Any]] = {
     "min": lambda arrays, axes: over(np.min, arrays, axes),
     "maximum": lambda arrays: np.maximum(arrays["a"], arrays["b"]),
     "minimum": lambda arrays: np.minimum(arrays["a"], arrays["b"]),
-    "where": lambda arrays: np.where(arrays["c"] > 0, arrays["a"], arrays["b"]),
+    "where": lambda arrays, mask: np.where(
+        [each == "1" for each in mask.split()], arrays["a"], arrays["b"]
+    ),
     "flatten": lambda arrays: np.asarray(arrays["x"]).reshape(len(arrays["x"]), -1),
     "concatenate": lambda arrays, axis: np.concatenate([arrays["a"], arrays["b"]], axis),
 }
@@ -300,8 +302,8 @@ FAULTS: list[tuple[str, str, str, Callable[[Any], Any]]] = [
     ("max_pool1d", "to an entry that is not the largest", "x", rolled(2)),
     ("max_pool2d", "windows off by one", "result", rolled(2)),
     ("maximum", "the other one", "a", lambda array: array[:, ::-1]),
-    ("min", "wrong axis", "result", lambda array: array.swapaxes(2, 3)),
-    ("where", "the other one", "a", lambda array: array[:, ::-1]),
+    ("max", "wrong axis", "result", lambda array: array.swapaxes(2, 3)),
+    ("where", "the other one", "a", lambda array: array[..., ::-1]),
     ("mean", "a mean that is a sum", "x", lambda array: 3.0 * array),
 ]
 
@@ -378,6 +380,7 @@ def test_a_use_of_tied_weights_that_is_left_out_is_named() -> None:
         ("conv2d", {"groups": "many"}, "groups='many', wanted a whole number"),
         ("avg_pool2d", {"window": 0}, "window=0, wanted whole numbers from 1 on"),
         ("embedding", {"indices": "0 -1"}, "indices='0 -1', wanted numbers of rows, from 0 on"),
+        ("where", {"mask": "1 2"}, "mask='1 2', wanted zeros and ones"),
         ("concatenate", {"axis": "-1 -2"}, "axis='-1 -2', wanted one"),
     ],
 )
@@ -398,7 +401,7 @@ SHAPES: list[tuple[str, Sequence[tuple[int, ...]], str]] = [
     ("embedding", [(3, 2)], "wanted a table with row 3"),
     ("maximum", [(3, 2), (3, 1)], "wanted one shape"),
     ("max_pool1d", [(2, 1, 2)], "do not fit into"),
-    ("where", [(3, 2), (3, 2), (3, 1)], "wanted one shape"),
+    ("where", [(3, 2), (3, 1)], "wanted one shape"),
     ("flatten", [(3,)], "wanted two axes at least"),
     ("sum", [(3,)], "axes=-2 of an array of shape"),
 ]

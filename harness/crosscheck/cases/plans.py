@@ -180,9 +180,6 @@ def _around(used: Used, loss: Used, rows: int) -> Plan:
         name = f"{operand}_it"
         if operand in own:
             operands.append(making.parameter(name, own[operand]))
-        elif operand in operator.targets:
-            making.inputs[name] = making.shapes[name] = shape
-            operands.append(name)
         else:
             operands.append(sources.pop(0))
     below = making.apply("it", operator, *operands, **attributes)
