@@ -18,7 +18,7 @@ from crosscheck.judge.decisions import GateClass, GateReading, Place
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.report import listening, open_sinks
 from crosscheck.report.html import HtmlReport, excerpt, page
-from crosscheck.report.html.cases import _gates, card, failing_lines, numbered
+from crosscheck.report.html.cases import _gates, _gradients, _matrix, card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
 from crosscheck.report.html.numbers import hexadecimal, shortest
@@ -295,6 +295,15 @@ def test_decisions_of_a_step_are_in_the_order_of_their_indices() -> None:
     (line,) = json.loads(json.dumps([{"gates": RECORDS.apart(readings)}]))
     gates = _gates([line])
     assert [gate.reading.where for gate in gates] == ["a[0,2] at 0", "a[0,10] at 0"]
+
+
+def test_arrays_of_any_number_of_axes_are_laid_out_in_rows() -> None:
+    values = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]
+    rows = (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"))
+    assert _matrix("W", values, "float32").rows == rows
+    stored = [[[number(each) for each in row] for row in block] for block in values]
+    found = _gradients({"W": stored, "b": stored[0][0], "J": number(1.0)})
+    assert [each.rows for each in found] == [rows, rows[:1], (("1",),)]
 
 
 def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> None:

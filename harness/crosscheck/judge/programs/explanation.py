@@ -153,10 +153,10 @@ def _uniform(enclosed: EnclosedProgram, decisions: tuple[Decision, ...]) -> Iter
 
 
 def _shares(tied: Sequence[Place], convention: float) -> Slopes:
-    """λ of the members of a tie: for 0 the last one has all, for 1 the first, else all alike."""
+    """λ of the members of a tie: for 0 the first one has all, for 1 the last, else all alike."""
     count = len(tied)
     if convention in (0.0, 1.0):
-        chosen = tied[0] if convention else tied[-1]
+        chosen = tied[-1] if convention else tied[0]
         return {each: float(each == chosen) for each in tied}
     return {each: 1.0 / (count - number) for number, each in enumerate(tied)}
 

@@ -346,19 +346,21 @@ def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
 
 
 def _matrix(name: str, values: Any, dtype: str) -> Matrix:
+    rows = tuple(tuple(shortest(each, dtype) for each in row) for row in _rows(values))
+    return Matrix(name, rows)
+
+
+def _rows(values: Any) -> list[list[Any]]:
+    """Numbers in rows, whatever axes they have: those in front of the last one after the other."""
     rows = values if isinstance(values, list) else [values]
     while rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list):
         rows = [row for block in rows for row in block]
-    rows = rows if rows and isinstance(rows[0], list) else [rows]
-    return Matrix(name, tuple(tuple(shortest(each, dtype) for each in row) for row in rows))
+    return rows if rows and isinstance(rows[0], list) else [rows]
 
 
 def _gradients(reference: Mapping[str, Any]) -> list[Matrix]:
     found = []
     for name, values in reference.items():
-        rows: Any = values
-        while not (isinstance(rows, list) and rows and isinstance(rows[0], list)):
-            rows = [rows]
-        laid_out = tuple(tuple(digits(each) for each in row) for row in rows)
+        laid_out = tuple(tuple(digits(each) for each in row) for row in _rows(values))
         found.append(Matrix("J" if name == "J" else f"∂J/∂{name}", laid_out))
     return found
