@@ -36,7 +36,7 @@ from crosscheck.operators.elementary_lines import elementary_lines
 from crosscheck.report.accuracy import markdown
 from crosscheck.report.accuracy_chart import chart
 from crosscheck.studies.accuracy.departures import KINDS, departures, kinds
-from crosscheck.studies.accuracy.drift import changes
+from crosscheck.studies.accuracy.drift import beyond, changes
 from crosscheck.studies.accuracy.findings import expected, script
 from crosscheck.studies.accuracy.measure import MODES, Source, measured, merged
 from crosscheck.studies.accuracy.points import (
@@ -493,10 +493,21 @@ def test_rows_that_come_and_go_raise_an_alarm() -> None:
     ]
 
 
-@pytest.mark.parametrize(("error", "alarms"), [(2.0, 0), (2.1, 0), (2.2, 1), (1.0, 0)])
-def test_on_another_processor_an_error_has_to_be_within_n(error: float, alarms: int) -> None:
-    old = some_record(row(2.1))
-    assert len(list(changes(old, other_processor(some_record(row(error)))))) == alarms
+@pytest.mark.parametrize(("error", "told"), [(2.0, 0), (2.125, 0), (2.2, 1), (1.0, 0)])
+def test_on_another_processor_an_error_beyond_n_is_told_and_no_alarm(
+    error: float, told: int
+) -> None:
+    old, new = some_record(row(2.1)), other_processor(some_record(row(error)))
+    assert len(list(beyond(old, new))) == told
+    assert list(changes(old, new)) == []
+    assert list(beyond(old, some_record(row(error)))) == []
+
+
+@pytest.mark.parametrize("what", [{"error": 17.0}, {"error": 2.0, "nonfinite": 1}])
+def test_on_another_processor_a_departure_that_is_new_is_an_alarm(what: dict[str, Any]) -> None:
+    new = some_record(row(**what))
+    assert len(list(changes(some_record(row(2.0)), other_processor(new)))) == 1
+    assert list(changes(new, other_processor(new))) == []
 
 
 def sources_of(*found: Source) -> Sequence[Source]:

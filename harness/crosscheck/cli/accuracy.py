@@ -69,7 +69,7 @@ def accuracy(
     Each function and its derivative are held to Arb, in every formulation, mode and dtype: all
     numbers in 16 bits, some in float32 and float64. Without --full that is one in a hundred of the
     record's, and its worst ones. Exits with 1 where an error is not the recorded one or, on another
-    processor, beyond the N that verdicts take.
+    processor, where more than rounding has come up that the record does not have.
 
     \b
     Examples:
@@ -230,12 +230,14 @@ def _check(
     *,
     full: bool,
 ) -> ExitCode:
-    from crosscheck.studies.accuracy.drift import changes
+    from crosscheck.studies.accuracy.drift import beyond, changes
 
     new, _ = _measured(frameworks, functions, dtypes, full=full, known=record)
     for framework, versions in new.versions.items():
         was = record.versions.get(framework, "not in the record")
         click.echo(f"{framework}: {versions}; record: {was}")
+    for line in beyond(record, new):
+        click.echo(f"another processor: {line}")
     lines = list(changes(record, new, functions=functions, dtypes=dtypes))
     for line in lines:
         click.echo(f"changed: {line}")

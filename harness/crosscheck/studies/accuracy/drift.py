@@ -2,8 +2,10 @@
 
 On the processor of the record, a row of the same inputs has to be the same. Where fewer inputs were
 tried, the worst ones of the record among them, the largest error has to be that of the record.
-Vectors of another processor may round differently: there an error has to be within the N that
-verdicts take (`crosscheck.numbers.accuracy`).
+
+Vectors of another processor may round differently, and verdicts say "nearest row" there. So there
+a departure that is not in the record is a change, and an error beyond the N of the record is told,
+but no change (`beyond`).
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from crosscheck.numbers.accuracy import Key, Record, Row, roundings
+from crosscheck.studies.accuracy.departures import kinds
 
-__all__ = ["changes", "is_measured"]
+__all__ = ["beyond", "changes", "is_measured"]
 
 
 def changes(
@@ -30,17 +33,14 @@ def changes(
         functions: The functions that were measured again; all by default.
         dtypes: The dtypes likewise.
     """
-    here = all(
-        record.environment.get(name) == new.environment.get(name)
-        for name in ("machine", "vectors", "processor")
-    )
+    here = _is_same_processor(record, new)
     for key, row in new.by_key.items():
         before = record.by_key.get(key)
         if before is None:
             yield f"{key}: not in the record, now {_said(row)}"
             continue
         same = record.samples[key.dtype] == new.samples[key.dtype]
-        for what in _differences(record, before, row, here=here, same=same):
+        for what in _differences(before, row, here=here, same=same):
             yield f"{key}: {what}"
     for key in record.by_key:
         if key not in new.by_key and is_measured(key, new, functions, dtypes):
@@ -65,16 +65,34 @@ def _said(row: Row) -> str:
     return f"UNSUPPORTED: {row.unsupported}" if row.unsupported else f"{row.error} roundings"
 
 
-def _differences(record: Record, before: Row, row: Row, *, here: bool, same: bool) -> Iterator[str]:
+def _is_same_processor(record: Record, new: Record) -> bool:
+    names = ("machine", "vectors", "processor")
+    return all(record.environment.get(name) == new.environment.get(name) for name in names)
+
+
+def _differences(before: Row, row: Row, *, here: bool, same: bool) -> Iterator[str]:
     if bool(before.unsupported) != bool(row.unsupported):
         yield f"{_said(before)} -> {_said(row)}"
     if before.error is None or row.error is None:
         return
-    if here and row.error != before.error:
+    if not here:
+        for kind in set(kinds(row)) - set(kinds(before)):
+            yield f"{before.error} roundings -> {row.error}: {kind}, which was not there"
+        return
+    if row.error != before.error:
         at = ", ".join(map(str, row.at))
         yield f"{before.error} roundings -> {row.error} at {at}"
-    elif not here:
-        key = row.key
+    for name in _WORDS:
+        was, now = getattr(before, name), getattr(row, name)
+        if (same and was != now) or (now > 0) > (was > 0):
+            yield f"{was:,} results {_WORDS[name]} -> {now:,}"
+
+
+def beyond(record: Record, new: Record) -> Iterator[str]:
+    """A line for each error that is beyond the N of the record, on another processor than that."""
+    if _is_same_processor(record, new):
+        return
+    for key, row in new.by_key.items():
         limit = roundings(
             key.framework,
             key.mode,
@@ -84,12 +102,8 @@ def _differences(record: Record, before: Row, row: Row, *, here: bool, same: boo
             formulation=key.formulation,
             record=record,
         )
-        if limit is not None and row.error > limit.count:
-            yield f"{before.error} roundings -> {row.error}, more than N = {float(limit.count):g}"
-    for name in ("nonfinite", "vanished", "misrounded"):
-        was, now = getattr(before, name), getattr(row, name)
-        if (here and same and was != now) or (now > 0) > (was > 0):
-            yield f"{was:,} results {_WORDS[name]} -> {now:,}"
+        if limit is not None and row.error is not None and row.error > limit.count:
+            yield f"{key}: {row.error} roundings, more than N = {float(limit.count):g}"
 
 
 _WORDS = {
