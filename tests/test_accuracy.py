@@ -50,6 +50,7 @@ from crosscheck.studies.accuracy.points import (
 )
 from crosscheck.studies.accuracy.reference import error_at, reference
 from crosscheck.studies.accuracy.run import empty, measure
+from crosscheck.studies.accuracy.second import BENT
 from crosscheck.tools.errors import UsageError
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -98,15 +99,15 @@ def mine(function: str, value: str, slope: str) -> Source:
     """A source of one function."""
     adapter: Any = Mine(slope)
     own = next(iter(elementary_lines("torch")[function]))
-    return Source(adapter, "1.0", {function: {own: value}})
+    return Source(adapter, "1.0", {function: {own: value}}, {})
 
 
 def rows(
     function: str, dtype: str, value: str, slope: str = "narrow(z, 0 * wide(z))"
 ) -> tuple[Row, Row]:
     """Its value's row and its derivative's."""
-    order, first = measured([mine(function, value, slope)], function, dtype, FEW)
-    return order, first
+    found, first = measured([mine(function, value, slope)], function, dtype, FEW)
+    return found, first
 
 
 EXP = "narrow(z, np.exp(wide(z)))"
@@ -224,6 +225,30 @@ def test_both_derivatives_of_a_division_are_by_the_operand_that_is_named(
     assert value.misrounded == 0
 
 
+def test_a_second_derivative_of_which_a_part_is_detached_is_found() -> None:
+    def twice(bend: str) -> Row:
+        source = replace(
+            mine("silu", "z", "z"),
+            second={"eager": f"def measure(z):\n    s = 1 / (1 + np.exp(-wide(z)))\n    {bend}"},
+        )
+        return measured([source], "silu", "float16", FEW)[2]
+
+    right = twice("return z, narrow(z, s * (1 - s) * (2 + z * (1 - 2 * s)))")
+    assert right.error is not None
+    assert right.error <= 1.0
+    detached = twice("return z, narrow(z, s * (1 - s) * (1 + 0 * z))")
+    assert list(kinds(detached)) == ["wrong"]
+
+
+def test_a_library_that_cannot_differentiate_twice_keeps_its_other_rows() -> None:
+    source = replace(
+        mine("exp", EXP, EXP), second={"eager": "def measure(z):\n    raise KeyError(1)"}
+    )
+    value, slope, bend = measured([source], "exp", "float16", FEW)
+    assert bend.unsupported == "KeyError: 1"
+    assert value.error == slope.error is not None
+
+
 # Inputs and reference
 
 
@@ -305,7 +330,7 @@ def test_the_committed_record_has_every_line_in_every_mode_and_dtype() -> None:
         for formulation in ways
         for mode in modes
         for dtype in WORKING
-        for order in (0, 1)
+        for order in range(3 if function in BENT else 2)
     }
     assert set(COMMITTED.by_key) == wanted
     assert COMMITTED.samples == samples(SETTINGS)

@@ -60,7 +60,7 @@ class Key:
         formulation: As what it is written.
         mode: How it is run and differentiated.
         dtype: In which dtype.
-        order: 0 for the value, 1 for the derivative.
+        order: 0 for the value, 1 and 2 for derivatives.
     """
 
     framework: str
@@ -272,7 +272,7 @@ def roundings(
         framework: Whose function.
         mode: How it is run; a mode without rows has those of the mode that errs most.
         function: A name of `crosscheck.numbers.elementary.ELEMENTARY`.
-        order: 0 for the value, 1 for the derivative as differentiation returns it.
+        order: 0 for the value, 1 and 2 for derivatives as differentiation returns them.
         dtype: In which dtype.
         formulation: As what it is written; the framework's own function by default.
         versions: Those of the framework's packages here, as `Record.versions` has them, if known.

@@ -17,9 +17,10 @@ from crosscheck.studies.accuracy.departures import MANY, departures
 __all__ = ["markdown", "show"]
 
 _LEGEND = (
-    "Value; derivative as automatic differentiation returns it: the largest error in roundings "
-    "u scale. ∗: more than {many}. †: elsewhere infinite, NaN or 0 in place of a normal number. "
-    "≠: IEEE 754 demands the nearest number, and another one is returned. –: not supported."
+    "Value; derivative as automatic differentiation returns it; its derivative by the same means, "
+    "where there is one: the largest error in roundings u scale. ∗: more than {many}. †: elsewhere "
+    "infinite, NaN or 0 in place of a normal number. ≠: IEEE 754 demands the nearest number, and "
+    "another one is returned. –: not supported."
 )
 _WIDE = 130
 
@@ -91,10 +92,10 @@ def show(record: Record, console: Console | None = None) -> None:
 
 _HEAD = """# How accurate elementary functions are
 
-Each function and its derivative, as automatic differentiation returns it, in every formulation,
-mode and dtype, held to exact values by Arb. An error is counted in roundings u scale: u is 2^-53,
-2^-24, 2^-8 and 2^-11 in float64, float32, bfloat16 and float16, and the scale is the size of the
-exact result or, where no way of computing can do that, a size which
+Each function and its first two derivatives, as automatic differentiation returns them, in every
+formulation, mode and dtype, held to exact values by Arb. An error is counted in roundings u scale:
+u is 2^-53, 2^-24, 2^-8 and 2^-11 in float64, float32, bfloat16 and float16, and the scale is the
+size of the exact result or, where no way of computing can do that, a size which
 `harness/crosscheck/numbers/elementary.py` gives and explains. Half a unit in the last place is half
 a rounding to one. What is counted are normal inputs whose result neither overflows nor underflows.
 

@@ -45,7 +45,7 @@ class Departure:
     Attributes:
         framework: Whose.
         function: Of which function …
-        order: … or its derivative.
+        order: … or which derivative of it.
         kind: See the module's text.
         rows: All rows that show it, the one that shows it best first.
     """

@@ -15,6 +15,7 @@ from crosscheck.numbers.accuracy import Record
 from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.operators.elementary_lines import elementary_lines
 from crosscheck.studies.accuracy.departures import MANY, Departure, Kind, departures
+from crosscheck.studies.accuracy.second import SECOND
 from crosscheck.studies.conventions.measure import LONG, written
 
 __all__ = ["expected", "line", "markdown", "script"]
@@ -43,7 +44,8 @@ def line(departure: Departure) -> Pointwise:
         expression = f"z / {departure.at[1]!r}"
     elif key.function == "divisor":
         expression = f"{departure.at[1]!r} / z"
-    return replace(lines, units={key.function: {key.formulation: expression}})
+    modes = SECOND[key.framework] if key.order == 2 else lines.modes
+    return replace(lines, units={key.function: {key.formulation: expression}}, modes=modes)
 
 
 def script(departure: Departure) -> str:
@@ -75,7 +77,8 @@ def _document(record: Record) -> Iterator[str]:
         "`harness/crosscheck/studies/accuracy/departures.py`. An error is counted in roundings: in "
         "u times a scale, which for most functions is the size of the exact result. Each program "
         "prints a function, the way it was differentiated, the input, and the pairs (value, "
-        "derivative) that elements of an array full of that input have."
+        "derivative) that elements of an array full of that input have; of a second derivative, "
+        "the pairs (derivative, second derivative)."
     )
     for framework in record.frameworks:
         mine = [each for each in departures(record) if each.framework == framework]

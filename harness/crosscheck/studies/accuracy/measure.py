@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,6 +21,7 @@ from crosscheck.operators.elementary_lines import elementary_lines
 from crosscheck.studies.accuracy.departures import MANY
 from crosscheck.studies.accuracy.points import Settings, bins, chunks, points, scales_of_bins
 from crosscheck.studies.accuracy.reference import Reference, error_at, reference
+from crosscheck.studies.accuracy.second import BENT, SECOND
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Decimal
 
@@ -58,7 +59,8 @@ _PROFILES = ("float32",)
 """The dtypes of which errors are kept by size of the input."""
 
 Run = Callable[[tuple[Array, ...]], tuple[Array, Array]]
-"""From operands to values and derivatives by the first that has been asked for."""
+"""From operands to values, and derivatives by the one of them that has been asked for; or to first
+and second derivatives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +71,13 @@ class Source:
         adapter: How arrays go there and come back.
         versions: Of its packages, in a word.
         lines: Function to formulation to expression.
+        second: Mode to how it is differentiated twice.
     """
 
     adapter: Adapter
     versions: str
     lines: Any
+    second: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -86,14 +90,20 @@ class Source:
             for formulation in self.lines.get(function, ()):
                 yield Key(self.name, function, formulation, mode, dtype, 0)
 
-    def run(self, key: Key) -> Run:
-        """What evaluates and differentiates a line.
+    def orders(self, key: Key) -> range:
+        """Which derivatives are measured of a row's line."""
+        return range(3 if key.function in BENT and key.mode in self.second else 2)
+
+    def run(self, key: Key, *, twice: bool = False) -> Run:
+        """What evaluates and differentiates a line, or differentiates it once and twice.
 
         Raises:
             Exception: What the library raises, also when it is called.
         """
         assert self.adapter.lines is not None
         lines = replace(self.adapter.lines, units=self.lines)
+        if twice:
+            lines = replace(lines, modes=self.second)
         names: dict[str, Any] = {}
         # The line that people are shown is the line that runs. It is one of our own constants.
         exec(lines.source(key.function, key.formulation, key.mode), names)
@@ -117,7 +127,10 @@ def sources(adapters: Sequence[Adapter], versions: dict[str, str]) -> list[Sourc
         adapters: Opened.
         versions: Name to the versions of its packages.
     """
-    found = [Source(each, versions[each.name], elementary_lines(each.name)) for each in adapters]
+    found = [
+        Source(each, versions[each.name], elementary_lines(each.name), SECOND.get(each.name, {}))
+        for each in adapters
+    ]
     return [each for each in found if each.lines]
 
 
@@ -176,7 +189,7 @@ def measured(
             stack.enter_context(source.adapter.context())
         for part in chunks(operands[0].size, LENGTH):
             here = tuple(each[part] for each in operands)
-            references = [reference(of, order, form, here) for order in (0, 1)]
+            references = [reference(of, order, form, here) for order in range(3)]
             for each in rows:
                 each.take(here, references)
         return [row for each in rows for row in each.finished()]
@@ -260,40 +273,51 @@ def _counted(
 
 
 class _Rows:
-    """The rows of the value and of the derivative, while they are measured."""
+    """The rows of the value and of the derivatives, while they are measured."""
 
     def __init__(self, source: Source, key: Key, of: Elementary, form: Format) -> None:
         self._source, self._key, self._of, self._form = source, key, of, form
-        self._run: Run | None = None
-        self._why = ""
-        self._found = [_Largest(), _Largest()]
+        self._orders = source.orders(key)
+        self._runs: dict[bool, Run] = {}
+        self._why: dict[bool, str] = {}
+        self._found = [_Largest() for _ in self._orders]
         if key.dtype in _PROFILES:
-            for each in self._found:
+            for each in self._found[:2]:
                 each.profile = np.full(len(scales_of_bins(key.dtype)), -1.0)
 
     def take(self, operands: tuple[Array, ...], references: Sequence[Reference]) -> None:
         """Run the line on one array."""
-        if self._why:
-            return
+        size = operands[0].size
+        full = tuple(np.pad(each, (0, _length(size) - size), mode="edge") for each in operands)
+        for twice in (False, True):
+            wanted = [order for order in self._orders if (order > 1) == twice]
+            got = self._results(twice, full) if wanted else None
+            if got is None:
+                continue
+            for order in wanted:
+                demanded = order == 0 and self._key.function in DEMANDED
+                here = got[min(order, 1)][:size]
+                self._found[order].take(operands, references[order], here, self._form, demanded)
+
+    def _results(self, twice: bool, operands: tuple[Array, ...]) -> tuple[Array, Array] | None:
+        """What the line gives; ``None`` if the library cannot do it, now or before."""
+        if twice in self._why:
+            return None
         try:
-            if self._run is None:
-                self._run = self._source.run(self._key)
-            size = operands[0].size
-            full = tuple(np.pad(each, (0, _length(size) - size), mode="edge") for each in operands)
-            got = self._run(full)
+            if twice not in self._runs:
+                self._runs[twice] = self._source.run(self._key, twice=twice)
+            return self._runs[twice](operands)
         except Exception as error:  # the library's own words for what it cannot do
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self._why = f"{type(error).__name__}: {' '.join(said.split())[:200]}"
-            return
-        for order, found in enumerate(self._found):
-            demanded = order == 0 and self._key.function in DEMANDED
-            found.take(operands, references[order], got[order][:size], self._form, demanded)
+            self._why[twice] = f"{type(error).__name__}: {' '.join(said.split())[:200]}"
+            return None
 
     def finished(self) -> Iterator[Row]:
         """The rows."""
         for order, found in enumerate(self._found):
             key = replace(self._key, order=order)
-            yield Row(key, unsupported=self._why) if self._why else self._row(key, found)
+            why = self._why.get(order > 1)
+            yield Row(key, unsupported=why) if why else self._row(key, found)
 
     def _row(self, key: Key, found: _Largest) -> Row:
         best: tuple[float, tuple[float, ...], float] = (0.0, (), 0.0)
@@ -325,9 +349,10 @@ class _Rows:
 
     def _alone(self, order: int, at: tuple[float, ...], got: float, error: float) -> Decimal | None:
         """The error at the worst input in an array of its own, where it is another one."""
-        if self._run is None or not at or self._key.dtype != "float32":
+        run = self._runs.get(order > 1)
+        if run is None or not at or self._key.dtype != "float32":
             return None
-        single = float(self._run(tuple(np.array([each]) for each in at))[order][0])
+        single = float(run(tuple(np.array([each]) for each in at))[min(order, 1)][0])
         if single == got or not np.isfinite(single):
             return None
         return _up(error_at(self._of, order, self._form, at, single))
