@@ -49,6 +49,7 @@ class Elementary:
         high: … to here,
         without_zero: … but for 0.
         operands: 2 if there is a y.
+        jumps: From this order on a derivative jumps at 0.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Elementary:
     high: float = math.inf
     without_zero: bool = False
     operands: int = 1
+    jumps: int = ORDERS
 
     def is_within(self, x: ArrayLike) -> Any:
         """Whether f and its derivatives are there, entry by entry; not at NaN and infinities."""

@@ -195,4 +195,4 @@ def elu() -> Elementary:
     forms = (value, left(exp, one), bent, bent)
     # eˣ is computed as (eˣ - 1) + 1.
     scales = (*sizes(value), one, left(one, zero), left(one, zero))
-    return Elementary("elu", "x for x > 0, else eˣ - 1", forms, scales)
+    return Elementary("elu", "x for x > 0, else eˣ - 1", forms, scales, jumps=2)

@@ -40,21 +40,24 @@ _SINGLE = 2**20
 
 @dataclass(frozen=True)
 class Departure:
-    """A departure of one function of one framework.
+    """A departure of one function of one framework, in its value or in derivatives.
 
     Attributes:
         framework: Whose.
-        function: Of which function …
-        order: … or which derivative of it.
+        function: Of which function.
         kind: See the module's text.
         rows: All rows that show it, the one that shows it best first.
     """
 
     framework: str
     function: str
-    order: int
     kind: Kind
     rows: tuple[Row, ...]
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """Which derivatives show it, 0 for the value."""
+        return tuple(sorted({row.key.order for row in self.rows}))
 
     @property
     def face(self) -> Row:
@@ -109,14 +112,13 @@ def _is_multiplied(row: Row) -> bool:
 
 def departures(record: Record) -> list[Departure]:
     """All departures, the gravest first within a framework."""
-    groups: dict[tuple[str, str, int, Kind], list[Row]] = {}
+    groups: dict[tuple[str, str, Kind], list[Row]] = {}
     for row in record.rows:
         for kind in kinds(row):
-            key = (row.key.framework, row.key.function, row.key.order, kind)
-            groups.setdefault(key, []).append(row)
+            groups.setdefault((row.key.framework, row.key.function, kind), []).append(row)
     found = [
-        Departure(framework, function, order, kind, tuple(sorted(rows, key=_grave)))
-        for (framework, function, order, kind), rows in groups.items()
+        Departure(framework, function, kind, tuple(sorted(rows, key=_grave)))
+        for (framework, function, kind), rows in groups.items()
     ]
     names, functions = record.frameworks, list(ELEMENTARY)
     return sorted(
@@ -125,13 +127,17 @@ def departures(record: Record) -> list[Departure]:
             names.index(each.framework),
             KINDS.index(each.kind),
             functions.index(each.function),
-            each.order,
         ),
     )
 
 
-def _grave(row: Row) -> tuple[int, int, float]:
-    """A framework's own function first, in the dtype that people use, by size."""
+def _grave(row: Row) -> tuple[int, int, int, float]:
+    """The value first, a framework's own function, in the dtype that people use, by size."""
     own = next(iter(elementary_lines(row.key.framework).get(row.key.function, ())), None)
     likely = ("float32", *(dtype for dtype in WORKING if dtype != "float32"))
-    return (row.key.formulation != own, likely.index(row.key.dtype), -(row.error or 0.0))
+    return (
+        row.key.order,
+        row.key.formulation != own,
+        likely.index(row.key.dtype),
+        -(row.error or 0.0),
+    )

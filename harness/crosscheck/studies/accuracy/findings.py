@@ -92,10 +92,12 @@ def _document(record: Record) -> Iterator[str]:
 
 
 def _section(each: Departure, record: Record) -> Iterator[str]:
-    name = each.function + "'" * each.order
-    yield f"### {each.framework} {name}: {_HEADING[each.kind]}"
+    names = ", ".join(each.function + "'" * order for order in each.orders)
+    yield f"### {each.framework} {names}: {_HEADING[each.kind]}"
     yield ""
-    yield f"{name} of {ELEMENTARY[each.function].formula}. {_what(each)} {_where(each)}"
+    name = each.function + "'" * each.face.key.order
+    what = f"{each.function} is {ELEMENTARY[each.function].formula}. {name}: {_what(each)}"
+    yield f"{what} {_where(each)}"
     printed = expected(each, record)
     if not printed:
         return
@@ -116,9 +118,9 @@ def _what(each: Departure) -> str:
         counts = [(row.nonfinite, "infinite or NaN"), (row.vanished, "0")]
         said = " and ".join(f"{count:,} are {what}" for count, what in counts if count)
         total = row.points + row.nonfinite + row.vanished
-        return f"Of {total:,} results that are numbers of {row.key.dtype}, {said}, as at {at}."
-    what = f"Up to {row.error:,.6g} roundings of {row.key.dtype}, at {at}"
-    exact = float(ELEMENTARY[each.function].floats(row.at[0], each.order, *row.at[1:]))
+        return f"of {total:,} results that are numbers of {row.key.dtype}, {said}, as at {at}."
+    what = f"up to {row.error:,.6g} roundings of {row.key.dtype}, at {at}"
+    exact = float(ELEMENTARY[each.function].floats(row.at[0], row.key.order, *row.at[1:]))
     what += f": {row.got!r} in place of {exact!r}."
     if row.alone is not None:
         what += f" An array of one element has {row.alone:g} roundings there."

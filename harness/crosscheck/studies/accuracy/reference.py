@@ -77,6 +77,8 @@ def reference(
     with np.errstate(all="ignore"):
         fits = (size + _BEYOND * unit <= form.largest) & np.isfinite(unit)
     normal = (np.abs(x) >= form.smallest_normal) | (x == 0)
+    if order >= function.jumps:
+        fits &= x != 0
     small = (size < form.smallest_normal) & (unit < form.smallest_normal)
     return Reference(high, low, unit, fits & normal & ~small, fits & normal & small, fits & ~normal)
 
