@@ -241,8 +241,8 @@ def test_a_second_derivative_of_which_a_part_is_detached_is_found() -> None:
 
 
 def test_where_a_derivative_jumps_nothing_is_judged() -> None:
-    x = np.array([-1.0, -0.0, 0.0, 1.0])
-    for order, judged in ((1, [True] * 4), (2, [True, False, False, True])):
+    x = np.array([-1.0, -0.0, 0.0])
+    for order, judged in ((1, [True] * 3), (2, [True, False, False])):
         found = reference(ELEMENTARY["elu"], order, format_of("float32"), (x,))
         assert found.is_judged.tolist() == judged
 
@@ -595,7 +595,7 @@ def test_a_function_that_is_measured_again_is_as_recorded_or_the_command_ends_wi
 ) -> None:
     words = ["accuracy", "--framework", "torch", "--function", "tanh", "--dtype", "bfloat16"]
     assert main([*words, "--baseline", str(REPORTS)]) == 0
-    assert "no accuracy has changed, of 2 measured" in capsys.readouterr().out
+    assert "no accuracy has changed, of 3 measured" in capsys.readouterr().out
     better = [replace(each, error=each.error and each.error / 2) for each in COMMITTED.rows]  # type: ignore[arg-type]
     write_record(replace(COMMITTED, rows=tuple(better)), tmp_path / RECORD)
     assert main([*words, "--baseline", str(tmp_path)]) == 1

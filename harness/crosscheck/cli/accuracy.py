@@ -45,7 +45,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--dtype", "dtypes", callback=names, metavar="A,B", help="Only these, e.g. float32.")
 @click.option("--recorded", is_flag=True, help="Show the record instead of measuring anything.")
-@click.option("--full", is_flag=True, help="Try all inputs of the record again: half an hour.")
+@click.option("--full", is_flag=True, help="Try all inputs of the record again: an hour.")
 @click.option("--here", type=_FOLDER, metavar="FOLDER", help="Measure this machine into a folder.")
 @click.option("--accept", is_flag=True, help="Make what is measured the new record.")
 @click.option(
@@ -66,7 +66,7 @@ def accuracy(
 ) -> int:
     """Measure the elementary functions of every framework, and compare with the record.
 
-    Each function and its derivative are held to Arb, in every formulation, mode and dtype: all
+    Each function and two derivatives are held to Arb, in every formulation, mode and dtype: all
     numbers in 16 bits, some in float32 and float64. Without --full that is one in a hundred of the
     record's, and its worst ones. Exits with 1 where an error is not the recorded one or, on another
     processor, where more than rounding has come up that the record does not have.
@@ -77,7 +77,7 @@ def accuracy(
       crosscheck accuracy                          has anything changed? some minutes
       crosscheck accuracy --function tanh,gelu --dtype float32
       crosscheck accuracy --here FOLDER            a table of this machine
-      crosscheck accuracy --accept                 the new record: half an hour
+      crosscheck accuracy --accept                 the new record: an hour
     """  # noqa: D301  (click wants the control character)
     chosen = [
         option

@@ -103,7 +103,7 @@ All numbers are tried in 16 bits. In float32 and float64 only some are, so the e
 lower bounds of the largest one; verdicts take one rounding more, and say "sampled". Arrays are
 long: each library works on whole vectors then, and a single number may come out otherwise.
 
-Written by `crosscheck accuracy --accept`, which takes half an hour and goes on where it was ended;
+Written by `crosscheck accuracy --accept`, which takes an hour and goes on where it was ended;
 `crosscheck accuracy` measures again and says what has changed. Not measured: `torch.compile`, which
 would take ten seconds for each line, dtype and length, and modes that run the same kernels.
 """
