@@ -7,8 +7,9 @@
     multiplication a division by a constant is a multiplication by a rounded reciprocal
     inexact        IEEE 754 demands the nearest number, of a division or a square root, and another
                    one is returned
-    range          infinite, NaN or 0 where the result is a normal number: something on the way to
-                   it overflowed or underflowed
+    range          infinite, NaN or 0 where the result is a normal number, or more than 16 roundings
+                   where it is below λ₀ / u, λ₀ being the smallest normal number: mostly something on
+                   the way to it overflowed, underflowed or cancelled
 
 All but divisions are of a framework's own functions: what a formula of several operations loses is
 the formula's, and stands in the record. Each row has the first that fits of those that are about
@@ -27,7 +28,7 @@ from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.operators.elementary_lines import elementary_lines
 
-__all__ = ["KINDS", "MANY", "Departure", "Kind", "departures", "kinds"]
+__all__ = ["KINDS", "MANY", "Departure", "Kind", "departures", "exact", "kinds"]
 
 Kind = Literal["wrong", "narrow", "threshold", "far", "multiplication", "inexact", "range"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -69,7 +70,7 @@ class Departure:
         """The input that is shown."""
         if self.kind != "range":
             return self.face.at
-        return self.face.nonfinite_at or self.face.vanished_at
+        return self.face.nonfinite_at or self.face.vanished_at or self.face.at
 
 
 def kinds(row: Row) -> Iterator[Kind]:
@@ -81,13 +82,15 @@ def kinds(row: Row) -> Iterator[Kind]:
     of_error = _of_error(row.key, row.error, row)
     if of_error is not None and (is_own or of_error in ("multiplication", "inexact")):
         yield of_error
-    if is_own and (row.nonfinite or row.vanished):
+    if is_own and of_error not in ("range", "wrong") and (row.nonfinite or row.vanished):
         yield "range"
 
 
 def _of_error(key: Key, error: float, row: Row) -> Kind | None:
     form = format_of(key.dtype)
     if error > MANY:
+        if abs(exact(row)) < form.smallest_normal / form.unit_roundoff:
+            return "range"
         if error >= 2.0 ** (form.precision - 4):
             return "wrong"
         if key.order < 2 and row.got == (row.at[0], 1.0)[key.order]:
@@ -96,6 +99,12 @@ def _of_error(key: Key, error: float, row: Row) -> Kind | None:
     if row.misrounded > 0:
         return "multiplication" if _is_multiplied(row) else "inexact"
     return None
+
+
+def exact(row: Row) -> float:
+    """The exact result at the worst input, in float64."""
+    found = ELEMENTARY[row.key.function].floats(row.at[0], row.key.order, *row.at[1:])
+    return float(found)
 
 
 def _is_multiplied(row: Row) -> bool:

@@ -14,7 +14,7 @@ from crosscheck.frameworks.pointwise import Pointwise, script_line
 from crosscheck.numbers.accuracy import Record
 from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.operators.elementary_lines import elementary_lines
-from crosscheck.studies.accuracy.departures import MANY, Departure, Kind, departures
+from crosscheck.studies.accuracy.departures import MANY, Departure, Kind, departures, exact
 from crosscheck.studies.accuracy.second import SECOND
 from crosscheck.studies.conventions.measure import LONG, written
 
@@ -28,7 +28,7 @@ _HEADING: Mapping[Kind, str] = MappingProxyType(
         "far": f"more than {MANY} roundings",
         "multiplication": "a division that is a multiplication by a rounded reciprocal",
         "inexact": "not the nearest number, which IEEE 754 demands",
-        "range": "infinite, NaN or 0 where the result is a normal number",
+        "range": "infinite, NaN, 0 or far off where the result is a normal number",
     }
 )
 
@@ -114,14 +114,13 @@ def _section(each: Departure, record: Record) -> Iterator[str]:
 def _what(each: Departure) -> str:
     row = each.face
     at = " and ".join(f"{x!r}" for x in each.at)
-    if each.kind == "range":
+    if each.kind == "range" and (row.nonfinite or row.vanished):
         counts = [(row.nonfinite, "infinite or NaN"), (row.vanished, "0")]
         said = " and ".join(f"{count:,} are {what}" for count, what in counts if count)
         total = row.points + row.nonfinite + row.vanished
         return f"of {total:,} results that are numbers of {row.key.dtype}, {said}, as at {at}."
     what = f"up to {row.error:,.6g} roundings of {row.key.dtype}, at {at}"
-    exact = float(ELEMENTARY[each.function].floats(row.at[0], row.key.order, *row.at[1:]))
-    what += f": {row.got!r} in place of {exact!r}."
+    what += f": {row.got!r} in place of {exact(row)!r}."
     if row.alone is not None:
         what += f" An array of one element has {row.alone:g} roundings there."
     if each.kind in ("inexact", "multiplication"):
