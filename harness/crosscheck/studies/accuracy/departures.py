@@ -8,8 +8,8 @@
     inexact        IEEE 754 demands the nearest number, of a division or a square root, and another
                    one is returned
     range          infinite, NaN or 0 where the result is a normal number, or more than 16 roundings
-                   where it is below λ₀ / u, λ₀ being the smallest normal number: mostly something on
-                   the way to it overflowed, underflowed or cancelled
+                   where it is below λ₀ / u, λ₀ being the smallest normal number: mostly something
+                   on the way to it overflowed, underflowed or cancelled
 
 All but divisions are of a framework's own functions: what a formula of several operations loses is
 the formula's, and stands in the record. Each row has the first that fits of those that are about
@@ -89,10 +89,10 @@ def kinds(row: Row) -> Iterator[Kind]:
 def _of_error(key: Key, error: float, row: Row) -> Kind | None:
     form = format_of(key.dtype)
     if error > MANY:
-        if abs(exact(row)) < form.smallest_normal / form.unit_roundoff:
-            return "range"
         if error >= 2.0 ** (form.precision - 4):
             return "wrong"
+        if abs(exact(row)) < form.smallest_normal / form.unit_roundoff:
+            return "range"
         if key.order < 2 and row.got == (row.at[0], 1.0)[key.order]:
             return "threshold"
         return "narrow" if key.dtype == "float64" and error >= _SINGLE else "far"
