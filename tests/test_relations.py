@@ -462,6 +462,18 @@ def test_a_factor_holds_what_was_multiplied(exponent: int, flush: bool) -> None:
     assert not found.refused.any()
 
 
+def test_a_product_that_was_rounded_when_it_was_returned_shows_its_factor_all_the_same() -> None:
+    rng, form = np.random.default_rng(5), format_of("float32")
+    a, d = rng.normal(size=40), rng.normal(size=12)
+    p = form.round(a[:, None] * d)
+    model = Model(format_of("float64"), is_brief=True)
+    rounded = form.unit_roundoff * np.abs(p) * (1 + 4 * form.unit_roundoff)
+    found = factor_of(p, rounded, Enclosure.of(model, d))
+    assert not found.refused.any()
+    assert (np.abs(a - found.value.high) <= found.value.bound).all()
+    assert (found.value.bound <= 1.5 * form.unit_roundoff * np.abs(a)).all()
+
+
 def test_a_factor_is_known_to_a_few_units_of_roundoff() -> None:
     rng = np.random.default_rng(4)
     for dtype in ("float32", "float64"):

@@ -223,6 +223,18 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "_AT_ONCE = 2** 19",
     ): "how many terms are looked at together is a matter of time and memory",
     (
+        "absolute = float(accumulator.lost(1)) * (1.0 + last) + cut * float(model.lost(1))",
+        "absolute = float(accumulator.lost(1)) + cut * float(model.lost(1))",
+    ): "where τ_a is lost u_a of the product is not; that, or c τ_d, is more than c u τ_a",
+    (
+        "is_positive = (product < 0) == (other.high < 0)",
+        "is_positive = (product < 0) == (other.high <= 0)",
+    ): "a factor that is zero says nothing of the other",
+    (
+        "first, last = start.max(axis=-1), end.min(axis=-1)",
+        "first, last = start.max(axis=-1), end.min(axis=1)",
+    ): "there are two axes",
+    (
         "if verdict.kind is Kind.REDUCED:",
         "if verdict.kind == Kind.REDUCED:",
     ): "there is one of each kind",
