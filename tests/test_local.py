@@ -17,6 +17,7 @@ from crosscheck.cases.stream.settings import Shape
 from crosscheck.frameworks.leaves import steps_of
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.judge.local.programs import RESULT, program_of
 from crosscheck.judge.local.record import Record, Recorded
 from crosscheck.judge.local.step import Part, StepBounds
 from crosscheck.judge.verdict import Kind
@@ -158,6 +159,13 @@ def test_another_operand_than_what_was_returned_is_told() -> None:
     said = LocalJudge(case).check(Recorded(found.given, tuple(records))).wrong(0)
     assert said is not None
     assert (said.step, said.what) == ("z2", "its operand x is not what a1 holds")
+
+
+def test_a_step_sends_down_what_is_asked_for_and_by_default_all_but_its_targets() -> None:
+    loss, shapes = step("loss", "squared_error", "a", "y"), (("a", (1, 2)), ("y", (1, 2)))
+    assert set(program_of(loss, shapes).outputs) == {RESULT, "a"}
+    assert set(program_of(loss, shapes, ("y",)).outputs) == {RESULT, "y"}
+    assert set(program_of(loss, shapes, ()).outputs) == {RESULT}
 
 
 def one_product(unit: float) -> dict[str, Part]:

@@ -23,7 +23,7 @@ from crosscheck.network.dense import Case, Gradients, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.network.tree import LEFT_OUT
 from crosscheck.numbers.endless import model_of
-from crosscheck.numbers.extended import Extended
+from crosscheck.numbers.extended import Extended, placed
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.named import ARITHMETICS
 from crosscheck.run.checking import require_agreement
@@ -122,6 +122,45 @@ def test_what_a_product_can_be(left: float, right: float, kinds: set[str]) -> No
     with np.errstate(all="ignore"):
         assert kinds_of((one * other).returned[0]) == kinds
         assert kinds_of((other * one).returned[0]) == kinds
+
+
+@pytest.mark.parametrize(
+    ("terms", "kinds"),
+    [
+        ([BIG, BIG], {PLUS}),
+        ([-BIG, -BIG], {MINUS}),
+        ([0.7 * BIG, 0.7 * BIG, -0.7 * BIG], {FINITE, PLUS}),
+        ([-0.7 * BIG, 0.7 * BIG, -0.7 * BIG], {FINITE, MINUS}),
+        ([0.5 * BIG, -0.5 * BIG], {FINITE}),
+        ([INF, -BIG], {PLUS, NOT}),
+        ([INF, -INF], {NOT}),
+    ],
+)
+def test_what_a_sum_can_be(terms: list[float], kinds: set[str]) -> None:
+    """Of numbers side by side, and added one to the others."""
+    form = format_of("float16")
+    numbers = Extended.of(model_of(form), form.round(np.array([terms])))
+    with np.errstate(all="ignore"):
+        at_once = numbers.sum(-1)
+        one_by_one: Any = numbers[:, :1].sum(-1)
+        for k in range(1, len(terms)):
+            one_by_one = one_by_one + numbers[:, k]
+        assert kinds_of(at_once.closed.returned[0]) == kinds
+        assert kinds_of(one_by_one.closed.returned[0]) == kinds
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_what_is_put_together_is_each_part_in_its_place_and_anything_elsewhere(dtype: str) -> None:
+    model = model_of(format_of(dtype))
+    part = Extended.of(model, np.array([[1.5, NAN], [INF, -2.0]]))
+    whole = placed(model, 2, (2, 2), [(np.array([3, 0]), part)])
+    assert whole.shape == (2, 2, 2)
+    assert [kinds_of(whole[0, 1, 1]), kinds_of(whole[0, 0, 0])] == [{FINITE}, {NOT}]
+    assert [kinds_of(whole[1, 1, 1]), kinds_of(whole[1, 0, 0])] == [{PLUS}, {FINITE}]
+    assert kinds_of(whole[0, 0, 1]) == kinds_of(whole[1, 1, 0]) == {FINITE, PLUS, MINUS, NOT}
+    assert whole.finite.high[0, 1, 1] == 1.5
+    assert whole.finite.e[0, 1, 1] == 0.0
+    assert whole.finite.e[0, 0, 1] == np.finfo(np.float64).max
 
 
 LARGEST = float(np.finfo(np.float64).max)
