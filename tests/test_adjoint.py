@@ -589,11 +589,12 @@ def test_a_slope_that_is_decided_narrows_the_bounds_of_forward_mode() -> None:
     )  # fmt: skip
     judge = AdjointJudge(case)
     (decision,) = EnclosedProgram(judge.case, judge.model).decisions
-    free, decided = (
-        judge.bounds([("W1", (0, 0))], derivation="forward", slopes=slopes).enclosure.bound
-        for slopes in (None, {decision.place: 1.0})
+    free, opened, closed = (
+        judge.bounds([("W1", (0, 0))], derivation="forward", slopes=slopes).enclosure
+        for slopes in (None, {decision.place: 1.0}, {decision.place: 0.0})
     )
-    assert decided < 2.0**-10 * free
+    assert opened.bound < 2.0**-10 * free.bound
+    assert closed.e < 2.0**-10 * free.e
 
 
 def test_dense_and_composed_cases_have_the_same_bounds() -> None:
