@@ -40,7 +40,7 @@ from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.model import Model
-from crosscheck.operators import hardtanh
+from crosscheck.operators import hardtanh, relu
 from crosscheck.program.derive import cotangents, gradient, shares
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
@@ -199,6 +199,31 @@ def test_a_slope_that_is_decided_between_two_pieces_is_free_where_there_are_thre
     assert box.balls[z.number].r > 1.0
     slope = box.slope(z.number, function, of_value=False)
     assert (slope.c - slope.r).item() <= 0.0 < 1.0 <= slope.size.item()
+
+
+def test_a_slope_of_another_program_decides_nothing_and_hides_none() -> None:
+    function = relu_function()
+    graph = Graph()
+    z, g = graph.leaf("z", (1, 2)), graph.leaf("g", (1, 2))
+    program = graph.program({"z": z, "g": g}, {"out": z.select(function, g)})
+    arrays = {"z": np.zeros((1, 2)), "g": np.ones((1, 2))}
+    slopes = {Place(g.number, (0, 0)): 1.0, Place(z.number, (0, 1)): 0.5}
+    slope = Box(program, Model(FORMS[0]), arrays, slopes).slope(z.number, function, of_value=False)
+    assert slope.c.tolist() == [[0.5, 0.5]]
+    assert slope.r[0, 1] == 0.0 < slope.r[0, 0]
+
+
+def test_a_ball_with_a_float64_centre_holds_what_it_was() -> None:
+    model = Model(FORMATS["float64"])
+    center = DoubleDouble(np.array([1.0, 1.0]), np.array([2.0**-60, 0.0]))
+    ball = Box.narrow(Enclosure(model, center, np.array([0.0, 0.25]), np.zeros(2)))
+    assert ball.c.tolist() == [1.0, 1.0]
+    assert 2.0**-60 <= ball.r[0] <= 2.0**-60 * (1 + 2.0**-40)
+    assert ball.r[1] == 0.25
+
+
+def relu_function() -> Any:
+    return relu.OPERATOR.expand(Graph().leaf("z", ())).node.settings["function"]
 
 
 def test_where_the_largest_is_not_certain_each_may_be_it() -> None:
