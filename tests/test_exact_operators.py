@@ -420,6 +420,24 @@ def test_shapes_that_do_not_fit_are_refused_in_a_line(
     assert "\n" not in str(caught.value)
 
 
+def test_layers_without_bias_are_drawn_as_well() -> None:
+    for name in ("conv1d", "conv2d", "dense"):
+        has_bias = {
+            "b" in each.operands for plan in plans([name]) for each in plan.steps if each.id == "it"
+        }
+        assert has_bias == {False, True}, name
+    bare = next(plan for plan in plans(["conv1d"]) if "b_it" not in plan.parameters)
+    stack = seeded_composed(0, bare, 2, "float32")
+    for framework in ("torch", "tensorflow", "jax"):
+        pytest.importorskip(framework)
+        (adapter,), _ = open_frameworks([framework])
+        given = ask(adapter, stack)
+        assert not isinstance(given, Refused), given
+        for index in range(2):
+            found = ProgramJudge(stack[index]).verdict(given[index], framework=framework)
+            assert found.kind is Kind.AGREES
+
+
 def test_every_operator_here_is_known_and_in_a_plan() -> None:
     assert set(EXACT) <= set(known())
     drawn = {each.op for plan in plans() for each in plan.steps}

@@ -253,7 +253,11 @@ def test_networks_of_operators_of_one_row_are_not_accused(dtype: str, boundary: 
     for seed, plan in enumerate(plans(rows=1, width=6)):
         stack = seeded_composed(seed, plan, 2, dtype, boundary=boundary)
         for case in (stack[0], stack[1]):
-            found = said_of(case, simulated(case).given)
+            found = related(case, simulated(case).given)
+            if isinstance(found, str):  # behind what only moves numbers nothing is known again
+                assert found.startswith("nothing that was returned is used")
+                assert plan.steps[0].op == "add"
+                continue
             assert (found.wrong, found.names, found.is_gradual) == (None, (), True)
             compared += found.compared
     assert compared > 1_000

@@ -83,9 +83,14 @@ def plans(
         for number in range(max(len(activations), len(losses))):
             both = activations[number % len(activations)], losses[number % len(losses)]
             found.append(_plan(*both, rows, width, residual=number % 2 == 1))
-    around = [pair for each in others for pair in (_variants(each) if chosen else [(each, {})])]
-    for number, used in enumerate(around):
-        found.append(_around(used, losses[number % len(losses)], rows))
+    around = [
+        (used, is_bare)
+        for each in others
+        for used in (_variants(each) if chosen else [(each, {})])
+        for is_bare in ([False, True] if each.optional and not used[1] else [False])
+    ]
+    for number, (used, is_bare) in enumerate(around):
+        found.append(_around(used, losses[number % len(losses)], rows, is_bare=is_bare))
     return found if chosen else [*found, recurrence(rows=rows, width=width)]
 
 
@@ -163,8 +168,11 @@ def _plan(activation: Used, loss: Used, rows: int, width: int, *, residual: bool
     return making.ending(below, loss)
 
 
-def _around(used: Used, loss: Used, rows: int) -> Plan:
-    """An operator behind a bias for each number and a ReLU, or before them if it takes nothing."""
+def _around(used: Used, loss: Used, rows: int, *, is_bare: bool) -> Plan:
+    """An operator behind a bias for each number and a ReLU, or before them if it takes nothing.
+
+    A bare one is without what may be left out, as a bias.
+    """
     operator, attributes = used
     shape = (min(rows, operator.tried_on[0]), *operator.tried_on[1:])
     own = operator.parameters_of(shape, 2, attributes)
@@ -175,10 +183,13 @@ def _around(used: Used, loss: Used, rows: int) -> Plan:
         making.parameter("c", shape)
         below = making.apply("sum1", add.OPERATOR, "x", "c")
         below = making.apply("a1", relu.OPERATOR, below)
-    operands, sources = [], [below, "c"]
+    operands: list[str | None] = []
+    sources = [below, "c"]
     for operand in operator.operands:
         name = f"{operand}_it"
-        if operand in own:
+        if is_bare and operand in operator.optional:
+            operands.append(None)
+        elif operand in own:
             operands.append(making.parameter(name, own[operand]))
         else:
             operands.append(sources.pop(0))
