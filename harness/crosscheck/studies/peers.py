@@ -66,7 +66,7 @@ def _gradcheck(fast: bool) -> Callable[[Case, Sequence[Array], Sequence[Array]],
         loss = loss_function(case, "torch", torch_lines.LINES, {})
         y = torch.from_numpy(case.y).to(dtype)
 
-        class Given(torch.autograd.Function):
+        class Given(torch.autograd.Function):  # type: ignore[misc]
             @staticmethod
             def forward(context: Any, *tensors: Any) -> Any:
                 return loss(*tensors, y)
