@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from toy import Toy
 
+from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.enclosure import Enclosure
+from crosscheck.numbers.library import Stated
 from crosscheck.numbers.piecewise import Piecewise, evaluated
 from crosscheck.numbers.sides import Sides, sides_of
 
@@ -337,6 +339,12 @@ class OnToy:
         """f(z)."""
         return held(self.toy, mapped(lambda x: valued(self.toy, function, x), z.closed))
 
+    def elementary(self, x: Held, function: Elementary, order: int) -> Held:
+        """f^(k)(x), by as many roundings as the library that is simulated may err."""
+        return held(
+            self.toy, mapped(lambda each: _erring(self.toy, function, order, each), x.closed)
+        )
+
     def select(self, site: int, z: Held, factor: Held, function: Piecewise) -> Held:
         """f'(z) ∘ factor."""
         sides = sides_of(self.enclosures[site], function)
@@ -352,6 +360,16 @@ class OnToy:
             weight = Fraction(float(self.decisions[site][index])) if site in self.decisions else 0
             found[index] = mixed(self.toy, left, right, Fraction(weight), factors[index])
         return held(self.toy, found)
+
+
+def _erring(toy: Toy, function: Elementary, order: int, x: Fraction) -> Fraction:
+    """f^(k)(x) of `Stated`, a derivative by a rounding more."""
+    at = np.array([float(toy.read(x))])
+    value = Fraction(float(function.floats(at, order)[0]))
+    count = Stated().roundings(function.name, order, toy.form.name) + (order > 0)
+    room = Fraction(count * toy.form.unit_roundoff * float(function.scale(at, order)[0]))
+    moved = toy.rounded(value + room * Fraction(toy.rng.choice([-8, -8, 8, 8, 0, 4]), 8))
+    return moved if abs(moved - value) <= room else toy.rounded(value)
 
 
 def _gathered(terms: Any) -> Any:

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.libraries import library_of
 from crosscheck.judge.local.check import Check, OfCase
 from crosscheck.judge.relations.judge import NOT_FINITE, related
 from crosscheck.judge.verdict import Certified, Kind, Verdict
@@ -232,7 +233,8 @@ def with_adjoint(
 def _compared(
     verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation, flush: bool
 ) -> Comparison:
-    judge = AdjointJudge(case, flush=flush)
+    library = library_of(case, verdict.framework, verdict.mode)
+    judge = AdjointJudge(case, flush=flush, library=library)
     return judge.check(answer, derivation=mode, per_use=True, slopes=_sides(verdict, judge.case))
 
 

@@ -19,6 +19,7 @@ from crosscheck.judge.certificates import (
 )
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
+from crosscheck.judge.libraries import library_of
 from crosscheck.judge.local.check import Check
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
@@ -28,6 +29,7 @@ from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.network.dense import Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.library import Library
 from crosscheck.program.graph import Shape
 
 __all__ = ["Answer", "AnyJudge", "Cases", "Question", "judge_of"]
@@ -228,7 +230,7 @@ class Question:
         if answer.recorded is None:
             return verdict
         if row not in self._checks:
-            self._checks[row] = self._local.check(answer.recorded)
+            self._checks[row] = self._local(answer).check(answer.recorded)
         return with_steps(verdict, self._checks[row], index)
 
     def _by_outputs(self, verdict: Verdict, answer: Answer, index: int) -> Verdict:
@@ -238,10 +240,17 @@ class Question:
             verdict = with_adjoint(verdict, case, answer.given, answer.derivation)
         return with_relations(verdict, case, answer.given) if answer.by_relations else verdict
 
-    @cached_property
-    def _local(self) -> LocalJudge:
+    def _local(self, answer: Answer) -> LocalJudge:
         cases = self.cases
-        return LocalJudge(cases.case() if isinstance(cases, Batch) else cases)
+        whole = cases.case() if isinstance(cases, Batch) else cases
+        return LocalJudge(whole, self.library(answer))
+
+    def library(self, answer: Answer) -> Library | None:
+        """The library whose elementary functions an answer was computed with, if any were."""
+        if isinstance(self.cases, Batch):
+            return None
+        framework, _, mode = answer.names
+        return library_of(self.cases, framework, mode)
 
     def _judged(self, row: int, index: int) -> Verdict:
         """What the judge of one case says."""
@@ -275,4 +284,5 @@ class Question:
             return without_steps(verdict, answer.note)
         if answer.recorded is None:
             return verdict
-        return with_steps(verdict, LocalJudge(self._case(index)).check(answer.recorded))
+        local = LocalJudge(self._case(index), self.library(answer))
+        return with_steps(verdict, local.check(answer.recorded))

@@ -28,6 +28,7 @@ from crosscheck.judge.together import judged_together
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
+from crosscheck.numbers.library import Library
 
 __all__ = ["AT_ONCE", "LADDER", "Rung", "compiled", "enclosed", "one_open_gate"]
 
@@ -82,11 +83,19 @@ def _enclose(
 ) -> None:
     """Settle what can be settled of some cases by enclosing them together."""
     stack = question.stack(chosen)
-    judge: Any = ProgramStackJudge(stack) if isinstance(stack, Composed) else StackJudge(stack)
+    judges: dict[Library | None, Any] = {}
     for row in rows:
         fresh = ~question.agrees[row, chosen]
         if not fresh.any():
             continue
+        library = question.library(question.answers[row])
+        if library not in judges:
+            judges[library] = (
+                ProgramStackJudge(stack, library)
+                if isinstance(stack, Composed)
+                else StackJudge(stack)
+            )
+        judge = judges[library]
         agrees, bounds = judge.agreements(question.given(row, chosen), derivation)
         question.agrees[row, chosen[fresh]] = agrees[fresh]
         question.bounds[row, chosen[fresh]] = bounds[fresh]

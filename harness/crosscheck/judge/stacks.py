@@ -22,6 +22,7 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model
 
 __all__ = ["ProgramStackJudge", "StackJudge"]
@@ -135,16 +136,18 @@ class ProgramStackJudge(_Stacked):
 
     Args:
         case: A stack of cases.
+        library: Whose elementary functions are called, if any are.
     """
 
-    def __init__(self, case: Composed) -> None:
+    def __init__(self, case: Composed, library: Library | None = None) -> None:
         super().__init__()
-        self.case = case
+        self.case, self.library = case, library
         self.finite = case.are_finite
 
     @cached_property
     def _whole(self) -> EnclosedProgram:
-        return EnclosedProgram(self.case, Model(format_of(self.case.dtype)))
+        model = Model(format_of(self.case.dtype), library=self.library)
+        return EnclosedProgram(self.case, model)
 
     def _certain(self, derivation: Derivation) -> tuple[Any, AnyGradients]:
         return self._whole.has_open, self._whole.gradients()

@@ -29,7 +29,7 @@ except ImportError as error:
         "Arb's balls need python-flint: pip install 'gradient-crosscheck[exact]'"
     ) from error
 
-__all__ = ["BALLS", "bits", "enclosed", "split"]
+__all__ = ["BALLS", "bits", "enclosed", "rational", "split"]
 
 _FIRST, _LAST = 128, 1 << 14
 """Bits that are tried. The sine of the largest float64 takes 1,024 more than its result has."""
@@ -152,3 +152,11 @@ def split(ball: Any) -> tuple[float, float]:
         high = float(centre)
         low = float(centre - arb(high)) if np.isfinite(high) else 0.0
     return high, low
+
+
+def rational(ball: Any) -> Fraction:
+    """A ball's centre; 0 of a ball that may be anything."""
+    if not ball.is_finite():
+        return Fraction(0)
+    mantissa, exponent = ball.mid().man_exp()
+    return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)

@@ -9,6 +9,7 @@ import numpy as np
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
+from crosscheck.numbers.library import ANY, Library
 from crosscheck.numbers.named import Arithmetic
 
 __all__ = ["Model", "Product"]
@@ -30,6 +31,7 @@ class Model:
             much as a framework then, for a small part of the time.
         inside: What sums of one operation are formed in, if finer than the format: they are rounded
             to that once, at their end.
+        library: Whose elementary functions are called; if not given, any library's may be.
     """
 
     format: Format
@@ -38,6 +40,7 @@ class Model:
     spared: frozenset[Product] = frozenset()
     is_brief: bool = False
     inside: Format | None = None
+    library: Library | None = None
 
     @property
     def precision(self) -> int:
@@ -54,6 +57,10 @@ class Model:
         if self.inside is None:
             return u
         return u + self.inside.unit_roundoff * (1.0 + u)
+
+    def roundings(self, function: str, order: int) -> float:
+        """N of an elementary function or of its derivative; see `crosscheck.numbers.library`."""
+        return (self.library or ANY).roundings(function, order, self.format.name)
 
     @property
     def least(self) -> float:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
@@ -71,6 +72,9 @@ class Arithmetic(Protocol):
 
     def select(self, site: int, z: Any, factor: Any, function: Piecewise) -> Any:
         """f'(z) ∘ factor, decided at the site."""
+
+    def elementary(self, x: Any, function: Elementary, order: int) -> Any:
+        """f^(k)(x)."""
 
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""

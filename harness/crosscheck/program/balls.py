@@ -14,6 +14,8 @@ from fractions import Fraction
 import numpy as np
 
 from crosscheck.numbers.balls import Ball
+from crosscheck.numbers.differentiable import Elementary
+from crosscheck.numbers.elementary_values import over_ball
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.arithmetic import leading
 from crosscheck.program.graph import Shape
@@ -97,6 +99,10 @@ class OnBalls:
     def select(self, site: int, z: Ball, factor: Ball, function: Piecewise) -> Ball:
         """See `Arithmetic`."""
         return self.slope(site, function) * factor
+
+    def elementary(self, x: Ball, function: Elementary, order: int) -> Ball:
+        """See `Arithmetic`: all that f^(k) is over a ball."""
+        return over_ball(x, function, order)
 
     def largest(self, site: int, a: Ball, factor: Ball) -> Ball:
         """See `Arithmetic`."""

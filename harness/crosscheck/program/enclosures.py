@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.double_double import DoubleDouble
+from crosscheck.numbers.elementary_values import elementary_of
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
@@ -198,6 +200,10 @@ class OnEnclosures:
         found_r = np.where(some, (reach + center.r + worst.r) * (1.0 + 2.0**-48), center.r)
         found_e = np.where(some, worst.e * (1.0 + 2.0**-48), center.e)
         return Enclosure(factor.model, center.c, found_r, found_e)
+
+    def elementary(self, x: Enclosure, function: Elementary, order: int) -> Enclosure:
+        """See `Arithmetic`."""
+        return elementary_of(x, function, order)
 
     def maximum(self, a: Enclosure) -> Enclosure:
         """See `Arithmetic`: |max â - max a| <= max |â - a|."""

@@ -1,4 +1,9 @@
-"""The verbs of programs on exact numbers."""
+"""The verbs of programs on exact numbers.
+
+Values of elementary functions are seldom rational. They are taken to within 2^-`_BITS` of their
+size, and everything after them is exact again: what differs from zero by more than that is told
+from it, and so is each side of a breakpoint. No number of a dtype is as near to another.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,21 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from crosscheck.numbers.differentiable import Elementary
+from crosscheck.numbers.multilinear import fraction
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.arrays import OnArrays, decided_slope, first_largest, numbered, polynomials
 from crosscheck.program.graph import Shape
+from crosscheck.tools.errors import UsageError
 
 __all__ = ["OnExact"]
+
+_BITS = 512
 
 
 @dataclass
@@ -53,6 +64,32 @@ class OnExact(OnArrays):
         points = [self.number(point) for point in function.breakpoints]
         return decided_slope(z, points, function, decided, self.number) * factor
 
+    def elementary(self, x: Any, function: Elementary, order: int) -> Any:
+        """See `Arithmetic` and the module; 0 outside the domain, where nothing is known.
+
+        Raises:
+            UsageError: python-flint is not installed.
+        """
+        found = np.empty(np.shape(x), dtype=object)
+        for index in np.ndindex(found.shape):
+            found[index] = self.number(_near(function, order, fraction(x[index])))
+        return found
+
     def largest(self, site: int, a: Any, factor: Any) -> Any:
         """See `Arithmetic`."""
         return first_largest(a, self.decisions.get(site)) * factor
+
+
+@lru_cache(maxsize=4096)
+def _near(function: Elementary, order: int, x: Fraction) -> Fraction:
+    try:
+        from flint import arb, fmpq
+    except ImportError:
+        raise UsageError(
+            f"{function.name}: exact values need python-flint, which is not installed; "
+            "pip install 'crosscheck[exact]'"
+        ) from None
+    from crosscheck.numbers.arb import bits, rational
+
+    with bits(_BITS):
+        return rational(function.ball(arb(fmpq(x.numerator, x.denominator)), order))

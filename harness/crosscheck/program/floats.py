@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.scaling import nearest
 from crosscheck.program.arithmetic import Decisions
@@ -46,6 +47,10 @@ class OnFloats(OnArrays):
         points = [nearest(point) for point in function.breakpoints]
         slope = decided_slope(z, points, function, self.decisions.get(site), nearest)
         return np.where(slope == 0, 0.0, slope * factor)
+
+    def elementary(self, x: Array, function: Elementary, order: int) -> Array:
+        """See `Arithmetic`; NaN outside the domain, or an infinity at its end."""
+        return function.floats(x, order)
 
     def largest(self, site: int, a: Array, factor: Array) -> Array:
         """See `Arithmetic`: the first of those that are tied, unless weights are decided."""

@@ -204,6 +204,10 @@ class Var:
         found = self.graph.apply("select", (self, factor), self.shape, function=function)
         return found.times(*constants)
 
+    def elementary(self, function: str, order: int = 0) -> Var:
+        """f^(k) of each entry, of a function of `crosscheck.numbers.elementary` by its name."""
+        return self.graph.apply("elementary", (self,), self.shape, function=function, order=order)
+
     def maximum(self) -> Var:
         """The largest along the last axis."""
         return self.graph.apply("max", (self,), self.shape[:-1])

@@ -15,6 +15,7 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
     piecewise          f(z)                      select(z, g)                     select(z, ż)
     select             f'(z) ∘ c                 select(z, g) for c,              select(z, ċ) +
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
+    elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
 
@@ -34,6 +35,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.program.graph import Node, Shape, Var
 from crosscheck.tools.errors import UsageError
 
@@ -136,6 +138,11 @@ def _select_tangent(t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Settin
     if t[0] is not None and not slopes.derivative.is_zero:
         curved = z.select(slopes, factor * t[0])
     return _added(curved, None if t[1] is None else z.select(s["function"], t[1]))
+
+
+def _slope(x: Var, s: Settings) -> Var:
+    """f' of a function of analysis, or a derivative of it."""
+    return x.elementary(s["function"], s["order"] + 1)
 
 
 def _max_cotangent(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
@@ -267,6 +274,14 @@ RULES: Mapping[str, Rule] = MappingProxyType(
                 value=lambda n, node, x: n.select(node.inputs[0], *x, node.settings["function"]),
                 vjp=_select_cotangent,
                 jvp=_select_tangent,
+            ),
+            Rule(
+                "elementary",
+                value=lambda n, node, x: n.elementary(
+                    x[0], ELEMENTARY[node.settings["function"]], node.settings["order"]
+                ),
+                vjp=lambda g, y, x, s: (g.broadcast(y.shape) * _slope(x[0], s),),
+                jvp=lambda t, y, x, s: None if t[0] is None else _slope(x[0], s) * t[0],
             ),
             Rule(
                 "max",

@@ -28,6 +28,7 @@ from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model
 from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UsageError
@@ -110,12 +111,15 @@ class AdjointJudge:
     Args:
         case: A single case, of operators or dense.
         flush: Whether subnormal numbers may be replaced by zero.
+        library: Whose elementary functions are called, if any are.
     """
 
-    def __init__(self, case: AnyCase, *, flush: bool = False) -> None:
+    def __init__(
+        self, case: AnyCase, *, flush: bool = False, library: Library | None = None
+    ) -> None:
         self.case = _single(case)
         self._dense = case if isinstance(case, Case) else None
-        self.model = Model(format_of(case.dtype), flush=flush)
+        self.model = Model(format_of(case.dtype), flush=flush, library=library)
         self._last: tuple[Any, Box] | None = None
 
     @cached_property

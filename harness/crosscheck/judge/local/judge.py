@@ -32,6 +32,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model
 from crosscheck.tools.memory import keep_freed_memory
 
@@ -43,14 +44,16 @@ class LocalJudge:
 
     Args:
         case: The case.
+        library: Whose elementary functions are called, if any are.
     """
 
-    def __init__(self, case: AnyCase) -> None:
+    def __init__(self, case: AnyCase, library: Library | None = None) -> None:
         self.case = case
         self.format = format_of(case.dtype)
         self.stacked = case.count is not None
         self.count = 1 if case.count is None else case.count
-        self.models, self.ways = models_of(self.format), ways_of(self.format)
+        self.models = models_of(self.format, library)
+        self.ways = ways_of(self.format, library)
 
     @in_ieee_arithmetic
     @np.errstate(all="ignore")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from crosscheck.judge.local.step import Part
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 
@@ -77,30 +78,35 @@ class Way:
         return np.asarray(np.abs(part.bound.high) > _TOLD * part.bound.bound)
 
 
-def models_of(form: Format) -> tuple[Model, ...]:
-    """Gradual underflow, flush-to-zero, and the named arithmetics that may stand in for a dtype."""
+def models_of(form: Format, library: Library | None = None) -> tuple[Model, ...]:
+    """Gradual underflow, flush-to-zero, and the named arithmetics that may stand in for a dtype.
+
+    Args:
+        form: The dtype.
+        library: Whose elementary functions are called.
+    """
     return (
-        Model(form, is_brief=True),
-        Model(form, flush=True, is_brief=True),
+        Model(form, is_brief=True, library=library),
+        Model(form, flush=True, is_brief=True, library=library),
         *(
-            Model(form, flush=True, arithmetic=each, is_brief=True)
+            Model(form, flush=True, arithmetic=each, is_brief=True, library=library)
             for each in arithmetics_of(form.name)
         ),
     )
 
 
-def ways_of(form: Format) -> tuple[Way, ...]:
+def ways_of(form: Format, library: Library | None = None) -> tuple[Way, ...]:
     """Those of `models_of`, and before them sums in float32 if two factors' product fits there."""
-    return tuple(_ways(form))
+    return tuple(_ways(form, library))
 
 
-def _ways(form: Format) -> Iterator[Way]:
+def _ways(form: Format, library: Library | None) -> Iterator[Way]:
     is_narrow = 2 * form.precision <= _INSIDE.precision
     if is_narrow:
         for flush in (False, True):
-            model = Model(form, flush, is_brief=True, inside=_INSIDE)
+            model = Model(form, flush, is_brief=True, inside=_INSIDE, library=library)
             yield Way(int(flush), model, is_telling=True)
-    for at, model in enumerate(models_of(form)):
+    for at, model in enumerate(models_of(form, library)):
         yield Way(at, model, is_telling=model.arithmetic is None and not is_narrow)
 
 

@@ -24,6 +24,7 @@ from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, wo
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
+from crosscheck.judge.libraries import library_of
 from crosscheck.judge.programs.explanation import (
     MOST_OPERATIONS,
     Explanation,
@@ -124,8 +125,9 @@ class ProgramJudge:
         if not self.case.is_finite:
             return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
         left_open: Verdict | None = None
+        library = library_of(self.case, framework, mode)
         for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
-            enclosed = self.enclosed(Model(self.format, flush=flush))
+            enclosed = self.enclosed(Model(self.format, flush=flush, library=library))
             explanation = explain(enclosed, given)
             if explanation is None:
                 continue
@@ -133,7 +135,10 @@ class ProgramJudge:
             if explanation.found:
                 return verdict if left_open is None else left_open
             left_open = left_open or verdict
-        return left_open or self._reduced(named, given) or self._disagreement(named, given)
+        if left_open is not None:
+            return left_open
+        flushed = Model(self.format, flush=True, library=library)
+        return self._reduced(named, given, flushed) or self._disagreement(named, given, flushed)
 
     def _explained(
         self,
@@ -239,12 +244,12 @@ class ProgramJudge:
             self._validity = membership(enclosed, kinks)
         return self._validity
 
-    def _reduced(self, named: Verdict, given: Derivatives) -> Verdict | None:
+    def _reduced(self, named: Verdict, given: Derivatives, flushed: Model) -> Verdict | None:
         """The named arithmetics whose bounds hold the gradient and would not hold zero."""
         found: list[tuple[float, str, EnclosedProgram, Explanation]] = []
         zeros = given.map_derivatives(np.zeros_like)
         for arithmetic in arithmetics_of(self.case.dtype):
-            enclosed = self.enclosed(Model(self.format, flush=True, arithmetic=arithmetic))
+            enclosed = self.enclosed(replace(flushed, arithmetic=arithmetic))
             explanation = explain(enclosed, given)
             if explanation is None or not explanation.found:
                 continue
@@ -263,8 +268,8 @@ class ProgramJudge:
         verdict = self._explained(named, enclosed, given, explanation, Kind.REDUCED)
         return replace(verdict, arithmetics=tuple(name for _, name, _, _ in found))
 
-    def _disagreement(self, named: Verdict, given: Derivatives) -> Verdict:
-        enclosed = self.enclosed(Model(self.format, flush=True))
+    def _disagreement(self, named: Verdict, given: Derivatives, flushed: Model) -> Verdict:
+        enclosed = self.enclosed(flushed)
         sided = {each.place: each.side for each in enclosed.decisions}
         bounds = enclosed.gradients(sided)
         checked, not_checked = arrays_checked(bounds, given)

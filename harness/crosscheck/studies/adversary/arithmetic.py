@@ -11,11 +11,13 @@ from functools import cached_property
 import numpy as np
 
 from crosscheck.numbers.arrays import Array
+from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.arithmetic import Decisions
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
+from crosscheck.studies.adversary.functions import erring
 from crosscheck.studies.adversary.machine import Machine, Term
 from crosscheck.studies.adversary.pieces import applied, multiplied, selected, valued
 
@@ -205,6 +207,10 @@ class OnMachine:
         slope_at = self.enclosures.get(site)
         factors = np.broadcast_to(factor.closed, number.shape)
         return self.held(selected(self.machine, function, number, factors, lambda_, slope_at))
+
+    def elementary(self, x: Held, function: Elementary, order: int) -> Held:
+        """f^(k)(x)."""
+        return self.held(erring(self.machine, function, order, x.closed))
 
     def maximum(self, a: Held) -> Held:
         """The largest."""

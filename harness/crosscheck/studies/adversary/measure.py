@@ -10,6 +10,7 @@ import numpy as np
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.library import Stated
 from crosscheck.numbers.model import Model
 from crosscheck.studies.adversary.genes import Genes, climb
 from crosscheck.studies.adversary.machine import TOYS, Machine
@@ -102,7 +103,7 @@ def _climbs(forms: Sequence[Format]) -> Iterator[tuple[Format, bool, bool]]:
 
 def _attempt(name: str, genes: Genes, form: Format, flush: bool, is_known: bool, way: int) -> Array:
     machine = Machine(form, flush, genes, np.random.default_rng(way), form.smallest_normal)
-    model = Model(form, flush=flush, is_brief=True)
+    model = Model(form, flush=flush, is_brief=True, library=Stated())
     if name in PRIMITIVES:
         return ratios(PRIMITIVES[name], machine, model, is_known=is_known)
     parts = step_ratios(STEPS[name.removeprefix("step ")], machine, model)

@@ -22,6 +22,7 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import watch
 from crosscheck.frameworks.refusals import Refused
+from crosscheck.judge.libraries import library_of
 from crosscheck.judge.local.check import Check, Comparison
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
@@ -144,7 +145,8 @@ def _count(
     if isinstance(recorded, Refused):
         tally.refused[recorded.reason] += 1
         return
-    check = LocalJudge(case).check(recorded)
+    library = library_of(case, framework.name, framework.mode)
+    check = LocalJudge(case, library).check(recorded)
     where = f"{stack.name}, {dtype}, seed {seed}"
     limit = format_of(dtype).largest * _NEAR_THE_END
     counted(check, _sizes(recorded) > limit, where, tally)

@@ -1,0 +1,74 @@
+"""Whose elementary functions a framework calls, and N of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from crosscheck.numbers.accuracy import committed, roundings
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["ANY", "Library", "Stated"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """A framework in a mode; all of them at once, if it is of no name that the record knows.
+
+    Attributes:
+        framework: Name of the framework.
+        mode: How it is run.
+    """
+
+    framework: str = ""
+    mode: str = ""
+
+    def roundings(self, function: str, order: int, dtype: str) -> float:
+        """N: the most roundings of u scale that f, or f' as differentiation returns it, may err by.
+
+        Args:
+            function: A name of `crosscheck.numbers.elementary.ELEMENTARY`.
+            order: 0 or 1. Of higher derivatives nothing was measured.
+            dtype: Of the numbers.
+
+        Returns:
+            What `crosscheck.numbers.accuracy.roundings` says; of functions of the user's, and of
+            frameworks without rows, the largest of any framework's.
+
+        Raises:
+            UsageError: Nothing is known of such a function, order or dtype.
+        """
+        return _roundings(self.framework, self.mode, function, order, dtype)
+
+
+@dataclass(frozen=True)
+class Stated(Library):
+    """A library that errs by so many roundings everywhere, for simulations.
+
+    Attributes:
+        count: N.
+    """
+
+    count: float = 2.0
+
+    def roundings(self, function: str, order: int, dtype: str) -> float:
+        """See `Library`."""
+        return self.count
+
+
+ANY = Library()
+"""Any framework's library."""
+
+
+@lru_cache(maxsize=4096)
+def _roundings(framework: str, mode: str, function: str, order: int, dtype: str) -> float:
+    known = committed().frameworks
+    names = [framework] if framework in known else list(known)
+    found = [roundings(name, mode, function, order, dtype) for name in names]
+    counts = [float(each.count) for each in found if each is not None]
+    if not counts:
+        raise UsageError(
+            f"{function}, derivative {order}, {dtype}: nobody has measured how many roundings it "
+            "errs by; wanted the value or the first derivative, in a dtype of the accuracy table"
+        )
+    return max(counts)
