@@ -339,7 +339,7 @@ class OnToy:
         """f(z)."""
         return held(self.toy, mapped(lambda x: valued(self.toy, function, x), z.closed))
 
-    def elementary(self, x: Held, function: Elementary, order: int) -> Held:
+    def elementary(self, x: Held, function: Elementary, order: int, row: str) -> Held:
         """f^(k)(x), by as many roundings as the library that is simulated may err."""
         return held(
             self.toy, mapped(lambda each: _erring(self.toy, function, order, each), x.closed)

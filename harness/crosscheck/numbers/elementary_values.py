@@ -9,7 +9,7 @@ by the mean value theorem. A library's own part is what its table says
 (`crosscheck.numbers.accuracy`): N roundings of the scale, and where the result may underflow the
 smallest normal number,
 
-    N u scale + [|f| < λ₀ somewhere] λ₀,    scale the largest over the box.
+    N u scale + [|f̂| < λ₀ somewhere] λ₀,    scale the largest over the box.
 
 A derivative, k >= 1, was measured with the cotangent 1. Another cotangent g is multiplied by what
 makes up f', or by its parts before they are added; a scale is the sum of the sizes of the parts, so
@@ -67,8 +67,14 @@ def largest(function: Elementary, k: int, box: Interval) -> Array:
         return _over(function, k, box).size
 
 
-def elementary_of(x: Enclosure, function: Elementary, k: int) -> Enclosure:
+def elementary_of(x: Enclosure, function: Elementary, k: int, row: str) -> Enclosure:
     """f^(k)(x); see the module's text.
+
+    Args:
+        x: Of any shape.
+        function: f.
+        k: The order.
+        row: As what N was measured: the name of f, or of an operation that f is a part of.
 
     Raises:
         UsageError: Float64 is checked, and python-flint is not installed.
@@ -88,9 +94,10 @@ def elementary_of(x: Enclosure, function: Elementary, k: int) -> Enclosure:
             steep = largest(function, k + 1, box)
             r = np.where(x.r > 0, up(own + steep * x.r, 3) + TINY, own)
             e = np.where(moved, up(steep * up(x.e + x.lost_by_reading, 1), 1) + TINY, 0.0)
-        count = model.roundings(function.name, k) + (1.0 if k else 0.0)
-        least = np.where(values.least < model.format.smallest_normal, 1.0, 0.0)
-        rounding = count * (model.roundoff * scale) + least * model.format.smallest_normal
+        count = model.roundings(row, k) + (1.0 if k else 0.0)
+        rounding = up(count * (model.roundoff * scale), 2)
+        least = model.format.smallest_normal
+        rounding = rounding + np.where(values.least - up(e + rounding, 2) < least, least, 0.0)
         nothing = (box.low == 0.0) & (box.high == 0.0) & (function.scale(0.0 * safe, k) == 0.0)
         e = up(e + np.where(nothing, 0.0, rounding), 6)
         reach = up(values.size + e, 2)

@@ -11,6 +11,10 @@ from crosscheck.tools.errors import UsageError
 __all__ = ["ANY", "Library", "Stated"]
 
 
+_ROWS = {"division": ("dividend", "divisor")}
+"""An operation that was measured by each of its operands."""
+
+
 @dataclass(frozen=True)
 class Library:
     """A framework in a mode; all of them at once, if it is of no name that the record knows.
@@ -27,7 +31,7 @@ class Library:
         """N: the most roundings of u scale that f, or f' as differentiation returns it, may err by.
 
         Args:
-            function: A name of `crosscheck.numbers.elementary.ELEMENTARY`.
+            function: A name of `crosscheck.numbers.elementary.ELEMENTARY`, or ``division``.
             order: 0 or 1. Of higher derivatives nothing was measured.
             dtype: Of the numbers.
 
@@ -38,7 +42,10 @@ class Library:
         Raises:
             UsageError: Nothing is known of such a function, order or dtype.
         """
-        return _roundings(self.framework, self.mode, function, order, dtype)
+        return max(
+            _roundings(self.framework, self.mode, row, order, dtype)
+            for row in _ROWS.get(function, (function,))
+        )
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ class Arithmetic(Protocol):
     def select(self, site: int, z: Any, factor: Any, function: Piecewise) -> Any:
         """f'(z) ∘ factor, decided at the site."""
 
-    def elementary(self, x: Any, function: Elementary, order: int) -> Any:
-        """f^(k)(x)."""
+    def elementary(self, x: Any, function: Elementary, order: int, row: str) -> Any:
+        """f^(k)(x), with the roundings that were measured of ``row``."""
 
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""

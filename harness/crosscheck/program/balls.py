@@ -100,7 +100,7 @@ class OnBalls:
         """See `Arithmetic`."""
         return self.slope(site, function) * factor
 
-    def elementary(self, x: Ball, function: Elementary, order: int) -> Ball:
+    def elementary(self, x: Ball, function: Elementary, order: int, row: str) -> Ball:
         """See `Arithmetic`: all that f^(k) is over a ball."""
         return over_ball(x, function, order)
 

@@ -201,9 +201,9 @@ class OnEnclosures:
         found_e = np.where(some, worst.e * (1.0 + 2.0**-48), center.e)
         return Enclosure(factor.model, center.c, found_r, found_e)
 
-    def elementary(self, x: Enclosure, function: Elementary, order: int) -> Enclosure:
+    def elementary(self, x: Enclosure, function: Elementary, order: int, row: str) -> Enclosure:
         """See `Arithmetic`."""
-        return elementary_of(x, function, order)
+        return elementary_of(x, function, order, row)
 
     def maximum(self, a: Enclosure) -> Enclosure:
         """See `Arithmetic`: |max â - max a| <= max |â - a|."""

@@ -64,7 +64,7 @@ class OnExact(OnArrays):
         points = [self.number(point) for point in function.breakpoints]
         return decided_slope(z, points, function, decided, self.number) * factor
 
-    def elementary(self, x: Any, function: Elementary, order: int) -> Any:
+    def elementary(self, x: Any, function: Elementary, order: int, row: str) -> Any:
         """See `Arithmetic` and the module; 0 outside the domain, where nothing is known.
 
         Raises:

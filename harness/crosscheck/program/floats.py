@@ -48,7 +48,7 @@ class OnFloats(OnArrays):
         slope = decided_slope(z, points, function, self.decisions.get(site), nearest)
         return np.where(slope == 0, 0.0, slope * factor)
 
-    def elementary(self, x: Array, function: Elementary, order: int) -> Array:
+    def elementary(self, x: Array, function: Elementary, order: int, row: str) -> Array:
         """See `Arithmetic`; NaN outside the domain, or an infinity at its end."""
         return function.floats(x, order)
 

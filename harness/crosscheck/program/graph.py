@@ -204,9 +204,16 @@ class Var:
         found = self.graph.apply("select", (self, factor), self.shape, function=function)
         return found.times(*constants)
 
-    def elementary(self, function: str, order: int = 0) -> Var:
-        """f^(k) of each entry, of a function of `crosscheck.numbers.elementary` by its name."""
-        return self.graph.apply("elementary", (self,), self.shape, function=function, order=order)
+    def elementary(self, function: str, order: int = 0, *, row: str = "") -> Var:
+        """f^(k) of each entry, of a function of `crosscheck.numbers.elementary`.
+
+        Args:
+            function: Its name.
+            order: k.
+            row: As what its roundings were measured, if under another name.
+        """
+        settings = {"function": function, "order": order, "row": row or function}
+        return self.graph.apply("elementary", (self,), self.shape, **settings)
 
     def maximum(self) -> Var:
         """The largest along the last axis."""

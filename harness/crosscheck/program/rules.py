@@ -142,7 +142,7 @@ def _select_tangent(t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Settin
 
 def _slope(x: Var, s: Settings) -> Var:
     """f' of a function of analysis, or a derivative of it."""
-    return x.elementary(s["function"], s["order"] + 1)
+    return x.elementary(s["function"], s["order"] + 1, row=s["row"])
 
 
 def _max_cotangent(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
@@ -278,7 +278,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             Rule(
                 "elementary",
                 value=lambda n, node, x: n.elementary(
-                    x[0], ELEMENTARY[node.settings["function"]], node.settings["order"]
+                    x[0],
+                    ELEMENTARY[node.settings["function"]],
+                    node.settings["order"],
+                    node.settings["row"],
                 ),
                 vjp=lambda g, y, x, s: (g.broadcast(y.shape) * _slope(x[0], s),),
                 jvp=lambda t, y, x, s: None if t[0] is None else _slope(x[0], s) * t[0],

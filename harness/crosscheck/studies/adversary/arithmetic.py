@@ -208,7 +208,7 @@ class OnMachine:
         factors = np.broadcast_to(factor.closed, number.shape)
         return self.held(selected(self.machine, function, number, factors, lambda_, slope_at))
 
-    def elementary(self, x: Held, function: Elementary, order: int) -> Held:
+    def elementary(self, x: Held, function: Elementary, order: int, row: str) -> Held:
         """f^(k)(x)."""
         return self.held(erring(self.machine, function, order, x.closed))
 

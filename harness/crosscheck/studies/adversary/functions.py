@@ -22,7 +22,7 @@ def erring(machine: Machine, function: Elementary, order: int, x: Array) -> Arra
         machine: Its dice say by how much, and to which side: often by all of it.
         function: f.
         order: k.
-        x: Numbers of the format.
+        x: Numbers of the format; of those outside the domain it makes 0.
     """
     read = machine.read(x)
     inside = function.is_within(read)
@@ -41,4 +41,4 @@ def erring(machine: Machine, function: Elementary, order: int, x: Array) -> Arra
         moved = machine.rounded(value + (rest + sign * share * room))
         near = np.abs((moved - value) - rest) <= room
         found = np.where(near, moved, machine.rounded(value))
-    return machine.read(np.where(inside, found, np.nan))
+    return machine.read(np.where(inside, found, 0.0))

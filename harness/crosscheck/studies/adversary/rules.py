@@ -7,7 +7,7 @@ verdict: what the framework returns, less the reference's value, over r + e of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -26,7 +26,7 @@ from crosscheck.operators.registry import known
 from crosscheck.operators.units import UNITS
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
-from crosscheck.program.graph import Graph, Program, Shape, Var
+from crosscheck.program.graph import Graph, Node, Program, Shape, Var
 from crosscheck.studies.adversary.arithmetic import Held, OnMachine
 from crosscheck.studies.adversary.machine import Machine
 from crosscheck.studies.adversary.operands import lambdas, numbers, step_of
@@ -114,15 +114,19 @@ def ratios(rule: Primitive, machine: Machine, model: Model, *, is_known: bool) -
     return np.asarray(ratio.reshape(genes.count, -1).max(axis=1))
 
 
+def _nodes(op: str) -> Iterator[Node]:
+    """The nodes of one kind in all operators' steps."""
+    for operator in known().values():
+        for attributes in ({}, *operator.variants):
+            yield from (
+                node for node in program_of(*step_of(operator, attributes)).nodes if node.op == op
+            )
+
+
 def _functions() -> dict[str, Piecewise]:
     """What operators and units are made of, by name and number of the variant."""
     found: dict[Piecewise, None] = dict.fromkeys(UNITS[name] for name in ("softshrink",))
-    for operator in known().values():
-        for attributes in ({}, *operator.variants):
-            program = program_of(*step_of(operator, attributes))
-            for node in program.nodes:
-                if node.op == "piecewise":
-                    found[node.settings["function"]] = None
+    found |= dict.fromkeys(node.settings["function"] for node in _nodes("piecewise"))
     names: dict[str, int] = {}
     named = {}
     for function in found:
@@ -180,6 +184,10 @@ def _primitives() -> Mapping[str, Primitive]:
     for words in ("1/2", "1/3", "1/2 1/3", "2 -3"):
         shapes = ((1, 2), (2, 1), one)
         found[f"times_constants of a sum {words}"] = Primitive(shapes, _times_sum(*words.split()))
+    for node in _nodes("elementary"):
+        name, order = node.settings["function"], node.settings["order"]
+        rule = partial(Var.elementary, function=name, order=order)
+        found[f"elementary {name}{chr(39) * order}"] = Primitive(((3,),), rule)
     for name, function in _functions().items():
         value, slope = partial(_piecewise, function=function), partial(_select, function=function)
         found[f"piecewise {name}"] = Primitive(((3,),), value, function)
