@@ -339,6 +339,11 @@ class OnToy:
         """f(z)."""
         return held(self.toy, mapped(lambda x: valued(self.toy, function, x), z.closed))
 
+    def either(self, a: Held, b: Held) -> Held:
+        """One way or the other."""
+        one, other = np.broadcast_arrays(a.closed, b.closed)
+        return held(self.toy, mapped(lambda x, y: self.toy.rng.choice([x, y]), one, other))
+
     def elementary(self, x: Held, function: Elementary, order: int, row: str) -> Held:
         """f^(k)(x), by as many roundings as the library that is simulated may err."""
         return held(

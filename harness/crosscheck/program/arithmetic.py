@@ -76,6 +76,9 @@ class Arithmetic(Protocol):
     def elementary(self, x: Any, function: Elementary, order: int, row: str) -> Any:
         """f^(k)(x), with the roundings that were measured of ``row``."""
 
+    def either(self, a: Any, b: Any) -> Any:
+        """One number, computed as ``a`` or as ``b``."""
+
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""
 

@@ -68,6 +68,10 @@ class OnArrays:
         gathered = _taken(a.reshape(*lead, math.prod(source)), indices.by_place(size))
         return gathered.reshape(*lead, size, -1).sum(axis=-1).reshape(*lead, *shape)
 
+    def either(self, a: Any, b: Any) -> Any:
+        """See `Arithmetic`: as the first."""
+        return a
+
     def maximum(self, a: Any) -> Any:
         """See `Arithmetic`."""
         return a.max(axis=-1)

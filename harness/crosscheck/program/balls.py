@@ -100,6 +100,14 @@ class OnBalls:
         """See `Arithmetic`."""
         return self.slope(site, function) * factor
 
+    def difference(self, a: Ball, b: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a + b.times(Fraction(-1))
+
+    def either(self, a: Ball, b: Ball) -> Ball:
+        """See `Arithmetic`: the first holds it."""
+        return a
+
     def elementary(self, x: Ball, function: Elementary, order: int, row: str) -> Ball:
         """See `Arithmetic`: all that f^(k) is over a ball."""
         return over_ball(x, function, order)

@@ -205,6 +205,12 @@ class OnEnclosures:
         """See `Arithmetic`."""
         return elementary_of(x, function, order, row)
 
+    def either(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """See `Arithmetic`: both hold one exact number, and the larger e holds each way."""
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        a, b = (self._repeated(each, shape) for each in (a, b))
+        return Enclosure(self.model, a.c, a.r, np.maximum(a.e, b.e))
+
     def maximum(self, a: Enclosure) -> Enclosure:
         """See `Arithmetic`: |max â - max a| <= max |â - a|."""
         best = np.argmax(a.high, axis=-1)[..., None]

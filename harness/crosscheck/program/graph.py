@@ -215,6 +215,18 @@ class Var:
         settings = {"function": function, "order": order, "row": row or function}
         return self.graph.apply("elementary", (self,), self.shape, **settings)
 
+    def softmax(self) -> Var:
+        """eᶻ over its sum along the last axis."""
+        return self.graph.apply("softmax", (self,), self.shape)
+
+    def log_softmax(self) -> Var:
+        """The logarithm of `softmax`."""
+        return self.graph.apply("log_softmax", (self,), self.shape)
+
+    def either(self, other: Var) -> Var:
+        """This, which the other is as well: computed in one of two ways."""
+        return self.graph.apply("either", (self, other), self.shape)
+
     def maximum(self) -> Var:
         """The largest along the last axis."""
         return self.graph.apply("max", (self,), self.shape[:-1])

@@ -208,6 +208,12 @@ class OnMachine:
         factors = np.broadcast_to(factor.closed, number.shape)
         return self.held(selected(self.machine, function, number, factors, lambda_, slope_at))
 
+    def either(self, a: Held, b: Held) -> Held:
+        """One way or the other, each number for itself."""
+        one, other = np.broadcast_arrays(a.closed, b.closed)
+        bits = self.machine.genes.bits(one.shape[1:])
+        return self.held(np.where((bits >> np.uint64(40)) % np.uint64(2) == 1, one, other))
+
     def elementary(self, x: Held, function: Elementary, order: int, row: str) -> Held:
         """f^(k)(x)."""
         return self.held(erring(self.machine, function, order, x.closed))

@@ -1,0 +1,93 @@
+"""Rules of primitives that are computed by verbs that others have, with derivatives of their own.
+
+    softmax        y = eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ               y ∘ (g - Σ g ∘ y)
+    log_softmax    y = z - m - log Σ eᶻ⁻ᵐ          g - softmax(z) Σ g
+    either         a, which is b as well           g to a
+
+all sums along the last axis, m the largest z there. The derivatives are written as people write
+them, with the result y in them, rather than derived from the steps of the value: those are not what
+a framework differentiates. What is subtracted, m, cancels, in every derivative too; so no decision
+is taken at tied maxima.
+
+*Softmax.* Frameworks form y g - y Σ g y as a product of y with a difference, or as a difference of
+products, which rounds more where g is near Σ g y. Either may come. *Log-softmax.* The share of
+Σ g is formed as e^y with the y that was returned, or as eᶻ⁻ᵐ over the sum that is there already.
+
+`either` says that one number can be computed in two ways: what is known of it is what is known of
+both, and a framework may err as it may in any of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from crosscheck.numbers.elementary import ELEMENTARY
+from crosscheck.program.graph import Node, Var
+
+__all__ = ["COMPOUNDS"]
+
+Settings = Mapping[str, Any]
+
+
+def _shifted(n: Any, z: Any) -> tuple[Any, Any, Any]:
+    """z - m, its exponential, and the sum of that."""
+    d = n.difference(z, n.expand(n.maximum(z), -1))
+    e = n.elementary(d, ELEMENTARY["exp"], 0, "exp")
+    return d, e, n.sum(e, (-1,), True)
+
+
+def _softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ; the quotient as that of `crosscheck.operators.division`."""
+    _, e, total = _shifted(n, x[0])
+    return n.mul(e, n.elementary(total, ELEMENTARY["reciprocal"], 0, "division"))
+
+
+def _log_softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """z - m - log Σ eᶻ⁻ᵐ."""
+    d, _, total = _shifted(n, x[0])
+    return n.difference(d, n.elementary(total, ELEMENTARY["log"], 0, "log"))
+
+
+def _either_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """A number that is computed in one of two ways."""
+    return n.either(*x)
+
+
+def _through_softmax(y: Var, g: Var) -> Var:
+    total = (g * y).sum(-1, keep=True)
+    return (y * (g - total)).either(y * g - y * total)
+
+
+def _softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
+    """See the module; the Jacobian is symmetric, so that tangents go through it alike."""
+    return (_through_softmax(y, g),)
+
+
+def _log_softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
+    """See the module."""
+    total = g.sum(-1, keep=True)
+    shares = y.elementary("exp").either(x[0].softmax())
+    return (g - shares * total,)
+
+
+def _softmax_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], _: Settings) -> Var | None:
+    """See the module."""
+    return None if t[0] is None else _through_softmax(y, t[0])
+
+
+def _log_softmax_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], _: Settings) -> Var | None:
+    """See the module."""
+    if t[0] is None:
+        return None
+    return t[0] - (x[0].softmax() * t[0]).sum(-1, keep=True)
+
+
+Compound = tuple[str, Callable[..., Any], Callable[..., Any], Callable[..., Any]]
+
+COMPOUNDS: tuple[Compound, ...] = (
+    ("softmax", _softmax_value, _softmax_vjp, _softmax_jvp),
+    ("log_softmax", _log_softmax_value, _log_softmax_vjp, _log_softmax_jvp),
+    ("either", _either_value, lambda g, y, x, s: (g, None), lambda t, y, x, s: t[0]),
+)
+"""Name, value, cotangents and tangent of each; see `crosscheck.program.rules.Rule`."""
