@@ -4,8 +4,9 @@ As for dense networks (`crosscheck.judge.compare`) the arithmetics that a framew
 have used are tried in order, and the first that explains the gradient gives the verdict: gradual
 underflow, flush-to-zero, a named arithmetic. Three things are less:
 
-    not finite      where an intermediate result may overflow, entries without a bound are not
-                    compared: UNSUPPORTED, unless one that has a bound is wrong
+    not finite      where an intermediate result may overflow, or be outside a function's domain,
+                    entries without a bound are not compared: UNSUPPORTED, unless one that has a
+                    bound is wrong
     named           all matrix products have the arithmetic, or none
     membership      see `crosscheck.judge.programs.membership`
 """
@@ -54,7 +55,10 @@ __all__ = ["ProgramJudge"]
 _LEFT_OPEN = (
     "no slopes at its open decisions were found that explain the gradient, and none excluded"
 )
-_ENDLESS = "an intermediate result may overflow; entries without a bound were not compared"
+_ENDLESS = (
+    "an intermediate result may overflow, or a function be asked outside its domain; entries "
+    "without a bound were not compared"
+)
 _NOT_FINITE = "the case holds NaN or infinity, of which networks of operators have no verdict"
 
 _EFFECTS = {
