@@ -29,9 +29,10 @@ def network(name: str, dtype: str = "float32", width: int = 3, seed: int = 0) ->
     parameters = {"W": normal((width, 4)) / 2, "b": normal(width)}
     steps = [step("z", "dense", "x", "W", "b")]
     if name == "attention":
-        # Scores of ordinary size: of large ones softmax leaves one share, and bounds are wide.
-        parameters |= {"K": normal((width, 4)) / width, "V": normal((width, 4)) / 2}
-        steps += [step("k", "dense", "x", "K", "b"), step("v", "dense", "x", "V", "b")]
+        # A step of three products: where its terms cancel, its bounds are wide. So the keys differ.
+        parameters |= {"K": normal((width, 4)) / 2, "V": normal((width, 4)) / 2}
+        parameters |= {each: parameters[each] / np.sqrt(width) for each in ("W", "b")}
+        steps += [step("k", "dense", "x", "K"), step("v", "dense", "x", "V")]
         steps.append(step("f", name, "z", "k", "v"))
     elif name.endswith("norm"):
         own = ["weight", "bias"][: 1 if name == "rms_norm" else 2]
