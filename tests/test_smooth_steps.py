@@ -25,7 +25,7 @@ from crosscheck.studies.simulated import StepFault, simulated
 LIBRARY = Stated(count=4.0)
 """Four roundings: about what most libraries' functions err by."""
 
-SMOOTH = ("power", *(name for name in known() if name in ELEMENTARY))
+SMOOTH = ("pow", *(name for name in known() if name in ELEMENTARY))
 WIDTHS = (3, 48)
 
 
@@ -33,7 +33,7 @@ def network(name: str, dtype: str, width: int = 3, rows: int = 5, seed: int = 0)
     """Two layers with a function between them; eᶻ before it, where its domain is the positive."""
     rng = np.random.default_rng([seed, width])
     steps = [step("z", "dense", "x", "W", "b")]
-    positive = name in ("log", "sqrt", "rsqrt", "reciprocal", "power")
+    positive = name in ("log", "sqrt", "rsqrt", "reciprocal", "pow")
     if positive:
         steps.append(step("e", "exp", "z"))
     steps.append(step("f", name, "e" if positive else "z"))
@@ -93,7 +93,7 @@ MISTAKES: dict[str, tuple[str, Callable[[Array, Array], Array]]] = {
     "sqrt without its half": ("sqrt", lambda z, g: g / np.sqrt(z)),
     "rsqrt with another power": ("rsqrt", lambda z, g: -0.5 * g * z**-0.5),
     "reciprocal without its minus": ("reciprocal", lambda z, g: g / z**2),
-    "power without its factor": ("power", lambda z, g: g * z),
+    "pow without its factor": ("pow", lambda z, g: g * z),
     "cos without its minus": ("cos", lambda z, g: g * np.sin(z)),
     "sin as itself": ("sin", lambda z, g: g * np.sin(z)),
     "erf without its constant": ("erf", lambda z, g: g * np.exp(-z * z)),

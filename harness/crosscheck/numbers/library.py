@@ -11,7 +11,7 @@ from crosscheck.tools.errors import UsageError
 __all__ = ["ANY", "Library", "Stated"]
 
 
-_ROWS = {"division": ("dividend", "divisor")}
+_ROWS = {"quotient": ("dividend", "divisor")}
 """An operation that was measured by each of its operands."""
 
 
@@ -31,7 +31,7 @@ class Library:
         """N: the most roundings of u scale that f, or f' as differentiation returns it, may err by.
 
         Args:
-            function: A name of `crosscheck.numbers.elementary.ELEMENTARY`, or ``division``.
+            function: A name of `crosscheck.numbers.elementary.ELEMENTARY`, or ``quotient``.
             order: 0 or 1. Of higher derivatives nothing was measured.
             dtype: Of the numbers.
 

@@ -16,11 +16,11 @@ __all__ = ["OPERATOR"]
 
 
 def _expand(a: Var, b: Var) -> Var:
-    return a * b.elementary("reciprocal", row="division")
+    return a * b.elementary("reciprocal", row="quotient")
 
 
 def _formula(a: Expression, b: Expression) -> Expression:
-    return Call("divide", (a, b))
+    return Call("quotient", (a, b))
 
 
 OPERATOR = Operator(

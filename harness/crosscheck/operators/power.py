@@ -25,7 +25,7 @@ def _name(exponent: Attribute) -> str:
 def _check(attributes: Mapping[str, Attribute]) -> None:
     if _name(attributes["exponent"]) not in _KNOWN:
         known = ", ".join(name.removeprefix("power_") for name in _KNOWN)
-        raise UsageError(f"power: exponent={attributes['exponent']!r}, wanted one of {known}")
+        raise UsageError(f"pow: exponent={attributes['exponent']!r}, wanted one of {known}")
 
 
 def _expand(z: Var, exponent: Attribute) -> Var:
@@ -33,7 +33,7 @@ def _expand(z: Var, exponent: Attribute) -> Var:
 
 
 def _formula(z: Expression, exponent: Attribute) -> Expression:
-    return Call("power", (z, Number(exact(exponent))))
+    return Call("pow", (z, Number(exact(exponent))))
 
 
 def _line(use: Use) -> str:
@@ -42,7 +42,7 @@ def _line(use: Use) -> str:
 
 
 OPERATOR = Operator(
-    name="power",
+    name="pow",
     role="activation",
     formula=_formula,
     operands=("z",),

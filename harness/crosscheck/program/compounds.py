@@ -40,7 +40,7 @@ def _shifted(n: Any, z: Any) -> tuple[Any, Any, Any]:
 def _softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     """eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ; the quotient as that of `crosscheck.operators.division`."""
     _, e, total = _shifted(n, x[0])
-    return n.mul(e, n.elementary(total, ELEMENTARY["reciprocal"], 0, "division"))
+    return n.mul(e, n.elementary(total, ELEMENTARY["reciprocal"], 0, "quotient"))
 
 
 def _log_softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:

@@ -1,6 +1,6 @@
 """The verbs of programs on exact numbers.
 
-Values of elementary functions are seldom rational. They are taken to within 2^-`_BITS` of their
+Values of elementary functions are seldom rational. They are taken to within 2^-`BITS` of their
 size, and everything after them is exact again: what differs from zero by more than that is told
 from it, and so is each side of a breakpoint. No number of a dtype is as near to another.
 """
@@ -23,9 +23,9 @@ from crosscheck.program.arrays import OnArrays, decided_slope, first_largest, nu
 from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["OnExact"]
+__all__ = ["BITS", "OnExact"]
 
-_BITS = 512
+BITS = 512
 
 
 @dataclass
@@ -91,5 +91,5 @@ def _near(function: Elementary, order: int, x: Fraction) -> Fraction:
         ) from None
     from crosscheck.numbers.arb import bits, rational
 
-    with bits(_BITS):
+    with bits(BITS):
         return rational(function.ball(arb(fmpq(x.numerator, x.denominator)), order))
