@@ -21,11 +21,11 @@ from types import MappingProxyType
 from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.libraries import library_of
 from crosscheck.judge.local.check import Check, OfCase
 from crosscheck.judge.relations.judge import NOT_FINITE, related
 from crosscheck.judge.verdict import Certified, Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
+from crosscheck.numbers.library import Library
 
 __all__ = [
     "CERTIFICATES",
@@ -188,7 +188,11 @@ def _together(verdict: Verdict, local: OfCase) -> Verdict:
 
 
 def with_adjoint(
-    verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation
+    verdict: Verdict,
+    case: AnyCase,
+    answer: AnyGradients,
+    mode: Derivation,
+    library: Library | None = None,
 ) -> Verdict:
     """A verdict by the a-priori certificate, and what the adjoint one says of sampled entries.
 
@@ -201,15 +205,16 @@ def with_adjoint(
         case: A single case.
         answer: The gradient.
         mode: How it was computed.
+        library: Whose elementary functions were called, if any were.
     """
     name = str(Certificate.ADJOINT)
     if verdict.kind not in _EXPLAINED:
         note = f"not asked of what is {verdict.kind}"
         return _without(verdict, Certificate.ADJOINT, note)
     flush = verdict.kind is Kind.SUBNORMAL
-    found = _compared(verdict, case, answer, mode, flush)
+    found = _compared(verdict, case, answer, mode, flush, library)
     if found.failing and not flush:
-        again = _compared(verdict, case, answer, mode, True)
+        again = _compared(verdict, case, answer, mode, True, library)
         if not again.failing:
             verdict, found = replace(verdict, kind=Kind.SUBNORMAL), again
     wrong = ""
@@ -231,9 +236,13 @@ def with_adjoint(
 
 
 def _compared(
-    verdict: Verdict, case: AnyCase, answer: AnyGradients, mode: Derivation, flush: bool
+    verdict: Verdict,
+    case: AnyCase,
+    answer: AnyGradients,
+    mode: Derivation,
+    flush: bool,
+    library: Library | None,
 ) -> Comparison:
-    library = library_of(case, verdict.framework, verdict.mode)
     judge = AdjointJudge(case, flush=flush, library=library)
     return judge.check(answer, derivation=mode, per_use=True, slopes=_sides(verdict, judge.case))
 

@@ -1,14 +1,23 @@
-"""Whose elementary functions a gradient was computed with."""
+"""Whose elementary functions a gradient was computed with, and which of them are far off."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
+from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase, Composed
-from crosscheck.numbers.library import Library
+from crosscheck.numbers.library import MANY, Library
 from crosscheck.program.graph import Program
 
-__all__ = ["library_of"]
+__all__ = ["departures", "library_of", "or_library"]
+
+_CALLS = {"softmax": ("exp", "quotient"), "log_softmax": ("exp", "log")}
+"""The functions in primitives that are made of several."""
+
+_WRONG = (Kind.DISAGREES, Kind.INCONSISTENT)
+_RIGHT = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
 
 def library_of(case: AnyCase, framework: str, mode: str) -> Library | None:
@@ -19,11 +28,65 @@ def library_of(case: AnyCase, framework: str, mode: str) -> Library | None:
         framework: Name of the framework, or of a function of the user's.
         mode: How the gradient was asked for.
     """
-    if isinstance(case, Composed) and _calls(case.program):
+    if isinstance(case, Composed) and _calls(case.gradient):
         return Library(framework, mode)
     return None
 
 
+def departures(case: AnyCase, library: Library) -> Iterator[str]:
+    """What the functions in a network, or their derivatives, were measured to err by, if too much.
+
+    Args:
+        case: The network.
+        library: Whose functions.
+    """
+    assert isinstance(case, Composed)
+    for function, order in _calls(case.gradient):
+        if order > 1:
+            continue
+        count = library.measured(function, order, case.dtype)
+        if count > MANY:
+            name = f"{library.framework or 'some library'}'s {function}{chr(39) * order}"
+            yield f"{name} was measured to err by up to {count:.4g} roundings of {case.dtype}"
+
+
+def or_library(
+    verdict: Verdict,
+    case: AnyCase,
+    library: Library | None,
+    again: Callable[[Library], Verdict],
+    of_zeros: Callable[[Library], Verdict],
+) -> Verdict:
+    """A verdict, or LIBRARY where functions that are far off explain what is wrong.
+
+    What is explained so has to be told from zeros by the same bounds.
+
+    Args:
+        verdict: What was said with functions that err by `MANY` roundings at most.
+        case: Of what.
+        library: Whose functions.
+        again: The same asked anew, with another library.
+        of_zeros: The verdict on a gradient of zeros.
+    """
+    if library is None or verdict.kind not in _WRONG:
+        return verdict
+    far = "; ".join(departures(case, library))
+    if not far:
+        return verdict
+    whole = replace(library, is_whole=True)
+    found = again(whole)
+    if found.kind not in _RIGHT or of_zeros(whole).kind in _RIGHT:
+        return verdict
+    return replace(found, kind=Kind.LIBRARY, detail=far)
+
+
 @lru_cache(maxsize=1024)
-def _calls(program: Program) -> bool:
-    return any(program.nodes[number].op == "elementary" for number in program.needed)
+def _calls(program: Program) -> tuple[tuple[str, int], ...]:
+    """The functions that a program calls, by the names of their rows, and of which order."""
+    found: dict[tuple[str, int], None] = {}
+    for number in program.needed:
+        node = program.nodes[number]
+        if node.op == "elementary":
+            found[node.settings["row"], node.settings["order"]] = None
+        found |= dict.fromkeys((name, 0) for name in _CALLS.get(node.op, ()))
+    return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from crosscheck.judge.certificates import (
 )
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.libraries import library_of
+from crosscheck.judge.libraries import library_of, or_library
 from crosscheck.judge.local.check import Check
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
@@ -120,7 +120,7 @@ class Question:
         self.verdicts: dict[tuple[int, int], Verdict] = {}
         self.references: dict[int, AnyGradients] = {}
         self._judges: dict[int, AnyJudge] = {}
-        self._checks: dict[int, Check] = {}
+        self._checks: dict[tuple[int, Library | None], Check] = {}
 
     # -- the cases and the answers, as rungs take them ---------------------------------------
 
@@ -212,38 +212,69 @@ class Question:
     def verdict(self, row: int, index: int) -> Verdict:
         """The verdict on an answer to a case: what no rung has settled is judged by itself now."""
         answer = self.answers[row]
-        if (row, index) not in self.verdicts:
-            if self.agrees[row, index]:
-                return self._certified(Verdict(*answer.names, Kind.AGREES), answer, row, index)
-            self.settle(row, index, self._judged(row, index))
-        return self._certified(self.verdicts[row, index], answer, row, index)
+        library = self.library(answer)
+        if (row, index) in self.verdicts:
+            found = self.verdicts[row, index]
+        elif self.agrees[row, index]:
+            found = Verdict(*answer.names, Kind.AGREES)
+        else:
+            self.settle(row, index, self._judged(row, index, library))
+            found = self.verdicts[row, index]
+        found = self._certified(found, row, index, library)
 
-    def _certified(self, verdict: Verdict, answer: Answer, row: int, index: int) -> Verdict:
+        def again(other: Library) -> Verdict:
+            return self._certified(self._judged(row, index, other), row, index, other)
+
+        given = answer.given if self.is_single else answer.given.wide(index)
+        return self._or_library(found, replace(answer, given=given), index, library, again)
+
+    def _or_library(
+        self,
+        verdict: Verdict,
+        answer: Answer,
+        index: int,
+        library: Library | None,
+        again: Callable[[Library], Verdict],
+    ) -> Verdict:
+        """See `crosscheck.judge.libraries.or_library`; of an answer without an axis over cases."""
+        if library is None:
+            return verdict
+
+        def of_zeros(other: Library) -> Verdict:
+            zeros = replace(answer, given=answer.given.map_derivatives(np.zeros_like))
+            return self._compared(zeros, index, other)
+
+        return or_library(verdict, self._case(index), library, again, of_zeros)
+
+    def _certified(
+        self, verdict: Verdict, row: int, index: int, library: Library | None
+    ) -> Verdict:
         """A verdict with what other certificates say."""
+        answer = self.answers[row]
         by_adjoint = answer.by_adjoint and index < OF_STACK
         if by_adjoint or answer.by_relations:
             given = answer.given if self.is_single else answer.given.wide(index)
             asked = replace(answer, given=given, by_adjoint=by_adjoint)
-            verdict = self._by_outputs(verdict, asked, index)
+            verdict = self._by_outputs(verdict, asked, index, library)
         if answer.note:
             return without_steps(verdict, answer.note)
         if answer.recorded is None:
             return verdict
-        if row not in self._checks:
-            self._checks[row] = self._local(answer).check(answer.recorded)
-        return with_steps(verdict, self._checks[row], index)
+        key = row, library
+        if key not in self._checks:
+            cases = self.cases
+            whole = cases.case() if isinstance(cases, Batch) else cases
+            self._checks[key] = LocalJudge(whole, library).check(answer.recorded)
+        return with_steps(verdict, self._checks[key], index)
 
-    def _by_outputs(self, verdict: Verdict, answer: Answer, index: int) -> Verdict:
+    def _by_outputs(
+        self, verdict: Verdict, answer: Answer, index: int, library: Library | None
+    ) -> Verdict:
         """A verdict with what certificates say that need no more than the gradient of one case."""
         case = self._case(index)
         if answer.by_adjoint:
-            verdict = with_adjoint(verdict, case, answer.given, answer.derivation)
+            verdict = with_adjoint(verdict, case, answer.given, answer.derivation, library)
         return with_relations(verdict, case, answer.given) if answer.by_relations else verdict
-
-    def _local(self, answer: Answer) -> LocalJudge:
-        cases = self.cases
-        whole = cases.case() if isinstance(cases, Batch) else cases
-        return LocalJudge(whole, self.library(answer))
 
     def library(self, answer: Answer) -> Library | None:
         """The library whose elementary functions an answer was computed with, if any were."""
@@ -252,24 +283,49 @@ class Question:
         framework, _, mode = answer.names
         return library_of(self.cases, framework, mode)
 
-    def _judged(self, row: int, index: int) -> Verdict:
+    def _judged(self, row: int, index: int, library: Library | None) -> Verdict:
         """What the judge of one case says."""
         answer = self.answers[row]
         refuted = answer.derivation == "reverse" and bool(self.refuted[index])
         given = answer.given if self.is_single else answer.given.wide(index)
         alone = Answer(given, answer.derivation, answer.names)
-        return self.another(alone, index, refuted=refuted)
+        return self._compared(alone, index, library, refuted=refuted)
 
-    def another(self, answer: Answer, index: int = 0, *, refuted: bool = False) -> Verdict:
+    def another(self, answer: Answer, index: int = 0) -> Verdict:
         """The verdict on one more answer, to case ``index`` by itself.
 
         Args:
             answer: Losses and gradients without an axis over cases, and steps likewise.
             index: Of the case.
+        """
+        library = self.library(answer)
+
+        def by(chosen: Library | None) -> Verdict:
+            verdict = self._compared(answer, index, chosen)
+            verdict = self._by_outputs(verdict, answer, index, chosen)
+            if answer.note:
+                return without_steps(verdict, answer.note)
+            if answer.recorded is None:
+                return verdict
+            return with_steps(verdict, LocalJudge(self._case(index), chosen).check(answer.recorded))
+
+        return self._or_library(by(library), answer, index, library, by)
+
+    def _compared(
+        self, answer: Answer, index: int, library: Library | None, *, refuted: bool = False
+    ) -> Verdict:
+        """What the a-priori certificate says of an answer to one case.
+
+        Args:
+            answer: Without an axis over cases.
+            index: Of the case.
+            library: Whose elementary functions were called, if any were.
             refuted: Whether gradual underflow is known not to explain it.
         """
         framework, formulation, mode = answer.names
-        about: Any = {"refuted": True} if refuted else {}
+        about: dict[str, Any] = {"refuted": True} if refuted else {}
+        if library is not None:
+            about["library"] = library
         judge: Any = self.judge(index)
         verdict: Verdict = judge.verdict(
             answer.given,
@@ -279,10 +335,4 @@ class Question:
             derivation=answer.derivation,
             **about,
         )
-        verdict = self._by_outputs(verdict, answer, index)
-        if answer.note:
-            return without_steps(verdict, answer.note)
-        if answer.recorded is None:
-            return verdict
-        local = LocalJudge(self._case(index), self.library(answer))
-        return with_steps(verdict, local.check(answer.recorded))
+        return verdict

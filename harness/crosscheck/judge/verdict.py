@@ -34,6 +34,7 @@ class Kind(StrEnum):
     UNDECIDED = "UNDECIDED"
     SUBNORMAL = "SUBNORMAL"
     REDUCED = "REDUCED"
+    LIBRARY = "LIBRARY"
     NONFINITE = "NONFINITE"
     UNSUPPORTED = "UNSUPPORTED"
     INCONSISTENT = "INCONSISTENT"
@@ -42,7 +43,12 @@ class Kind(StrEnum):
     TIMED_OUT = "TIMED_OUT"
 
 
-FAILING = frozenset({Kind.REDUCED, Kind.INCONSISTENT, Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT})
+FAILING = frozenset(
+    {
+        *(Kind.REDUCED, Kind.LIBRARY, Kind.INCONSISTENT),
+        *(Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT),
+    }
+)
 """The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, see `fails`."""
 
 MEANING: Mapping[Kind, str] = MappingProxyType(
@@ -74,6 +80,11 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
             "The gradient is right only for an arithmetic that is coarser than its dtype promises; "
             "its name and about how many bits it has are reported. The run fails unless that "
             "arithmetic is allowed by name."
+        ),
+        Kind.LIBRARY: (
+            "The gradient is right only for an elementary function that errs by more roundings "
+            "than such functions do, 16 of them; which function of the framework's it is, and by "
+            "how many it was measured to err, is said."
         ),
         Kind.NONFINITE: (
             "The case holds NaN or infinity, or an intermediate result may overflow. Every entry "

@@ -8,7 +8,11 @@ from functools import lru_cache
 from crosscheck.numbers.accuracy import committed, roundings
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["ANY", "Library", "Stated"]
+__all__ = ["ANY", "MANY", "Library", "Stated"]
+
+MANY = 16
+"""Roundings that a function may err by. One that errs by more is held to so many all the same: a
+bound of thousands of roundings would hold much that is wrong, wherever the function is good."""
 
 
 _ROWS = {"quotient": ("dividend", "divisor")}
@@ -22,10 +26,13 @@ class Library:
     Attributes:
         framework: Name of the framework.
         mode: How it is run.
+        is_whole: Whether a function may err by all that was measured, and not by `MANY` roundings
+            at most.
     """
 
     framework: str = ""
     mode: str = ""
+    is_whole: bool = False
 
     def roundings(self, function: str, order: int, dtype: str) -> float:
         """N: the most roundings of u scale that f, or f' as differentiation returns it, may err by.
@@ -42,6 +49,11 @@ class Library:
         Raises:
             UsageError: Nothing is known of such a function, order or dtype.
         """
+        found = self.measured(function, order, dtype)
+        return found if self.is_whole else min(found, MANY)
+
+    def measured(self, function: str, order: int, dtype: str) -> float:
+        """`roundings` without a limit."""
         return max(
             _roundings(self.framework, self.mode, row, order, dtype)
             for row in _ROWS.get(function, (function,))

@@ -25,7 +25,6 @@ from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, wo
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
 from crosscheck.judge.programs.enclosed import EnclosedProgram, Slopes
-from crosscheck.judge.libraries import library_of
 from crosscheck.judge.programs.explanation import (
     MOST_OPERATIONS,
     Explanation,
@@ -42,6 +41,7 @@ from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.named import arithmetics_of
 from crosscheck.numbers.scaling import nearest
@@ -110,8 +110,11 @@ class ProgramJudge:
         formulation: str = "",
         mode: str = "",
         derivation: str = "reverse",
+        library: Library | None = None,
     ) -> Verdict:
         """What comparing ``given`` with the reference says; arguments as of the dense judge's.
+
+        ``library`` is that whose elementary functions were called; any, if none is given.
 
         Raises:
             UsageError: All of the gradient is left out.
@@ -129,7 +132,6 @@ class ProgramJudge:
         if not self.case.is_finite:
             return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
         left_open: Verdict | None = None
-        library = library_of(self.case, framework, mode)
         for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
             enclosed = self.enclosed(Model(self.format, flush=flush, library=library))
             explanation = explain(enclosed, given)
