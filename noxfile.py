@@ -137,6 +137,12 @@ def stress(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def operators(session: nox.Session) -> None:
+    """Judge every operator in every framework, mode and dtype: half an hour, resumed if ended."""
+    run(session, "python", "-m", "crosscheck.studies.operators", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
 def adversary(session: nox.Session) -> None:
     """Climb towards the largest error / bound of each rule, 10⁶ tries each: half an hour."""
     words = ("-m", "crosscheck.studies.adversary", "--report", "reports/adversary.json")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from crosscheck.network.composed import Composed
 from crosscheck.network.steps import Step, step
 from crosscheck.numbers.arrays import Array
-from crosscheck.operators import add, dense, flatten, relu
+from crosscheck.operators import add, dense, exponential, flatten, relu
 from crosscheck.operators.operator import Attribute, Operator
 from crosscheck.operators.registry import known, operator_of
 from crosscheck.program.graph import Graph, Shape
@@ -145,6 +145,10 @@ class _Making:
         more = [self.parameter(f"{each}_{name}", own[each]) for each in operator.operands[1:]]
         return self.apply(name, operator, below, *more, **attributes)
 
+    def before(self, name: str, operator: Operator, below: str) -> str:
+        """What an operator is applied to: eᶻ, where that has to be positive."""
+        return self.apply(name, exponential.OPERATOR, below) if operator.is_of_positive else below
+
     def ending(self, below: str, loss: Used) -> Plan:
         """A dense layer, and a loss."""
         if len(self.shapes[below]) > 2:
@@ -160,10 +164,12 @@ def _plan(activation: Used, loss: Used, rows: int, width: int, *, residual: bool
     making = _Making({"x": (rows, _FEATURES)})
     unit, settings = activation
     below = making.layer("z1", dense.OPERATOR, "x", width)
+    below = making.before("e1", unit, below)
     below = making.layer("a1", unit, below, width, **settings)
     if residual:
         inner = making.layer("z2", dense.OPERATOR, below, width)
         below = making.apply("sum2", add.OPERATOR, inner, below)
+        below = making.before("e2", unit, below)
         below = making.layer("a2", unit, below, width, **settings)
     return making.ending(below, loss)
 
@@ -184,7 +190,8 @@ def _around(used: Used, loss: Used, rows: int, *, is_bare: bool) -> Plan:
         below = making.apply("sum1", add.OPERATOR, "x", "c")
         below = making.apply("a1", relu.OPERATOR, below)
     operands: list[str | None] = []
-    sources = [below, "c"]
+    sources = [making.before("e1", operator, below)]
+    sources += [making.before("e2", operator, "c"), below] if below else ["c"]
     for operand in operator.operands:
         name = f"{operand}_it"
         if is_bare and operand in operator.optional:

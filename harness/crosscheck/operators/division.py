@@ -32,4 +32,5 @@ OPERATOR = Operator(
     lines={each: {"division": "a / b"} for each in ("torch", "tensorflow", "jax")},
     words="What goes down is divided by b; to b goes minus the quotient times that.",
     is_drawn=False,
+    is_of_positive=True,
 )

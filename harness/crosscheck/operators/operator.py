@@ -88,6 +88,7 @@ class Operator:
         variants: Attributes that strategies draw besides the defaults.
         tried_on: Shape of what comes from below where strategies draw it.
         of_one_case: Whether its lines are for one case, and are mapped over those of a stack.
+        is_of_positive: Whether strategies put eᶻ before it, since it is there for positive numbers.
 
     Raises:
         UsageError: ``formula`` is no function.
@@ -110,6 +111,7 @@ class Operator:
     variants: tuple[Mapping[str, Attribute], ...] = ()
     tried_on: Shape = (3, 2)
     of_one_case: bool = False
+    is_of_positive: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.formula):

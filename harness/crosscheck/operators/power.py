@@ -53,4 +53,5 @@ OPERATOR = Operator(
     lines={each: {"power": _line} for each in ("torch", "tensorflow", "jax")},
     words="What goes down is multiplied by p and by the power of one less.",
     is_drawn=False,
+    is_of_positive=True,
 )

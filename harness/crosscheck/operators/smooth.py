@@ -40,4 +40,5 @@ def smooth(
         lines={each: elementary_lines(each)[name] for each in _FRAMEWORKS},
         words=words,
         is_drawn=False,
+        is_of_positive=ELEMENTARY[name].low == 0.0 or ELEMENTARY[name].without_zero,
     )

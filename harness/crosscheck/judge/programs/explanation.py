@@ -178,7 +178,8 @@ def _flat(forms: Forms, given: Derivatives, rooms: Derivatives) -> tuple[Array, 
             continue
         floats = np.vectorize(nearest_float, otypes=[np.float64])(parts.reshape(len(parts), -1))
         matrix.append(floats[1:].T)
-        rest.append(np.ravel(value) - floats[0])
+        with np.errstate(invalid="ignore"):  # infinities are left out by who asks
+            rest.append(np.ravel(value) - floats[0])
         room.append(np.ravel(rooms.arrays[name].e))
     return np.concatenate(matrix), np.concatenate(rest), np.concatenate(room)
 

@@ -1,0 +1,78 @@
+"""``python -m crosscheck.studies.operators``: judge, and write the table and its page."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import click
+
+from crosscheck.numbers.formats import WORKING
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FRAMEWORKS = ("torch", "tensorflow", "jax")
+
+
+@click.command()
+@click.option("--folder", type=_FOLDER, default="reports", show_default=True, help="Of both files.")
+@click.option(
+    "--framework",
+    "frameworks",
+    type=click.Choice(_FRAMEWORKS),
+    multiple=True,
+    help="All if not given.",
+)
+@click.option(
+    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
+)
+@click.option("--operator", "operators", multiple=True, help="All if not given.")
+@click.option("--page", is_flag=True, help="Only write the page from what was judged before.")
+def main(
+    folder: Path,
+    frameworks: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    operators: tuple[str, ...],
+    page: bool,
+) -> None:
+    """Judge gradients of every operator in every framework, mode and dtype.
+
+    What was judged before, of the same versions, is kept and gone on with.
+    """
+    from crosscheck.frameworks.base import Framework
+    from crosscheck.frameworks.registry import open_frameworks
+    from crosscheck.studies.operators.measure import Cell, Table, measure, read, write
+    from crosscheck.studies.operators.page import page as text
+    from crosscheck.tools.atomic import write_text_atomically
+
+    names = frameworks or _FRAMEWORKS
+
+    @cache
+    def opened(name: str, mode: str) -> Framework:
+        found, _ = open_frameworks([name], {}, {name: mode})
+        return found[0]
+
+    def versions_of(name: str) -> str:
+        versions = opened(name, "eager").versions()
+        return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+    def words_of(cell: Cell) -> str:
+        counts = ", ".join(f"{name} {count}" for name, count in cell.verdicts.items())
+        return cell.unsupported or cell.wrong or counts
+
+    place = folder / "operators.json"
+    table = read(place, {name: versions_of(name) for name in _FRAMEWORKS})
+
+    def after(now: Table) -> None:
+        write(place, now)
+        cell = now.cells[-1]
+        click.echo(f"{' '.join(cell.key)}: {words_of(cell)}", err=True)
+
+    if not page:
+        wanted = {"frameworks": names, "dtypes": dtypes or WORKING, "operators": operators}
+        table = measure(opened, table, after, **wanted)
+    write_text_atomically(folder / "operators.md", text(table))
+    raise SystemExit(1 if any(cell.fails for cell in table.cells) else 0)
+
+
+if __name__ == "__main__":
+    main()

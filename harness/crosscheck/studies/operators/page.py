@@ -1,0 +1,80 @@
+"""The table of operators for people, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crosscheck.judge.verdict import Kind
+from crosscheck.numbers.formats import WORKING
+from crosscheck.studies.operators.measure import MODES, Cell, Table
+
+__all__ = ["page"]
+
+_LETTERS = {"local": "C", "adjoint": "B"}
+_SHORT = {"float64": "64", "float32": "32", "bfloat16": "b16", "float16": "f16"}
+_OPEN = (Kind.UNSUPPORTED, Kind.NONFINITE)
+
+_INTRODUCTION = """
+Every gradient of first order has the a-priori certificate. **C**: each step is held to its own
+bounds as well. **B**: entries are held to adjoint bounds. In each cell are the dtypes (64, 32:
+float64, float32; b16, f16: bfloat16, float16). Behind one, `?` means that some entries have no
+a-priori bound, as where a value may overflow or leave the domain of a function; `!` that a gradient
+is wrong, see below; `-` that the framework cannot do it.
+"""
+
+
+def page(table: Table) -> str:
+    """What was found, as a document."""
+    return "\n".join(_lines(table)) + "\n"
+
+
+def _lines(table: Table) -> Iterator[str]:
+    cells = {cell.key: cell for cell in table.cells}
+    operators = list(dict.fromkeys(cell.operator for cell in table.cells))
+    empty = [cell for cell in table.cells if cell.unsupported]
+    failing = [cell for cell in table.cells if cell.fails]
+    yield "# Operators"
+    yield ""
+    yield "Written by `nox -s operators`; its numbers are in [operators.json](operators.json)."
+    yield ""
+    yield (
+        f"{len(operators)} operators, {len(table.cells):,} cells, of which {len(empty)} are empty "
+        f"and {len(failing)} hold a wrong gradient. {'; '.join(table.versions.values())}."
+    )
+    yield _INTRODUCTION
+    columns = [(name, mode) for name, modes in MODES.items() for mode in modes]
+    yield "| operator | " + " | ".join(f"{name} {mode}" for name, mode in columns) + " |"
+    yield "|---|" + "---|" * len(columns)
+    for operator in operators:
+        row = []
+        for name, mode in columns:
+            found = [cells.get((operator, name, mode, dtype)) for dtype in WORKING]
+            row.append(_cell([each for each in found if each is not None]))
+        yield f"| {operator} | " + " | ".join(row) + " |"
+    yield from _listed("What is wrong", failing, [cell.wrong for cell in failing])
+    yield from _listed("What frameworks cannot do", empty, [cell.unsupported for cell in empty])
+
+
+def _listed(title: str, cells: list[Cell], words: list[str]) -> Iterator[str]:
+    yield ""
+    yield f"## {title}"
+    yield ""
+    for cell, said in zip(cells, words, strict=True):
+        yield f"- {cell.framework} {cell.mode}, {cell.operator}, {cell.dtype}: {said}"
+    if not cells:
+        yield "Nothing."
+
+
+def _cell(found: list[Cell]) -> str:
+    letters = {_LETTERS[name] for cell in found for name in cell.certificates if name in _LETTERS}
+    said = [f"**{letter}**" for letter in sorted(letters)]
+    for cell in found:
+        mark = ""
+        if cell.unsupported:
+            mark = "-"
+        elif cell.fails:
+            mark = "!"
+        elif any(Kind(name) in _OPEN for name in cell.verdicts):
+            mark = "?"
+        said.append(_SHORT[cell.dtype] + mark)
+    return " ".join(said)
