@@ -29,7 +29,7 @@ MODES = {
     "tensorflow": ("eager", "function", "xla"),
     "jax": ("eager", "jit"),
 }
-"""Not ``torch.compile``, which takes ten seconds a network; nor forward modes, of dense ones only."""
+"""Not ``torch.compile``, ten seconds for each network; nor forward modes, of dense ones only."""
 
 _CASES = 4
 """Of each network: so many with Gaussian numbers, and so many with halves."""
