@@ -26,7 +26,7 @@ __all__ = ["MODES", "Cell", "Table", "cells", "measure", "read", "write"]
 
 MODES = {
     "torch": ("eager",),
-    "tensorflow": ("eager", "function", "xla"),
+    "tensorflow": ("eager", "graph", "xla"),
     "jax": ("eager", "jit"),
 }
 """Not ``torch.compile``, ten seconds for each network; nor forward modes, of dense ones only."""
