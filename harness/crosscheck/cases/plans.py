@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from crosscheck.network.composed import Composed
 from crosscheck.network.steps import Step, step
 from crosscheck.numbers.arrays import Array
-from crosscheck.operators import add, dense, exponential, flatten, relu
+from crosscheck.operators import add, dense, exponential, flatten, relu, squared_error
 from crosscheck.operators.operator import Attribute, Operator
 from crosscheck.operators.registry import known, operator_of
 from crosscheck.program.graph import Graph, Shape
@@ -230,4 +230,4 @@ def recurrence(*, rows: int = _ROWS, width: int = _WIDTH, times: int = 3) -> Pla
             held = making.apply(f"r{t}", dense.OPERATOR, below, "W", "b")
             z = making.apply(f"s{t}", add.OPERATOR, z, held)
         below = making.apply(f"h{t}", relu.OPERATOR, z)
-    return making.ending(below, (operator_of("squared_error"), {}))
+    return making.ending(below, (squared_error.OPERATOR, {}))
