@@ -30,6 +30,7 @@ DERIVED_IN = {
     "numbers.piecewise_values": ("piecewise",),
     "numbers.piecewise_slopes": ("select",),
     "program.enclosures": ("take", "scatter", "broadcast", "max", "largest"),
+    "numbers.elementary_values": ("elementary",),
     "judge.local.step": ("step",),
 }
 """Module to the first words of the rules and steps that its text derives."""

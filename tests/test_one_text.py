@@ -130,6 +130,7 @@ NAMED = {
     "cases.composed": PRIMITIVE,
     "judge.adjoint": PRIMITIVE,
     "judge.libraries": PRIMITIVE,
+    "judge.local.ties": PRIMITIVE,
     "judge.relations": PRIMITIVE,
     "judge.policies": "a function of this name",
     "studies.adversary": "primitives, and the functions of some of them",
@@ -140,7 +141,7 @@ NAMED = {
 """Parts in which a word is the name of an operator too, and what it is there."""
 
 
-COMMON = {"sum", "mean", "pad"}
+COMMON = {"sum", "mean", "pad", "max", "min", "maximum", "minimum", "where"}
 """Names of operators that are reductions of losses, keywords of NumPy and much else."""
 
 
