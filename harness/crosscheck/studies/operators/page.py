@@ -19,7 +19,7 @@ Every gradient of first order has the a-priori certificate. **C**: each step is 
 bounds as well. **B**: entries are held to adjoint bounds. In each cell are the dtypes (64, 32:
 float64, float32; b16, f16: bfloat16, float16). Behind one, `?` means that some entries have no
 a-priori bound, as where a value may overflow or leave the domain of a function; `!` that a gradient
-is wrong, see below; `-` that the framework cannot do it. A dtype that is missing has not been judged yet.
+is wrong, see below; `-` that the framework cannot do it. What is missing has not been judged yet.
 """
 
 

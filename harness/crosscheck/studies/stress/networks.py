@@ -17,6 +17,7 @@ from crosscheck.network.composed import AnyCase
 from crosscheck.network.dense import Case
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.operators.registry import known
 from crosscheck.studies.stress.regimes import REGIMES
 
 __all__ = ["CASES", "Stack", "stack_of", "stacks"]
@@ -46,7 +47,9 @@ class Stack:
 def stacks() -> list[Stack]:
     """Every network in every regime: one round."""
     networks: dict[str, Plan | tuple[int, ...]] = {f"dense {widths}": widths for widths in _DENSE}
-    for number, plan in enumerate(plans(rows=_ROWS)):
+    asked = [name for name, each in known().items() if not each.is_drawn]
+    every = [*plans(rows=_ROWS), *(plans([name], rows=_ROWS)[0] for name in asked)]
+    for number, plan in enumerate(every):
         words = [each.op for each in plan.steps if each.op not in ("dense", "add")]
         networks[f"operators {number} ({', '.join(dict.fromkeys(words))})"] = plan
     return [
