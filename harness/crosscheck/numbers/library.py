@@ -39,7 +39,7 @@ class Library:
 
         Args:
             function: A name of `crosscheck.numbers.elementary.ELEMENTARY`, or ``quotient``.
-            order: 0 or 1. Of higher derivatives nothing was measured.
+            order: Up to 2, as far as it was measured.
             dtype: Of the numbers.
 
         Returns:
