@@ -313,6 +313,19 @@ def test_results_near_overflow_and_underflow_are_not_judged() -> None:
     assert found.is_subnormal.tolist() == [*[False] * 6, True, False]
 
 
+def test_in_float64_an_error_is_counted_where_its_unit_is_a_normal_number() -> None:
+    x = np.array([2.0**-480, 2.0**-484, 2.0**-485, 2.0**-520])
+    found = reference(ELEMENTARY["power_2"], 0, format_of("float64"), (x,))
+    assert found.is_judged.tolist() == [True, True, False, False]
+    assert found.is_small.tolist() == [False, False, True, True]
+
+
+def test_the_worst_input_is_found_among_many_as_exact_as_can_be() -> None:
+    value, _ = rows("power_2.5", "float64", "z ** 2.5", "z")
+    assert value.error is not None
+    assert 0.9 < value.error < 2.0
+
+
 def test_the_reference_of_float64_has_a_hundred_bits() -> None:
     found = reference(ELEMENTARY["exp"], 0, format_of("float64"), (np.array([1.0]),))
     tail = Fraction(found.high.item()) + Fraction(found.low.item())

@@ -55,6 +55,9 @@ DEMANDED = frozenset(
 _LEAST = 4.0
 """A subnormal input is taken for another number where the error is this and above the row's."""
 
+_CANDIDATES = 3
+"""So many of the largest errors are computed anew, by Arb."""
+
 _PROFILES = ("float32",)
 """The dtypes of which errors are kept by size of the input."""
 
@@ -240,11 +243,10 @@ class _Largest:
         judged = of.is_judged & finite & ~vanished
         self.points += int(judged.sum())
         shown = np.where(judged, errors, -1.0)
-        if shown.size:
-            place = int(shown.argmax())
-            if shown[place] >= 0:
-                worst = (float(shown[place]), _at(operands, place), float(got[place]))
-                self.candidates = sorted([*self.candidates, worst], reverse=True)[:3]
+        worst = np.argpartition(shown, -min(_CANDIDATES, shown.size))[-_CANDIDATES:]
+        found = [(float(shown[k]), _at(operands, int(k)), float(got[k])) for k in worst]
+        self.candidates = sorted([*self.candidates, *(each for each in found if each[0] >= 0)])
+        self.candidates = self.candidates[-_CANDIDATES:]
         if demanded:
             half = 0.5 * form.ulp(np.where(judged, of.high, 1.0))
             off = np.abs((got - of.high) - of.low)

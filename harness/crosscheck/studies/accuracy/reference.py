@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from crosscheck.numbers.arb import bits, enclosed, split
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.elementary import Elementary
-from crosscheck.numbers.formats import Format
+from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.ieee import TINY
 
 __all__ = ["Reference", "error_at", "reference"]
@@ -36,7 +36,8 @@ class Reference:
         low: The rest.
         unit: u scale, what errors are counted in.
         is_judged: Where the input is normal, and the result neither overflows nor underflows.
-        is_small: Where the input is normal and the result underflows.
+        is_small: Where the input is normal and the result underflows; in float64, where it is
+            below λ₀ / u.
         is_subnormal: Where the input is subnormal, and the result does not overflow.
     """
 
@@ -76,10 +77,13 @@ def reference(
     size = np.abs(high)
     with np.errstate(all="ignore"):
         fits = (size + _BEYOND * unit <= form.largest) & np.isfinite(unit)
+    # Where u scale is subnormal in float64, that cannot say how many of these an error is.
+    is_wide = form.precision == FORMATS["float64"].precision
+    least = form.smallest_normal / (u if is_wide else 1.0)
     normal = (np.abs(x) >= form.smallest_normal) | (x == 0)
     if order >= function.jumps:
         fits &= x != 0
-    small = (size < form.smallest_normal) & (unit < form.smallest_normal)
+    small = (size < least) & (unit < form.smallest_normal)
     return Reference(high, low, unit, fits & normal & ~small, fits & normal & small, fits & ~normal)
 
 
