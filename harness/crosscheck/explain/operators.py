@@ -146,7 +146,10 @@ def _breakpoints(enclosed: EnclosedProgram, verdicts: Sequence[Verdict]) -> list
         rows.append((place, str(each.gate), *numbers, *taken))
     heading = ("where", "class", "breakpoint", "slope, left", "slope, right", *names)
     told = "The slope s = s₋ + λ (s₊ - s₋) is a choice for λ in [0, 1]: "
-    told += "there is no derivative at a breakpoint."
+    told += (
+        "there is no derivative at a breakpoint. Of a number that is one of the largest λ is the "
+    )
+    told += "weight that it has among them."
     return [Paragraph((told,)), Table(heading, tuple(rows), left=2, keys=1)]
 
 
