@@ -209,8 +209,19 @@ def test_what_is_sent_down_is_the_transposed_derivative(
 # -- frameworks --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
-@pytest.mark.parametrize("name", EXACT)
+IN_JAX = ("conv2d", "embedding", "max_pool2d", "min")
+"""Of which no others are un-jitted but in the long tests: it compiles each operation."""
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"),
+    [
+        pytest.param(name, framework, marks=[pytest.mark.long] if is_long else [])
+        for framework in ("torch", "tensorflow", "jax")
+        for name in EXACT
+        for is_long in [framework == "jax" and name not in IN_JAX]
+    ],
+)
 def test_frameworks_agree_step_by_step(name: str, framework: str) -> None:
     pytest.importorskip(framework)
     mode = {"jax": "eager"} if framework == "jax" else {}
