@@ -538,6 +538,12 @@ def test_an_alarm_is_raised_by_what_is_planted(new: Row, told: str) -> None:
     assert list(changes(old, some_record(new))) == [f"{name}: {told}"]
 
 
+def test_errors_that_are_the_same_to_nine_digits_raise_no_alarm() -> None:
+    old, same, other = 2.0**54, 2.0**54 + 4.0, 2.0**54 * (1 + 2.0**-20)
+    assert list(changes(some_record(row(old)), some_record(row(same)))) == []
+    assert len(list(changes(some_record(row(old)), some_record(row(other))))) == 1
+
+
 def test_rows_that_come_and_go_raise_an_alarm() -> None:
     one, other = some_record(row(2.0)), some_record(row(2.0, mode="xla"))
     assert list(changes(one, other)) == [

@@ -79,13 +79,18 @@ def _differences(before: Row, row: Row, *, here: bool, same: bool) -> Iterator[s
         for kind in set(kinds(row)) - set(kinds(before)):
             yield f"{before.error} roundings -> {row.error}: {kind}, which was not there"
         return
-    if row.error != before.error:
+    if _digits(row.error) != _digits(before.error):
         at = ", ".join(map(str, row.at))
         yield f"{before.error} roundings -> {row.error} at {at}"
     for name in _WORDS:
         was, now = getattr(before, name), getattr(row, name)
         if (same and was != now) or (now > 0) > (was > 0):
             yield f"{was:,} results {_WORDS[name]} -> {now:,}"
+
+
+def _digits(error: float) -> str:
+    """Nine digits: of errors that agree so far float64 cannot tell which input is the worst."""
+    return f"{error:.9g}"
 
 
 def beyond(record: Record, new: Record) -> Iterator[str]:
