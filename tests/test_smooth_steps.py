@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.check import OfCase
 from crosscheck.judge.local.judge import LocalJudge
-from crosscheck.network.composed import Composed
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.steps import step
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.elementary import ELEMENTARY
@@ -166,3 +168,20 @@ def test_what_may_be_outside_its_domain_is_not_known(name: str) -> None:
     c, e = np.array([function.low + 0.25]), np.array([0.5])
     found = elementary_of(Enclosure(model, c, 0 * e, e), function, 0, name)
     assert np.isinf(found.e).all()
+
+
+def test_what_is_decided_by_what_may_be_nan_is_not_known() -> None:
+    case = Composed.of(
+        [
+            step("z", "dense", "x", "W"),
+            step("l", "log", "z"),
+            step("r", "relu", "l"),
+            step("loss", "absolute_error", "r", "y"),
+        ],
+        {"W": [[1.0]]},
+        {"x": [[-2.0], [2.0]], "y": [[0.0], [1.0]]},
+        dtype="float32",
+    )
+    given = {"W": np.full((1, 1), np.nan), "x": np.array([[np.nan], [-0.5]])}
+    verdict = judge(case).another(Answer(Derivatives(np.array(np.nan), given)))
+    assert verdict.kind is Kind.UNSUPPORTED

@@ -88,7 +88,7 @@ class Operator:
         variants: Attributes that strategies draw besides the defaults.
         tried_on: Shape of what comes from below where strategies draw it.
         of_one_case: Whether its lines are for one case, and are mapped over those of a stack.
-        is_of_positive: Whether strategies put eᶻ before it, since it is there for positive numbers.
+        is_of_positive: Whether strategies put eᶻ before it, as it is not there for all numbers.
 
     Raises:
         UsageError: ``formula`` is no function.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from crosscheck.formulas.nodes import Expression
@@ -40,5 +41,5 @@ def smooth(
         lines={each: elementary_lines(each)[name] for each in _FRAMEWORKS},
         words=words,
         is_drawn=False,
-        is_of_positive=ELEMENTARY[name].low == 0.0 or ELEMENTARY[name].without_zero,
+        is_of_positive=math.isfinite(ELEMENTARY[name].low) or ELEMENTARY[name].without_zero,
     )

@@ -151,10 +151,10 @@ class OnEnclosures:
         slope = slope_of(z, slopes, sides, decided, self.pairs.get(site))
         free = self.any_slope.get(site)
         if free is None or not (free & sides.open).any():
-            return scaled(factor, slope.value, slope.r, slope.e, slope.lost)
+            return _if_known(z.e, scaled(factor, slope.value, slope.r, slope.e, slope.lost))
         low, high, r, e = self._extremes(z, slopes, sides)
         free = free & sides.open & (low < high)
-        return self._hull(factor, slope, free, low, high, r, e)
+        return _if_known(z.e, self._hull(factor, slope, free, low, high, r, e))
 
     def _extremes(
         self, z: Enclosure, slopes: Piecewise, sides: Sides
@@ -247,7 +247,8 @@ class OnEnclosures:
         if formed.any():
             r = r + np.where(formed, 2.0**-50 * chosen, 0.0)
             e = np.where(formed, self.model.roundoff * (chosen + r), 0.0)
-        return scaled(self._repeated(factor, a.shape), chosen, r, e)
+        found = scaled(self._repeated(factor, a.shape), chosen, r, e)
+        return _if_known(a.e.max(axis=-1, keepdims=True), found)
 
     @classmethod
     def tied(cls, a: Enclosure) -> NDArray[np.bool_]:
@@ -326,3 +327,11 @@ def _spread(a: OpenSum, shape: tuple[int, ...]) -> OpenSum:
     found = moved(a, lambda array: np.broadcast_to(array, shape))
     assert isinstance(found, OpenSum)
     return found
+
+
+def _if_known(e: Array, found: Enclosure) -> Enclosure:
+    """What was decided by numbers that err by ``e``: nothing by those that may be NaN."""
+    unknown = np.isinf(e)
+    if not unknown.any():
+        return found
+    return Enclosure(found.model, found.c, found.r, np.where(unknown, np.inf, found.e))
