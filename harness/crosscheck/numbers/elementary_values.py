@@ -22,6 +22,10 @@ is what is checked it is Arb's, to nearest or as a sum of two float64. Outside t
 where the box reaches beyond it, nothing is known. Overflow: where |f| and its error reach Ω.
 
 The basis of all this is *proved given N roundings*.
+
+**Put to the test** (`crosscheck.studies.adversary`): against functions that err by N roundings of
+their scale, to the side that climbs, 1,015,808 tries a rule gave at most 1.0000 of the bound, for
+the value and the derivative of each function that an operator calls.
 """
 
 from __future__ import annotations
