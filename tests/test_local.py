@@ -104,7 +104,8 @@ def test_a_fault_in_any_operator_is_caught_and_named(plan: int, width: int) -> N
     right = simulated(case)
     for record in right.records:
         for part in ("result", *record.sent):
-            for factor in (0.0, 1.0 + TINY["float64"]):
+            # Some of the plans add up fifty numbers, some of which cancel.
+            for factor in (0.0, 1.0 + 8 * TINY["float64"]):
                 fault = StepFault(record.step.id, part, scaled(factor))
                 found = simulated(case, fault)
                 check = LocalJudge(case).check(found)

@@ -209,6 +209,7 @@ def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
     [(group, lines)] = tomllib.loads(snippet)["project"]["entry-points"].items()
     [(name, value)] = lines.items()
     (tmp_path / "my_package.py").write_text(program("import numpy as np"))
+    monkeypatch.delitem(sys.modules, "my_package", raising=False)
     info = tmp_path / "my_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")

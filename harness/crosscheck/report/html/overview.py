@@ -42,7 +42,7 @@ _OUTCOMES = {
     ExitCode.NOTHING_CHECKED: ("Nothing checked", "warn", "?"),
 }
 _PARTS = ("smooth", "boundary", "given")
-_SEPARATE = (Kind.SUBNORMAL, Kind.NONFINITE, Kind.REDUCED, Kind.LIBRARY, Kind.UNSUPPORTED)
+_SEPARATE = (Kind.SUBNORMAL, Kind.NONFINITE, Kind.REDUCED, Kind.UNSUPPORTED)
 
 
 @dataclass(frozen=True)

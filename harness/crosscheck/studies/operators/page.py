@@ -11,13 +11,13 @@ from crosscheck.studies.operators.measure import MODES, Cell, Table
 __all__ = ["page"]
 
 _LETTERS = {"local": "C", "adjoint": "B"}
-_SHORT = {"float64": "64", "float32": "32", "bfloat16": "b16", "float16": "f16"}
+_LONG = "float"
 _OPEN = (Kind.UNSUPPORTED, Kind.NONFINITE)
 
 _INTRODUCTION = """
 Every gradient of first order has the a-priori certificate. **C**: each step is held to its own
-bounds as well. **B**: entries are held to adjoint bounds. In each cell are the dtypes (64, 32:
-float64, float32; b16, f16: bfloat16, float16). Behind one, `?` means that some entries have no
+bounds as well. **B**: entries are held to adjoint bounds. In each cell are the dtypes, without the
+word float in front. Behind one, `?` means that some entries have no
 a-priori bound, as where a value may overflow or leave the domain of a function; `!` that a gradient
 is wrong, see below; `-` that the framework cannot do it. What is missing has not been judged yet.
 """
@@ -76,5 +76,5 @@ def _cell(found: list[Cell]) -> str:
             mark = "!"
         elif any(Kind(name) in _OPEN for name in cell.verdicts):
             mark = "?"
-        said.append(_SHORT[cell.dtype] + mark)
+        said.append(cell.dtype.removeprefix(_LONG) + mark)
     return " ".join(said)
