@@ -1,6 +1,6 @@
 """Which tests are long: those of `long.txt`, besides those that say so themselves.
 
-They take three seconds or more on two cores, and shorter ones test the like; the nightly job runs
+They take two seconds or more on two cores, and shorter ones test the like; the nightly job runs
 them (`nox -s tests -- -m long`). A test is named by its path in this folder, as pytest prints it.
 """
 
