@@ -185,3 +185,5 @@ def test_what_is_decided_by_what_may_be_nan_is_not_known() -> None:
     given = {"W": np.full((1, 1), np.nan), "x": np.array([[np.nan], [-0.5]])}
     verdict = judge(case).another(Answer(Derivatives(np.array(np.nan), given)))
     assert verdict.kind is Kind.UNSUPPORTED
+    wrong = {**given, "x": np.array([[np.nan], [0.5]])}
+    assert judge(case).another(Answer(Derivatives(np.array(np.nan), wrong))).kind is Kind.DISAGREES

@@ -84,9 +84,7 @@ def elementary_of(x: Enclosure, function: Elementary, k: int, row: str) -> Enclo
         UsageError: Float64 is checked, and python-flint is not installed.
     """
     model, box = x.model, box_of(x)
-    inside = np.asarray(function.is_within(box.low) & function.is_within(box.high))
-    if function.without_zero:
-        inside &= (box.low > 0) | (box.high < 0)
+    inside = _within(function, box)
     safe = np.where(inside, x.high, 1.0)
     with np.errstate(all="ignore"):
         c, own = _reference(x, function, k, safe, inside)
@@ -155,11 +153,8 @@ def exactly(function: Elementary, k: int, value: float, more: float = 0.0) -> tu
         with bits(precision):
             ball = function.ball(arb(value) + arb(more), k)
             middle, radius = abs(ball.mid()), ball.rad()
-            if (
-                radius <= middle * arb(2) ** -104
-                or radius <= arb(2) ** -1080
-                or precision > 1 << 13
-            ):
+            small = radius <= middle * arb(2) ** -104 or radius <= arb(2) ** -1080
+            if small or precision > _LAST:
                 return split(ball)
         precision *= 2
 
@@ -169,6 +164,12 @@ def _chosen(inside: Any, c: Center) -> Center:
     if isinstance(c, DoubleDouble):
         return DoubleDouble(np.where(inside, c.high, 0.0), np.where(inside, c.low, 0.0))
     return np.where(inside & np.isfinite(high(c)), c, 0.0)
+
+
+def _within(function: Elementary, box: Interval) -> Any:
+    """Which boxes are within the domain, all of them."""
+    inside = np.asarray(function.is_within(box.low) & function.is_within(box.high))
+    return inside & ((box.low > 0) | (box.high < 0)) if function.without_zero else inside
 
 
 def _over(function: Elementary, k: int, box: Interval) -> Interval:
@@ -194,9 +195,7 @@ def over_ball(x: Ball, function: Elementary, k: int) -> Ball:
     low = np.where(wide, np.nextafter(x.c - x.r, -np.inf), x.c)
     upper = np.where(wide, np.nextafter(x.c + x.r, np.inf), x.c)
     box = Interval(low, upper)
-    inside = function.is_within(low) & function.is_within(upper)
-    if function.without_zero:
-        inside &= (low > 0) | (upper < 0)
+    inside = _within(function, box)
     with np.errstate(all="ignore"):
         found = _over(function, k, box)
         middle = 0.5 * (found.low + found.high)

@@ -14,17 +14,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from crosscheck.operators.operator import Attribute, Line, exact
+from crosscheck.formulas.tree import Call, Expression, Product, Sum
+from crosscheck.operators.operator import Attribute, Line, Operator, exact
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["EPS", "check_eps", "norm_lines", "normalized", "of_features"]
+__all__ = ["check_eps", "norm"]
 
-EPS = 2.0**-17
+_EPS = 2.0**-17
 """The usual 1e-5, but for a power of two, which every format holds."""
 
 
-def normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axis: int) -> Var:
+def norm(name: str, axis: int, words: str) -> Operator:
+    """A norm with weight and bias, its mean along ``axis``.
+
+    Args:
+        name: Of the operator.
+        axis: From the last.
+        words: As of `Operator`.
+    """
+
+    def expand(z: Var, weight: Var, bias: Var, eps: Attribute) -> Var:
+        return _normalized(z, weight, bias, eps, axis)
+
+    def formula(z: Expression, weight: Expression, bias: Expression, eps: Attribute) -> Expression:
+        return Sum((Product((weight, Call(name.replace("_", ""), (z,)))), bias))
+
+    return Operator(
+        name=name,
+        role="activation",
+        formula=formula,
+        operands=("z", "weight", "bias"),
+        attributes={"eps": _EPS},
+        parameters=_of_features,
+        check=check_eps,
+        expand=expand,
+        lines=_norm_lines(axis),
+        words=words,
+        is_drawn=False,
+    )
+
+
+def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axis: int) -> Var:
     """y, with the mean along ``axis``."""
     share = Fraction(1, z.shape[axis])
     centred = z - z.sum(axis, keep=True).times(share)
@@ -34,7 +65,7 @@ def normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axis: int) -> Var
     return centred * root * weight.expand(-2) + bias.expand(-2)
 
 
-def of_features(shape: Shape, units: int) -> Mapping[str, Shape]:
+def _of_features(shape: Shape, units: int) -> Mapping[str, Shape]:
     """Weight and bias, one number for each feature."""
     return {"weight": (shape[-1],), "bias": (shape[-1],)}
 
@@ -45,7 +76,7 @@ def check_eps(attributes: Mapping[str, Attribute]) -> None:
         raise UsageError(f"eps={attributes['eps']!r}, wanted a positive number")
 
 
-def norm_lines(axis: int) -> dict[str, dict[str, Line]]:
+def _norm_lines(axis: int) -> dict[str, dict[str, Line]]:
     """Two passes in each framework."""
     each = {
         "torch": ("torch.rsqrt", "({}).mean(AXIS, keepdim=True)", "{}.unsqueeze(-2)"),

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from crosscheck.formulas.tree import Call, Expression, Product
+from crosscheck.operators.normalized import check_eps
 from crosscheck.operators.operator import Attribute, Operator, exact
 from crosscheck.program.graph import Shape, Var
-from crosscheck.tools.errors import UsageError
 
 __all__ = ["OPERATOR"]
 
@@ -33,11 +33,6 @@ def _parameters(shape: Shape, units: int) -> Mapping[str, Shape]:
     return {"weight": (shape[-1],)}
 
 
-def _check(attributes: Mapping[str, Attribute]) -> None:
-    if not exact(attributes["eps"]) > 0:
-        raise UsageError(f"rms_norm: eps={attributes['eps']!r}, wanted a positive number")
-
-
 OPERATOR = Operator(
     name="rms_norm",
     role="activation",
@@ -45,7 +40,7 @@ OPERATOR = Operator(
     operands=("z", "weight"),
     attributes={"eps": 2.0**-13},
     parameters=_parameters,
-    check=_check,
+    check=check_eps,
     expand=_expand,
     lines={
         "torch": {
