@@ -32,6 +32,7 @@ from crosscheck.formulas.tree import (
     Symbol,
     Term,
     Transposed,
+    Words,
 )
 from crosscheck.network.composed import Composed
 from crosscheck.network.exact import rational_of, rationals
@@ -81,7 +82,7 @@ def value_of(it: Expression, values: Mapping[str, Fraction]) -> Fraction:
         case Absolute(body=body):
             return abs(of(body))
         case Call(name=name, arguments=arguments):
-            return called(name, [*map(of, arguments)])
+            return called(name, [of(each) for each in arguments if not isinstance(each, Words)])
         case Cases(pieces=pieces, other=other):
             for piece, condition in pieces:
                 assert isinstance(condition, Comparison)
@@ -111,10 +112,15 @@ def called(name: str, operands: list[Fraction]) -> Fraction:
     return fraction(exact[0])
 
 
+def of_one(operator: Operator) -> dict[str, Any]:
+    """What an operator needs besides for one row and one feature."""
+    return {"classes": 0} if "classes" in operator.attributes else {}
+
+
 def uses() -> list[Any]:
     """Operators of numbers by themselves, with their defaults and with each of their variants."""
     return [
-        pytest.param(operator, settings, id=f"{operator.name}-{number}")
+        pytest.param(operator, {**settings, **of_one(operator)}, id=f"{operator.name}-{number}")
         for operator in known().values()
         if operator.role in ("activation", "loss") or operator.name in ("dense", "add")
         for number, settings in enumerate(({}, *operator.variants))

@@ -154,8 +154,11 @@ class _Making:
         if len(self.shapes[below]) > 2:
             below = self.apply("flat", flatten.OPERATOR, below)
         out = self.layer("out", dense.OPERATOR, below, _OUTPUTS)
-        self.inputs["y"] = self.shapes["y"] = self.shapes[out]
-        self.apply("loss", loss[0], out, "y", **loss[1])
+        targets = []
+        if loss[0].targets:
+            self.inputs["y"] = self.shapes["y"] = self.shapes[out]
+            targets.append("y")
+        self.apply("loss", loss[0], out, *targets, **loss[1])
         return Plan(tuple(self.steps), self.parameters, self.inputs)
 
 

@@ -103,7 +103,8 @@ def framework_options(command: _Command) -> _Command:
             callback=pairs,
             metavar="F=NAME",
             shell_complete=choices("formulations"),
-            help="How framework F writes max(z, 0), e.g. torch=clamp. Default: its relu.",
+            help="How framework F writes max(z, 0), e.g. torch=clamp, or another operator, e.g. "
+            "torch=attention:where. Default: its first way.",
         ),
         click.option(
             "--mode",

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.fetched import Fetched
 from crosscheck.frameworks.leaves import (
-    RELU,
     OneHot,
     assembled,
     constants_of,
@@ -36,7 +35,8 @@ from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import DTYPES, format_of
-from crosscheck.tools.errors import CrosscheckError, UnsupportedError
+from crosscheck.operators.registry import operator_of
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["Adapter", "Losses", "Push", "Seen"]
 
@@ -75,7 +75,8 @@ class Adapter(Framework):
     (`crosscheck.frameworks.leaves`); every other mode gives all derivatives at once.
 
     Args:
-        formulation: A key of ``formulations``.
+        formulation: A key of ``formulations``, or an operator and the name of one of its lines:
+            ``"attention:where"``.
         mode: A key of ``modes``.
 
     Raises:
@@ -138,9 +139,7 @@ class Adapter(Framework):
         loss, found = fetch(seen.losses), fetched(seen.derivatives)
         values = dict(zip(seen.values, fetched(seen.values.values()), strict=True))
         cotangents = dict(zip(marks, fetched(seen.cotangents), strict=True))
-        return records_of(
-            case, assembled(case, loss, found), values, cotangents, {RELU: self.formulation}
-        )
+        return records_of(case, assembled(case, loss, found), values, cotangents, self.written)
 
     def send(self, array: Array, dtype: str) -> Any:
         """``array`` as one of the library's, of ``dtype``, on the CPU, in memory of its own.
@@ -246,10 +245,22 @@ class Adapter(Framework):
         stacked = case.count is not None and self.mode not in self.modes_over_cases
         return loss_function(case, self.name, self.lines, self.sources, stacked=stacked)
 
-    @property
-    def sources(self) -> dict[str, str]:
-        """The lines of operators that are not written in their first way."""
-        return {RELU: self.formulations[self.formulation]}
+    def is_line(self, field: str, value: str) -> bool:
+        """See `Framework.is_line`.
+
+        Raises:
+            UsageError: There is no such operator, or it has no such line.
+        """
+        operator, found, name = value.partition(":")
+        if field != "formulation" or not found:
+            return False
+        lines = operator_of(operator).formulations(self.name)
+        if name not in lines:
+            raise UsageError(
+                f"formulation={value!r} for {self.name}: wanted {operator}: and one of "
+                f"{', '.join(lines) or 'none'}"
+            )
+        return True
 
     def _asked(self, dtype: str, call: Callable[[], T]) -> T:
         """What ``call`` returns, unless the library cannot do it."""

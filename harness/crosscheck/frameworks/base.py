@@ -13,9 +13,15 @@ from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.record import Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.operators.operator import Line
+from crosscheck.operators.registry import operator_of
+from crosscheck.operators.relu import OPERATOR
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
-__all__ = ["Framework"]
+__all__ = ["RELU", "Framework"]
+
+RELU = OPERATOR.name
+"""Of which a framework's formulation is chosen."""
 
 
 class Framework(abc.ABC):
@@ -66,12 +72,37 @@ class Framework(abc.ABC):
             ("formulation", formulation, self.formulations),
             ("mode", mode, self.modes),
         ):
-            if value is not None and value not in known:
+            if value is not None and value not in known and not self.is_line(field, value):
                 raise UsageError(
                     f"{field}={value!r} for {self.name}: wanted one of {', '.join(known)}"
                 )
         self.formulation = formulation or next(iter(self.formulations))
         self.mode = mode or next(iter(self.modes))
+
+    def is_line(self, field: str, value: str) -> bool:
+        """Whether a formulation is one of another operator than max(z, 0), where it has such."""
+        return False
+
+    @property
+    def relu(self) -> str:
+        """The source of max(z, 0)."""
+        return self.formulations.get(self.formulation, next(iter(self.formulations.values())))
+
+    @property
+    def written(self) -> dict[str, str]:
+        """Operators to the names of their lines, where these are chosen."""
+        operator, found, name = self.formulation.partition(":")
+        return {operator: name} if found else {RELU: self.formulation}
+
+    @property
+    def sources(self) -> dict[str, Line]:
+        """The lines of operators that are not written in their first way."""
+        if self.formulation in self.formulations:
+            return {RELU: self.relu}
+        return {
+            operator: operator_of(operator).formulations(self.name)[name]
+            for operator, name in self.written.items()
+        }
 
     @property
     def derivation(self) -> Derivation:

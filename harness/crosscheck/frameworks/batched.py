@@ -170,7 +170,7 @@ def losses_of(framework: Framework, batch: Batch) -> Callable[..., Any]:
     assert framework.lines is not None
     products = dense.OPERATOR.formulations(framework.name)
     sources = {
-        RELU: framework.formulations[framework.formulation],
+        RELU: framework.relu,
         dense.OPERATOR.name: products.get(dense.TURNED, next(iter(products.values()))),
     }
     return loss_function(batch, framework.name, framework.lines, sources)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.leaves import RELU
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.text import statements
 from crosscheck.judge.decisions import GateClass
@@ -94,8 +93,7 @@ def script(case: AnyCase, framework: Framework, verdict: Verdict) -> str | None:
     modes = _GRADIENT.get(name, {})
     if lines is None or framework.mode not in modes or case.dtype not in framework.dtypes:
         return None
-    expression = framework.formulations[framework.formulation]
-    text = _loss(case, name, {RELU: expression})
+    text = _loss(case, name, framework.sources)
     if text is None:
         return None
     printing = _printing(case, verdict, lines)

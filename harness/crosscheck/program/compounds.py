@@ -2,7 +2,9 @@
 
     softmax        y = eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ               y ∘ (g - Σ g ∘ y)
     log_softmax    y = z - m - log Σ eᶻ⁻ᵐ          g - softmax(z) Σ g
+    cross_entropy  J = -Σ y log_softmax(z)         g (softmax(z) Σ y - y), -g log_softmax(z)
     either         a, which is b as well           g to a
+    ways           a, b, … of operands             that of a, or of b, …, to the operands
 
 all sums along the last axis, m the largest z there. The derivatives are written as people write
 them, with the result y in them, rather than derived from the steps of the value: those are not what
@@ -13,13 +15,23 @@ is taken at tied maxima.
 products, which rounds more where g is near Σ g y. Either may come. *Log-softmax.* The share of
 Σ g is formed as e^y with the y that was returned, or as eᶻ⁻ᵐ over the sum that is there already.
 
+*Cross-entropy.* Libraries' own functions form the shares once, take the targets from them, and
+multiply the difference by what comes down. Derived from the logarithms, g y is formed first and
+taken from the shares of its sum. Where the shares are small the first rounds a difference of nearly
+y twice more, the second once. Some take 1 for Σ y, whatever it is. That is one of the roundings of
+Σ y if it is within the bound of that sum, as where a row of y is shares that were rounded to the
+dtype; if it is not they return the derivative of something else.
+
 `either` says that one number can be computed in two ways: what is known of it is what is known of
-both, and a framework may err as it may in any of the two.
+both, and a framework may err as it may in any of the two. `ways` says the same of a number and of
+its derivative, each way having its own (`crosscheck.program.derive`).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from crosscheck.numbers.elementary import ELEMENTARY
@@ -49,6 +61,17 @@ def _log_softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     return n.difference(d, n.elementary(total, ELEMENTARY["log"], 0, "log"))
 
 
+def _cross_entropy_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """-Σ y (z - m - log Σ eᶻ⁻ᵐ)."""
+    terms = n.mul(_log_softmax_value(n, node, x), x[1])
+    return n.times(n.sum(terms, (-1,), False), (Fraction(-1),))
+
+
+def _ways_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """A number that is computed in one of several ways."""
+    return functools.reduce(n.either, x[: node.settings["count"]])
+
+
 def _either_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     """A number that is computed in one of two ways."""
     return n.either(*x)
@@ -71,6 +94,17 @@ def _log_softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[
     return (g - shares * total,)
 
 
+def _from_targets(x: Sequence[Var]) -> Var:
+    """softmax(z) Σ y - y."""
+    return x[0].softmax() * x[1].sum(-1, keep=True) - x[1]
+
+
+def _cross_entropy_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
+    """See the module."""
+    each = g.expand(-1).broadcast(x[0].shape)
+    return each * _from_targets(x), (each * x[0].log_softmax()).times(-1)
+
+
 def _softmax_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], _: Settings) -> Var | None:
     """See the module."""
     return None if t[0] is None else _through_softmax(y, t[0])
@@ -83,11 +117,33 @@ def _log_softmax_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], _: Setti
     return t[0] - (x[0].softmax() * t[0]).sum(-1, keep=True)
 
 
+def _cross_entropy_jvp(
+    t: Sequence[Var | None], _: Var, x: Sequence[Var], __: Settings
+) -> Var | None:
+    """See the module."""
+    by_z = None if t[0] is None else (_from_targets(x) * t[0]).sum(-1)
+    by_y = None if t[1] is None else (x[0].log_softmax() * t[1]).sum(-1).times(-1)
+    return by_z if by_y is None else by_y if by_z is None else by_z + by_y
+
+
+def _ways_vjp(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var | None]:
+    """Nothing: `crosscheck.program.derive` sends to the operands what the ways would."""
+    return [None] * len(x)
+
+
+def _ways_jvp(t: Sequence[Var | None], _: Var, __: Sequence[Var], s: Settings) -> Var | None:
+    """In as many ways."""
+    moving = [each for each in t[: s["count"]] if each is not None]
+    return functools.reduce(Var.either, moving) if moving else None
+
+
 Compound = tuple[str, Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
 COMPOUNDS: tuple[Compound, ...] = (
     ("softmax", _softmax_value, _softmax_vjp, _softmax_jvp),
     ("log_softmax", _log_softmax_value, _log_softmax_vjp, _log_softmax_jvp),
+    ("cross_entropy", _cross_entropy_value, _cross_entropy_vjp, _cross_entropy_jvp),
+    ("ways", _ways_value, _ways_vjp, _ways_jvp),
     ("either", _either_value, lambda g, y, x, s: (g, None), lambda t, y, x, s: t[0]),
 )
 """Name, value, cotangents and tangent of each; see `crosscheck.program.rules.Rule`."""

@@ -169,10 +169,11 @@ def _sent_down(
     program: Program,
     nodes: Mapping[str, int],
     uses: dict[Use, Var] | None = None,
+    until: Collection[int] = (),
 ) -> dict[str, Var]:
     """The derivative by each of some nodes: all that its consumers send down, added up.
 
-    What each use sends down is noted in ``uses``.
+    What each use sends down is noted in ``uses``; nothing is sent on from the nodes of ``until``.
     """
     leads = set(nodes.values())  # the nodes through which any of them is reached
     for number in program.needed:
@@ -181,12 +182,9 @@ def _sent_down(
     found: dict[int, Var] = dict(given)
     for number in reversed(program.needed):
         node = program.nodes[number]
-        if number not in found or number not in leads or not node.inputs:
+        if number not in found or number not in leads or not node.inputs or number in until:
             continue
-        operands = [Var(graph, each) for each in node.inputs]
-        contributions = rule_of(node.op).vjp(
-            found[number], Var(graph, number), operands, node.settings
-        )
+        contributions = _contributions(graph, found[number], number)
         for at, (each, sent) in enumerate(zip(node.inputs, contributions, strict=True)):
             if sent is not None and each in leads:
                 if uses is not None:
@@ -196,3 +194,22 @@ def _sent_down(
         name: found[number] if number in found else graph.zeros(program.nodes[number].shape)
         for name, number in nodes.items()
     }
+
+
+def _contributions(graph: Graph, g: Var, number: int) -> Sequence[Var | None]:
+    """What a node sends down to each of its inputs.
+
+    A number that is computed in several ways sends to its operands what any of these would send.
+    """
+    node = graph.nodes[number]
+    inputs = [Var(graph, each) for each in node.inputs]
+    if node.op != "ways":
+        return rule_of(node.op).vjp(g, Var(graph, number), inputs, node.settings)
+    count = node.settings["count"]
+    operands = {str(each.number): each.number for each in inputs[count:]}
+    sent: dict[str, Var] = {}
+    for way in inputs[:count]:
+        program = Program(tuple(graph.nodes), {}, {"": way.number})
+        found = _sent_down(graph, {way.number: g}, program, operands, None, operands.values())
+        sent = {name: sent[name].either(each) if sent else each for name, each in found.items()}
+    return [*[None] * count, *sent.values()]

@@ -122,6 +122,16 @@ class Graph:
             self.nodes.append(node)
         return Var(self, self._known[node])
 
+    def ways(self, operands: Sequence[Var], *results: Var) -> Var:
+        """One number that can be computed in several ways, and its derivative in as many.
+
+        Args:
+            operands: What it is a function of, each named once.
+            results: The number, computed from the operands in each way.
+        """
+        known = list(dict.fromkeys(operands))
+        return self.apply("ways", (*results, *known), results[0].shape, count=len(results))
+
     def program(self, inputs: Mapping[str, Var], outputs: Mapping[str, Var]) -> Program:
         """What has been traced."""
         return Program(
@@ -223,8 +233,14 @@ class Var:
         """The logarithm of `softmax`."""
         return self.graph.apply("log_softmax", (self,), self.shape)
 
+    def cross_entropy(self, y: Var) -> Var:
+        """-Σ y `log_softmax` along the last axis."""
+        return self.graph.apply("cross_entropy", (self, y), self.shape[:-1])
+
     def either(self, other: Var) -> Var:
         """This, which the other is as well: computed in one of two ways."""
+        if other == self:
+            return self
         return self.graph.apply("either", (self, other), self.shape)
 
     def maximum(self) -> Var:

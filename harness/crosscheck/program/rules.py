@@ -17,7 +17,7 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
     elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
-    softmax, log_softmax, either: see `crosscheck.program.compounds`
+    softmax, log_softmax, cross_entropy, either, ways: see `crosscheck.program.compounds`
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
 
 w(a) is 1 at the largest entry of a and 0 elsewhere; at ties the weights are a decision, as f' is

@@ -38,6 +38,11 @@ extremes.
 function of j's operands, not of v̂_j, and l_i bounds the rounding of the whole sum. So the use of j
 by i carries no l_j; uses that need the number v̂_j do.
 
+**Several ways to a number.** A framework may compute v_i from v_<i in another way than this program
+does, by other values in between (`crosscheck.program.compounds`). That it is the same function is
+known; so ε_i is all that rounding may do on its way from v_<i, which the rules for enclosures bound
+with the errors of the values in between carried along, for any numbers in the balls.
+
 **One number, or one for each use.** Above, v̂_i is one number for all that use it, as in a library
 that stores what it has computed. A compiler may put the computation of v_i into each of the loops
 that use it, where it rounds differently, say with other fused multiply-adds. Let then each use u of
