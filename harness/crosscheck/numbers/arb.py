@@ -154,9 +154,18 @@ def split(ball: Any) -> tuple[float, float]:
     return high, low
 
 
-def rational(ball: Any) -> Fraction:
-    """A ball's centre; 0 of a ball that may be anything."""
+def rational(ball: Any, farthest: int | None = None) -> Fraction:
+    """A ball's centre; 0 of a ball that may be anything.
+
+    Args:
+        ball: The ball.
+        farthest: A size beyond 2^farthest, or below 2^-farthest, becomes that.
+    """
     if not ball.is_finite():
         return Fraction(0)
-    mantissa, exponent = ball.mid().man_exp()
-    return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    mantissa, exponent = (int(each) for each in ball.mid().man_exp())
+    size = mantissa.bit_length() + exponent
+    if mantissa and farthest is not None and abs(size) > farthest:
+        sign = 1 if mantissa > 0 else -1
+        return sign * Fraction(2) ** (farthest if size > 0 else -farthest)
+    return Fraction(mantissa) * Fraction(2) ** exponent

@@ -3,6 +3,8 @@
 Values of elementary functions are seldom rational. They are taken to within 2^-`BITS` of their
 size, and everything after them is exact again: what differs from zero by more than that is told
 from it, and so is each side of a breakpoint. No number of a dtype is as near to another.
+Sizes beyond 2^±`FARTHEST`, where no dtype has numbers, become that: else the e^x of a large x would
+have as many bits as x is large.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from crosscheck.program.arrays import OnArrays, decided_slope, first_largest, nu
 from crosscheck.program.graph import Shape
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["BITS", "OnExact"]
+__all__ = ["BITS", "FARTHEST", "OnExact"]
 
 BITS = 512
+FARTHEST = 2**14
 
 
 @dataclass
@@ -92,4 +95,4 @@ def _near(function: Elementary, order: int, x: Fraction) -> Fraction:
     from crosscheck.numbers.arb import bits, rational
 
     with bits(BITS):
-        return rational(function.ball(arb(fmpq(x.numerator, x.denominator)), order))
+        return rational(function.ball(arb(fmpq(x.numerator, x.denominator)), order), FARTHEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import click
@@ -26,30 +25,27 @@ _FRAMEWORKS = ("torch", "tensorflow", "jax")
     "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
 )
 @click.option("--operator", "operators", multiple=True, help="All if not given.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that judge."
+)
 @click.option("--page", is_flag=True, help="Only write the page from what was judged before.")
 def main(
     folder: Path,
     frameworks: tuple[str, ...],
     dtypes: tuple[str, ...],
     operators: tuple[str, ...],
+    jobs: int,
     page: bool,
 ) -> None:
     """Judge gradients of every operator in every framework, mode and dtype.
 
     What was judged before, of the same versions, is kept and gone on with.
     """
-    from crosscheck.frameworks.base import Framework
-    from crosscheck.frameworks.registry import open_frameworks
-    from crosscheck.studies.operators.measure import Cell, Table, measure, read, write
+    from crosscheck.studies.operators.measure import Cell, Table, measure, opened, read, write
     from crosscheck.studies.operators.page import page as text
     from crosscheck.tools.atomic import write_text_atomically
 
     names = frameworks or _FRAMEWORKS
-
-    @cache
-    def opened(name: str, mode: str) -> Framework:
-        found, _ = open_frameworks([name], {}, {name: mode})
-        return found[0]
 
     def versions_of(name: str) -> str:
         versions = opened(name, "eager").versions()
@@ -69,7 +65,7 @@ def main(
 
     if not page:
         wanted = {"frameworks": names, "dtypes": dtypes or WORKING, "operators": operators}
-        table = measure(opened, table, after, **wanted)
+        table = measure(table, after, jobs=jobs, **wanted)
     write_text_atomically(folder / "operators.md", text(table))
     raise SystemExit(1 if any(cell.fails for cell in table.cells) else 0)
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from crosscheck.cases.composed import seeded_composed
 from crosscheck.cases.plans import plans
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask, watch
 from crosscheck.frameworks.refusals import Refused
+from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.door import Answer, judge
-from crosscheck.judge.verdict import FAILING, Kind
+from crosscheck.judge.verdict import FAILING, Kind, Verdict
 from crosscheck.network.composed import Composed
 from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.registry import known
@@ -22,7 +29,7 @@ from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Records
 
-__all__ = ["MODES", "Cell", "Table", "cells", "measure", "read", "write"]
+__all__ = ["MODES", "Cell", "Table", "cells", "measure", "opened", "read", "write"]
 
 MODES = {
     "torch": ("eager",),
@@ -33,6 +40,12 @@ MODES = {
 
 _CASES = {True: 4, False: 2}
 """Of each network, eager or not: so many with Gaussian numbers, and so many with halves."""
+
+_LONGEST = 200
+"""Characters of what a framework says."""
+
+Key: TypeAlias = tuple[str, str, str, str]
+"""An operator, a framework, its mode and a dtype."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class Cell:
     unsupported: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> Key:
         """What it is about."""
         return self.operator, self.framework, self.mode, self.dtype
 
@@ -110,78 +123,130 @@ def write(path: Path, table: Table) -> None:
     write_text_atomically(path, f'{head},\n "cells": [\n{lines}\n ]\n}}\n')
 
 
-def cells(frameworks: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-    """The keys of all cells, the modes that take long last."""
+def cells(
+    frameworks: Sequence[str], dtypes: Sequence[str], operators: Sequence[str] = ()
+) -> Iterator[list[Key]]:
+    """The keys of all cells, those of the same cases together, the modes that take long last."""
     for is_quick in (True, False):
         for dtype in dtypes:
-            for operator in known():
-                for framework in frameworks:
-                    for mode in MODES[framework]:
-                        if (mode == "eager") == is_quick:
-                            yield operator, framework, mode, dtype
+            for operator in operators or known():
+                yield [
+                    (operator, framework, mode, dtype)
+                    for framework in frameworks
+                    for mode in MODES[framework]
+                    if (mode == "eager") == is_quick
+                ]
+
+
+@cache
+def opened(name: str, mode: str) -> Framework:
+    """A framework by its name and mode."""
+    found, _ = open_frameworks([name], {}, {name: mode})
+    return found[0]
 
 
 def measure(
-    opened: Callable[[str, str], Framework],
     table: Table,
     after: Callable[[Table], None],
     *,
     frameworks: Sequence[str] = tuple(MODES),
     dtypes: Sequence[str] = WORKING,
     operators: Sequence[str] = (),
+    jobs: int = 1,
 ) -> Table:
     """Judge what is not in the table yet.
 
     Args:
-        opened: A framework by its name and mode.
         table: What was judged before.
         after: Takes the table after each new cell.
         frameworks: Names.
         dtypes: Names.
         operators: Names; all that are known, if there are none.
+        jobs: Processes; with one it is this one.
     """
     done = {cell.key for cell in table.cells}
-    for key in cells(frameworks, dtypes):
-        if key in done or (operators and key[0] not in operators):
-            continue
-        table = replace(table, cells=(*table.cells, _judged(opened(key[1], key[2]), *key)))
-        after(table)
+    left = [
+        [key for key in keys if key not in done] for keys in cells(frameworks, dtypes, operators)
+    ]
+    for some in _everywhere([keys for keys in left if keys], jobs):
+        for cell in some:
+            table = replace(table, cells=(*table.cells, cell))
+            after(table)
     return table
 
 
-def _judged(framework: Framework, operator: str, name: str, mode: str, dtype: str) -> Cell:
-    verdicts: Counter[str] = Counter()
-    inside: Counter[str] = Counter()
-    cell = Cell(operator, name, mode, dtype)
-    wrong = ""
+def _everywhere(left: Sequence[list[Key]], jobs: int) -> Iterator[list[Cell]]:
+    if jobs == 1:
+        yield from map(_judged, left)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from map(
+                Future.result, as_completed([pool.submit(_judged, keys) for keys in left])
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _judged(keys: Sequence[Key]) -> list[Cell]:
+    """Cells of the same cases, of which the judge knows what it has found for one framework."""
+    (operator, *_, dtype), (*_, mode, _) = keys[0], keys[0]
+    found = {key: Cell(*key) for key in keys}
     for case in _cases(operator, dtype, _CASES[mode == "eager"]):
-        given = ask(framework, case)
-        if isinstance(given, Refused):
-            return replace(cell, unsupported=" ".join(given.reason.split())[:200])
-        names = (name, "", mode)
-        answer = Answer(given, names=names, by_adjoint=mode not in framework.watched_modes)
-        if mode in framework.watched_modes:
-            recorded = watch(framework, case)
-            if isinstance(recorded, Refused):
-                return replace(cell, unsupported=" ".join(recorded.reason.split())[:200])
-            answer = replace(answer, recorded=recorded)
-        question = judge(case, [answer])
-        for index in range(question.count):
-            verdict = question.verdict(0, index)
-            verdicts[str(verdict.kind)] += 1
-            for said in verdict.certificates:
-                inside[said.certificate] += not (said.wrong or said.note)
-            if verdict.kind in FAILING and not wrong:
-                wrong = f"{verdict.kind}: {verdict.detail}"
+        answers = []
+        for key, cell in found.items():
+            if cell.unsupported:
+                continue
+            answer = _answered(opened(*key[1:3]), case)
+            if isinstance(answer, Refused):
+                reason = " ".join(answer.reason.split())[:_LONGEST]
+                found[key] = Cell(*key, unsupported=reason)
+            else:
+                answers.append((key, answer))
+        question = judge(case, [answer for _, answer in answers])
+        for row, (key, _) in enumerate(answers):
+            verdicts = [question.verdict(row, index) for index in range(question.count)]
+            found[key] = _counted(found[key], verdicts)
+    return list(found.values())
+
+
+def _answered(framework: Framework, case: Composed) -> Answer | Refused:
+    given = ask(framework, case)
+    if isinstance(given, Refused):
+        return given
+    names, is_watched = (
+        (framework.name, "", framework.mode),
+        framework.mode in framework.watched_modes,
+    )
+    answer = Answer(given, names=names, by_adjoint=not is_watched)
+    if not is_watched:
+        return answer
+    recorded = watch(framework, case)
+    return recorded if isinstance(recorded, Refused) else replace(answer, recorded=recorded)
+
+
+def _counted(cell: Cell, found: Sequence[Verdict]) -> Cell:
+    verdicts, inside, wrong = Counter(cell.verdicts), Counter(cell.certificates), cell.wrong
+    for verdict in found:
+        verdicts[str(verdict.kind)] += 1
+        for said in verdict.certificates:
+            inside[said.certificate] += not (said.wrong or said.note)
+        if verdict.kind in FAILING and not wrong:
+            wrong = f"{verdict.kind}: {verdict.detail}"
     return replace(cell, verdicts=dict(verdicts), certificates=dict(inside), wrong=wrong)
 
 
 def _cases(operator: str, dtype: str, count: int) -> Iterator[Composed]:
+    """Of each network a stack: ``count`` with Gaussian numbers, then as many with halves."""
     tried = set()
     for number, plan in enumerate(plans([operator])):
         settings = frozenset(each.attributes for each in plan.steps if each.op == operator)
         if settings in tried:
             continue
         tried.add(settings)
-        for boundary in (False, True):
-            yield seeded_composed(number, plan, count, dtype, boundary=boundary)
+        both = [
+            dict(seeded_composed(number, plan, count, dtype, boundary=boundary).entries())
+            for boundary in (False, True)
+        ]
+        arrays = {name: np.concatenate([each[name] for each in both]) for name in both[0]}
+        yield plan.case(arrays, dtype, 2 * count)

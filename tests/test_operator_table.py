@@ -1,0 +1,74 @@
+"""The table of operators: what is judged, what is counted, and how it goes on."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosscheck.numbers.elementary import ELEMENTARY
+from crosscheck.operators.registry import known
+from crosscheck.program.exact import FARTHEST, OnExact
+from crosscheck.studies.operators.measure import MODES, Cell, Table, cells, measure, read, write
+from crosscheck.studies.operators.page import page
+
+VERSIONS = {"torch": "torch 0"}
+
+
+def nothing(_: Table) -> None:
+    """What is told after a cell is not of interest."""
+
+
+def test_every_operator_is_asked_for_once_in_every_mode_and_dtype() -> None:
+    found = [key for keys in cells(list(MODES), ["float64", "float16"]) for key in keys]
+    modes = sum(len(each) for each in MODES.values())
+    assert len(found) == len(set(found)) == len(known()) * modes * 2
+
+
+def test_cells_that_are_judged_together_have_one_operator_and_one_dtype() -> None:
+    for keys in cells(list(MODES), ["float64", "float16"]):
+        assert len({(operator, dtype) for operator, *_, dtype in keys}) == 1
+
+
+def test_each_network_counts_with_gaussian_numbers_and_with_halves(tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"frameworks": ["torch"], "dtypes": ["float32"], "operators": ["relu"]}
+    told: list[Table] = []
+    table = measure(Table(VERSIONS), told.append, **wanted)
+    eager = table.cells[0]
+    assert eager.key == ("relu", "torch", "eager", "float32")
+    assert sum(eager.verdicts.values()) == eager.certificates["local"] == 8
+    assert not eager.fails
+    write(tmp_path / "operators.json", table)
+    again = read(tmp_path / "operators.json", VERSIONS)
+    assert again == table
+    told.clear()
+    assert measure(again, told.append, **wanted) == table
+    assert told == []
+    assert "| relu |" in page(table)
+
+
+def test_what_a_framework_cannot_do_is_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crosscheck.frameworks.torch_ import TorchFramework
+    from crosscheck.tools.errors import UnsupportedError
+
+    def refuse(self: object, case: object) -> None:
+        raise UnsupportedError("no\n  such kernel")
+
+    monkeypatch.setattr(TorchFramework, "derivatives", refuse)
+    table = measure(
+        Table(VERSIONS), nothing, frameworks=["torch"], dtypes=["float64"], operators=["relu"]
+    )
+    assert table.cells[0] == Cell(
+        "relu", "torch", "eager", "float64", unsupported="UnsupportedError: no such kernel"
+    )
+
+
+def test_the_exponential_of_a_large_number_has_few_bits() -> None:
+    verb = OnExact(lambda number: number)
+    for sign in (1, -1):
+        array = verb.filled(0.0, (1,))
+        array[0] = Fraction(sign * 10**9)
+        (found,) = verb.elementary(array, ELEMENTARY["exp"], 0, "exp")
+        assert found == Fraction(2) ** (sign * FARTHEST)
