@@ -56,3 +56,34 @@ def test_a_mode_that_shows_no_steps_says_so() -> None:
     (framework,), _ = open_frameworks(["jax"], {}, {"jax": "jit"})
     with pytest.raises(UnsupportedError, match="shows no steps"):
         framework.recorded(worked_example())
+
+
+def written(line: str) -> Framework:
+    """PyTorch, with a line of its own for ReLU."""
+    adapter = pytest.importorskip("crosscheck.frameworks.torch_").TorchFramework
+    other = type("Other", (adapter,), {"formulations": {"other": line}})
+    framework: Framework = other(mode="eager")
+    return framework
+
+
+@pytest.mark.parametrize("line", ["torch.relu_(z)", "torch.relu(z.mul_(1))"])
+def test_a_step_may_change_in_place_what_it_was_handed(line: str) -> None:
+    case = stack_of(SMALL, "float32")
+    check = LocalJudge(case).check(written(line).recorded(case))
+    assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("torch.relu_(z.mul_(1.01))", "its value is"),
+        ("torch.relu(z + z.mul_(0))", "its value is"),
+        ("torch.relu_(z.detach().clone()) + 0 * z", "what it sent to z is"),
+        ("torch.relu(z) + 0 * W2.data.mul_(2).sum()", "step z2"),
+    ],
+)
+def test_in_place_too_the_wrong_step_is_named(line: str, said: str) -> None:
+    case = stack_of(SMALL, "float32")
+    check = LocalJudge(case).check(written(line).recorded(case))
+    assert not check.explained[0].all()
+    assert said in str(check.wrong(int(np.argmin(check.explained[0]))))

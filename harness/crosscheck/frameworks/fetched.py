@@ -45,10 +45,14 @@ class Fetched:
         held = self._to_numpy(array)
         known = self._known.setdefault(_key(held), [])
         for other, found in known:
-            if np.array_equal(_bits(held), _bits(other)):
+            if _address(held) == _address(other) or np.array_equal(_bits(held), _bits(other)):
                 return found
         known.append((held, converted := self._convert(array)))
         return converted
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _bits(array: NDArray[Any]) -> NDArray[Any]:

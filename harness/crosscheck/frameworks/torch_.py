@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -111,21 +111,51 @@ class TorchFramework(Adapter):
     ) -> Seen:
         """See `Adapter.watch`: a view at each mark, by which autograd differentiates as well.
 
-        What is held is copied at once, since a step may change it in place.
+        What is held is copied at once, since a step may change it in place, of which tensors keep
+        count (``_version``); one copy does for all uses in between. What was sent is not copied: if
+        it is changed, its use is not of what was sent, and is found out as that.
+
+        What a view has is lost when a step changes it in place: it becomes a view of what the step
+        returned. Then the marks are copies, which keep what went into them.
         """
-        views, values = {}, {}
-
-        def watch(step: str, operand: str, array: Any) -> Any:
-            views[step, operand] = view = array.view_as(array)
-            values[step, operand] = view.detach().clone()
-            return view
-
         for leaf in leaves:
             leaf.requires_grad_()
+        seen, is_whole = self._watched(function, leaves, rest, marks, self._torch.Tensor.view_as)
+        if is_whole:
+            return seen
+        return self._watched(function, leaves, rest, marks, lambda array, _: array.clone())[0]
+
+    def _watched(
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        marks: Sequence[Mark],
+        mark_of: Callable[[Any, Any], Any],
+    ) -> tuple[Seen, bool]:
+        """What is seen at marks of one kind, and whether none of them was changed in place."""
+        edge_of = self._torch.autograd.graph.get_gradient_edge
+        passed, edges, values = [], {}, {}
+        copies = {_held(each): each.detach() for each in (*leaves, *rest)}
+
+        def watch(step: str, operand: str, array: Any) -> Any:
+            # To be kept, or the memory may be given to another tensor.
+            found = mark_of(array, array)
+            passed.append((found, found._version))
+            if found.requires_grad:
+                edges[step, operand] = edge_of(found)
+            if (held := _held(array)) not in copies:
+                copies[held] = array.detach().clone()
+            values[step, operand] = copies[held]
+            return found
+
         losses = function(watch, *leaves, *rest)
-        wanted = [*leaves, *(views[mark] for mark in marks)]
+        wanted = [*leaves, *edges.values()]
         found = self._torch.autograd.grad(losses.sum(), wanted, allow_unused=True)
-        return Seen(losses, found[: len(leaves)], values, found[len(leaves) :])
+        cotangents = dict(zip(edges, found[len(leaves) :], strict=True))
+        is_whole = all(each._version == version for each, version in passed)
+        seen = Seen(losses, found[: len(leaves)], values, [cotangents.get(each) for each in marks])
+        return seen, is_whole
 
     def _by_func(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
@@ -215,6 +245,11 @@ class TorchFramework(Adapter):
     def dtype_name(self, array: Any) -> str:
         """See `Adapter.dtype_name`."""
         return str(array.dtype).removeprefix("torch.")
+
+
+def _held(tensor: Any) -> Hashable:
+    """Equal of tensors that are the same piece of memory with nothing written to it in between."""
+    return tensor.data_ptr(), tensor._version, tensor.dtype, tensor.shape, tensor.stride()
 
 
 def _kind(tensor: Any) -> tuple[object, ...]:
