@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_smooth_steps import network
 
+from crosscheck.judge import libraries
 from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.verdict import Kind, Verdict, fails
+from crosscheck.numbers import library as library_module
+from crosscheck.numbers.accuracy import committed
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.library import ANY, MANY, Library
 from crosscheck.studies.simulated import StepFault, simulated
@@ -19,6 +23,26 @@ NARROW = "tensorflow", "gelu", "float64"
 """A function of which the accuracy table says that float64 is as good as float32."""
 
 GOOD = "torch", "gelu", "float64"
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, **elsewhere: str) -> None:
+    """As if the accuracy table was measured on this processor, or on another one."""
+    record = committed()
+    here = {"machine": record.environment["machine"], "vectors": record.environment["vectors"]}
+    monkeypatch.setattr(library_module, "processor", lambda: {**here, **elsewhere})
+    monkeypatch.setattr(library_module, "_versions", lambda name: record.versions[name])
+    library_module._roundings.cache_clear()
+    libraries._basis.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def here() -> Iterator[None]:
+    """Nothing here depends on which processor it runs on."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        measured(monkeypatch)
+        yield
+    library_module._roundings.cache_clear()
+    libraries._basis.cache_clear()
 
 
 def said(framework: str, name: str, dtype: str, change: float = 1.0, *, steps: bool) -> Verdict:
@@ -41,6 +65,33 @@ def test_what_a_function_that_is_far_off_explains_is_the_library_s(steps: bool) 
     assert found.kind is Kind.LIBRARY
     assert found.detail.startswith("tensorflow's gelu was measured to err by up to ")
     assert fails(found)
+    assert "16 in gelu, " in found.basis
+    assert "nearest row" not in found.basis
+
+
+def test_no_library_is_accused_of_what_was_measured_on_another_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured(monkeypatch, vectors="ASIMD")
+    found = said(*NARROW, 1 + 2.0**-28, steps=True)
+    assert found.kind is Kind.LIBRARY
+    assert "(nearest row: tensorflow-cpu" in found.basis
+    assert not fails(found)
+
+
+@pytest.mark.parametrize("change", [0.0, 2.0, -1.0, 1.01, 1.0001])
+@pytest.mark.parametrize("steps", [True, False])
+def test_on_another_processor_too_what_is_wrong_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, change: float, steps: bool
+) -> None:
+    measured(monkeypatch, vectors="ASIMD")
+    found = said(*NARROW, change, steps=steps)
+    assert found.kind in (Kind.DISAGREES, Kind.INCONSISTENT)
+    assert fails(found)
+
+
+def test_a_network_without_such_functions_takes_nothing_for_granted() -> None:
+    assert said("torch", "relu", "float32", steps=True).basis == ""
 
 
 @pytest.mark.parametrize("steps", [True, False])

@@ -165,6 +165,11 @@ def _result(case: Composed, exact: dict[str, Any], verdicts: Sequence[Verdict]) 
             told.append((verdict.framework, str(verdict.kind), error, verdict.detail))
         heading = ("framework", "verdict", "largest error", "remark")
         blocks.append(Table(heading, tuple(told), left=4))
+        blocks += [
+            Paragraph((f"{verdict.framework}: {verdict.basis}.",))
+            for verdict in verdicts
+            if verdict.basis
+        ]
     return blocks
 
 

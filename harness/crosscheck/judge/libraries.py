@@ -11,7 +11,7 @@ from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.numbers.library import MANY, Library
 from crosscheck.program.graph import Program
 
-__all__ = ["departures", "library_of", "or_library"]
+__all__ = ["departures", "library_of", "or_library", "with_basis"]
 
 _CALLS = {"softmax": ("exp", "quotient"), "log_softmax": ("exp", "log")}
 """The functions in primitives that are made of several."""
@@ -31,6 +31,36 @@ def library_of(case: AnyCase, framework: str, mode: str) -> Library | None:
     if isinstance(case, Composed) and _calls(case.gradient):
         return Library(framework, mode)
     return None
+
+
+def with_basis(verdict: Verdict, case: AnyCase, library: Library | None) -> Verdict:
+    """A verdict that says what its bounds take for granted of elementary functions.
+
+    Args:
+        verdict: What was said.
+        case: Of what.
+        library: Whose functions were called, if any were.
+    """
+    if library is None:
+        return verdict
+    assert isinstance(case, Composed)
+    words, is_nearest = _basis(_calls(case.gradient), library, case.dtype)
+    return replace(verdict, basis=words, is_nearest=is_nearest)
+
+
+@lru_cache(maxsize=1024)
+def _basis(calls: tuple[tuple[str, int], ...], library: Library, dtype: str) -> tuple[str, bool]:
+    """What is taken for granted of these functions, and whether it was measured elsewhere."""
+    found: dict[tuple[bool, str], dict[str, None]] = {}
+    for function, order in calls:
+        row = library.row(function, order, dtype)
+        words = f"{min(float(row.count), MANY):g} in {function}{chr(39) * order}"
+        found.setdefault((row.is_nearest, row.where), {})[words] = None
+    told = [
+        f"{', '.join(words)} ({'nearest row: ' if is_nearest else ''}{where})"
+        for (is_nearest, where), words in found.items()
+    ]
+    return f"given roundings: {'; '.join(told)}", any(is_nearest for is_nearest, _ in found)
 
 
 def departures(case: AnyCase, library: Library) -> Iterator[str]:

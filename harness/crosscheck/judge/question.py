@@ -19,7 +19,7 @@ from crosscheck.judge.certificates import (
 )
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.enclosed import Derivation
-from crosscheck.judge.libraries import library_of, or_library
+from crosscheck.judge.libraries import library_of, or_library, with_basis
 from crosscheck.judge.local.check import Check
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.judge.local.record import Recorded
@@ -239,12 +239,13 @@ class Question:
         """See `crosscheck.judge.libraries.or_library`; of an answer without an axis over cases."""
         if library is None:
             return verdict
+        case = self._case(index)
 
         def of_zeros(other: Library) -> Verdict:
             zeros = replace(answer, given=answer.given.map_derivatives(np.zeros_like))
             return self._compared(zeros, index, other)
 
-        return or_library(verdict, self._case(index), library, again, of_zeros)
+        return with_basis(or_library(verdict, case, library, again, of_zeros), case, library)
 
     def _certified(
         self, verdict: Verdict, row: int, index: int, library: Library | None

@@ -49,7 +49,8 @@ FAILING = frozenset(
         *(Kind.DISAGREES, Kind.CRASHED, Kind.TIMED_OUT),
     }
 )
-"""The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, see `fails`."""
+"""The verdicts that make a run fail; REDUCED unless its arithmetic is allowed, and LIBRARY if its
+accuracy was measured here, see `fails`."""
 
 MEANING: Mapping[Kind, str] = MappingProxyType(
     {
@@ -84,7 +85,8 @@ MEANING: Mapping[Kind, str] = MappingProxyType(
         Kind.LIBRARY: (
             "The gradient is right only for an elementary function that errs by more roundings "
             "than such functions do, 16 of them; which function of the framework's it is, and by "
-            "how many it was measured to err, is said."
+            "how many it was measured to err, is said. The run fails if that was measured of this "
+            "version, in this mode and on such a processor."
         ),
         Kind.NONFINITE: (
             "The case holds NaN or infinity, or an intermediate result may overflow. Every entry "
@@ -222,6 +224,9 @@ class Verdict:
         policies: For ``NONFINITE``, what the gradient tells of questions that IEEE 754 leaves
             open.
         certificates: What was asked beyond the a-priori certificate, and what came of it.
+        basis: What the bounds take for granted of elementary functions, in a line; empty where none
+            is called.
+        is_nearest: Whether that was measured of another version, mode or processor than this one.
     """
 
     framework: str
@@ -239,6 +244,8 @@ class Verdict:
     unchecked: tuple[str, ...] = ()
     policies: tuple[PolicyReading, ...] = ()
     certificates: tuple[Certified, ...] = ()
+    basis: str = ""
+    is_nearest: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -269,7 +276,8 @@ def fails(verdict: Verdict, allowed: Collection[str] = ()) -> bool:
     """Whether ``verdict`` makes a run fail.
 
     A gradient that an allowed arithmetic explains passes, also where another one is nearer to it:
-    what is allowed is what lies within its bounds.
+    what is allowed is what lies within its bounds. Nor is a library accused of what was measured
+    of another version of it, or on another processor.
 
     Args:
         verdict: The verdict.
@@ -277,6 +285,8 @@ def fails(verdict: Verdict, allowed: Collection[str] = ()) -> bool:
     """
     if verdict.kind is Kind.REDUCED:
         return not any(name in allowed for name in verdict.arithmetics)
+    if verdict.kind is Kind.LIBRARY:
+        return not verdict.is_nearest
     return verdict.kind in FAILING
 
 

@@ -185,13 +185,28 @@ class Roundings:
 
     Attributes:
         count: N, a multiple of ⅛.
-        basis: What the verdict says of it.
+        function: Of what: a function's name, with a prime for each derivative.
+        where: Of which versions, mode and dtype.
+        how: Of which inputs.
         is_nearest: Whether no row is of this version, processor and mode.
     """
 
     count: Fraction
-    basis: str
+    function: str
+    where: str
+    how: str
     is_nearest: bool
+
+    @property
+    def basis(self) -> str:
+        """N, and where it is from, in a line."""
+        nearest = "nearest row: " if self.is_nearest else ""
+        return f"{self.words} ({nearest}{self.where}; {self.how})"
+
+    @property
+    def words(self) -> str:
+        """N, and of what."""
+        return f"{float(self.count):g} roundings in {self.function}"
 
 
 _RECORDS = Records()
@@ -310,8 +325,7 @@ def _roundings(row: Row, record: Record, *, is_nearest: bool) -> Roundings:
     assert row.error is not None
     sample = record.samples[row.key.dtype]
     count = Fraction(math.ceil(8 * row.error), 8) + (not sample.is_all)
-    words = f"{float(count):g} roundings in {row.key.function}{chr(39) * row.key.order}"
     how = sample.words if sample.is_all else f"sampled: {sample.words}, and one more"
-    nearest = "nearest row: " if is_nearest else ""
     where = f"{record.versions[row.key.framework]}, {row.key.mode}, {row.key.dtype}"
-    return Roundings(count, f"{words} ({nearest}{where}; {how})", is_nearest)
+    function = f"{row.key.function}{chr(39) * row.key.order}"
+    return Roundings(count, function, where, how, is_nearest)

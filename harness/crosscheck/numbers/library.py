@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
+from typing import Any
 
-from crosscheck.numbers.accuracy import committed, roundings
+from crosscheck.numbers.accuracy import Roundings, committed, roundings
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.processor import processor
 
 __all__ = ["ANY", "MANY", "Library", "Stated"]
 
@@ -54,10 +58,13 @@ class Library:
 
     def measured(self, function: str, order: int, dtype: str) -> float:
         """`roundings` without a limit."""
-        return max(
-            _roundings(self.framework, self.mode, row, order, dtype)
-            for row in _ROWS.get(function, (function,))
-        )
+        return float(self.row(function, order, dtype).count)
+
+    def row(self, function: str, order: int, dtype: str) -> Roundings:
+        """What `measured` is read from; see `roundings`."""
+        rows = _ROWS.get(function, (function,))
+        found = [_roundings(self.framework, self.mode, row, order, dtype) for row in rows]
+        return max(found, key=lambda each: each.count)
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,28 @@ ANY = Library()
 
 
 @lru_cache(maxsize=4096)
-def _roundings(framework: str, mode: str, function: str, order: int, dtype: str) -> float:
+def _roundings(framework: str, mode: str, function: str, order: int, dtype: str) -> Roundings:
     known = committed().frameworks
     names = [framework] if framework in known else list(known)
-    found = [roundings(name, mode, function, order, dtype) for name in names]
-    counts = [float(each.count) for each in found if each is not None]
+    here: dict[str, Any] = {"environment": processor()}
+    found = [
+        roundings(name, mode, function, order, dtype, versions=_versions(name), **here)
+        for name in names
+    ]
+    counts = [each for each in found if each is not None]
     if not counts:
         raise UsageError(
             f"{function}, derivative {order}, {dtype}: nobody has measured how many roundings it "
             "errs by; wanted the value or the first derivative, in a dtype of the accuracy table"
         )
-    return max(counts)
+    return max(counts, key=lambda each: each.count)
+
+
+def _versions(framework: str) -> str:
+    """The versions here of the packages that a framework's record names."""
+    packages = [each.split()[0] for each in committed().versions[framework].split(", ")]
+    found = []
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{package} {metadata.version(package)}")
+    return ", ".join(found)

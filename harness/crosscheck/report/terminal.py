@@ -166,6 +166,8 @@ class TerminalReport:
             if verdict.unchecked:
                 line += f"; not checked: {', '.join(verdict.unchecked)}"
             out.print(line)
+            if verdict.basis:
+                out.print(f"    {escape(verdict.basis)}")
             for said in verdict.certificates:
                 words = Certifications.of(said).words if not said.wrong else said.wrong
                 out.print(f"    {said.certificate} certificate: {escape(words)}")

@@ -117,6 +117,8 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     if verdict.detail:
         line += f". {verdict.detail}"
     yield line
+    if verdict.basis:
+        yield f"    {verdict.basis}"
     if failing and (advice := how_to_allow(verdict)):
         yield f"    {advice}"
     if verdict.kind is Kind.INCONSISTENT and verdict.certificates[-1].certificate == _RELATIONS:

@@ -172,7 +172,11 @@ def _records() -> Records:
     )
     found.lay(GateReading, if_told=("step", "operator", "breakpoint", "slopes"))
     found.lay(Entry, renamed={"bounds": "error_over_bound", "ulps": "error_in_ulp"})
-    found.lay(Verdict, renamed={"kind": "verdict", "unchecked": "not_checked"})
+    found.lay(
+        Verdict,
+        renamed={"kind": "verdict", "unchecked": "not_checked"},
+        if_told=("basis", "is_nearest"),
+    )
     found.lay(Tally, left_out=("started", "finished", "sweep", "_examples"))
     return found
 
