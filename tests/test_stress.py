@@ -14,7 +14,15 @@ from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.numbers.formats import FORMATS, WORKING
 from crosscheck.studies.simulated import StepFault, simulated
-from crosscheck.studies.stress.measure import State, Tally, counted, measure, read, write
+from crosscheck.studies.stress.measure import (
+    State,
+    Tally,
+    _departures,
+    counted,
+    measure,
+    read,
+    write,
+)
 from crosscheck.studies.stress.networks import Stack, stack_of, stacks
 from crosscheck.studies.stress.page import page
 from crosscheck.studies.stress.regimes import REGIMES
@@ -71,6 +79,30 @@ def test_a_fault_is_counted_once_for_each_case_that_it_is_in(part: str) -> None:
     assert any("step z2 (dense)" in line for line in wrong.kept)
     assert all("step z2 (dense)" in line or "-accumulation only" in line for line in wrong.kept)
     assert max(right.worst.values()) <= 1.0 < max(wrong.worst.values())
+
+
+@pytest.mark.parametrize("step", ["z2", "z1"])
+def test_what_is_wrong_at_a_function_that_departs_is_a_departure_and_nothing_else(
+    step: str,
+) -> None:
+    stack = stacks()[0]
+    case = stack_of(stack, "float32", (0,), 16)
+    given = simulated(case, StepFault(step, "result", lambda array: array * (1 + 2.0**-9)))
+    tally = Tally()
+    nothing = np.zeros(16, dtype=bool)
+    counted(LocalJudge(case).check(given), nothing, stack.name, tally, {"z2": "exp, log"})
+    found, other = tally.departures, tally.violations
+    if step == "z1":
+        found, other = other, found
+    assert found > 8
+    assert other == 0
+    assert set(tally.departing) == ({"exp, log"} if step == "z2" else set())
+    assert tally.by_operator["dense"] == 16 * 3
+
+
+def test_only_functions_that_were_measured_to_depart_are_granted_it() -> None:
+    assert "gelu" in _departures("tensorflow", "float64")
+    assert "gelu" not in _departures("torch", "float64")
 
 
 def test_what_only_flushing_explains_is_counted_as_flushed() -> None:

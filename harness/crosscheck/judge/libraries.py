@@ -11,7 +11,7 @@ from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.numbers.library import MANY, Library
 from crosscheck.program.graph import Program
 
-__all__ = ["departures", "library_of", "or_library", "with_basis"]
+__all__ = ["calls", "departures", "library_of", "or_library", "with_basis"]
 
 _CALLS = {"softmax": ("exp", "quotient"), "log_softmax": ("exp", "log")}
 """The functions in primitives that are made of several."""
@@ -28,7 +28,7 @@ def library_of(case: AnyCase, framework: str, mode: str) -> Library | None:
         framework: Name of the framework, or of a function of the user's.
         mode: How the gradient was asked for.
     """
-    if isinstance(case, Composed) and _calls(case.gradient):
+    if isinstance(case, Composed) and calls(case.gradient):
         return Library(framework, mode)
     return None
 
@@ -44,15 +44,17 @@ def with_basis(verdict: Verdict, case: AnyCase, library: Library | None) -> Verd
     if library is None:
         return verdict
     assert isinstance(case, Composed)
-    words, is_nearest = _basis(_calls(case.gradient), library, case.dtype)
+    words, is_nearest = _basis(calls(case.gradient), library, case.dtype)
     return replace(verdict, basis=words, is_nearest=is_nearest)
 
 
 @lru_cache(maxsize=1024)
-def _basis(calls: tuple[tuple[str, int], ...], library: Library, dtype: str) -> tuple[str, bool]:
+def _basis(
+    functions: tuple[tuple[str, int], ...], library: Library, dtype: str
+) -> tuple[str, bool]:
     """What is taken for granted of these functions, and whether it was measured elsewhere."""
     found: dict[tuple[bool, str], dict[str, None]] = {}
-    for function, order in calls:
+    for function, order in functions:
         row = library.row(function, order, dtype)
         words = f"{min(float(row.count), MANY):g} in {function}{chr(39) * order}"
         found.setdefault((row.is_nearest, row.where), {})[words] = None
@@ -71,7 +73,7 @@ def departures(case: AnyCase, library: Library) -> Iterator[str]:
         library: Whose functions.
     """
     assert isinstance(case, Composed)
-    for function, order in _calls(case.gradient):
+    for function, order in calls(case.gradient):
         if order > 1:
             continue
         count = library.measured(function, order, case.dtype)
@@ -111,7 +113,7 @@ def or_library(
 
 
 @lru_cache(maxsize=1024)
-def _calls(program: Program) -> tuple[tuple[str, int], ...]:
+def calls(program: Program) -> tuple[tuple[str, int], ...]:
     """The functions that a program calls, by the names of their rows, and of which order."""
     found: dict[tuple[str, int], None] = {}
     for number in program.needed:

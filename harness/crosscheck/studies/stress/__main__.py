@@ -31,6 +31,9 @@ _FRAMEWORKS = ("torch", "tensorflow", "jax")
 @click.option(
     "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
 )
+@click.option(
+    "--cases", type=click.IntRange(min=1), default=512, show_default=True, help="In each stack."
+)
 @click.option("--seed", default=20261125, show_default=True)
 @click.option("--page", is_flag=True, help="Only write the page from what was counted before.")
 def main(
@@ -38,6 +41,7 @@ def main(
     records: int,
     frameworks: tuple[str, ...],
     dtypes: tuple[str, ...],
+    cases: int,
     seed: int,
     page: bool,
 ) -> None:
@@ -63,7 +67,7 @@ def main(
         )
 
     if not page:
-        measure(opened, dtypes or WORKING, state, records=records, after=after)
+        measure(opened, dtypes or WORKING, state, records=records, after=after, cases=cases)
     write_text_atomically(folder / "stress.md", text(state))
     failed = [key for key, tally in state.tallies.items() if tally.violations]
     raise SystemExit(1 if failed else 0)

@@ -2,10 +2,12 @@
 
 A record is one step of one case, its value and what it sent to each operand; the sum of the
 cotangents of an array that several steps use is one more. A *violation* is a record with a part
-that is outside of its bounds, those of gradual underflow and those of flush-to-zero. Of cases with
-a number that is not finite nothing is said; they are counted as overflow. An entry is *unbounded*
-where its step may overflow. In a format whose range is narrow, 2^4 below its end, that may well be
-on finite numbers, so these are counted by whether the case holds a number so large.
+that is outside of its bounds, those of gradual underflow and those of flush-to-zero. Where such a
+step calls a function that, by the record of accuracy, does more than round in this framework and
+dtype, it is counted as a *departure* in place of a violation. Of cases with a number that is not
+finite nothing is said; they are counted as overflow. An entry is *unbounded* where its step may
+overflow. In a format whose range is narrow, 2^4 below its end, that may well be on finite numbers,
+so these are counted by whether the case holds a number so large.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,12 +26,15 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import watch
 from crosscheck.frameworks.refusals import Refused
-from crosscheck.judge.libraries import library_of
+from crosscheck.judge.libraries import calls, library_of
 from crosscheck.judge.local.check import Check, Comparison
 from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.judge.local.programs import program_of, shapes_of
 from crosscheck.judge.local.record import Recorded
+from crosscheck.numbers.accuracy import committed
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
+from crosscheck.studies.accuracy.departures import kinds
 from crosscheck.studies.stress.networks import CASES, Stack, stack_of, stacks
 from crosscheck.tools.atomic import write_text_atomically
 
@@ -53,6 +60,7 @@ class Tally:
         overflow: Records of cases with numbers that are not finite, of which nothing is said.
         flushed: Records that only the bounds of flush-to-zero hold.
         violations: Records that neither hold.
+        departures: Records that neither hold, of steps that call a function that departs.
         untold: Records that are held only by bounds that would hold an error of 1 % as well.
         entries: Numbers that were compared, in cases without large numbers.
         unbounded: How many of these have no bound.
@@ -60,6 +68,8 @@ class Tally:
         unbounded_large: How many of these have no bound.
         worst: Operator and part to the largest error / bound, of the bounds that explain it.
         kept: The first violations, in words.
+        departing: The first departures of each function, in words.
+        by_operator: Operator to how many of its records were judged.
         refused: Stacks of which the framework returned no records, by reason.
     """
 
@@ -68,6 +78,7 @@ class Tally:
     overflow: int = 0
     flushed: int = 0
     violations: int = 0
+    departures: int = 0
     untold: int = 0
     entries: int = 0
     unbounded: int = 0
@@ -75,6 +86,8 @@ class Tally:
     unbounded_large: int = 0
     worst: dict[str, float] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    departing: dict[str, str] = field(default_factory=dict)
+    by_operator: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -149,10 +162,38 @@ def _count(
     check = LocalJudge(case, library).check(recorded)
     where = f"{stack.name}, {dtype}, seed {seed}"
     limit = format_of(dtype).largest * _NEAR_THE_END
-    counted(check, _sizes(recorded) > limit, where, tally)
+    departing = _departing(recorded, framework.name, dtype)
+    counted(check, _sizes(recorded) > limit, where, tally, departing)
 
 
-def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
+def _departing(recorded: Recorded, framework: str, dtype: str) -> dict[str, str]:
+    """The steps that call functions that depart, and which."""
+    known = _departures(framework, dtype)
+    found = {}
+    for record in recorded.records:
+        program = program_of(record.step, shapes_of(record, stacked=True), tuple(record.sent))
+        if names := sorted({name for name, _ in calls(program)} & known):
+            found[record.step.id] = ", ".join(names)
+    return found
+
+
+@lru_cache
+def _departures(framework: str, dtype: str) -> frozenset[str]:
+    """The functions of a framework that depart, by the record that came with the package."""
+    return frozenset(
+        row.key.function
+        for row in committed().rows
+        if (row.key.framework, row.key.dtype) == (framework, dtype) and any(kinds(row))
+    )
+
+
+def counted(
+    check: Check,
+    is_large: Any,
+    where: str,
+    tally: Tally,
+    departing: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Add what was found of a stack.
 
     Args:
@@ -160,6 +201,7 @@ def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
         is_large: (C,) bool: cases with large numbers.
         where: The stack, in words.
         tally: It grows.
+        departing: Steps that call functions that depart, and which.
     """
     judged = ~check.left_out
     for record in _records(check.comparisons):
@@ -172,17 +214,25 @@ def counted(check: Check, is_large: Any, where: str, tally: Tally) -> None:
             wrong |= ~inside
             flushed |= ~each.ok[0] & each.ok[1]
             untold |= inside & ~each.told if each.told is not None else False
-            ratio = _ratios(each)
-            name = f"{each.operator or 'cotangents'}: {each.what}"
-            worst = float(ratio[judged].max(initial=0.0))
-            tally.worst[name] = max(tally.worst.get(name, 0.0), worst)
             _count_entries(each, judged, is_large, tally)
+        function = departing.get(record[0].step)
+        for each in record:
+            if each.same is None:
+                name = f"{each.operator or 'cotangents'}: {each.what}"
+                some = _ratios(each)[judged & ~wrong if function else judged]
+                tally.worst[name] = max(tally.worst.get(name, 0.0), float(some.max(initial=0.0)))
         if any(each.same is None for each in record):
             tally.records += int(judged.sum())
             tally.overflow += int((~judged).sum())
+            tally.by_operator[record[0].operator or "cotangents"] += int(judged.sum())
         tally.flushed += int((flushed & judged & ~wrong).sum())
-        tally.violations += int((wrong & judged).sum())
         tally.untold += int((untold & judged & ~wrong).sum())
+        if function:
+            tally.departures += int((wrong & judged).sum())
+            for index in np.flatnonzero(wrong & judged)[:1]:
+                tally.departing.setdefault(function, f"{where}, case {index}: {check.wrong(index)}")
+            continue
+        tally.violations += int((wrong & judged).sum())
         for index in np.flatnonzero(wrong & judged)[: max(_KEPT - len(tally.kept), 0)]:
             at = int(index)
             said = check.wrong(at) or f"explained by {', '.join(check.names(at))} only"
@@ -251,14 +301,17 @@ def read(path: Path, versions: Mapping[str, Mapping[str, str]], seed: int) -> St
         for entry in content["tallies"]:
             key = entry.pop("framework"), entry.pop("dtype")
             if key[0] in kept:
-                found.tallies[key] = Tally(**{**entry, "refused": Counter(entry["refused"])})
+                counters = {
+                    name: Counter(entry.get(name, {})) for name in ("refused", "by_operator")
+                }
+                found.tallies[key] = Tally(**{**entry, **counters})
     return found
 
 
 def write(path: Path, state: State) -> None:
     """Keep what was counted."""
     tallies = [
-        {"framework": framework, "dtype": dtype, **asdict(tally)}
+        {"framework": framework, "dtype": dtype, **vars(tally)}
         for (framework, dtype), tally in state.tallies.items()
     ]
     content = {"seed": state.seed, "versions": dict(state.versions), "tallies": tallies}

@@ -14,11 +14,13 @@ _HEAD = """# Records under stress
 Every step that an eager framework takes, and what it sends down, held to its own bounds on its own
 operands: dense networks, and networks of all operators with residual sums, with numbers in six
 regimes. A *violation* is a record that is neither inside the bounds of gradual underflow nor inside
-those of flush-to-zero. *Flushed* are those that only the latter hold. *Not told* are those that
-only bounds hold which would hold an error of 1 % as well: sums that are added up in a dtype of few
-bits. Of cases that hold a number which is not finite nothing is said: *overflow*. An entry is
-*unbounded* where its step may overflow in some order; where the case holds a number beyond 1/16 of
-the largest one that is as it should be, and counted apart.
+those of flush-to-zero; a *departure* is one too, of a step that calls a function that was measured
+to do more than rounding in this framework and dtype ([FINDINGS](FINDINGS.md)). *Flushed* are those
+that only the latter hold. *Not told* are those that only bounds hold which would hold an error of
+1 % as well: sums that are added up in a dtype of few bits. Of cases that hold a number which is not
+finite nothing is said: *overflow*. An entry is *unbounded* where its step may overflow in some
+order; where the case holds a number beyond 1/16 of the largest one that is as it should be, and
+counted apart.
 
 Written by `nox -s stress`; `reports/stress.json` has the counts.
 """
@@ -33,14 +35,27 @@ def page(state: State) -> str:
 def _summary(state: State) -> Iterator[str]:
     records = sum(each.records for each in state.tallies.values())
     violations = sum(each.violations for each in state.tallies.values())
-    yield f"**{violations or 'No'} violation{'s' * (violations != 1)} in {records:,} records.**"
-    yield ""
+    departures = sum(each.departures for each in state.tallies.values())
     yield (
-        "| framework | dtype | records | overflow | flushed | not told | violations "
+        f"**{violations or 'No'} violation{'s' * (violations != 1)} in {records:,} records; "
+        f"{departures:,} departure{'s' * (departures != 1)}.**"
+    )
+    yield ""
+    counts = [each.by_operator for each in state.tallies.values()]
+    names = {name for each in counts for name in each}
+    if names and all(counts):
+        least = min(names, key=lambda name: min(each[name] for each in counts))
+        yield (
+            f"{len(names) - ('cotangents' in names)} operators, each with "
+            f"{min(each[least] for each in counts):,} records or more in every framework and dtype."
+        )
+        yield ""
+    yield (
+        "| framework | dtype | records | overflow | flushed | not told | departures | violations "
         "| error / bound at most "
         "| entries | unbounded | of large numbers | unbounded |"
     )
-    yield "|---|---|" + "--:|" * 10
+    yield "|---|---|" + "--:|" * 11
     for (framework, dtype), each in state.tallies.items():
         cells = [
             framework,
@@ -49,6 +64,7 @@ def _summary(state: State) -> Iterator[str]:
             f"{each.overflow:,}",
             f"{each.flushed:,}",
             f"{each.untold:,}",
+            f"{each.departures:,}",
             f"{each.violations:,}",
             f"{max(each.worst.values(), default=0.0):.4f}",
             f"{each.entries:,}",
@@ -69,6 +85,11 @@ def _violations(state: State) -> Iterator[str]:
             yield f"The first of {_called(key)}:"
             yield ""
             yield from (f"- {line}" for line in each.kept)
+            yield ""
+        if each.departing:
+            yield f"Departures of {_called(key)}, one of each function:"
+            yield ""
+            yield from (f"- {name}: {line}" for name, line in each.departing.items())
             yield ""
         for reason, count in each.refused.items():
             yield f"{_called(key)} returned no records of {count} stacks: {reason}"
