@@ -27,6 +27,7 @@ from crosscheck.operators.units import UNITS
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Graph, Node, Program, Shape, Var
+from crosscheck.program.rules import RULES
 from crosscheck.studies.adversary.arithmetic import Held, OnMachine
 from crosscheck.studies.adversary.machine import Machine
 from crosscheck.studies.adversary.operands import lambdas, numbers, step_of
@@ -156,6 +157,13 @@ def _largest(a: Var, b: Var) -> Var:
     return a.graph.apply("largest", (a, b), a.shape)
 
 
+def _down(a: Var, b: Var, op: str) -> Var:
+    """What a cotangent b becomes on its way down."""
+    (found,) = RULES[op].vjp(b, a.graph.apply(op, (a,), a.shape), (a,), {})
+    assert found is not None
+    return found
+
+
 def _primitives() -> Mapping[str, Primitive]:
     row, column, one = (1, 4), (4, 1), (1, 1)
     found = {
@@ -178,6 +186,11 @@ def _primitives() -> Mapping[str, Primitive]:
         "broadcast": Primitive(((1,),), lambda a: a.broadcast((3,))),
         "max": Primitive(((2, 3),), lambda a: a.maximum()),
         "largest": Primitive(((2, 3), (2, 3)), _largest),
+        "either": Primitive(((2,),) * 3, lambda a, b, c: (a * (b - c)).either(a * b - a * c)),
+        "softmax": Primitive(((1, 3),), lambda a: a.softmax()),
+        "softmax, down": Primitive(((1, 3), (1, 3)), partial(_down, op="softmax")),
+        "log_softmax": Primitive(((1, 3),), lambda a: a.log_softmax()),
+        "log_softmax, down": Primitive(((1, 3), (1, 3)), partial(_down, op="log_softmax")),
     }
     for words in ("2", "1/2", "3", "1/3", "1/2 2", "1/3 1/2", "1/6 3", "-5/3 1/7", "1/1024"):
         found[f"times_constants {words}"] = Primitive(((2,),), _times(*words.split()))
