@@ -103,6 +103,9 @@ def test_what_is_wrong_at_a_function_that_departs_is_a_departure_and_nothing_els
 def test_only_functions_that_were_measured_to_depart_are_granted_it() -> None:
     assert "gelu" in _departures("tensorflow", "float64")
     assert "exp" not in _departures("tensorflow", "float64")
+    assert "hard_sigmoid" in _departures("torch", "float64")
+    assert "hard_sigmoid" not in _departures("torch", "float32")
+    assert "relu" not in _departures("torch", "float64")
 
 
 def test_what_only_flushing_explains_is_counted_as_flushed() -> None:

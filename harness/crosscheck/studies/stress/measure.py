@@ -3,8 +3,9 @@
 A record is one step of one case, its value and what it sent to each operand; the sum of the
 cotangents of an array that several steps use is one more. A *violation* is a record with a part
 that is outside of its bounds, those of gradual underflow and those of flush-to-zero. Where such a
-step calls a function that, by the record of accuracy, does more than round in this framework and
-dtype, it is counted as a *departure* in place of a violation. Of cases with a number that is not
+step calls a function that does more than round in this framework and dtype, by the record of
+accuracy, or has another derivative than its own, by the table of conventions, it is counted as a
+*departure* in place of a violation. Of cases with a number that is not
 finite nothing is said; they are counted as overflow. An entry is *unbounded* where its step may
 overflow. In a format whose range is narrow, 2^4 below its end, that may well be on finite numbers,
 so these are counted by whether the case holds a number so large.
@@ -34,7 +35,10 @@ from crosscheck.judge.local.record import Recorded
 from crosscheck.numbers.accuracy import committed
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
+from crosscheck.operators.registry import known
 from crosscheck.studies.accuracy.departures import kinds
+from crosscheck.studies.conventions.baseline import DIVERGENCES, folder
+from crosscheck.studies.conventions.expected import read_expected
 from crosscheck.studies.stress.networks import CASES, Stack, stack_of, stacks
 from crosscheck.tools.atomic import write_text_atomically
 
@@ -168,23 +172,32 @@ def _count(
 
 def _departing(recorded: Recorded, framework: str, dtype: str) -> dict[str, str]:
     """The steps that call functions that depart, and which."""
-    known = _departures(framework, dtype)
+    departing = _departures(framework, dtype)
     found = {}
     for record in recorded.records:
         program = program_of(record.step, shapes_of(record, stacked=True), tuple(record.sent))
-        if names := sorted({name for name, _ in calls(program)} & known):
+        called = {record.step.op, *(name for name, _ in calls(program))}
+        if names := sorted(called & departing):
             found[record.step.id] = ", ".join(names)
     return found
 
 
 @lru_cache
 def _departures(framework: str, dtype: str) -> frozenset[str]:
-    """The functions of a framework that depart, by the record that came with the package."""
-    return frozenset(
+    """The functions of a framework that depart, by the records that came with the package."""
+    of_accuracy = {
         row.key.function
         for row in committed().rows
         if (row.key.framework, row.key.dtype) == (framework, dtype) and any(kinds(row))
-    )
+    }
+    of_units = {
+        each.unit
+        for each in read_expected(folder() / DIVERGENCES)
+        if (each.framework, each.kind) == (framework, "wrong")
+        and each.formulation == next(iter(known()[each.unit].lines.get(framework, {})), None)
+        and f", {dtype} " in each.seen
+    }
+    return frozenset(of_accuracy | of_units)
 
 
 def counted(
