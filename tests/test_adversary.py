@@ -31,6 +31,7 @@ DERIVED_IN = {
     "numbers.piecewise_slopes": ("select",),
     "program.enclosures": ("take", "scatter", "broadcast", "max", "largest"),
     "numbers.elementary_values": ("elementary",),
+    "program.compounds": ("either", "softmax", "log_softmax"),
     "judge.local.step": ("step",),
 }
 """Module to the first words of the rules and steps that its text derives."""

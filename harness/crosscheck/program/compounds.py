@@ -25,6 +25,10 @@ dtype; if it is not they return the derivative of something else.
 `either` says that one number can be computed in two ways: what is known of it is what is known of
 both, and a framework may err as it may in any of the two. `ways` says the same of a number and of
 its derivative, each way having its own (`crosscheck.program.derive`).
+
+**Put to the test** (`crosscheck.studies.adversary`): 1,015,808 tries a rule gave at most 1.0000 of
+the bound, for one number computed in two ways; 0.9742 for softmax, 0.9982 for its logarithm, and
+0.9878 and 0.9999 for what goes down through them.
 """
 
 from __future__ import annotations
