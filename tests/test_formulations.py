@@ -35,7 +35,7 @@ from crosscheck.program.graph import Graph, Program
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.tools.errors import UsageError
 
-SEVERAL = ("class_cross_entropy", "cross_entropy")
+SEVERAL = ("class_cross_entropy", "cross_entropy", "attention")
 """Operators of which there are several lines."""
 
 
@@ -237,3 +237,121 @@ def test_classes_that_do_not_fit_are_refused(classes: str) -> None:
         replace(
             case, steps=(case.steps[0], step("loss", "class_cross_entropy", "z", classes=classes))
         )
+
+
+# -- attention with masks ----------------------------------------------------------------------
+
+CAUSAL = np.tril(np.ones((5, 5), dtype=bool))
+
+
+def attending(width: int, mask: str, dtype: str = "float32") -> Composed:
+    rng = np.random.default_rng(width)
+    steps = [step(each, "dense", "x", each.upper()) for each in "qkv"]
+    steps += [step("f", "attention", "q", "k", "v", mask=mask)]
+    steps += [step("loss", "squared_error", "f", "y")]
+    normal = rng.standard_normal
+    size = np.sqrt(width)
+    parameters = {
+        "Q": normal((width, 4)) / size,
+        "K": normal((width, 4)) / 2,
+        "V": normal((width, 4)) / 2,
+    }
+    inputs = {"x": normal((5, 4)), "y": normal((5, width))}
+    return Composed.of(steps, parameters, inputs, dtype=dtype)
+
+
+def scores(o: Mapping[str, Array]) -> Array:
+    return np.asarray(o["q"] @ o["k"].T / np.sqrt(o["q"].shape[1]))
+
+
+def masked(o: Mapping[str, Array], kept: Any = CAUSAL) -> Array:
+    """Shares of what is kept, 0 elsewhere."""
+    return shares(np.where(kept, scores(o), -np.inf))
+
+
+def down(o: Mapping[str, Array], g: Array, share: Array) -> Array:
+    """What softmax sends to the scores."""
+    products = g @ o["v"].T
+    return np.asarray(share * (products - (share * products).sum(axis=1, keepdims=True)))
+
+
+def by_q(o: Mapping[str, Array], s: Array) -> Array:
+    return np.asarray(s @ o["k"] / np.sqrt(o["q"].shape[1]))
+
+
+OF_MASKS: dict[str, tuple[str, Callable[[Mapping[str, Array], Array], Any]]] = {
+    "no mask": ("result", lambda o, g: shares(scores(o)) @ o["v"]),
+    "masked after softmax": ("result", lambda o, g: (CAUSAL * shares(scores(o))) @ o["v"]),
+    "0 in the place of what is masked": (
+        "result", lambda o, g: shares(CAUSAL * scores(o)) @ o["v"],
+    ),
+    "the mask turned round": ("result", lambda o, g: masked(o, CAUSAL.T) @ o["v"]),
+    "the mask off by one": ("result", lambda o, g: masked(o, np.tri(5, k=1) > 0) @ o["v"]),
+    "masked after softmax, going down": (
+        "q", lambda o, g: by_q(o, CAUSAL * down(o, g, shares(scores(o)))),
+    ),
+    "no mask going down": ("v", lambda o, g: shares(scores(o)).T @ g),
+    "without softmax's term": ("q", lambda o, g: by_q(o, masked(o) * (g @ o["v"].T))),
+    "its term over the other axis": (
+        "q",
+        lambda o, g: by_q(
+            o, masked(o) * (g @ o["v"].T - (masked(o) * (g @ o["v"].T)).sum(axis=0)),
+        ),
+    ),
+    "the term of the result's own rows left out": (
+        "k", lambda o, g: (masked(o) * (g @ o["v"].T)).T @ o["q"] / np.sqrt(o["q"].shape[1]),
+    ),
+    "without its scale, going down": (
+        "q", lambda o, g: down(o, g, masked(o)) @ o["k"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [3, 40])
+@pytest.mark.parametrize("mistake", OF_MASKS)
+def test_a_mistake_with_a_mask_is_named(mistake: str, width: int) -> None:
+    part, change = OF_MASKS[mistake]
+    case = attending(width, "causal")
+    judge, right = LocalJudge(case, Stated(count=4.0)), simulated(case)
+    assert judge.check(right).wrong() is None
+    record = right.records[-2]
+    wrong = change(record.operands, record.cotangent)
+    said = judge.check(simulated(case, StepFault("f", part, lambda _: wrong)))
+    found = said.wrong()
+    assert found is not None
+    assert found.step == "f"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_with_a_mask_every_entry_has_a_bound(dtype: str) -> None:
+    case = attending(3, "causal", dtype)
+    found = LocalJudge(case, Stated(count=4.0)).check(simulated(case))
+    assert found.wrong() is None
+    assert found.unbounded() == 0
+    assert found.compared() > 90
+
+
+def test_what_is_masked_has_no_part_in_anything() -> None:
+    """Whatever the masked scores are: the first row is that of the first key."""
+    case = attending(3, "causal", "float64")
+    (record,) = (each for each in simulated(case).records if each.step.id == "f")
+    assert (record.result[0] == record.operands["v"][0]).all()
+    assert (record.sent["q"][0] == 0).all()
+    assert (record.sent["k"][4] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("0 0", "row 0 keeps no key, where softmax is 0 / 0; wanted a 1 in each row"),
+        ("1 0 / 0 0", "row 1 keeps no key"),
+        ("1 2", "wanted none, causal, or zeros and ones"),
+        ("some", "mask='some', wanted a whole number"),
+    ],
+)
+def test_a_mask_that_makes_no_sense_is_refused(mask: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        operator_of("attention").settled({"mask": mask})
+    if mask == "0 0":
+        with pytest.raises(UsageError, match="row 0 keeps no key"):
+            attending(3, "0 0 0 0 0 1 / 1")

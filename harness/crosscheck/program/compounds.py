@@ -2,6 +2,9 @@
 
     softmax        y = eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ               y ∘ (g - Σ g ∘ y)
     log_softmax    y = z - m - log Σ eᶻ⁻ᵐ          g - softmax(z) Σ g
+    log_sum_exp    y = m + log Σ eᶻ⁻ᵐ              g softmax(z)
+    softmax_product  y = (eᶻ⁻ᵐ v) / Σ eᶻ⁻ᵐ         P ∘ (g vᵀ - Σ g ∘ y), Pᵀ g,
+                                                   P = e to the power z - log_sum_exp(z)
     cross_entropy  J = -Σ y log_softmax(z)         g (softmax(z) Σ y - y), -g log_softmax(z)
     either         a, which is b as well           g to a
     ways           a, b, … of operands             that of a, or of b, …, to the operands
@@ -14,6 +17,13 @@ is taken at tied maxima.
 *Softmax.* Frameworks form y g - y Σ g y as a product of y with a difference, or as a difference of
 products, which rounds more where g is near Σ g y. Either may come. *Log-softmax.* The share of
 Σ g is formed as e^y with the y that was returned, or as eᶻ⁻ᵐ over the sum that is there already.
+
+*Masks.* What is not kept has the share 0, exactly, and no part in m and in the sums, whatever z is
+there. So no infinity comes in, nor the lowest number of a dtype, by which frameworks have it so.
+
+*Softmax times a matrix*, as kernels that keep no matrix of shares compute it: shares are divided by
+their sum only after the product, and formed anew for the derivative from the logarithm of the sum,
+which is rounded where it is large; Σ P ∘ (g vᵀ) is taken as Σ g ∘ y, of the result.
 
 *Cross-entropy.* Libraries' own functions form the shares once, take the targets from them, and
 multiply the difference by what comes down. Derived from the logarithms, g y is formed first and
@@ -38,31 +48,65 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.program.graph import Node, Var
+from crosscheck.program.places import Places
 
 __all__ = ["COMPOUNDS"]
 
 Settings = Mapping[str, Any]
 
 
-def _shifted(n: Any, z: Any) -> tuple[Any, Any, Any]:
-    """z - m, its exponential, and the sum of that."""
-    d = n.difference(z, n.expand(n.maximum(z), -1))
+def _shifted(n: Any, z: Any, node: Node) -> tuple[Any, Any, Any, Any]:
+    """m, z - m, its exponential, and the sum of that.
+
+    What is not kept is another entry of its row until the exponentials are there, and 0 then.
+    """
+    kept: Places | None = node.settings.get("kept")
+    shape = node.settings.get("source", ())
+    if kept is not None:
+        z = n.take(z, _filled(kept, shape[-1]), shape, shape)
+    m = n.expand(n.maximum(z), -1)
+    d = n.difference(z, m)
     e = n.elementary(d, ELEMENTARY["exp"], 0, "exp")
-    return d, e, n.sum(e, (-1,), True)
+    if kept is not None:
+        e = n.take(e, kept, shape, shape)
+    return m, d, e, n.sum(e, (-1,), True)
+
+
+@functools.lru_cache(maxsize=256)
+def _filled(kept: Places, width: int) -> Places:
+    """The places, with the first that is kept of its row for each that is not."""
+    rows = kept.array.reshape(-1, width)
+    first = rows[np.arange(len(rows)), (rows >= 0).argmax(axis=-1)]
+    return Places(np.where(rows >= 0, rows, first[:, None]).ravel().tolist())
 
 
 def _softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     """eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ; the quotient as that of `crosscheck.operators.division`."""
-    _, e, total = _shifted(n, x[0])
+    _, _, e, total = _shifted(n, x[0], node)
     return n.mul(e, n.elementary(total, ELEMENTARY["reciprocal"], 0, "quotient"))
 
 
 def _log_softmax_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     """z - m - log Σ eᶻ⁻ᵐ."""
-    d, _, total = _shifted(n, x[0])
+    _, d, _, total = _shifted(n, x[0], node)
     return n.difference(d, n.elementary(total, ELEMENTARY["log"], 0, "log"))
+
+
+def _softmax_product_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """(eᶻ⁻ᵐ v) / Σ eᶻ⁻ᵐ."""
+    _, _, e, total = _shifted(n, x[0], node)
+    inverse = n.elementary(total, ELEMENTARY["reciprocal"], 0, "quotient")
+    return n.mul(n.contract(e, x[1]), inverse)
+
+
+def _log_sum_exp_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """m + log Σ eᶻ⁻ᵐ."""
+    m, _, _, total = _shifted(n, x[0], node)
+    return n.add(m, n.elementary(total, ELEMENTARY["log"], 0, "log"))
 
 
 def _cross_entropy_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
@@ -96,6 +140,45 @@ def _log_softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[
     total = g.sum(-1, keep=True)
     shares = y.elementary("exp").either(x[0].softmax())
     return (g - shares * total,)
+
+
+def _shares_again(z: Var, kept: Places | None) -> Var:
+    """e to the power z - log Σ eᶻ, 0 where it is not kept."""
+    if kept is None:
+        return (z - z.log_sum_exp()).elementary("exp")
+    filled = z.take(_filled(kept, z.shape[-1]), z.shape)
+    return (filled - z.log_sum_exp(kept)).elementary("exp").take(kept, z.shape)
+
+
+def _softmax_product_vjp(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var]:
+    """See the module."""
+    z, v = x
+    shares = _shares_again(z, s.get("kept"))
+    own = (g * y).sum(-1, keep=True)
+    return shares * (g @ v.transposed - own), shares.transposed @ g
+
+
+def _softmax_product_jvp(
+    t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Settings
+) -> Var | None:
+    """See the module."""
+    shares = _shares_again(x[0], s.get("kept"))
+    by_z = None
+    if t[0] is not None:
+        along = shares * t[0]
+        by_z = along @ x[1] - along.sum(-1, keep=True) * y
+    by_v = None if t[1] is None else shares @ t[1]
+    return by_z if by_v is None else by_v if by_z is None else by_z + by_v
+
+
+def _log_sum_exp_vjp(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var]:
+    """See the module."""
+    return (x[0].softmax(s.get("kept")) * g,)
+
+
+def _log_sum_exp_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Settings) -> Var | None:
+    """See the module."""
+    return None if t[0] is None else (x[0].softmax(s.get("kept")) * t[0]).sum(-1, keep=True)
 
 
 def _from_targets(x: Sequence[Var]) -> Var:
@@ -148,6 +231,8 @@ COMPOUNDS: tuple[Compound, ...] = (
     ("log_softmax", _log_softmax_value, _log_softmax_vjp, _log_softmax_jvp),
     ("cross_entropy", _cross_entropy_value, _cross_entropy_vjp, _cross_entropy_jvp),
     ("ways", _ways_value, _ways_vjp, _ways_jvp),
+    ("softmax_product", _softmax_product_value, _softmax_product_vjp, _softmax_product_jvp),
+    ("log_sum_exp", _log_sum_exp_value, _log_sum_exp_vjp, _log_sum_exp_jvp),
     ("either", _either_value, lambda g, y, x, s: (g, None), lambda t, y, x, s: t[0]),
 )
 """Name, value, cotangents and tangent of each; see `crosscheck.program.rules.Rule`."""

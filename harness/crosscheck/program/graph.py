@@ -225,9 +225,23 @@ class Var:
         settings = {"function": function, "order": order, "row": row or function}
         return self.graph.apply("elementary", (self,), self.shape, **settings)
 
-    def softmax(self) -> Var:
-        """eᶻ over its sum along the last axis."""
-        return self.graph.apply("softmax", (self,), self.shape)
+    def softmax(self, kept: Places | None = None) -> Var:
+        """eᶻ over its sum along the last axis.
+
+        Args:
+            kept: For each entry its place, or -1 where eᶻ is left out and 0 comes; all by default.
+        """
+        return self.graph.apply("softmax", (self,), self.shape, **self._masked(kept))
+
+    def softmax_product(self, v: Var, kept: Places | None = None) -> Var:
+        """`softmax` times a matrix, divided at the end."""
+        shape = (*self.shape[:-1], v.shape[-1])
+        return self.graph.apply("softmax_product", (self, v), shape, **self._masked(kept))
+
+    def log_sum_exp(self, kept: Places | None = None) -> Var:
+        """log Σ eᶻ along the last axis, which stays with length 1."""
+        shape = (*self.shape[:-1], 1)
+        return self.graph.apply("log_sum_exp", (self,), shape, **self._masked(kept))
 
     def log_softmax(self) -> Var:
         """The logarithm of `softmax`."""
@@ -305,6 +319,10 @@ class Var:
         )
 
     # -- helpers ---------------------------------------------------------------------------
+
+    def _masked(self, kept: Places | None) -> dict[str, Any]:
+        """The attributes of a node that leaves out entries of this."""
+        return {} if kept is None else {"kept": kept, "source": self.shape}
 
     def _binary(self, op: str, other: Var) -> Var:
         return self.graph.apply(op, (self, other), _broadcast(self, other))

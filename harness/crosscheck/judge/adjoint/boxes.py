@@ -121,9 +121,10 @@ class Box:
         count = node.settings.get("count", 1)
         first, others = node.inputs[:count], node.inputs[count:]
         ways, known = (first, others) if node.op == "ways" else (others, first)
-        border = set(self._needed_for(known))
+        border = self._charged(known)
         held: dict[int, Enclosure] = {}
-        for inner in self._needed_for(ways):
+        needed = Program(self.program.nodes, {}, {str(each): each for each in ways}).needed
+        for inner in needed:
             if inner not in border:
                 each = self.program.nodes[inner]
                 x = [held[k] if k in held else self._operand(inner, k) for k in each.inputs]
@@ -134,8 +135,21 @@ class Box:
         e = np.max([np.broadcast_to(one.e, one.shape), *errors], axis=0)
         return Enclosure(self.model, middle.c, middle.r, e)
 
-    def _needed_for(self, nodes: Sequence[int]) -> tuple[int, ...]:
-        return Program(self.program.nodes, {}, {str(each): each for each in nodes}).needed
+    def _charged(self, nodes: Sequence[int]) -> set[int]:
+        """What these depend on by the ways whose values are charged one by one."""
+        found: set[int] = set()
+        waiting = list(nodes)
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                node = self.program.nodes[number]
+                inputs = {
+                    "either": node.inputs[:1],
+                    "ways": node.inputs[node.settings.get("count", 0) :],
+                }
+                waiting += inputs.get(node.op, node.inputs)
+        return found
 
     @cached_property
     def reference(self) -> Mapping[str, Enclosure]:
