@@ -28,6 +28,7 @@ from crosscheck.numbers.formats import FORMATS
 from crosscheck.numbers.library import Stated
 from crosscheck.numbers.model import Model
 from crosscheck.operators.registry import operator_of
+from crosscheck.program.alternatives import ways
 from crosscheck.program.derive import gradient
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.exact import OnExact
@@ -112,14 +113,14 @@ def squares() -> tuple[Program, int]:
     """Σ (a² - b²), as (a + b) (a - b) first."""
     graph = Graph()
     a, b = graph.leaf("a", (3,)), graph.leaf("b", (3,))
-    both = graph.ways((a, b), (a + b) * (a - b), a * a - b * b)
+    both = ways((a, b), (a + b) * (a - b), a * a - b * b)
     return graph.program({"a": a, "b": b}, {"J": both.sum()}), both.number
 
 
 def test_the_derivative_in_several_ways_is_that_of_each() -> None:
     program, _ = squares()
     found = gradient(program, "J", ("a", "b"))
-    assert [found.nodes[found.outputs[name]].op for name in "ab"] == ["either", "either"]
+    assert [found.nodes[found.outputs[name]].op for name in "ab"] == ["ways", "ways"]
     arrays = {"a": rationals(np.arange(3.0)), "b": rationals(np.ones(3))}
     sent = evaluate(found, OnExact(rational_of), arrays)
     assert [float(each) for each in sent["a"]] == [0.0, 2.0, 4.0]

@@ -121,4 +121,6 @@ def calls(program: Program) -> tuple[tuple[str, int], ...]:
         if node.op == "elementary":
             found[node.settings["row"], node.settings["order"]] = None
         found |= dict.fromkeys((name, 0) for name in _CALLS.get(node.op, ()))
+        for way in node.settings.get("ways", ()):
+            found |= dict.fromkeys(_calls(way))
     return tuple(found)

@@ -11,9 +11,10 @@ smallest normal number,
 
     N u scale + [|f̂| < λ₀ somewhere] λ₀,    scale the largest over the box.
 
-A derivative, k >= 1, was measured with the cotangent 1. Another cotangent g is multiplied by what
-makes up f', or by its parts before they are added; a scale is the sum of the sizes of the parts, so
-that this costs one rounding of the scale more: N + 1. The product itself is not part of it.
+A derivative of order k was measured with k cotangents and tangents, all of them 1. Another one, g,
+is multiplied by what makes up f^(k), or by its parts before they are added; a scale is the sum of
+the sizes of the parts, so that each costs one rounding of the scale more: N + k. The products
+themselves are not part of it.
 
 At an x that is 0 for everybody, where the scale is 0 too, f is 0 for everybody.
 
@@ -96,7 +97,7 @@ def elementary_of(x: Enclosure, function: Elementary, k: int, row: str) -> Enclo
             steep = largest(function, k + 1, box)
             r = np.where(x.r > 0, up(own + steep * x.r, 3) + TINY, own)
             e = np.where(moved, up(steep * up(x.e + x.lost_by_reading, 1), 1) + TINY, 0.0)
-        count = model.roundings(row, k) + (1.0 if k else 0.0)
+        count = model.roundings(row, k) + float(k)
         rounding = up(count * (model.roundoff * scale), 2)
         least = model.format.smallest_normal
         rounding = rounding + np.where(values.least - up(e + rounding, 2) < least, least, 0.0)

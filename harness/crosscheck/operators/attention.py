@@ -33,6 +33,7 @@ from crosscheck.operators.operator import (
     require_shape,
 )
 from crosscheck.operators.words import wholes
+from crosscheck.program.alternatives import ways
 from crosscheck.program.graph import Var
 from crosscheck.program.places import Places
 from crosscheck.tools.errors import UsageError
@@ -89,7 +90,7 @@ def _expand(q: Var, k: Var, v: Var, mask: Attribute) -> Var:
     of_one = q.times(scale) @ k.transposed
     of_both = q.times(root) @ k.times(scale / root).transposed
     results = [each.softmax(places) @ v for each in (scores, of_one, of_both)]
-    return q.graph.ways((q, k, v), *results, scores.softmax_product(v, places))
+    return ways((q, k, v), *results, scores.softmax_product(v, places))
 
 
 def _formula(q: Expression, k: Symbol, v: Expression, mask: Attribute) -> Expression:

@@ -20,6 +20,7 @@ from crosscheck.operators.reductions import (
     row_lines,
     summed,
 )
+from crosscheck.program.alternatives import ways
 from crosscheck.program.graph import Var
 
 __all__ = ["OPERATOR", "in_both_ways"]
@@ -35,7 +36,7 @@ def in_both_ways(a: Var, y: Var, factor: Attribute, count: int) -> Var:
         count: The other part is 1 / count.
     """
     terms = summed((a.log_softmax() * y).times(-1), factor, count)
-    return a.graph.ways((a, y), terms, summed(a.cross_entropy(y), factor, count))
+    return ways((a, y), terms, summed(a.cross_entropy(y), factor, count))
 
 
 def _expand(a: Var, y: Var, factor: Attribute, reduction: Attribute) -> Var:

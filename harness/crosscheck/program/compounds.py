@@ -6,17 +6,24 @@
     softmax_product  y = (eᶻ⁻ᵐ v) / Σ eᶻ⁻ᵐ         P ∘ (g vᵀ - Σ g ∘ y), Pᵀ g,
                                                    P = e to the power z - log_sum_exp(z)
     cross_entropy  J = -Σ y log_softmax(z)         g (softmax(z) Σ y - y), -g log_softmax(z)
+    shifted        z - m                           g
     either         a, which is b as well           g to a
-    ways           a, b, … of operands             that of a, or of b, …, to the operands
 
 all sums along the last axis, m the largest z there. The derivatives are written as people write
 them, with the result y in them, rather than derived from the steps of the value: those are not what
 a framework differentiates. What is subtracted, m, cancels, in every derivative too; so no decision
-is taken at tied maxima.
+is taken at tied maxima. `shifted` is for functions in which it does, as eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ.
 
-*Softmax.* Frameworks form y g - y Σ g y as a product of y with a difference, or as a difference of
-products, which rounds more where g is near Σ g y. Either may come. *Log-softmax.* The share of
-Σ g is formed as e^y with the y that was returned, or as eᶻ⁻ᵐ over the sum that is there already.
+Derivatives are written in several ways, and then differentiated as they are written
+(`crosscheck.program.alternatives`).
+
+*Softmax.* Frameworks form y g - y Σ g y as a product of y with a difference (TensorFlow's Python,
+PyTorch's kernel), or as a difference of products (the transpose of JAX's tangent; PyTorch's second
+derivative is that of this one), which rounds more where g is near Σ g y.
+
+*Log-softmax.* The share of Σ g is formed as e^y with the y that was returned (PyTorch,
+TensorFlow), or as eᶻ⁻ᵐ over the sum that is there already, which JAX differentiates part by part:
+first eᶻ⁻ᵐ and then the quotient.
 
 *Masks.* What is not kept has the share 0, exactly, and no part in m and in the sums, whatever z is
 there. So no infinity comes in, nor the lowest number of a dtype, by which frameworks have it so.
@@ -33,8 +40,8 @@ y twice more, the second once. Some take 1 for Σ y, whatever it is. That is one
 dtype; if it is not they return the derivative of something else.
 
 `either` says that one number can be computed in two ways: what is known of it is what is known of
-both, and a framework may err as it may in any of the two. `ways` says the same of a number and of
-its derivative, each way having its own (`crosscheck.program.derive`).
+both, and a framework may err as it may in any of the two. What is differentiated is the first; a
+number with a derivative for each way is made by `crosscheck.program.alternatives.ways`.
 
 **Put to the test** (`crosscheck.studies.adversary`): 1,015,808 tries a rule gave at most 1.0000 of
 the bound, for one number computed in two ways; 0.9742 for softmax, 0.9982 for its logarithm, and
@@ -43,7 +50,6 @@ the bound, for one number computed in two ways; 0.9742 for softmax, 0.9982 for i
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -51,6 +57,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.numbers.elementary import ELEMENTARY
+from crosscheck.program.alternatives import ways
 from crosscheck.program.graph import Node, Var
 from crosscheck.program.places import Places
 
@@ -115,9 +122,9 @@ def _cross_entropy_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     return n.times(n.sum(terms, (-1,), False), (Fraction(-1),))
 
 
-def _ways_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
-    """A number that is computed in one of several ways."""
-    return functools.reduce(n.either, x[: node.settings["count"]])
+def _shifted_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """z - m."""
+    return n.difference(x[0], n.expand(n.maximum(x[0]), -1))
 
 
 def _either_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
@@ -127,7 +134,7 @@ def _either_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
 
 def _through_softmax(y: Var, g: Var) -> Var:
     total = (g * y).sum(-1, keep=True)
-    return (y * (g - total)).either(y * g - y * total)
+    return ways((y, g), y * (g - total), y * g - y * total)
 
 
 def _softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
@@ -137,9 +144,11 @@ def _softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]
 
 def _log_softmax_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
     """See the module."""
-    total = g.sum(-1, keep=True)
-    shares = y.elementary("exp").either(x[0].softmax())
-    return (g - shares * total,)
+    (z,), total = x, g.sum(-1, keep=True)
+    powers = z.shifted().elementary("exp")
+    inverse = powers.sum(-1, keep=True).elementary("reciprocal", row="quotient")
+    shares = y.elementary("exp"), z.softmax(), powers * inverse
+    return (ways((z, g), *(g - each * total for each in shares)),)
 
 
 def _shares_again(z: Var, kept: Places | None) -> Var:
@@ -213,26 +222,15 @@ def _cross_entropy_jvp(
     return by_z if by_y is None else by_y if by_z is None else by_z + by_y
 
 
-def _ways_vjp(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var | None]:
-    """Nothing: `crosscheck.program.derive` sends to the operands what the ways would."""
-    return [None] * len(x)
-
-
-def _ways_jvp(t: Sequence[Var | None], _: Var, __: Sequence[Var], s: Settings) -> Var | None:
-    """In as many ways."""
-    moving = [each for each in t[: s["count"]] if each is not None]
-    return functools.reduce(Var.either, moving) if moving else None
-
-
 Compound = tuple[str, Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
 COMPOUNDS: tuple[Compound, ...] = (
     ("softmax", _softmax_value, _softmax_vjp, _softmax_jvp),
     ("log_softmax", _log_softmax_value, _log_softmax_vjp, _log_softmax_jvp),
     ("cross_entropy", _cross_entropy_value, _cross_entropy_vjp, _cross_entropy_jvp),
-    ("ways", _ways_value, _ways_vjp, _ways_jvp),
     ("softmax_product", _softmax_product_value, _softmax_product_vjp, _softmax_product_jvp),
     ("log_sum_exp", _log_sum_exp_value, _log_sum_exp_vjp, _log_sum_exp_jvp),
+    ("shifted", _shifted_value, lambda g, y, x, s: (g,), lambda t, y, x, s: t[0]),
     ("either", _either_value, lambda g, y, x, s: (g, None), lambda t, y, x, s: t[0]),
 )
 """Name, value, cotangents and tangent of each; see `crosscheck.program.rules.Rule`."""

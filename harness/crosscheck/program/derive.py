@@ -6,12 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from crosscheck.program.graph import Graph, Program, Var
 from crosscheck.program.rules import rule_of
+from crosscheck.program.sweeps import Use, carried_up, sent_down
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["Use", "cotangents", "gradient", "jvp", "shares", "vjp"]
-
-Use = tuple[int, int]
-"""A node, and at which of its operands."""
 
 
 def gradient(program: Program, output: str, wrt: Sequence[str]) -> Program:
@@ -71,20 +69,13 @@ def jvp(program: Program, tangents: Mapping[str, str]) -> Program:
     """
     graph = Graph.of(program)
     inputs = _inputs(graph, program)
-    along: dict[int, Var | None] = {}
+    given: dict[int, Var] = {}
     for name, tangent in tangents.items():
         if name not in program.inputs or tangent in program.inputs:
             raise UsageError(f"jvp: {name!r} is no input, or {tangent!r} is one already")
         number = program.inputs[name]
-        inputs[tangent] = along[number] = graph.leaf(tangent, program.nodes[number].shape)
-    for number in program.needed:
-        node = program.nodes[number]
-        if number in along or not any(along.get(each) is not None for each in node.inputs):
-            continue
-        operands = [Var(graph, each) for each in node.inputs]
-        moving = [along.get(each) for each in node.inputs]
-        y = Var(graph, number)
-        along[number] = rule_of(node.op).jvp(moving, y, operands, node.settings)
+        inputs[tangent] = given[number] = graph.leaf(tangent, program.nodes[number].shape)
+    along = carried_up(graph, given, program, rule_of)
     results = {name: Var(graph, number) for name, number in program.outputs.items()}
     for name, number in program.outputs.items():
         moved = along.get(number)
@@ -125,7 +116,7 @@ def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Progr
     """
     graph = Graph.of(program)
     seeds = {program.outputs[output]: graph.ones(())}
-    return graph.program(_inputs(graph, program), _sent_down(graph, seeds, program, nodes))
+    return graph.program(_inputs(graph, program), sent_down(graph, seeds, program, nodes, rule_of))
 
 
 def shares(
@@ -148,7 +139,7 @@ def shares(
     graph = Graph.of(program)
     inputs, given = _seeded(graph, program, seeds)
     uses: dict[Use, Var] = {}
-    _sent_down(graph, given, program, {str(number): number for number in nodes}, uses)
+    sent_down(graph, given, program, {str(number): number for number in nodes}, rule_of, uses)
     results = {f"{consumer}.{operand}": share for (consumer, operand), share in uses.items()}
     return graph.program(inputs, results), {use: share.number for use, share in uses.items()}
 
@@ -160,56 +151,5 @@ def _cotangents(
     unknown = [name for name in wrt if name not in program.inputs]
     if unknown:
         raise UsageError(f"{unknown[0]!r} is no input; there are {', '.join(program.inputs)}")
-    return _sent_down(graph, given, program, {name: program.inputs[name] for name in wrt})
-
-
-def _sent_down(
-    graph: Graph,
-    given: Mapping[int, Var],
-    program: Program,
-    nodes: Mapping[str, int],
-    uses: dict[Use, Var] | None = None,
-    until: Collection[int] = (),
-) -> dict[str, Var]:
-    """The derivative by each of some nodes: all that its consumers send down, added up.
-
-    What each use sends down is noted in ``uses``; nothing is sent on from the nodes of ``until``.
-    """
-    leads = set(nodes.values())  # the nodes through which any of them is reached
-    for number in program.needed:
-        if leads & set(program.nodes[number].inputs):
-            leads.add(number)
-    found: dict[int, Var] = dict(given)
-    for number in reversed(program.needed):
-        node = program.nodes[number]
-        if number not in found or number not in leads or not node.inputs or number in until:
-            continue
-        contributions = _contributions(graph, found[number], number)
-        for at, (each, sent) in enumerate(zip(node.inputs, contributions, strict=True)):
-            if sent is not None and each in leads:
-                if uses is not None:
-                    uses[number, at] = sent
-                found[each] = found[each] + sent if each in found else sent
-    return {
-        name: found[number] if number in found else graph.zeros(program.nodes[number].shape)
-        for name, number in nodes.items()
-    }
-
-
-def _contributions(graph: Graph, g: Var, number: int) -> Sequence[Var | None]:
-    """What a node sends down to each of its inputs.
-
-    A number that is computed in several ways sends to its operands what any of these would send.
-    """
-    node = graph.nodes[number]
-    inputs = [Var(graph, each) for each in node.inputs]
-    if node.op != "ways":
-        return rule_of(node.op).vjp(g, Var(graph, number), inputs, node.settings)
-    count = node.settings["count"]
-    operands = {str(each.number): each.number for each in inputs[count:]}
-    sent: dict[str, Var] = {}
-    for way in inputs[:count]:
-        program = Program(tuple(graph.nodes), {}, {"": way.number})
-        found = _sent_down(graph, {way.number: g}, program, operands, None, operands.values())
-        sent = {name: sent[name].either(each) if sent else each for name, each in found.items()}
-    return [*[None] * count, *sent.values()]
+    nodes = {name: program.inputs[name] for name in wrt}
+    return sent_down(graph, given, program, nodes, rule_of)

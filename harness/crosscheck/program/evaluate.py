@@ -8,6 +8,7 @@ from typing import Any
 from crosscheck.program.arithmetic import Arithmetic
 from crosscheck.program.graph import Program
 from crosscheck.program.rules import rule_of
+from crosscheck.program.sweeps import evaluated
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["evaluate", "values_of"]
@@ -33,17 +34,12 @@ def values_of(
     names = {number: name for name, number in program.inputs.items()}
     found = dict(known or {})
     for number in program.needed:
-        if number in found:
-            continue
         node = program.nodes[number]
-        if node.op == "input":
+        if node.op == "input" and number not in found:
             if names.get(number) not in arrays:
                 raise UsageError(f"input {node.settings['name']!r} is missing")
             found[number] = arrays[names[number]]
-            continue
-        operands = [found[each] for each in node.inputs]
-        found[number] = rule_of(node.op).value(arithmetic, node, operands)
-    return found
+    return evaluated(program, arithmetic, found, rule_of)
 
 
 def evaluate(program: Program, arithmetic: Arithmetic, arrays: Mapping[str, Any]) -> dict[str, Any]:

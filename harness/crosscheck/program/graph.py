@@ -79,7 +79,7 @@ class Program:
         for number in self.needed:
             node = self.nodes[number]
             operands = ", ".join(f"%{each}" for each in node.inputs)
-            more = "".join(f"; {key} = {value}" for key, value in node.attributes)
+            more = "".join(f"; {key} = {_words_of(value)}" for key, value in node.attributes)
             name = names.get(number, "")
             lines.append(f"%{number} = {node.op}({name or operands}{more})  {node.shape}")
         lines += [f"{name} = %{number}" for name, number in self.outputs.items()]
@@ -121,16 +121,6 @@ class Graph:
             self._known[node] = len(self.nodes)
             self.nodes.append(node)
         return Var(self, self._known[node])
-
-    def ways(self, operands: Sequence[Var], *results: Var) -> Var:
-        """One number that can be computed in several ways, and its derivative in as many.
-
-        Args:
-            operands: What it is a function of, each named once.
-            results: The number, computed from the operands in each way.
-        """
-        known = list(dict.fromkeys(operands))
-        return self.apply("ways", (*results, *known), results[0].shape, count=len(results))
 
     def program(self, inputs: Mapping[str, Var], outputs: Mapping[str, Var]) -> Program:
         """What has been traced."""
@@ -257,6 +247,10 @@ class Var:
             return self
         return self.graph.apply("either", (self, other), self.shape)
 
+    def shifted(self) -> Var:
+        """Less the largest along the last axis; for what such a number cancels in."""
+        return self.graph.apply("shifted", (self,), self.shape)
+
     def maximum(self) -> Var:
         """The largest along the last axis."""
         return self.graph.apply("max", (self,), self.shape[:-1])
@@ -336,6 +330,13 @@ class Var:
             found: tuple[Fraction, ...] = node.settings["constants"]
             return found
         return None
+
+
+def _words_of(value: Hashable) -> str:
+    """An attribute for people; of programs how many there are."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Program):
+        return str(len(value))
+    return str(value)
 
 
 def _places(indices: Sequence[int]) -> Places:

@@ -17,7 +17,8 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
     elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
-    softmax, log_softmax, cross_entropy, either, ways: see `crosscheck.program.compounds`
+    softmax, log_softmax, cross_entropy, shifted, either: see `crosscheck.program.compounds`; ways:
+    see `crosscheck.program.alternatives`
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
 
 w(a) is 1 at the largest entry of a and 0 elsewhere; at ties the weights are a decision, as f' is
@@ -37,6 +38,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crosscheck.numbers.elementary import ELEMENTARY
+from crosscheck.program.alternatives import rule as rule_of_alternatives
 from crosscheck.program.compounds import COMPOUNDS
 from crosscheck.program.graph import Node, Shape, Var
 from crosscheck.tools.errors import UsageError
@@ -173,6 +175,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         rule.name: rule
         for rule in (
             *(Rule(*each) for each in COMPOUNDS),
+            Rule(*rule_of_alternatives(lambda op: rule_of(op))),
             Rule(
                 "ones",
                 value=lambda n, node, x: n.filled(1.0, node.shape),

@@ -5,7 +5,7 @@ See `crosscheck.judge.adjoint` for what is computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -33,10 +33,6 @@ _STAYS_OPEN = frozenset(
     {"add", "times_constants", "broadcast", "expand", "squeeze", "transpose", "take", "scatter"}
 )
 """The primitives that take a sum which is open, before it is rounded."""
-
-
-_OF_SEVERAL_WAYS = frozenset({"either", "ways"})
-"""The primitives of one number that can be computed in several ways."""
 
 
 class _OnBalls(OnEnclosures):
@@ -104,51 +100,40 @@ class Box:
                 else:
                     operands = [self._operand(number, each) for each in node.inputs]
                     found = rule_of(node.op).value(arithmetic, node, operands)
-                if node.op in _OF_SEVERAL_WAYS:
-                    found = self._in_each_way(number, found, arithmetic)
+                if node.op == "either":
+                    found = self._in_another_way(number, found, arithmetic)
                 if isinstance(found, OpenSum):
                     self._open[number] = found
                 self.rounding[number] = found.e
                 self.balls[number] = found if found.is_data else ball_of(model, found)
 
-    def _in_each_way(self, number: int, one: Enclosure, arithmetic: OnEnclosures) -> Enclosure:
+    def _in_another_way(self, number: int, one: Enclosure, arithmetic: OnEnclosures) -> Enclosure:
         """A number that may be computed in another way, with what rounding may do on that way.
 
-        What it is computed from is in the box; from there each way has its errors carried along.
-        Of `either` the first way has been charged node by node.
+        What it is computed from is in the box; from there its errors are carried along. The first
+        way has been charged node by node.
         """
-        node = self.program.nodes[number]
-        count = node.settings.get("count", 1)
-        first, others = node.inputs[:count], node.inputs[count:]
-        ways, known = (first, others) if node.op == "ways" else (others, first)
-        border = self._charged(known)
+        first, other = self.program.nodes[number].inputs
+        border = self._charged(first)
         held: dict[int, Enclosure] = {}
-        needed = Program(self.program.nodes, {}, {str(each): each for each in ways}).needed
-        for inner in needed:
+        for inner in Program(self.program.nodes, {}, {"": other}).needed:
             if inner not in border:
                 each = self.program.nodes[inner]
                 x = [held[k] if k in held else self._operand(inner, k) for k in each.inputs]
                 held[inner] = rule_of(each.op).value(arithmetic, each, x)
-        found = [held[way] for way in ways if way in held]
-        middle = found[0] if node.op == "ways" else one
-        errors = [np.broadcast_to(way.e, one.shape) for way in found]
-        e = np.max([np.broadcast_to(one.e, one.shape), *errors], axis=0)
-        return Enclosure(self.model, middle.c, middle.r, e)
+        e = np.maximum(one.e, held[other].e) if other in held else one.e
+        return Enclosure(self.model, one.c, one.r, np.broadcast_to(e, one.shape))
 
-    def _charged(self, nodes: Sequence[int]) -> set[int]:
-        """What these depend on by the ways whose values are charged one by one."""
+    def _charged(self, node: int) -> set[int]:
+        """What it depends on by the ways whose values are charged one by one."""
         found: set[int] = set()
-        waiting = list(nodes)
+        waiting = [node]
         while waiting:
             number = waiting.pop()
             if number not in found:
                 found.add(number)
-                node = self.program.nodes[number]
-                inputs = {
-                    "either": node.inputs[:1],
-                    "ways": node.inputs[node.settings.get("count", 0) :],
-                }
-                waiting += inputs.get(node.op, node.inputs)
+                each = self.program.nodes[number]
+                waiting += each.inputs[:1] if each.op == "either" else each.inputs
         return found
 
     @cached_property
