@@ -33,9 +33,11 @@ from crosscheck.frameworks.watched import (
 from crosscheck.judge.local.record import Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.second import Direction, Products
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.operators.registry import operator_of
+from crosscheck.program.second import Way
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["Adapter", "Losses", "Push", "Seen"]
@@ -113,6 +115,25 @@ class Adapter(Framework):
         loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
         derivatives: Derivatives = assembled(case, loss, found)
         return derivatives
+
+    def products(self, case: Composed, direction: Direction, way: Way) -> Products:
+        """See `Framework.products`.
+
+        Raises:
+            UnsupportedError: As of `Framework.products`.
+            CrosscheckError: As of `gradients`.
+        """
+        if way not in self.ways.get(self.mode, ()):
+            raise UnsupportedError(f"{self.name}, {self.mode}: no second derivatives {way}")
+        along = [direction.arrays[name] for name in case.wanted]
+
+        def call() -> list[Array]:
+            leaves, rest = self._sent(case)
+            sent = [self.send(array, case.dtype) for array in along]
+            found = self.twice(case, leaves, rest, sent, way)
+            return [self.fetch(array, case.dtype) for array in found]
+
+        return Products(dict(zip(case.wanted, self._asked(case.dtype, call), strict=True)))
 
     def recorded(self, case: AnyCase) -> Recorded:
         """See `Framework.recorded`.
@@ -220,6 +241,28 @@ class Adapter(Framework):
             leaves: As of `differentiate`.
             rest: Likewise.
             marks: Of which cotangents are wanted.
+        """
+
+    @abc.abstractmethod
+    def twice(
+        self,
+        case: Composed,
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        along: Sequence[Any],
+        way: Way,
+    ) -> Sequence[Any]:
+        """The Hessian of J times a vector, in one of ``ways`` of the mode.
+
+        Args:
+            case: As of `differentiate`.
+            leaves: Likewise.
+            rest: Likewise.
+            along: The vector, sent: an array for each leaf.
+            way: Which.
+
+        Returns:
+            An array for each leaf, also where nothing depends on it.
         """
 
     @abc.abstractmethod

@@ -17,12 +17,13 @@ from crosscheck.judge.local.record import Recorded
 from crosscheck.network.batch import Batch, held_dtype
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.second import Products
 from crosscheck.network.steps import differentiated
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format, format_of
 
-__all__ = ["admitted", "admitted_by_name", "admitted_records", "in_form"]
+__all__ = ["admitted", "admitted_by_name", "admitted_products", "admitted_records", "in_form"]
 
 _FLOATS = (float, np.float64, np.float32, np.float16)
 """What a loss may be besides an array, each held by float64 without loss."""
@@ -73,16 +74,18 @@ def admitted_by_name(given: Any, case: Composed, *, is_function: bool = False) -
     loss = given.loss
     if not lead and type(loss) in _FLOATS:
         loss = np.array(loss, dtype=np.float64)
-    if not isinstance(given.arrays, Mapping) or list(given.arrays) != list(case.wanted):
-        found = ", ".join(map(str, given.arrays)) if isinstance(given.arrays, Mapping) else "none"
-        raise RefusedError(f"derivatives by {found} returned, wanted {', '.join(case.wanted)}")
-    return Derivatives(
-        gate.array("J", loss, lead),
-        {
-            name: gate.array(name, value, (*lead, *case.shapes[name]))
-            for name, value in given.arrays.items()
-        },
-    )
+    return Derivatives(gate.array("J", loss, lead), gate.named(given.arrays, case))
+
+
+def admitted_products(given: Any, case: Composed) -> Products:
+    """`admitted` for second derivatives.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    if not isinstance(given, Products):
+        raise RefusedError(f"{_kind(given)} returned, wanted crosscheck.network.second.Products")
+    return Products(_Gate(format_of(case.dtype), False, None).named(given.arrays, case))
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,14 @@ class _Gate:
     form: Format
     is_function: bool
     some: slice | None
+
+    def named(self, given: Any, case: Composed) -> dict[str, Any]:
+        """An array for each that a loss is differentiated by."""
+        if not isinstance(given, Mapping) or list(given) != list(case.wanted):
+            found = ", ".join(map(str, given)) if isinstance(given, Mapping) else "none"
+            raise RefusedError(f"derivatives by {found} returned, wanted {', '.join(case.wanted)}")
+        shapes = case.array_shapes
+        return {name: self.array(name, value, shapes[name]) for name, value in given.items()}
 
     def layers(self, name: str, given: Any, wanted: Sequence[Array | None]) -> tuple[Any, ...]:
         """An array for each layer."""

@@ -13,9 +13,11 @@ from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.record import Recorded
 from crosscheck.network.composed import AnyCase, Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.second import Direction, Products
 from crosscheck.operators.operator import Line
 from crosscheck.operators.registry import operator_of
 from crosscheck.operators.relu import OPERATOR
+from crosscheck.program.second import Way
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
 __all__ = ["RELU", "Framework"]
@@ -42,6 +44,7 @@ class Framework(abc.ABC):
         forward_modes: Those of ``modes`` that carry derivatives forwards, with the values: a
             sum over other terms than in reverse mode, with rounding errors of its own.
         watched_modes: Those of ``modes`` in which it can show what it held at each step.
+        ways: In which ways second derivatives are asked for, of each of ``modes`` that has any.
         dtypes: The dtypes it can do.
         lines: Its units with kinks as source, for the table of conventions; ``None`` for a
             framework that is in no such table.
@@ -63,6 +66,7 @@ class Framework(abc.ABC):
     modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
     forward_modes: ClassVar[frozenset[str]] = frozenset()
     watched_modes: ClassVar[frozenset[str]] = frozenset()
+    ways: ClassVar[Mapping[str, tuple[Way, ...]]] = {}
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     lines: ClassVar[Pointwise | None] = None
     is_function: ClassVar[bool] = False
@@ -158,6 +162,23 @@ class Framework(abc.ABC):
                 otherwise; or the library cannot do this dtype, formulation or mode.
         """
         raise UnsupportedError(f"{self.name}: its adapter knows dense ReLU networks only")
+
+    def products(self, case: Composed, direction: Direction, way: Way) -> Products:
+        """The Hessian of the loss of ``case``, times a vector, computed in the case's dtype.
+
+        Args:
+            case: A single case or a stack; a copy for this call.
+            direction: The vector, of such numbers too; likewise.
+            way: One of ``ways`` of this mode.
+
+        Returns:
+            Float64 arrays for each of `Composed.wanted`, in that order.
+
+        Raises:
+            UnsupportedError: The adapter, or the library, has no second derivatives in this mode,
+                or none in this way or dtype.
+        """
+        raise UnsupportedError(f"{self.name}, {self.mode}: no second derivatives")
 
     def recorded(self, case: AnyCase) -> Recorded:
         """The gradient of ``case`` once more, with what the library held at each step.

@@ -33,6 +33,7 @@ import numpy as np
 from crosscheck.frameworks.admission import (
     admitted,
     admitted_by_name,
+    admitted_products,
     admitted_records,
     in_form,
 )
@@ -50,10 +51,12 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.network.dense import Case, Gradients
+from crosscheck.network.second import Direction, Products
+from crosscheck.program.second import Way
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users
 
-__all__ = ["ask", "ask_adapter", "ask_batch", "required", "watch"]
+__all__ = ["ask", "ask_adapter", "ask_batch", "ask_twice", "required", "watch"]
 
 
 def ask(framework: Framework, case: AnyCase) -> Any:
@@ -107,6 +110,35 @@ def watch(framework: Framework, case: AnyCase) -> Any:
         returned = framework.recorded(copy)
         require_same(held, wanted)
         return admitted_records(returned, copy)
+
+    return _outcome(call)
+
+
+def ask_twice(framework: Framework, case: Composed, direction: Direction, way: Way) -> Any:
+    """The Hessian of a case's loss times a vector by a framework, or why there is none.
+
+    Args:
+        framework: An adapter.
+        case: A single case or a stack; a copy of it is handed on, and of the vector.
+        direction: The vector.
+        way: How.
+
+    Returns:
+        `Refused`, or `crosscheck.network.second.Products` of the gate's own.
+
+    Raises:
+        KeyboardInterrupt: As by `ask`.
+    """
+    if case.dtype not in framework.dtypes:
+        return Refused(Kind.UNSUPPORTED, f"{case.dtype} is not among its dtypes", raised=True)
+    copy, vector = case.copied(), direction.map(np.copy)
+    held = [*copy.entries(), *vector.entries()]
+    wanted = [array for _, array in (*case.entries(), *direction.entries())]
+
+    def call() -> Products:
+        returned = framework.products(copy, vector, way)
+        require_same(held, wanted)
+        return admitted_products(returned, copy)
 
     return _outcome(call)
 

@@ -20,6 +20,7 @@ from crosscheck.frameworks.watched import Mark
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
+from crosscheck.program.second import WAYS, Way
 from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["JaxFramework"]
@@ -65,6 +66,7 @@ class JaxFramework(Adapter):
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward", "jacfwd"})
     modes_over_cases: ClassVar[frozenset[str]] = frozenset({"vmap", "jacrev", "jacfwd"})
+    ways: ClassVar[Mapping[str, tuple[Way, ...]]] = MappingProxyType({"jit": WAYS, "eager": WAYS})
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -79,6 +81,9 @@ class JaxFramework(Adapter):
         if self.mode != "eager":
             # One compiled function for each network; JAX adds one for each shape and dtype.
             self._differentiate = self._jax.jit(self._differentiate, static_argnums=0)
+        self._twice: Callable[..., Any] = self._pushed_or_pulled
+        if self.mode == "jit":
+            self._twice = self._jax.jit(self._twice, static_argnums=(0, 1))
 
     def gradients(self, case: Case) -> Gradients:
         """Loss and gradients of ``case`` by JAX; see `Framework.gradients`.
@@ -108,6 +113,26 @@ class JaxFramework(Adapter):
         """See `Adapter.differentiate`."""
         losses, found = self._differentiate(self._what(case), leaves, rest)
         return losses, found
+
+    def twice(
+        self,
+        case: Composed,
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        along: Sequence[Any],
+        way: Way,
+    ) -> Sequence[Any]:
+        """See `Adapter.twice`: `jax.jvp` or `jax.vjp` of `jax.grad`."""
+        found: Sequence[Any] = self._twice(self.losses_of(case), way, leaves, rest, along)
+        return found
+
+    def _pushed_or_pulled(
+        self, losses_of: Losses, way: Way, leaves: Any, rest: Any, along: Any
+    ) -> Any:
+        gradient = self._jax.grad(lambda leaves: self._jnp.sum(losses_of(*leaves, *rest)))
+        if way == "forward over reverse":
+            return self._jax.jvp(gradient, (leaves,), (along,))[1]
+        return self._jax.vjp(gradient, leaves)[1](along)[0]
 
     def watch(
         self,

@@ -22,6 +22,7 @@ from crosscheck.frameworks.watched import Mark
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
+from crosscheck.program.second import Way
 
 __all__ = ["TensorFlowFramework"]
 
@@ -95,6 +96,13 @@ class TensorFlowFramework(Adapter):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    ways: ClassVar[Mapping[str, tuple[Way, ...]]] = MappingProxyType(
+        {
+            "eager": ("reverse over reverse", "forward over reverse"),
+            "graph": ("reverse over reverse",),
+            "xla": ("reverse over reverse",),
+        }
+    )
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -170,6 +178,45 @@ class TensorFlowFramework(Adapter):
             self._compiled[key] = compiled.get_concrete_function(leaves, rest)
         losses, found = self._compiled[key](leaves, rest)
         return losses, found
+
+    def twice(
+        self,
+        case: Composed,
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        along: Sequence[Any],
+        way: Way,
+    ) -> Sequence[Any]:
+        """See `Adapter.twice`: by nested tapes, or an accumulator around a tape."""
+        tf, losses_of = self._tf, self.losses_of(case)
+
+        def slopes_of(leaves: Any, rest: Any) -> list[Any]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(leaves)
+                losses = losses_of(*leaves, *rest)
+            return [tf.convert_to_tensor(each) for each in tape.gradient(losses, leaves)]
+
+        def by_tapes(leaves: Any, rest: Any, along: Any) -> list[Any]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(leaves)
+                slopes = slopes_of(leaves, rest)
+            none = tf.UnconnectedGradients.ZERO
+            found = tape.gradient(slopes, leaves, along, unconnected_gradients=none)
+            return [tf.convert_to_tensor(each) for each in found]
+
+        if way == "forward over reverse":
+            with tf.autodiff.ForwardAccumulator(leaves, along) as accumulator:
+                slopes = slopes_of(leaves, rest)
+            none = tf.UnconnectedGradients.ZERO
+            return [accumulator.jvp(each, unconnected_gradients=none) for each in slopes]
+        if self.mode == "eager":
+            return by_tapes(leaves, rest, along)
+        key = ("twice", losses_of, *((tuple(each.shape), each.dtype) for each in (*leaves, *rest)))
+        if key not in self._compiled:
+            compiled = tf.function(by_tapes, autograph=False, jit_compile=self.mode == "xla")
+            self._compiled[key] = compiled.get_concrete_function(leaves, rest, along)
+        found: Sequence[Any] = self._compiled[key](leaves, rest, along)
+        return found
 
     def watch(
         self,

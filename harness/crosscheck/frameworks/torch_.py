@@ -20,6 +20,7 @@ from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
+from crosscheck.program.second import Way
 
 __all__ = ["TorchFramework"]
 
@@ -65,6 +66,9 @@ class TorchFramework(Adapter):
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
     modes_over_cases: ClassVar[frozenset[str]] = frozenset({"vmap"})
+    ways: ClassVar[Mapping[str, tuple[Way, ...]]] = MappingProxyType(
+        {"eager": ("reverse over reverse",), "func": ("forward over reverse",)}
+    )
 
     def __init__(self, *, formulation: str | None = None, mode: str | None = None) -> None:
         super().__init__(formulation=formulation, mode=mode)
@@ -156,6 +160,33 @@ class TorchFramework(Adapter):
         is_whole = all(each._version == version for each, version in passed)
         seen = Seen(losses, found[: len(leaves)], values, [cotangents.get(each) for each in marks])
         return seen, is_whole
+
+    def twice(
+        self,
+        case: Composed,
+        leaves: Sequence[Any],
+        rest: Sequence[Any],
+        along: Sequence[Any],
+        way: Way,
+    ) -> Sequence[Any]:
+        """See `Adapter.twice`: by ``create_graph``, or a tangent of `torch.func.grad`."""
+        torch, losses_of = self._torch, self.losses_of(case)
+        if way == "forward over reverse":
+            gradient = torch.func.grad(
+                lambda *each: losses_of(*each, *rest).sum(), argnums=tuple(range(len(leaves)))
+            )
+            _, found = torch.func.jvp(gradient, tuple(leaves), tuple(along))
+            return [_owned(leaf, array) for leaf, array in zip(leaves, found, strict=True)]
+        for leaf in leaves:
+            leaf.requires_grad_()
+        losses = losses_of(*leaves, *rest)
+        slopes = torch.autograd.grad(losses.sum(), leaves, create_graph=True)
+        moving = [pair for pair in zip(slopes, along, strict=True) if pair[0].requires_grad]
+        found = [None] * len(leaves)
+        if moving:
+            outputs, seeds = zip(*moving, strict=True)
+            found = torch.autograd.grad(outputs, leaves, seeds, allow_unused=True)
+        return [_owned(leaf, array) for leaf, array in zip(leaves, found, strict=True)]
 
     def _by_func(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
@@ -250,6 +281,12 @@ class TorchFramework(Adapter):
 def _held(tensor: Any) -> Hashable:
     """Equal of tensors that are the same piece of memory with nothing written to it in between."""
     return tensor.data_ptr(), tensor._version, tensor.dtype, tensor.shape, tensor.stride()
+
+
+def _owned(leaf: Any, array: Any) -> Any:
+    """A derivative by a leaf in memory of its own, where autograd has no more than that it is 0."""
+    zeros = leaf.detach().new_zeros(leaf.shape)
+    return zeros if array is None else zeros + array
 
 
 def _kind(tensor: Any) -> tuple[object, ...]:

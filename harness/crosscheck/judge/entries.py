@@ -9,7 +9,7 @@ import numpy as np
 
 from crosscheck.judge.verdict import Entry
 from crosscheck.network.names import label
-from crosscheck.network.tree import LeftOut, Slopes
+from crosscheck.network.tree import LeftOut, Tree
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
@@ -60,7 +60,7 @@ def entry_of(
         )
 
 
-def misshapen_of(given: Slopes, wanted: Mapping[str, Shape]) -> str:
+def misshapen_of(given: Tree, wanted: Mapping[str, Shape]) -> str:
     """What is wrong with the shapes of a gradient, in words; empty if nothing is.
 
     Args:
@@ -99,7 +99,7 @@ def classes_of(entries: Iterable[tuple[str, Any]]) -> str:
     return "; ".join(found) or "all entries finite"
 
 
-def worst_entries(bounds: Slopes, given: Slopes, form: Format) -> Iterator[Entry]:
+def worst_entries(bounds: Tree, given: Tree, form: Format) -> Iterator[Entry]:
     """The worst entry of each array."""
     with np.errstate(all="ignore"):
         for (name, bound), (_, value) in zip(bounds.entries(), given.entries(), strict=True):
@@ -111,7 +111,7 @@ def worst_entries(bounds: Slopes, given: Slopes, form: Format) -> Iterator[Entry
             yield entry_of(name, bound, values, index, form)
 
 
-def is_bounded(bounds: Slopes, given: Slopes, *, loss: bool = True) -> bool:
+def is_bounded(bounds: Tree, given: Tree, *, loss: bool = True) -> bool:
     """Whether every entry of a gradient, and the loss if that is asked for, has a bound."""
     pairs = zip(bounds.entries(), given.entries(), strict=True)
     return all(
@@ -121,6 +121,6 @@ def is_bounded(bounds: Slopes, given: Slopes, *, loss: bool = True) -> bool:
     )
 
 
-def worst_of(bounds: Slopes, given: Slopes, form: Format) -> Entry:
+def worst_of(bounds: Tree, given: Tree, form: Format) -> Entry:
     """The entry with the largest error / bound."""
     return max(worst_entries(bounds, given, form), key=lambda entry: entry.bounds)

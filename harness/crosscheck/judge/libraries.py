@@ -33,18 +33,21 @@ def library_of(case: AnyCase, framework: str, mode: str) -> Library | None:
     return None
 
 
-def with_basis(verdict: Verdict, case: AnyCase, library: Library | None) -> Verdict:
+def with_basis(
+    verdict: Verdict, case: AnyCase, library: Library | None, program: Program | None = None
+) -> Verdict:
     """A verdict that says what its bounds take for granted of elementary functions.
 
     Args:
         verdict: What was said.
         case: Of what.
         library: Whose functions were called, if any were.
+        program: What was computed; the gradient, if not given.
     """
     if library is None:
         return verdict
     assert isinstance(case, Composed)
-    words, is_nearest = _basis(calls(case.gradient), library, case.dtype)
+    words, is_nearest = _basis(calls(program or case.gradient), library, case.dtype)
     return replace(verdict, basis=words, is_nearest=is_nearest)
 
 
@@ -65,21 +68,19 @@ def _basis(
     return f"given roundings: {'; '.join(told)}", any(is_nearest for is_nearest, _ in found)
 
 
-def departures(case: AnyCase, library: Library) -> Iterator[str]:
-    """What the functions in a network, or their derivatives, were measured to err by, if too much.
+def departures(program: Program, library: Library, dtype: str) -> Iterator[str]:
+    """What the functions in a program, or their derivatives, were measured to err by, if too much.
 
     Args:
-        case: The network.
+        program: The program.
         library: Whose functions.
+        dtype: Of the numbers.
     """
-    assert isinstance(case, Composed)
-    for function, order in calls(case.gradient):
-        if order > 1:
-            continue
-        count = library.measured(function, order, case.dtype)
+    for function, order in calls(program):
+        count = library.measured(function, order, dtype)
         if count > MANY:
             name = f"{library.framework or 'some library'}'s {function}{chr(39) * order}"
-            yield f"{name} was measured to err by up to {count:.4g} roundings of {case.dtype}"
+            yield f"{name} was measured to err by up to {count:.4g} roundings of {dtype}"
 
 
 def or_library(
@@ -102,7 +103,8 @@ def or_library(
     """
     if library is None or verdict.kind not in _WRONG:
         return verdict
-    far = "; ".join(departures(case, library))
+    assert isinstance(case, Composed)
+    far = "; ".join(departures(case.gradient, library, case.dtype))
     if not far:
         return verdict
     whole = replace(library, is_whole=True)
@@ -122,5 +124,5 @@ def calls(program: Program) -> tuple[tuple[str, int], ...]:
             found[node.settings["row"], node.settings["order"]] = None
         found |= dict.fromkeys((name, 0) for name in _CALLS.get(node.op, ()))
         for way in node.settings.get("ways", ()):
-            found |= dict.fromkeys(_calls(way))
+            found |= dict.fromkeys(calls(way))
     return tuple(found)

@@ -1,7 +1,7 @@
 """The verbs of derivatives of programs on balls.
 
-Derivatives are made of sums, products, places and slopes; what is decided upon has been evaluated
-before, and its slopes are balls that are looked up.
+Derivatives are made of sums, products, places and slopes, and of functions that are computed anew;
+what is decided upon has been evaluated before, and its slopes are balls that are looked up.
 """
 
 from __future__ import annotations
@@ -111,6 +111,10 @@ class OnBalls:
     def elementary(self, x: Ball, function: Elementary, order: int, row: str) -> Ball:
         """See `Arithmetic`: all that f^(k) is over a ball."""
         return over_ball(x, function, order)
+
+    def maximum(self, a: Ball) -> Ball:
+        """See `Arithmetic`: |max q - max c| <= max |q - c|."""
+        return a.map(lambda array: array.max(axis=-1))
 
     def largest(self, site: int, a: Ball, factor: Ball) -> Ball:
         """See `Arithmetic`."""

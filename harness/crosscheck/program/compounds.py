@@ -50,6 +50,7 @@ the bound, for one number computed in two ways; 0.9742 for softmax, 0.9982 for i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any

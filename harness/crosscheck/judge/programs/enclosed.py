@@ -83,6 +83,11 @@ class EnclosedProgram:
             self._arrays = arrays
         self._known: dict[Any, Derivatives] = {}
 
+    @property
+    def values(self) -> Mapping[int, Enclosure]:
+        """The value of each node of the loss's program."""
+        return self._forward
+
     @cached_property
     @in_ieee_arithmetic
     def is_open(self) -> Mapping[int, NDArray[np.bool_]]:

@@ -1,0 +1,150 @@
+"""Second derivatives of frameworks: right ones agree, and what is detached inside is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_second import OPERATORS, case_of
+
+from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.gatekeeper import ask_twice
+from crosscheck.frameworks.refusals import Refused
+from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.judge.libraries import library_of
+from crosscheck.judge.second import SecondJudge
+from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.network.composed import Composed
+from crosscheck.network.second import Direction, Products, seeded_direction
+from crosscheck.operators.operator import Line
+
+MODES = (
+    ("torch", "eager"),
+    ("torch", "func"),
+    ("tensorflow", "eager"),
+    ("tensorflow", "graph"),
+    ("tensorflow", "xla"),
+    ("jax", "eager"),
+    ("jax", "jit"),
+)
+
+
+def opened(name: str, mode: str) -> Framework:
+    found, _ = open_frameworks([name], {}, {name: mode})
+    return found[0]
+
+
+def verdicts(framework: Framework, case: Composed, seed: int = 1) -> list[Verdict]:
+    """In every way of the mode."""
+    direction = seeded_direction(seed, case)
+    judge, found = SecondJudge(case, direction), []
+    library = library_of(case, framework.name, framework.mode)
+    for way in framework.ways[framework.mode]:
+        given = ask_twice(framework, case, direction, way)
+        assert isinstance(given, Products), given
+        found += judge.verdicts(
+            given, framework=framework.name, mode=framework.mode, way=way, library=library
+        )
+    return found
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_pytorch_agrees(operator: str) -> None:
+    found = verdicts(opened("torch", "eager"), case_of(operator, count=2))
+    assert [each.kind for each in found] == [Kind.AGREES] * 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "mode"), MODES)
+def test_frameworks_agree(name: str, mode: str, dtype: str) -> None:
+    framework = opened(name, mode)
+    for operator in OPERATORS:
+        found = verdicts(framework, case_of(operator, dtype, count=3))
+        assert {each.kind for each in found} == {Kind.AGREES}, operator
+
+
+DETACHED = """
+class Gelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return F.gelu(z)
+
+    @staticmethod
+    def backward(ctx, g):
+        with torch.enable_grad():
+            z = ctx.saved_tensors[0].detach().requires_grad_()
+            (slope,) = torch.autograd.grad(F.gelu(z).sum(), z)
+        return g * slope
+
+
+class Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z, weight, bias, eps):
+        centred = z - z.mean(-1, keepdim=True)
+        root = torch.rsqrt((centred * centred).mean(-1, keepdim=True) + eps)
+        ctx.save_for_backward(z, weight)
+        ctx.root = root
+        return centred * root * weight.unsqueeze(-2) + bias.unsqueeze(-2)
+
+    @staticmethod
+    def backward(ctx, g):
+        z, weight = ctx.saved_tensors
+        unit = (z - z.mean(-1, keepdim=True)) * ctx.root
+        h = g * weight.unsqueeze(-2)
+        along = h.mean(-1, keepdim=True) + unit * (h * unit).mean(-1, keepdim=True)
+        return ctx.root * (h - along), (g * unit).sum(-2), g.sum(-2), None
+"""
+
+
+@pytest.mark.parametrize(
+    ("operator", "line"),
+    [("gelu", "Gelu.apply(z)"), ("layer_norm", "Norm.apply(z, weight, bias, eps)")],
+)
+def test_what_is_detached_in_a_right_derivative_is_found(operator: str, line: str) -> None:
+    """The first derivative is right in every case, by the a-priori certificate."""
+    from crosscheck.frameworks.gatekeeper import ask
+    from crosscheck.frameworks.torch_ import TorchFramework
+    from crosscheck.frameworks.torch_lines import LINES
+    from crosscheck.judge.door import Answer, judge
+
+    class Planted(TorchFramework):
+        lines = replace(LINES, setup=LINES.setup + "\n" + DETACHED)
+
+        @property
+        def sources(self) -> dict[str, Line]:
+            return {**super().sources, operator: line}
+
+    case = case_of(operator, count=3)
+    framework = Planted(mode="eager")
+    question = judge(case, [Answer(ask(framework, case), names=("torch", "", "eager"))])
+    assert {question.verdict(0, number).kind for number in range(3)} == {Kind.AGREES}
+    found = verdicts(framework, case)
+    assert {each.kind for each in found} == {Kind.DISAGREES}
+    assert all("the second derivative by" in each.detail for each in found)
+
+
+def test_a_mode_without_second_derivatives_says_so() -> None:
+    case = case_of("dense")
+    framework = opened("torch", "vmap")
+    found = ask_twice(framework, case, seeded_direction(1, case), "reverse over reverse")
+    assert isinstance(found, Refused)
+    assert found.kind is Kind.UNSUPPORTED
+    assert "torch, vmap: no second derivatives reverse over reverse" in found.reason
+
+
+def test_who_changes_the_direction_is_found_out() -> None:
+    case = case_of("dense")
+    framework = opened("torch", "eager")
+    inner = framework.products
+
+    def products(case: Composed, direction: Direction, way: object) -> Products:
+        found = inner(case, direction, way)  # type: ignore[arg-type]
+        next(iter(direction.arrays.values()))[...] = 0.0
+        return found
+
+    framework.products = products  # type: ignore[method-assign]
+    found = ask_twice(framework, case, seeded_direction(1, case), "reverse over reverse")
+    assert isinstance(found, Refused)
+    assert found.changed
