@@ -24,20 +24,21 @@ def nothing(_: Table) -> None:
 def test_every_operator_is_asked_for_once_in_every_mode_and_dtype() -> None:
     found = [key for keys in cells(list(MODES), ["float64", "float16"]) for key in keys]
     modes = sum(len(each) for each in MODES.values())
-    assert len(found) == len(set(found)) == len(known()) * modes * 2
+    assert len(found) == len(set(found)) == len(known()) * modes * 2 * 2
 
 
 def test_cells_that_are_judged_together_have_one_operator_and_one_dtype() -> None:
     for keys in cells(list(MODES), ["float64", "float16"]):
-        assert len({(operator, dtype) for operator, *_, dtype in keys}) == 1
+        assert len({(operator, dtype) for operator, _, _, dtype, _ in keys}) == 1
 
 
 def test_each_network_counts_with_gaussian_numbers_and_with_halves(tmp_path: Path) -> None:
     wanted: dict[str, Any] = {"frameworks": ["torch"], "dtypes": ["float32"], "operators": ["relu"]}
+    wanted["orders"] = [1]
     told: list[Table] = []
     table = measure(Table(VERSIONS), told.append, **wanted)
     eager = table.cells[0]
-    assert eager.key == ("relu", "torch", "eager", "float32")
+    assert eager.key == ("relu", "torch", "eager", "float32", 1)
     assert sum(eager.verdicts.values()) == eager.certificates["local"] == 8
     assert not eager.fails
     write(tmp_path / "operators.json", table)
@@ -46,7 +47,19 @@ def test_each_network_counts_with_gaussian_numbers_and_with_halves(tmp_path: Pat
     told.clear()
     assert measure(again, told.append, **wanted) == table
     assert told == []
-    assert "| relu |" in page(table)
+    assert "| relu | 1 |" in page(table)
+
+
+def test_second_derivatives_have_rows_of_their_own(tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"frameworks": ["torch"], "dtypes": ["float32"], "orders": [2]}
+    table = measure(Table(VERSIONS), nothing, operators=["tanh"], **wanted)
+    (cell,) = table.cells
+    assert cell.key == ("tanh", "torch", "eager", "float32", 2)
+    assert cell.verdicts == {"AGREES": 8}
+    assert cell.certificates == {"adjoint": 1}
+    write(tmp_path / "operators.json", table)
+    assert read(tmp_path / "operators.json", VERSIONS) == table
+    assert "| tanh | 2 | **B** 32 |" in page(table)
 
 
 def test_what_a_framework_cannot_do_is_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +71,12 @@ def test_what_a_framework_cannot_do_is_in_its_own_words(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(TorchFramework, "derivatives", refuse)
     table = measure(
-        Table(VERSIONS), nothing, frameworks=["torch"], dtypes=["float64"], operators=["relu"]
+        Table(VERSIONS),
+        nothing,
+        frameworks=["torch"],
+        dtypes=["float64"],
+        operators=["relu"],
+        orders=[1],
     )
     assert table.cells[0] == Cell(
         "relu", "torch", "eager", "float64", unsupported="UnsupportedError: no such kernel"

@@ -68,7 +68,7 @@ def bare(seed: int = 0) -> Composed:
 
 
 def judged(case: Composed, direction: Direction, given: Products, way: Way = WAYS[0]) -> Verdict:
-    (found,) = SecondJudge(case, direction).verdicts(given, framework="ours", mode="", way=way)
+    (found,) = SecondJudge(case, direction).verdicts(given, ("ours", ""), way)
     return found
 
 
@@ -138,7 +138,7 @@ def test_what_is_right_agrees(operator: str, dtype: str) -> None:
     given = by_rules(case, direction)
     judge = SecondJudge(case, direction)
     for way in WAYS:
-        found = judge.verdicts(given, framework="ours", mode="", way=way)
+        found = judge.verdicts(given, ("ours", ""), way)
         assert [each.kind for each in found] == [Kind.AGREES] * 3
         assert found[0].certificates[0].compared > 0
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from test_second import OPERATORS, case_of
 
+from crosscheck.cases.composed import seeded_composed
+from crosscheck.cases.plans import plans
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask_twice
 from crosscheck.frameworks.refusals import Refused
@@ -42,9 +44,7 @@ def verdicts(framework: Framework, case: Composed, seed: int = 1) -> list[Verdic
     for way in framework.ways[framework.mode]:
         given = ask_twice(framework, case, direction, way)
         assert isinstance(given, Products), given
-        found += judge.verdicts(
-            given, framework=framework.name, mode=framework.mode, way=way, library=library
-        )
+        found += judge.verdicts(given, (framework.name, framework.mode), way, library=library)
     return found
 
 
@@ -61,7 +61,10 @@ def test_frameworks_agree(name: str, mode: str, dtype: str) -> None:
     framework = opened(name, mode)
     for operator in OPERATORS:
         found = verdicts(framework, case_of(operator, dtype, count=3))
-        assert {each.kind for each in found} == {Kind.AGREES}, operator
+        # TensorFlow's gelu has constants of float32 in float64: reports/accuracy.md.
+        is_far = (name, operator, dtype) == ("tensorflow", "gelu", "float64")
+        wanted = Kind.LIBRARY if is_far else Kind.AGREES
+        assert {each.kind for each in found} == {wanted}, operator
 
 
 DETACHED = """
@@ -132,6 +135,23 @@ def test_a_mode_without_second_derivatives_says_so() -> None:
     assert isinstance(found, Refused)
     assert found.kind is Kind.UNSUPPORTED
     assert "torch, vmap: no second derivatives reverse over reverse" in found.reason
+
+
+def test_what_pytorch_does_not_differentiate_twice_is_unsupported() -> None:
+    case = seeded_composed(1, plans(["hard_sigmoid"])[0], 1, "float32")
+    found = ask_twice(
+        opened("torch", "eager"), case, seeded_direction(1, case), "reverse over reverse"
+    )
+    assert isinstance(found, Refused)
+    assert found.kind is Kind.UNSUPPORTED
+    assert "is not implemented" in found.reason
+
+
+def test_a_function_that_nobody_has_measured_is_not_judged() -> None:
+    case = seeded_composed(1, plans(["division"])[0], 1, "float32")
+    (found,) = verdicts(opened("torch", "eager"), case)
+    assert found.kind is Kind.UNSUPPORTED
+    assert found.detail.startswith("not judged: dividend, derivative 2, float32: nobody has")
 
 
 def test_who_changes_the_direction_is_found_out() -> None:

@@ -31,9 +31,10 @@ _UNSUPPORTED = (
     "Batching rule not implemented",
     "in some data-dependent control flow",
     "No working C++ compiler found",
+    "derivative for aten::",
 )
-"""How PyTorch says that vmap or the compiler cannot do something, when it does not raise its
-NotImplementedError or the compiler's Unsupported."""
+"""How PyTorch says that vmap, the compiler or double backward cannot do something, when it does not
+raise its NotImplementedError or the compiler's Unsupported."""
 
 
 class TorchFramework(Adapter):

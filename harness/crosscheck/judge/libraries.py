@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase, Composed
-from crosscheck.numbers.library import MANY, Library
+from crosscheck.numbers.library import ANY, MANY, Library
 from crosscheck.program.graph import Program
+from crosscheck.tools.errors import UsageError
 
-__all__ = ["calls", "departures", "library_of", "or_library", "with_basis"]
+__all__ = ["calls", "departures", "library_of", "or_library", "unmeasured", "with_basis"]
 
 _CALLS = {"softmax": ("exp", "quotient"), "log_softmax": ("exp", "log")}
 """The functions in primitives that are made of several."""
@@ -66,6 +67,22 @@ def _basis(
         for (is_nearest, where), words in found.items()
     ]
     return f"given roundings: {'; '.join(told)}", any(is_nearest for is_nearest, _ in found)
+
+
+def unmeasured(program: Program, library: Library | None, dtype: str) -> str:
+    """Of which function in a program nobody knows how many roundings it errs by; empty if of none.
+
+    Args:
+        program: The program.
+        library: Whose functions; any, if none is given.
+        dtype: Of the numbers.
+    """
+    for function, order in calls(program):
+        try:
+            (library or ANY).roundings(function, order, dtype)
+        except UsageError as error:
+            return str(error)
+    return ""
 
 
 def departures(program: Program, library: Library, dtype: str) -> Iterator[str]:

@@ -14,7 +14,8 @@ Nothing of it depends on the bounds of frameworks.
 **Where a second derivative is not judged.** At a breakpoint of a piece, or of its slope, at tied
 maxima that matter, and where rounding cannot tell on which side of one a value is, there is none,
 or it cannot be said which: the verdict is UNSUPPORTED, and the places are listed. Slopes are not
-read there.
+read there. Nor is a function judged of whose second derivative nobody has measured the roundings,
+as division.
 
 **Which way.** A framework that sends cotangents through the backward pass is held to that program,
 one that carries tangents through it to the other. Where it has a formula of its own for the
@@ -43,7 +44,7 @@ from crosscheck.judge.adjoint.terms import terms
 from crosscheck.judge.certificates import Certificate
 from crosscheck.judge.enclosed import leaves_bound
 from crosscheck.judge.entries import entry_of, misshapen_of, worst_of
-from crosscheck.judge.libraries import departures, with_basis
+from crosscheck.judge.libraries import departures, unmeasured, with_basis
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import consumer_of
 from crosscheck.judge.vacuity import arrays_checked
@@ -155,10 +156,9 @@ class SecondJudge:
     def verdicts(
         self,
         given: Products,
-        *,
-        framework: str,
-        mode: str,
+        names: tuple[str, str],
         way: Way,
+        *,
         library: Library | None = None,
         by_adjoint: int = 1,
     ) -> list[Verdict]:
@@ -166,23 +166,26 @@ class SecondJudge:
 
         Args:
             given: What a framework returned; float64 arrays, with an axis over cases for a stack.
-            framework: Its name.
-            mode: How the product was asked for.
+            names: Of the framework and its mode.
             way: As what the framework computed it.
             library: Whose elementary functions were called; any, if none is given.
             by_adjoint: Of how many cases, the first ones, the adjoint certificate is asked for.
         """
-        named = Verdict(framework, "", f"{mode}, {way}", Kind.DISAGREES)
+        named = Verdict(names[0], "", f"{names[1]}, {way}", Kind.DISAGREES)
         shapes = self.case.array_shapes
         if wrong := misshapen_of(given, {name: shapes[name] for name in self.case.wanted}):
             return [replace(named, detail=wrong)] * (self.case.count or 1)
+        program = product_program(self.case, way)
+        if unknown := unmeasured(program, library, self.case.dtype):
+            named = replace(named, kind=Kind.UNSUPPORTED, detail=f"not judged: {unknown}")
+            return [named] * (self.case.count or 1)
         found = []
         for number in range(self.case.count or 1):
             index = None if self.case.count is None else number
             verdict = self._verdict(named, given, index, way, library)
             if number < by_adjoint and verdict.kind in (Kind.AGREES, Kind.SUBNORMAL):
                 verdict = self._with_adjoint(verdict, given, index, way, library)
-            found.append(with_basis(verdict, self.case, library, product_program(self.case, way)))
+            found.append(with_basis(verdict, self.case, library, program))
         return found
 
     @in_ieee_arithmetic

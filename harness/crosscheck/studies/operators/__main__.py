@@ -8,6 +8,8 @@ import click
 
 from crosscheck.numbers.formats import WORKING
 
+ORDERS = (1, 2)
+
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FRAMEWORKS = ("torch", "tensorflow", "jax")
 
@@ -26,6 +28,13 @@ _FRAMEWORKS = ("torch", "tensorflow", "jax")
 )
 @click.option("--operator", "operators", multiple=True, help="All if not given.")
 @click.option(
+    "--order",
+    "orders",
+    type=click.Choice([str(each) for each in ORDERS]),
+    multiple=True,
+    help="1 for gradients, 2 for products of a Hessian with a vector. All if not given.",
+)
+@click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that judge."
 )
 @click.option("--page", is_flag=True, help="Only write the page from what was judged before.")
@@ -34,10 +43,11 @@ def main(
     frameworks: tuple[str, ...],
     dtypes: tuple[str, ...],
     operators: tuple[str, ...],
+    orders: tuple[str, ...],
     jobs: int,
     page: bool,
 ) -> None:
-    """Judge gradients of every operator in every framework, mode and dtype.
+    """Judge derivatives of every operator in every framework, mode, dtype and order.
 
     What was judged before, of the same versions, is kept and gone on with.
     """
@@ -61,11 +71,12 @@ def main(
     def after(now: Table) -> None:
         write(place, now)
         cell = now.cells[-1]
-        click.echo(f"{' '.join(cell.key)}: {words_of(cell)}", err=True)
+        click.echo(f"{' '.join(map(str, cell.key))}: {words_of(cell)}", err=True)
 
     if not page:
         wanted = {"frameworks": names, "dtypes": dtypes or WORKING, "operators": operators}
-        table = measure(table, after, jobs=jobs, **wanted)
+        some = [int(each) for each in orders] or ORDERS
+        table = measure(table, after, orders=some, jobs=jobs, **wanted)
     write_text_atomically(folder / "operators.md", text(table))
     raise SystemExit(1 if any(cell.fails for cell in table.cells) else 0)
 

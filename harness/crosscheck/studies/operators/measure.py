@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,19 +18,23 @@ import numpy as np
 from crosscheck.cases.composed import seeded_composed
 from crosscheck.cases.plans import plans
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask, watch
+from crosscheck.frameworks.gatekeeper import ask, ask_twice, watch
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.door import Answer, judge
+from crosscheck.judge.libraries import library_of
+from crosscheck.judge.second import SecondJudge
 from crosscheck.judge.verdict import FAILING, Kind, Verdict
 from crosscheck.network.composed import Composed
+from crosscheck.network.second import seeded_direction
 from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.registry import known
+from crosscheck.program.second import WAYS
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Records
 
-__all__ = ["MODES", "Cell", "Table", "cells", "measure", "opened", "read", "write"]
+__all__ = ["MODES", "ORDERS", "Cell", "Table", "cells", "measure", "opened", "read", "write"]
 
 MODES = {
     "torch": ("eager",),
@@ -44,19 +49,23 @@ _CASES = {True: 4, False: 2}
 _LONGEST = 200
 """Characters of what a framework says."""
 
-Key: TypeAlias = tuple[str, str, str, str]
-"""An operator, a framework, its mode and a dtype."""
+ORDERS = (1, 2)
+"""Gradients, and products of a Hessian with a vector."""
+
+Key: TypeAlias = tuple[str, str, str, str, int]
+"""An operator, a framework, its mode, a dtype and an order."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is said of one operator in one framework, mode and dtype.
+    """What is said of one operator in one framework, mode, dtype and order.
 
     Attributes:
         operator: Its name.
         framework: The framework's.
         mode: How the gradient was asked for.
         dtype: Of the numbers.
+        order: 1 for gradients, 2 for products of a Hessian with a vector.
         verdicts: Kind to how many gradients.
         certificates: Name to how many gradients it was asked of and found nothing wrong in.
         wrong: The first thing that was found wrong.
@@ -67,6 +76,7 @@ class Cell:
     framework: str
     mode: str
     dtype: str
+    order: int = 1
     verdicts: dict[str, int] = field(default_factory=dict)
     certificates: dict[str, int] = field(default_factory=dict)
     wrong: str = ""
@@ -75,7 +85,7 @@ class Cell:
     @property
     def key(self) -> Key:
         """What it is about."""
-        return self.operator, self.framework, self.mode, self.dtype
+        return self.operator, self.framework, self.mode, self.dtype, self.order
 
     @property
     def fails(self) -> bool:
@@ -89,7 +99,7 @@ class Table:
 
     Attributes:
         versions: Framework to the versions of its packages.
-        cells: One for each operator, framework, mode and dtype.
+        cells: One for each operator, framework, mode, dtype and order.
     """
 
     versions: dict[str, str]
@@ -97,7 +107,7 @@ class Table:
 
 
 _RECORDS = Records()
-_RECORDS.lay(Cell, if_told=("wrong", "unsupported"))
+_RECORDS.lay(Cell, if_told=("order", "wrong", "unsupported"))
 
 
 def read(path: Path, versions: dict[str, str]) -> Table:
@@ -124,18 +134,20 @@ def write(path: Path, table: Table) -> None:
 
 
 def cells(
-    frameworks: Sequence[str], dtypes: Sequence[str], operators: Sequence[str] = ()
+    frameworks: Sequence[str],
+    dtypes: Sequence[str],
+    operators: Sequence[str] = (),
+    orders: Sequence[int] = ORDERS,
 ) -> Iterator[list[Key]]:
     """The keys of all cells, those of the same cases together, the modes that take long last."""
-    for is_quick in (True, False):
-        for dtype in dtypes:
-            for operator in operators or known():
-                yield [
-                    (operator, framework, mode, dtype)
-                    for framework in frameworks
-                    for mode in MODES[framework]
-                    if (mode == "eager") == is_quick
-                ]
+    for is_quick, order, dtype in itertools.product((True, False), orders, dtypes):
+        for operator in operators or known():
+            yield [
+                (operator, framework, mode, dtype, order)
+                for framework in frameworks
+                for mode in MODES[framework]
+                if (mode == "eager") == is_quick
+            ]
 
 
 @cache
@@ -152,6 +164,7 @@ def measure(
     frameworks: Sequence[str] = tuple(MODES),
     dtypes: Sequence[str] = WORKING,
     operators: Sequence[str] = (),
+    orders: Sequence[int] = ORDERS,
     jobs: int = 1,
 ) -> Table:
     """Judge what is not in the table yet.
@@ -162,11 +175,13 @@ def measure(
         frameworks: Names.
         dtypes: Names.
         operators: Names; all that are known, if there are none.
+        orders: Some of `ORDERS`.
         jobs: Processes; with one it is this one.
     """
     done = {cell.key for cell in table.cells}
     left = [
-        [key for key in keys if key not in done] for keys in cells(frameworks, dtypes, operators)
+        [key for key in keys if key not in done]
+        for keys in cells(frameworks, dtypes, operators, orders)
     ]
     for some in _everywhere([keys for keys in left if keys], jobs):
         for cell in some:
@@ -190,17 +205,19 @@ def _everywhere(left: Sequence[list[Key]], jobs: int) -> Iterator[list[Cell]]:
 
 def _judged(keys: Sequence[Key]) -> list[Cell]:
     """Cells of the same cases, of which the judge knows what it has found for one framework."""
-    (operator, *_, dtype), (*_, mode, _) = keys[0], keys[0]
+    operator, _, mode, dtype, order = keys[0]
     found = {key: Cell(*key) for key in keys}
-    for case in _cases(operator, dtype, _CASES[mode == "eager"]):
+    for number, case in enumerate(_cases(operator, dtype, _CASES[mode == "eager"])):
+        if order == 2:
+            found = _judged_twice(found, case, number)
+            continue
         answers = []
         for key, cell in found.items():
             if cell.unsupported:
                 continue
             answer = _answered(opened(*key[1:3]), case)
             if isinstance(answer, Refused):
-                reason = " ".join(answer.reason.split())[:_LONGEST]
-                found[key] = Cell(*key, unsupported=reason)
+                found[key] = _refused(key, answer)
             else:
                 answers.append((key, answer))
         question = judge(case, [answer for _, answer in answers])
@@ -208,6 +225,29 @@ def _judged(keys: Sequence[Key]) -> list[Cell]:
             verdicts = [question.verdict(row, index) for index in range(question.count)]
             found[key] = _counted(found[key], verdicts)
     return list(found.values())
+
+
+def _judged_twice(cells: Mapping[Key, Cell], case: Composed, seed: int) -> dict[Key, Cell]:
+    """The cells with second derivatives of a case counted, in each way that a mode has."""
+    direction = seeded_direction(seed, case)
+    judge, found = SecondJudge(case, direction), dict(cells)
+    for key in cells:
+        framework = opened(*key[1:3])
+        for way in framework.ways.get(framework.mode, WAYS[:1]):
+            if found[key].unsupported:
+                continue
+            given = ask_twice(framework, case, direction, way)
+            if isinstance(given, Refused):
+                found[key] = _refused(key, given)
+                continue
+            library = library_of(case, framework.name, framework.mode)
+            names = framework.name, framework.mode
+            found[key] = _counted(found[key], judge.verdicts(given, names, way, library=library))
+    return found
+
+
+def _refused(key: Key, why: Refused) -> Cell:
+    return Cell(*key, unsupported=" ".join(why.reason.split())[:_LONGEST])
 
 
 def _answered(framework: Framework, case: Composed) -> Answer | Refused:

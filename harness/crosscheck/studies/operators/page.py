@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from crosscheck.judge.verdict import Kind
 from crosscheck.numbers.formats import WORKING
-from crosscheck.studies.operators.measure import MODES, Cell, Table
+from crosscheck.studies.operators.measure import MODES, ORDERS, Cell, Table
 
 __all__ = ["page"]
 
@@ -15,11 +16,14 @@ _LONG = "float"
 _OPEN = (Kind.UNSUPPORTED, Kind.NONFINITE)
 
 _INTRODUCTION = """
-Every gradient of first order has the a-priori certificate. **C**: each step is held to its own
-bounds as well. **B**: entries are held to adjoint bounds. In each cell are the dtypes, without the
-word float in front. Behind one, `?` means that some entries have no
-a-priori bound, as where a value may overflow or leave the domain of a function; `!` that a gradient
-is wrong, see below; `-` that the framework cannot do it. What is missing has not been judged yet.
+Order 1 are gradients, 2 products of a Hessian with a vector: by double backward in PyTorch, by
+nested tapes in TensorFlow, and eagerly by an accumulator around a tape as well, in JAX by a tangent
+of the gradient and by two reverse passes. Each has the a-priori certificate. **C**: each step is
+held to its own bounds as well. **B**: entries are held to adjoint bounds. In each cell are the
+dtypes, without the word float in front. Behind one, `?` means that some entries have no a-priori
+bound, as where a value may overflow or leave the domain of a function, or that second derivatives
+were not judged at a breakpoint; `!` that a derivative is wrong, see below; `-` that the framework
+cannot do it. What is missing has not been judged yet.
 """
 
 
@@ -39,18 +43,18 @@ def _lines(table: Table) -> Iterator[str]:
     yield ""
     yield (
         f"{len(operators)} operators, {len(table.cells):,} cells, of which {len(empty)} are empty "
-        f"and {len(failing)} hold a wrong gradient. {'; '.join(table.versions.values())}."
+        f"and {len(failing)} hold a wrong derivative. {'; '.join(table.versions.values())}."
     )
     yield _INTRODUCTION
     columns = [(name, mode) for name, modes in MODES.items() for mode in modes]
-    yield "| operator | " + " | ".join(f"{name} {mode}" for name, mode in columns) + " |"
-    yield "|---|" + "---|" * len(columns)
-    for operator in operators:
+    yield "| operator | order | " + " | ".join(f"{name} {mode}" for name, mode in columns) + " |"
+    yield "|---|---|" + "---|" * len(columns)
+    for operator, order in itertools.product(operators, ORDERS):
         row = []
         for name, mode in columns:
-            found = [cells.get((operator, name, mode, dtype)) for dtype in WORKING]
+            found = [cells.get((operator, name, mode, dtype, order)) for dtype in WORKING]
             row.append(_cell([each for each in found if each is not None]))
-        yield f"| {operator} | " + " | ".join(row) + " |"
+        yield f"| {operator} | {order} | " + " | ".join(row) + " |"
     yield from _listed("What is wrong", failing, [cell.wrong for cell in failing])
     yield from _listed("What frameworks cannot do", empty, [cell.unsupported for cell in empty])
 
@@ -60,7 +64,8 @@ def _listed(title: str, cells: list[Cell], words: list[str]) -> Iterator[str]:
     yield f"## {title}"
     yield ""
     for cell, said in zip(cells, words, strict=True):
-        yield f"- {cell.framework} {cell.mode}, {cell.operator}, {cell.dtype}: {said}"
+        order = f", order {cell.order}" if cell.order > 1 else ""
+        yield f"- {cell.framework} {cell.mode}, {cell.operator}, {cell.dtype}{order}: {said}"
     if not cells:
         yield "Nothing."
 
