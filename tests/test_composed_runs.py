@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from crosscheck.cases.composed import plans, seeded_composed
+from crosscheck.cases.profiles import profile
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask
@@ -24,6 +25,7 @@ from crosscheck.network.dense import Gradients
 from crosscheck.network.files import read_any_case, read_case, write_case
 from crosscheck.network.steps import step
 from crosscheck.run.checker import Checker
+from crosscheck.run.crosscheck import check_generated
 from crosscheck.run.events import CaseChecked, Event
 from crosscheck.run.failure import case_as_python, failure_text
 from crosscheck.studies.steps import wrong_gradient
@@ -301,3 +303,50 @@ def test_what_has_a_bound_is_compared_though_something_else_may_overflow(
     judge = _overflowing(width, 1.0, 1e25)
     verdict = judge.verdict(judge.reference.map(lambda array: factor * array), framework="mine")
     assert verdict.kind is kind
+
+
+# -- networks of operators that are named --------------------------------------------------------
+
+
+def test_networks_are_drawn_of_the_operators_that_are_named() -> None:
+    events: list[Event] = []
+    drawn = profile("quick").limited(12).of_operators()
+    names = ("prelu", "hinge")
+    checker = Checker([Ours(right)], events.append)
+    check_generated(checker, drawn, seed=1, dtypes=("float64",), operators=names)
+    assert not checker.failed
+    told = [event.case for event in events if isinstance(event, CaseChecked)]
+    steps = [{each.op for each in case.steps} for case in told if isinstance(case, Composed)]
+    assert steps
+    assert all({"prelu", "hinge"} <= each <= {"dense", "prelu", "hinge", "add"} for each in steps)
+
+
+def test_what_is_made_smaller_fails_as_it_did() -> None:
+    def spoil(case: Composed, given: Derivatives) -> Derivatives:
+        """Wrong by itself, and an error where most of the case is zeros."""
+        if sum(int(np.count_nonzero(array)) for _, array in case.entries()) < 6:
+            raise ValueError("too small")
+        return doubled(case, given)
+
+    events: list[Event] = []
+    checker = Checker([Ours(spoil)], events.append)
+    drawn = profile("quick").limited(4).of_operators()
+    check_generated(checker, drawn, seed=1, dtypes=("float64",), operators=("prelu",))
+    found = [each for each in events if isinstance(each, CaseChecked) and each.shrunk]
+    first = [each for each in events if isinstance(each, CaseChecked) and not each.shrunk]
+    assert found
+    assert {each.verdicts[0].kind for each in found} <= {each.verdicts[0].kind for each in first}
+    assert Kind.DISAGREES in {each.verdicts[0].kind for each in found}
+
+
+def test_run_takes_operators(tmp_path: Path) -> None:
+    words = ["run", "--operators", "gelu", "--frameworks", "torch", "--max-examples", "16"]
+    words += ["--dtype", "float32", "--seed", "3", "--report", str(tmp_path)]
+    assert main(words) == 0
+    told = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert "--operators gelu" in told["run"]["command"]
+
+
+def test_an_operator_that_there_is_not_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--operators", "gelus"]) == 4
+    assert "did you mean 'gelu'?" in capsys.readouterr().err

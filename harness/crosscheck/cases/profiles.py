@@ -72,6 +72,11 @@ class Profile:
             wide=0,
         )
 
+    def of_operators(self) -> Profile:
+        """The same profile, with networks of operators for all of its single cases."""
+        single = self.smooth_examples + self.boundary_examples + self.nonfinite + self.composed
+        return Profile(self.name, 0, 0, 0, self.stack_size, composed=single)
+
 
 _PROFILES: Mapping[str, Profile] = MappingProxyType(
     {

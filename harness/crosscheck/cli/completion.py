@@ -13,7 +13,14 @@ from click.shell_completion import (
     get_completion_class,
 )
 
-__all__ = ["arithmetic_names", "choices", "completion", "framework_names", "function_names"]
+__all__ = [
+    "arithmetic_names",
+    "choices",
+    "completion",
+    "framework_names",
+    "function_names",
+    "operator_names",
+]
 
 VARIABLE = "_CROSSCHECK_COMPLETE"
 """What click looks for in the environment; the name follows from that of the command."""
@@ -76,6 +83,15 @@ def function_names(
     from crosscheck.numbers.elementary import ELEMENTARY
 
     return _one_more(ELEMENTARY, incomplete)
+
+
+def operator_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Names of operators, separated by commas."""
+    from crosscheck.operators.registry import known
+
+    return _one_more(known(), incomplete)
 
 
 def _one_more(names: Iterable[str], incomplete: str) -> list[str]:

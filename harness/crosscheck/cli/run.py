@@ -6,6 +6,7 @@ import secrets
 
 import click
 
+from crosscheck.cli.completion import operator_names
 from crosscheck.cli.options import Checking, checking_options, names
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
@@ -31,6 +32,13 @@ __all__ = ["run"]
     show_default=True,
     help="How long to search: quick, default or nightly.",
 )
+@click.option(
+    "--operators",
+    callback=names,
+    metavar="A,B",
+    shell_complete=operator_names,
+    help="Draw networks of these operators alone, e.g. gelu,softmax; 'all' for every one.",
+)
 @click.option("--max-examples", type=click.IntRange(min=1), help="Cases to draw, instead.")
 @click.option("--seed", type=click.IntRange(min=0), help="Repeat a run. Default: a fresh seed.")
 @click.option(
@@ -46,6 +54,7 @@ __all__ = ["run"]
 def run(
     sources: tuple[str, ...],
     profile_name: str,
+    operators: tuple[str, ...] | None,
     max_examples: int | None,
     seed: int | None,
     dtypes: tuple[str, ...],
@@ -57,6 +66,7 @@ def run(
     Examples:
       crosscheck run
       crosscheck run --frameworks torch,jax --max-examples 2000 --seed 7
+      crosscheck run --operators gelu,softmax,attention
       crosscheck run --case worked-example
       crosscheck run --case my_network.json --formulation torch=clamp
     """  # noqa: D301  (as above)
@@ -72,6 +82,9 @@ def run(
     profile = profile_of(profile_name)
     if max_examples is not None:
         profile = profile.limited(max_examples)
+    if operators is not None:
+        profile = profile.of_operators()
+        operators = _known(operators)
     cases: list[tuple[str, AnyCase]] = []
     for source in sources:
         cases += points() if source == "worked-example" else [(source, read_any_case(source))]
@@ -85,6 +98,8 @@ def run(
         words += [word for source in sources for word in ("--case", source)]
     else:
         words += ["--profile", profile_name, "--seed", str(seed), "--dtype", ",".join(dtypes)]
+        if operators is not None:
+            words += ["--operators", ",".join(operators)]
         if max_examples is not None:
             words += ["--max-examples", str(max_examples)]
     started = RunStarted(
@@ -101,9 +116,22 @@ def run(
         if given:
             crosscheck.check_given(checker, cases)
         else:
-            crosscheck.check_generated(checker, profile, seed=seed, dtypes=dtypes)
+            crosscheck.check_generated(
+                checker, profile, seed=seed, dtypes=dtypes, operators=operators
+            )
 
     code = session.run(started, work)
     if "worked-example" in sources:
         session.show_worked_example()
     return code
+
+
+def _known(operators: tuple[str, ...]) -> tuple[str, ...]:
+    """The operators that are asked for, each of which there is."""
+    from crosscheck.operators.registry import known, operator_of
+
+    if operators == ("all",):
+        return tuple(known())
+    for name in operators:
+        operator_of(name)
+    return operators

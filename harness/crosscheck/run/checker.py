@@ -255,10 +255,6 @@ class Checker:
         }
         return {name: text for name, text in programs.items() if text is not None}
 
-    def fails(self, case: AnyCase) -> bool:
-        """Whether any framework fails on a single case; nothing is counted or reported."""
-        return any(self.is_failing(verdict) for verdict in self.verdicts(case))
-
     def _count(self, case: AnyCase, part: Part, found: Judged) -> None:
         verdicts, bounds = found.verdicts, found.bounds
         before = self.distinct
