@@ -15,6 +15,7 @@ from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.numbers.formats import FORMATS, WORKING
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.studies.stress.measure import (
+    KERNELS,
     State,
     Tally,
     _departures,
@@ -106,6 +107,22 @@ def test_only_functions_that_were_measured_to_depart_are_granted_it() -> None:
     assert "hard_sigmoid" in _departures("torch", "float64")
     assert "hard_sigmoid" not in _departures("torch", "float32")
     assert "relu" not in _departures("torch", "float64")
+
+
+@pytest.mark.parametrize(("framework", "dtype"), KERNELS)
+def test_a_kernel_that_is_said_to_do_more_than_round_does(framework: str, dtype: str) -> None:
+    assert framework == "tensorflow"
+    assert set(KERNELS[framework, dtype]) == {"softmax"}
+    tf = pytest.importorskip("tensorflow")
+    least = FORMATS[dtype].smallest_normal
+
+    def shares(power: int) -> Any:
+        given = tf.constant([[0.0, float(np.log(least)) + power * np.log(2.0) - 1.0 / 4, -3.0]])
+        found = tf.nn.softmax(tf.cast(given, dtype))
+        return tf.cast(found, "float64").numpy()[0]
+
+    assert shares(2)[1] > 2 * least
+    assert shares(1)[1] == 0.0
 
 
 def test_what_only_flushing_explains_is_counted_as_flushed() -> None:

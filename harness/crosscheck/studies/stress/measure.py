@@ -4,9 +4,9 @@ A record is one step of one case, its value and what it sent to each operand; th
 cotangents of an array that several steps use is one more. A *violation* is a record with a part
 that is outside of its bounds, those of gradual underflow and those of flush-to-zero. Where such a
 step calls a function that does more than round in this framework and dtype, by the record of
-accuracy, or has another derivative than its own, by the table of conventions, it is counted as a
-*departure* in place of a violation. Of cases with a number that is not
-finite nothing is said; they are counted as overflow. An entry is *unbounded* where its step may
+accuracy, or has another derivative than its own, by the table of conventions, or is one of
+`KERNELS`, it is counted as a *departure* in place of a violation. Of cases with a number that is
+not finite nothing is said; they are counted as overflow. An entry is *unbounded* where its step may
 overflow. In a format whose range is narrow, 2^4 below its end, that may well be on finite numbers,
 so these are counted by whether the case holds a number so large.
 """
@@ -46,6 +46,15 @@ __all__ = ["Key", "State", "Tally", "counted", "measure", "read", "write"]
 
 Key: TypeAlias = tuple[str, str]
 """A framework and a dtype."""
+
+KERNELS: Mapping[Key, frozenset[str]] = MappingProxyType(
+    dict.fromkeys((("tensorflow", "float32"), ("tensorflow", "bfloat16")), frozenset({"softmax"}))
+)
+"""Primitives that a library computes by a kernel that does more than round.
+
+TensorFlow's softmax by oneDNN, its default on this processor, forms e^x by half of it: what is
+below 2^-125, twice the smallest normal number, comes out as zero.
+"""
 
 _KEPT = 5
 """So many violations are kept word for word."""
@@ -177,6 +186,7 @@ def _departing(recorded: Recorded, framework: str, dtype: str) -> dict[str, str]
     for record in recorded.records:
         program = program_of(record.step, shapes_of(record, stacked=True), tuple(record.sent))
         called = {record.step.op, *(name for name, _ in calls(program))}
+        called |= {program.nodes[number].op for number in program.needed}
         if names := sorted(called & departing):
             found[record.step.id] = ", ".join(names)
     return found
@@ -197,7 +207,7 @@ def _departures(framework: str, dtype: str) -> frozenset[str]:
         and each.formulation == next(iter(known()[each.unit].lines.get(framework, {})), None)
         and f", {dtype} " in each.seen
     }
-    return frozenset(of_accuracy | of_units)
+    return frozenset(of_accuracy | of_units | KERNELS.get((framework, dtype), frozenset()))
 
 
 def counted(
