@@ -16,7 +16,7 @@ from test_whole_gradients import choose, exact, random_case
 from toy import Overflow, Toy
 
 from crosscheck.judge.compare import Judge
-from crosscheck.judge.enclosed import Enclosed, _joined
+from crosscheck.judge.enclosed import Enclosed, joined
 from crosscheck.judge.kinks.exclusion import possible
 from crosscheck.judge.kinks.explanation import explain
 from crosscheck.judge.verdict import Kind, fails
@@ -232,7 +232,7 @@ def test_unit_by_unit_or_all_at_once_is_the_same(dtype: str) -> None:
                 *arguments,
                 gates,
                 partial(Enclosure.of, enclosed.model),
-                join=_joined,
+                join=joined,
                 at_once=at_once,
                 loss_and_cotangent=loss_and_cotangent,
             )

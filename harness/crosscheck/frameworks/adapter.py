@@ -98,23 +98,26 @@ class Adapter(Framework):
             CrosscheckError: The library returned another dtype than the case's.
         """
         if self.mode == "forward":
-            return self._asked(case.dtype, lambda: self._by_tangents(case))
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        gradients: Gradients = assembled(case, loss, found)
+            found: Gradients = self._asked(case.dtype, lambda: self._by_tangents(case))
+            return found
+        gradients: Gradients = self._whole_gradient(case)
         return gradients
 
     def derivatives(self, case: Composed) -> Derivatives:
         """Loss and gradients of ``case``; see `Framework.derivatives`.
 
         Raises:
-            UnsupportedError: As of `gradients`, or in a mode that carries tangents.
+            UnsupportedError: As of `gradients`; in a mode that carries tangents also where there
+                is no rule for those of an operation.
             CrosscheckError: As of `gradients`.
         """
-        if self.mode in self.forward_modes:
-            raise UnsupportedError(f"{self.name}: networks of operators in reverse mode only")
-        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
-        derivatives: Derivatives = assembled(case, loss, found)
-        return derivatives
+        if self.mode != "forward":
+            derivatives: Derivatives = self._whole_gradient(case)
+            return derivatives
+        # Some lines are of one case, and are mapped over those of a stack.
+        stack = case if case.count is not None else _stack_of_one(case)
+        found: Derivatives = self._asked(case.dtype, lambda: self._by_tangents(stack))
+        return found if case.count is not None else found.wide(0)
 
     def products(self, case: Composed, direction: Direction, way: Way) -> Products:
         """See `Framework.products`.
@@ -266,7 +269,7 @@ class Adapter(Framework):
         """
 
     @abc.abstractmethod
-    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+    def pusher(self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
         """Forward passes in mode ``forward``; arguments as of `differentiate`."""
 
     @abc.abstractmethod
@@ -326,12 +329,25 @@ class Adapter(Framework):
         losses, found = self.differentiate(case, *self._sent(case))
         return self.fetch(losses, case.dtype), [self.fetch(array, case.dtype) for array in found]
 
-    def _by_tangents(self, case: Case) -> Gradients:
+    def _whole_gradient(self, case: Case | Composed) -> Any:
+        """The gradient, in modes other than ``forward``."""
+        loss, found = self._asked(case.dtype, lambda: self._differentiated(case))
+        return assembled(case, loss, found)
+
+    def _by_tangents(self, case: Case | Composed) -> Any:
         """Mode ``forward``: pass by pass, in blocks."""
         one_hot = OneHot(case)
         push = self.pusher(case, *self._sent(case))
-        derivatives = np.empty((one_hot.size, *case.x.shape[:-2]))
+        derivatives = np.empty((one_hot.size, *(() if case.count is None else (case.count,))))
         for start, tangents in one_hot.blocks():
             losses, found = push(tangents)
             derivatives[start : start + len(found)] = self.fetch(found, case.dtype)
         return one_hot.gradients(self.fetch(losses, case.dtype), derivatives)
+
+
+def _stack_of_one(case: Composed) -> Composed:
+    parameters, inputs = (
+        {name: array[None] for name, array in each.items()}
+        for each in (case.parameters, case.inputs)
+    )
+    return Composed(case.steps, parameters, inputs, case.dtype, 1)

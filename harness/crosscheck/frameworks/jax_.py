@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from crosscheck.frameworks.adapter import Adapter, Losses, Push, Seen
 from crosscheck.frameworks.jax_lines import LINES
-from crosscheck.frameworks.leaves import AT_ONCE, RELU, OneHot, tangents_of_a_pass
+from crosscheck.frameworks.leaves import AT_ONCE, RELU, OneHot, numbers_of_a_pass
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.watched import Mark
-from crosscheck.network.composed import Composed
+from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.second import WAYS, Way
@@ -27,6 +27,9 @@ __all__ = ["JaxFramework"]
 
 What = tuple[Losses, bool, int]
 """J, whether it is a single case, and how many numbers a pass with tangents holds of one."""
+
+_NO_TANGENTS = "can't apply forward-mode differentiation (jvp)"
+"""How JAX says that somebody wrote a rule for cotangents only."""
 
 _MOST = 2**27
 """How many tangents `jax.jacfwd`, which knows no parts, may hold of one case: 1 GiB of float64."""
@@ -93,19 +96,36 @@ class JaxFramework(Adapter):
                 more memory in mode ``jacfwd`` than there is.
             CrosscheckError: JAX returned another dtype than the case's.
         """
-        if self.mode == "jacfwd":
-            size = OneHot(case).size
-            numbers = size * tangents_of_a_pass(case.network, case.rows, size)
-            if numbers > _MOST:
-                raise UnsupportedError(
-                    f"jax, jacfwd: for {size:,} parameters and inputs it would hold "
-                    f"{numbers:.1g} numbers at once; mode forward does as much in parts"
-                )
+        self._refuse_too_many(case)
         return super().gradients(case)
+
+    def derivatives(self, case: Composed) -> Derivatives:
+        """Loss and gradients of ``case`` by JAX; see `Framework.derivatives`.
+
+        Raises:
+            UnsupportedError: As of `gradients`.
+            CrosscheckError: As of `gradients`.
+        """
+        self._refuse_too_many(case)
+        return super().derivatives(case)
+
+    def _refuse_too_many(self, case: Case | Composed) -> None:
+        """No more of mode ``jacfwd`` than there is memory for."""
+        if self.mode != "jacfwd":
+            return
+        size = OneHot(case).size
+        numbers = size * numbers_of_a_pass(case)
+        if numbers > _MOST:
+            raise UnsupportedError(
+                f"jax, jacfwd: for {size:,} parameters and inputs it would hold "
+                f"{numbers:.1g} numbers at once; mode forward does as much in parts"
+            )
 
     def unsupported(self, error: Exception) -> str | None:
         """See `Adapter.unsupported`."""
-        return " ".join(str(error).split()) if isinstance(error, NotImplementedError) else None
+        said = " ".join(str(error).split())
+        is_told = isinstance(error, NotImplementedError) or _NO_TANGENTS in said
+        return said if is_told else None
 
     def differentiate(
         self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]
@@ -170,7 +190,7 @@ class JaxFramework(Adapter):
         (_, losses), found = self._jax.value_and_grad(sum_and_losses, has_aux=True)(leaves)
         return Seen(losses, found, values, [cotangents.get(mark) for mark in marks])
 
-    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+    def pusher(self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
         """See `Adapter.pusher`."""
 
         def push_block(tangents: Sequence[Array]) -> tuple[Any, Any]:
@@ -181,9 +201,7 @@ class JaxFramework(Adapter):
         return push_block
 
     def _what(self, case: Case | Composed) -> What:
-        numbers = 0
-        if self.mode == "jacfwd" and isinstance(case, Case):
-            numbers = tangents_of_a_pass(case.network, case.rows, OneHot(case).size)
+        numbers = numbers_of_a_pass(case) if self.mode == "jacfwd" else 0
         return self.losses_of(case), case.count is None, numbers
 
     def session(self) -> AbstractContextManager[object]:

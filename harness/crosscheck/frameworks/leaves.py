@@ -37,6 +37,7 @@ __all__ = [
     "constants_of",
     "leaves_of",
     "loss_function",
+    "numbers_of_a_pass",
     "steps_of",
     "tangents_of_a_pass",
 ]
@@ -148,6 +149,20 @@ def tangents_of_a_pass(network: Network, rows: int, size: int) -> int:
     return size + 2 * rows * sum(network.widths[1:])
 
 
+def numbers_of_a_pass(case: Case | Composed) -> int:
+    """How many numbers one forward pass over one case has as tangents, of any network."""
+    if isinstance(case, Composed):
+        return sum(math.prod(case.program.nodes[number].shape) for number in case.program.needed)
+    size = sum(math.prod(shape) for shape in _shapes_of(case))
+    return tangents_of_a_pass(case.network, case.rows, size)
+
+
+def _shapes_of(case: Case | Composed) -> list[Shape]:
+    """Those of `leaves_of` within one case."""
+    leading = 0 if case.count is None else 1
+    return [leaf.shape[leading:] for leaf in leaves_of(case)]
+
+
 class OneHot:
     """The P parameters of a case, the entries of x included, and a forward pass for each.
 
@@ -158,14 +173,13 @@ class OneHot:
         size: P. The parameters are numbered through `leaves_of`, each in its own order.
     """
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case | Composed) -> None:
         self._case = case
-        leading = 0 if case.count is None else 1
-        self._shapes = [leaf.shape[leading:] for leaf in leaves_of(case)]
+        self._shapes = _shapes_of(case)
         sizes = [math.prod(shape) for shape in self._shapes]
         self.size = sum(sizes)
         self._cuts = np.cumsum(sizes)[:-1]
-        numbers = tangents_of_a_pass(case.network, case.rows, self.size) * (case.count or 1)
+        numbers = numbers_of_a_pass(case) * (case.count or 1)
         self._passes = min(self.size, max(1, AT_ONCE // numbers))
 
     def blocks(self) -> Iterator[tuple[int, list[Array]]]:
@@ -183,15 +197,17 @@ class OneHot:
             one_hot = np.eye(self._passes, self.size, start)
             yield start, list(self._cut(one_hot))
 
-    def gradients(self, loss: Array, derivatives: Array) -> Gradients:
+    def gradients(self, loss: Array, derivatives: Array) -> Any:
         """The gradient from the derivatives by each parameter.
 
         Args:
             loss: ``J``, shape ``([C])``.
             derivatives: ``∂J/∂θ``, shape ``(P, [C])``.
+
+        Returns:
+            As `assembled`.
         """
-        found: Gradients = assembled(self._case, loss, self._cut(np.moveaxis(derivatives, 0, -1)))
-        return found
+        return assembled(self._case, loss, self._cut(np.moveaxis(derivatives, 0, -1)))
 
     def _cut(self, along: Array) -> Iterator[Array]:
         """An array whose last axis has length P, as one array of its own for each leaf."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.frameworks.adapter import Adapter, Push, Seen
-from crosscheck.frameworks.leaves import RELU, leaves_of
+from crosscheck.frameworks.leaves import RELU, constants_of, leaves_of
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.tensorflow_lines import LINES
 from crosscheck.frameworks.watched import Mark
@@ -129,28 +129,31 @@ class TensorFlowFramework(Adapter):
                 return line
         return lines[0] if lines and isinstance(error, errors.UnimplementedError) else None
 
-    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
-        """See `Adapter.pusher`. One accumulator for many passes: each has a copy of the case.
+    def pusher(self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+        """See `Adapter.pusher`. One accumulator for many passes: each has a copy of the cases.
 
-        So P passes cost as much as a stack of P cases, and no axis over passes is needed that
-        only a private name of TensorFlow's would give. TensorFlow traces each operation anew
-        for each new shape: tenths of a second for a network's first case.
+        So P passes cost as much as a stack of P times as many cases, and no axis over passes is
+        needed that only a private name of TensorFlow's would give. TensorFlow traces each operation
+        anew for each new shape: tenths of a second for a network's first case.
         """
-        cases, losses_of, own = case.x.shape[:-2], self.losses_of(case), leaves_of(case)
+        cases = () if case.count is None else (case.count,)
+        losses_of, own, others = self.losses_of(case), leaves_of(case), constants_of(case)
 
         def push_block(tangents: Sequence[Array]) -> tuple[Any, Any]:
             count = len(tangents[0])
-            copies = [np.broadcast_to(leaf, (count, *leaf.shape)) for leaf in own]
-            along = [
-                np.broadcast_to(
-                    tangent.reshape(count, *(1 for _ in cases), *tangent.shape[1:]), copy.shape
-                )
-                for tangent, copy in zip(tangents, copies, strict=True)
-            ]
-            at, by = ([self.send(each, case.dtype) for each in both] for both in (copies, along))
+
+            def joined(array: Array) -> Any:
+                whole = np.broadcast_to(array, (count, *cases, *array.shape[1 + len(cases) :]))
+                return self.send(whole.reshape(-1, *whole.shape[1 + len(cases) :]), case.dtype)
+
+            at, targets = ([joined(each[None]) for each in some] for some in (own, others))
+            ones = tuple(1 for _ in cases)
+            by = [joined(each.reshape(count, *ones, *each.shape[1:])) for each in tangents]
             with self._tf.autodiff.ForwardAccumulator(at, by) as accumulator:
-                losses = losses_of(*at, *rest)
-            return losses[0], accumulator.jvp(losses)
+                losses = losses_of(*at, *targets)
+            found = accumulator.jvp(losses, self._tf.UnconnectedGradients.ZERO)
+            losses, found = (self._tf.reshape(each, (count, *cases)) for each in (losses, found))
+            return losses[0], found
 
         return push_block
 

@@ -217,7 +217,7 @@ class TorchFramework(Adapter):
         found, losses = differentiate(*(array.unsqueeze(0) for array in (*leaves, *rest)))
         return losses[0], [array[0] for array in found]
 
-    def pusher(self, case: Case, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
+    def pusher(self, case: Case | Composed, leaves: Sequence[Any], rest: Sequence[Any]) -> Push:
         """See `Adapter.pusher`. A single case is a stack of one.
 
         Were its loss a tensor without axes, ½ times it would have a tangent in float64,

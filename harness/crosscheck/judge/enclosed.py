@@ -30,7 +30,7 @@ from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.model import Model
 
-__all__ = ["Derivation", "Enclosed", "leaves_bound"]
+__all__ = ["Derivation", "Enclosed", "joined", "leaves_bound"]
 
 ProductName: TypeAlias = Literal["forward", "weight", "input"]
 
@@ -172,7 +172,7 @@ class Enclosed:
                 gates,
                 partial(Enclosure.of, self.model),
                 partial(loss_tangent, divisor=self._divisor),
-                _joined,
+                joined,
                 loss_and_cotangent=self._loss_and_cotangent,
             )
             return replace(found.map_derivatives(self._unless_the_loss_overflows), loss=self.loss)
@@ -253,7 +253,7 @@ class Enclosed:
         return self.gradients(self.certain_gates)
 
 
-def _joined(parts: Sequence[Enclosure]) -> Enclosure:
+def joined(parts: Sequence[Enclosure]) -> Enclosure:
     """Enclosures one after the other along the first axis."""
     low = [part.c.low for part in parts if isinstance(part.c, DoubleDouble)]
     high = np.concatenate([part.high for part in parts])

@@ -7,7 +7,6 @@ networks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -143,20 +142,21 @@ class ProgramStackJudge(_Stacked):
         super().__init__()
         self.case, self.library = case, library
         self.finite = case.are_finite
+        self._wholes: dict[Derivation, EnclosedProgram] = {}
 
-    @cached_property
-    def _whole(self) -> EnclosedProgram:
-        model = Model(format_of(self.case.dtype), library=self.library)
-        return EnclosedProgram(self.case, model)
+    def _whole(self, derivation: Derivation) -> EnclosedProgram:
+        if derivation not in self._wholes:
+            model = Model(format_of(self.case.dtype), library=self.library)
+            self._wholes[derivation] = EnclosedProgram(self.case, model, derivation)
+        return self._wholes[derivation]
 
     def _certain(self, derivation: Derivation) -> tuple[Any, AnyGradients]:
-        return self._whole.has_open, self._whole.gradients()
+        whole = self._whole(derivation)
+        return whole.has_open, whole.gradients()
 
     @in_ieee_arithmetic
     def agreements(
         self, given: Derivatives, derivation: Derivation = "reverse"
     ) -> tuple[Any, Array]:
-        """As of `StackJudge`, in reverse mode: in another none is said to agree."""
-        if derivation != "reverse":
-            return np.zeros_like(self.finite), np.zeros(len(self.finite))
+        """As of `StackJudge`."""
         return self._agreements(given, derivation)

@@ -247,7 +247,8 @@ class OnEnclosures:
         if formed.any():
             r = r + np.where(formed, 2.0**-50 * chosen, 0.0)
             e = np.where(formed, self.model.roundoff * (chosen + r), 0.0)
-        found = scaled(self._repeated(factor, a.shape), chosen, r, e)
+        shape = np.broadcast_shapes(factor.shape, a.shape)
+        found = scaled(self._repeated(factor, shape), chosen, r, e)
         return _if_known(a.e.max(axis=-1, keepdims=True), found)
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.adjoint.boxes import Box
-from crosscheck.judge.adjoint.forward import forward_terms
+from crosscheck.judge.adjoint.forward import forward_terms, terms_of_dense
 from crosscheck.judge.adjoint.terms import Position, Terms, terms
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.entries import entry_of
@@ -156,8 +156,7 @@ class AdjointJudge:
                 was used: one that was solved for by other bounds is known to within these only.
 
         Raises:
-            UsageError: There is no such entry, or forward mode is asked for of a network of
-                operators.
+            UsageError: There is no such entry.
         """
         self._check(positions)
         count = len(positions)
@@ -232,14 +231,17 @@ class AdjointJudge:
         """What rounding can do to entries; the loss is the same in both modes."""
         if derivation == "reverse":
             return terms(self._box(slopes), positions)
-        if self._dense is None:
-            raise UsageError("networks of operators: reverse mode only")
         found = Terms(*np.zeros((3, len(positions))))
         losses = [k for k, (name, _) in enumerate(positions) if name == LOSS]
         others = [k for k, (name, _) in enumerate(positions) if name != LOSS]
         of_losses = terms(self._box(slopes), [positions[k] for k in losses])
         some = [positions[k] for k in others]
-        of_others = forward_terms(self._dense, self.case, self.model, slopes or {}, some)
+        about = self.model, slopes or {}, some
+        of_others = (
+            forward_terms(self.case, *about)
+            if self._dense is None
+            else terms_of_dense(self._dense, self.case, *about)
+        )
         for rows, parts in ((losses, of_losses), (others, of_others)):
             for whole, part in zip(found, parts, strict=True):
                 whole[rows] = part

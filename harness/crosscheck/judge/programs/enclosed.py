@@ -28,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.judge.decisions import Decision, GateClass, Place
+from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.gates import open_decision
+from crosscheck.judge.programs.tangents import derivatives_by_tangents, without_bounds
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.names import LOSS
@@ -57,6 +59,8 @@ class EnclosedProgram:
     Args:
         case: The case.
         model: The arithmetic that frameworks are held to.
+        derivation: How the gradient is computed; by one-hot tangents in forward mode
+            (`crosscheck.judge.programs.tangents`).
 
     Attributes:
         sites: Each node at whose value something is decided, to the functions that are.
@@ -64,8 +68,8 @@ class EnclosedProgram:
     """
 
     @in_ieee_arithmetic
-    def __init__(self, case: Composed, model: Model) -> None:
-        self.case, self.model = case, model
+    def __init__(self, case: Composed, model: Model, derivation: Derivation = "reverse") -> None:
+        self.case, self.model, self.derivation = case, model, derivation
         self.program = case.gradient
         sites: dict[int, list[Piecewise]] = {}
         for number in self.program.needed:
@@ -250,6 +254,8 @@ class EnclosedProgram:
         return self._evaluated(OnEnclosures(self.model, any_slope=dict(self.is_open)))
 
     def _evaluated(self, arithmetic: OnEnclosures) -> Derivatives:
+        if self.derivation == "forward":
+            return self._by_tangents(arithmetic)
         with np.errstate(all="ignore"):
             found = values_of(self.program, arithmetic, self._arrays, self._forward)
             closed: dict[str, Enclosure] = {}
@@ -258,6 +264,28 @@ class EnclosedProgram:
                 closed[name] = Enclosure(self.model, value.c, value.r, value.e)
         closed = {name: self._shaped(name, value) for name, value in closed.items()}
         return Derivatives(closed.pop(LOSS), closed)
+
+    def _by_tangents(self, arithmetic: OnEnclosures) -> Derivatives:
+        """The gradient in forward mode."""
+        about = self.case, arithmetic, self._arrays, self._forward
+        with np.errstate(all="ignore"):
+            loss = self._forward[self.case.program.outputs[LOSS]]
+            loss = self._shaped(LOSS, Enclosure(self.model, loss.c, loss.r, loss.e))
+            found = Derivatives(loss, derivatives_by_tangents(*about))
+            return found.map_derivatives(self._unless_zeros_may_be_nan)
+
+    def _unless_zeros_may_be_nan(self, entries: Enclosure) -> Enclosure:
+        free = self._without_bounds.reshape(-1, *(1,) * (entries.e.ndim - self._lead))
+        free = free if self._lead else free[0]
+        return Enclosure(entries.model, entries.c, entries.r, np.where(free, np.inf, entries.e))
+
+    @property
+    def _lead(self) -> int:
+        return 0 if self.case.count is None else 1
+
+    @cached_property
+    def _without_bounds(self) -> NDArray[np.bool_]:
+        return without_bounds(self.case, OnEnclosures(self.model), self._arrays, self._forward)
 
     def _shaped(self, name: str, value: Enclosure) -> Enclosure:
         """With an axis over cases, also where a value is the same for all."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
+from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.entries import is_bounded, misshapen_of, worst_entries, worst_of
 from crosscheck.judge.kinks.influence import Influence
 from crosscheck.judge.kinks.slopes import CONVENTIONS
@@ -77,14 +78,15 @@ class ProgramJudge:
     def __init__(self, case: Composed) -> None:
         self.case = case
         self.format: Format = format_of(case.dtype)
-        self._enclosed: dict[Model, EnclosedProgram] = {}
+        self._enclosed: dict[tuple[Model, Derivation], EnclosedProgram] = {}
         self._validity: tuple[Validity, ...] | None = None
 
-    def enclosed(self, model: Model) -> EnclosedProgram:
-        """The case on enclosures of ``model``, computed once."""
-        if model not in self._enclosed:
-            self._enclosed[model] = EnclosedProgram(self.case, model)
-        return self._enclosed[model]
+    def enclosed(self, model: Model, derivation: Derivation = "reverse") -> EnclosedProgram:
+        """The case on enclosures of ``model``, in one mode of differentiation, computed once."""
+        key = model, derivation
+        if key not in self._enclosed:
+            self._enclosed[key] = EnclosedProgram(self.case, model, derivation)
+        return self._enclosed[key]
 
     @property
     def has_open_decisions(self) -> bool:
@@ -109,7 +111,7 @@ class ProgramJudge:
         framework: str,
         formulation: str = "",
         mode: str = "",
-        derivation: str = "reverse",
+        derivation: Derivation = "reverse",
         library: Library | None = None,
     ) -> Verdict:
         """What comparing ``given`` with the reference says; arguments as of the dense judge's.
@@ -120,10 +122,6 @@ class ProgramJudge:
             UsageError: All of the gradient is left out.
         """
         named = Verdict(framework, formulation, mode, Kind.DISAGREES)
-        if derivation != "reverse":
-            return replace(
-                named, kind=Kind.UNSUPPORTED, detail="networks of operators: reverse mode only"
-            )
         if all(isinstance(value, LeftOut) for value in given.arrays.values()):
             raise UsageError("given: every array of the gradient is left out, wanted at least one")
         misshapen = self._misshapen(given)
@@ -133,7 +131,8 @@ class ProgramJudge:
             return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
         left_open: Verdict | None = None
         for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
-            enclosed = self.enclosed(Model(self.format, flush=flush, library=library))
+            model = Model(self.format, flush=flush, library=library)
+            enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None:
                 continue
@@ -144,7 +143,8 @@ class ProgramJudge:
         if left_open is not None:
             return left_open
         flushed = Model(self.format, flush=True, library=library)
-        return self._reduced(named, given, flushed) or self._disagreement(named, given, flushed)
+        found = self._reduced(named, given, flushed, derivation)
+        return found or self._disagreement(named, given, self.enclosed(flushed, derivation))
 
     def _explained(
         self,
@@ -250,12 +250,14 @@ class ProgramJudge:
             self._validity = membership(enclosed, kinks)
         return self._validity
 
-    def _reduced(self, named: Verdict, given: Derivatives, flushed: Model) -> Verdict | None:
+    def _reduced(
+        self, named: Verdict, given: Derivatives, flushed: Model, derivation: Derivation
+    ) -> Verdict | None:
         """The named arithmetics whose bounds hold the gradient and would not hold zero."""
         found: list[tuple[float, str, EnclosedProgram, Explanation]] = []
         zeros = given.map_derivatives(np.zeros_like)
         for arithmetic in arithmetics_of(self.case.dtype):
-            enclosed = self.enclosed(replace(flushed, arithmetic=arithmetic))
+            enclosed = self.enclosed(replace(flushed, arithmetic=arithmetic), derivation)
             explanation = explain(enclosed, given)
             if explanation is None or not explanation.found:
                 continue
@@ -274,8 +276,9 @@ class ProgramJudge:
         verdict = self._explained(named, enclosed, given, explanation, Kind.REDUCED)
         return replace(verdict, arithmetics=tuple(name for _, name, _, _ in found))
 
-    def _disagreement(self, named: Verdict, given: Derivatives, flushed: Model) -> Verdict:
-        enclosed = self.enclosed(flushed)
+    def _disagreement(
+        self, named: Verdict, given: Derivatives, enclosed: EnclosedProgram
+    ) -> Verdict:
         sided = {each.place: each.side for each in enclosed.decisions}
         bounds = enclosed.gradients(sided)
         checked, not_checked = arrays_checked(bounds, given)

@@ -34,17 +34,46 @@ from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Records
 
-__all__ = ["MODES", "ORDERS", "Cell", "Table", "cells", "measure", "opened", "read", "write"]
+__all__ = [
+    "COMPOSITE",
+    "MODES",
+    "ORDERS",
+    "Cell",
+    "Table",
+    "cells",
+    "measure",
+    "opened",
+    "read",
+    "write",
+]
 
 MODES = {
-    "torch": ("eager",),
-    "tensorflow": ("eager", "graph", "xla"),
-    "jax": ("eager", "jit"),
+    "torch": ("eager", "forward", "compile"),
+    "tensorflow": ("eager", "graph", "xla", "forward"),
+    "jax": ("eager", "jit", "forward"),
 }
-"""Not ``torch.compile``, ten seconds for each network; nor forward modes, of dense ones only."""
+"""Those with arithmetic of their own: PyTorch's ``func`` and ``vmap`` and JAX's ``vmap``,
+``jacrev`` and ``jacfwd`` run the rules of these."""
 
-_CASES = {True: 4, False: 2}
-"""Of each network, eager or not: so many with Gaussian numbers, and so many with halves."""
+COMPOSITE = (
+    "attention",
+    "batch_norm",
+    "binary_cross_entropy",
+    "conv2d",
+    "cross_entropy",
+    "gelu_tanh",
+    "layer_norm",
+    "log_softmax",
+    "max_pool2d",
+    "rms_norm",
+)
+"""The operators of which ``torch.compile``, ten seconds for each network, is asked, each in one
+network: those of several steps, which a compiler has something to fuse and to reorder in."""
+
+_CASES = {"eager": 4, "": 2, "forward": 1, "compile": 2}
+"""Of each network, by mode: so many with Gaussian numbers, and so many with halves.
+
+Fewest where there is a pass for each entry, and TensorFlow maps its lines over all of them."""
 
 _LONGEST = 200
 """Characters of what a framework says."""
@@ -140,14 +169,18 @@ def cells(
     orders: Sequence[int] = ORDERS,
 ) -> Iterator[list[Key]]:
     """The keys of all cells, those of the same cases together, the modes that take long last."""
-    for is_quick, order, dtype in itertools.product((True, False), orders, dtypes):
+    for about, order, dtype in itertools.product(_CASES, orders, dtypes):
         for operator in operators or known():
-            yield [
+            found = [
                 (operator, framework, mode, dtype, order)
                 for framework in frameworks
                 for mode in MODES[framework]
-                if (mode == "eager") == is_quick
+                if (mode if mode in _CASES else "") == about
+                and (order == 1 or mode not in ("forward", "compile"))
+                and (mode != "compile" or operator in COMPOSITE)
             ]
+            if found:
+                yield found
 
 
 @cache
@@ -207,7 +240,7 @@ def _judged(keys: Sequence[Key]) -> list[Cell]:
     """Cells of the same cases, of which the judge knows what it has found for one framework."""
     operator, _, mode, dtype, order = keys[0]
     found = {key: Cell(*key) for key in keys}
-    for number, case in enumerate(_cases(operator, dtype, _CASES[mode == "eager"])):
+    for number, case in enumerate(_cases(operator, dtype, mode)):
         if order == 2:
             found = _judged_twice(found, case, number)
             continue
@@ -258,7 +291,7 @@ def _answered(framework: Framework, case: Composed) -> Answer | Refused:
         (framework.name, "", framework.mode),
         framework.mode in framework.watched_modes,
     )
-    answer = Answer(given, names=names, by_adjoint=not is_watched)
+    answer = Answer(given, framework.derivation, names, by_adjoint=not is_watched)
     if not is_watched:
         return answer
     recorded = watch(framework, case)
@@ -276,9 +309,9 @@ def _counted(cell: Cell, found: Sequence[Verdict]) -> Cell:
     return replace(cell, verdicts=dict(verdicts), certificates=dict(inside), wrong=wrong)
 
 
-def _cases(operator: str, dtype: str, count: int) -> Iterator[Composed]:
-    """Of each network a stack: ``count`` with Gaussian numbers, then as many with halves."""
-    tried = set()
+def _cases(operator: str, dtype: str, mode: str) -> Iterator[Composed]:
+    """Of each network a stack: some cases with Gaussian numbers, then as many with halves."""
+    count, tried = _CASES.get(mode, _CASES[""]), set()
     for number, plan in enumerate(plans([operator])):
         settings = frozenset(each.attributes for each in plan.steps if each.op == operator)
         if settings in tried:
@@ -290,3 +323,5 @@ def _cases(operator: str, dtype: str, count: int) -> Iterator[Composed]:
         ]
         arrays = {name: np.concatenate([each[name] for each in both]) for name in both[0]}
         yield plan.case(arrays, dtype, 2 * count)
+        if mode == "compile":
+            return
