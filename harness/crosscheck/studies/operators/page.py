@@ -23,9 +23,9 @@ held to its own bounds as well. **B**: entries are held to adjoint bounds. In ea
 dtypes, without the word float in front. Behind one, `?` means that some entries have no a-priori
 bound, as where a value may overflow or leave the domain of a function, or that second derivatives
 were not judged at a breakpoint; `!` that a derivative is wrong, see below; `-` that the framework
-cannot do it. `forward` carries a tangent for each entry upwards. Of PyTorch's compiler, ten seconds
-for each network, ten operators are asked that are composed of several steps. What is missing
-otherwise has not been judged yet.
+cannot do it. `forward` carries a tangent for each entry upwards. It and PyTorch's
+compiler are asked for gradients only, and the compiler, ten seconds for each network, for those of
+ten operators that are composed of several steps. What is missing otherwise has not been judged yet.
 """
 
 
