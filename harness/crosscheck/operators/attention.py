@@ -1,5 +1,7 @@
 """Scaled dot-product attention: softmax(Q Kᵀ / √d) V, with rows as tokens and d features.
 
+Axes in front of these two are over sequences: each has shares of its own.
+
 With P the shares and G the cotangent of the result
 
     ∂J/∂V = Pᵀ G,    S = P ∘ (G Vᵀ - Σ P ∘ G Vᵀ),    ∂J/∂Q = S K / √d,    ∂J/∂K = Sᵀ Q / √d.
@@ -78,10 +80,11 @@ def _kept(mask: Attribute, rows: int, keys: int) -> NDArray[np.bool_] | None:
 
 
 def _expand(q: Var, k: Var, v: Var, mask: Attribute) -> Var:
-    require_shape("attention", [q.shape, k.shape, v.shape], 2)
-    kept = _kept(mask, q.shape[0], k.shape[0])
+    require_shape("attention", [q.shape, k.shape, v.shape], max(2, len(q.shape)))
+    kept = _kept(mask, q.shape[-2], k.shape[-2])
     places = None
     if kept is not None:
+        kept = np.broadcast_to(kept, (*q.shape[:-1], k.shape[-2]))
         numbers = np.arange(kept.size).reshape(kept.shape)
         places = Places(np.where(kept, numbers, -1).ravel().tolist())
     scale = exact(_scale(q.shape[-1]))
@@ -109,7 +112,7 @@ _MASKS = {"torch": "torch.tensor({})", "tensorflow": "tf.constant({})", "jax": "
 
 def _mask(framework: str, use: Use) -> str:
     """The mask as source; empty if there is none."""
-    kept = _kept(use.attributes["mask"], use.shapes["q"][0], use.shapes["k"][0])
+    kept = _kept(use.attributes["mask"], use.shapes["q"][-2], use.shapes["k"][-2])
     return "" if kept is None else _MASKS[framework].format(kept.tolist())
 
 

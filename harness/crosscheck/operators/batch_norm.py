@@ -1,6 +1,7 @@
 """Batch norm as in training: mean and deviation of each feature are those over the rows.
 
-Nothing is kept from one batch to the next.
+Of (rows, positions …, features) they are those over rows and positions. Nothing is kept from one
+batch to the next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,6 @@ __all__ = ["OPERATOR"]
 
 OPERATOR = norm(
     "batch_norm",
-    -2,
+    lambda count: tuple(range(-count, -1)),
     "Each feature is brought to mean 0 and deviation 1 over the rows.",
 )

@@ -8,6 +8,6 @@ __all__ = ["OPERATOR"]
 
 OPERATOR = norm(
     "layer_norm",
-    -1,
+    lambda count: (-1,),
     "Each row is brought to mean 0 and deviation 1; what goes down has neither of them.",
 )

@@ -1,4 +1,4 @@
-"""What norms have in common: mean and variance along one axis, and ε under a root.
+"""What norms have in common: mean and variance along some axes, and ε under a root.
 
     x̂ = (z - m) / √(Σ (z - m)² / n + ε),    m = Σ z / n,
 
@@ -11,11 +11,12 @@ The derivative takes its way through m too:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from crosscheck.formulas.tree import Call, Expression, Product, Sum
-from crosscheck.operators.operator import Attribute, Line, Operator, exact
+from crosscheck.operators.operator import Attribute, Line, Operator, Use, exact
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
 
@@ -25,17 +26,19 @@ _EPS = 2.0**-17
 """The usual 1e-5, but for a power of two, which every format holds."""
 
 
-def norm(name: str, axis: int, words: str) -> Operator:
-    """A norm with weight and bias, its mean along ``axis``.
+def norm(name: str, axes_of: Callable[[int], tuple[int, ...]], words: str) -> Operator:
+    """A norm with weight and bias, one number for each feature.
 
     Args:
         name: Of the operator.
-        axis: From the last.
+        axes_of: Along which axes, counted from the last, the mean is taken, by how many there are.
         words: As of `Operator`.
     """
 
     def expand(z: Var, weight: Var, bias: Var, eps: Attribute) -> Var:
-        return _normalized(z, weight, bias, eps, axis)
+        if len(z.shape) < 2:
+            raise UsageError(f"{name}: shape {z.shape}, wanted two axes at least")
+        return _normalized(z, weight, bias, eps, axes_of(len(z.shape)))
 
     def formula(z: Expression, weight: Expression, bias: Expression, eps: Attribute) -> Expression:
         return Sum((Product((weight, Call(name.replace("_", ""), (z,)))), bias))
@@ -49,20 +52,22 @@ def norm(name: str, axis: int, words: str) -> Operator:
         parameters=_of_features,
         check=check_eps,
         expand=expand,
-        lines=_norm_lines(axis),
+        lines=_norm_lines(axes_of),
         words=words,
         is_drawn=False,
     )
 
 
-def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axis: int) -> Var:
-    """y, with the mean along ``axis``."""
-    share = Fraction(1, z.shape[axis])
-    centred = z - z.sum(axis, keep=True).times(share)
-    variance = (centred * centred).sum(axis, keep=True).times(share)
+def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int, ...]) -> Var:
+    """y, with the mean along ``axes``."""
+    share = Fraction(1, math.prod(z.shape[axis] for axis in axes))
+    centred = z - z.sum(*axes, keep=True).times(share)
+    variance = (centred * centred).sum(*axes, keep=True).times(share)
     small = z.graph.ones(variance.shape).times(exact(eps))
     root = (variance + small).elementary("rsqrt")
-    return centred * root * weight.expand(-2) + bias.expand(-2)
+    for _ in z.shape[:-1]:
+        weight, bias = weight.expand(-2), bias.expand(-2)
+    return centred * root * weight + bias
 
 
 def _of_features(shape: Shape, units: int) -> Mapping[str, Shape]:
@@ -76,23 +81,59 @@ def check_eps(attributes: Mapping[str, Attribute]) -> None:
         raise UsageError(f"eps={attributes['eps']!r}, wanted a positive number")
 
 
-def _norm_lines(axis: int) -> dict[str, dict[str, Line]]:
+def _norm_lines(axes_of: Callable[[int], tuple[int, ...]]) -> dict[str, dict[str, Line]]:
     """Two passes in each framework."""
     each = {
-        "torch": ("torch.rsqrt", "({}).mean(AXIS, keepdim=True)", "{}.unsqueeze(-2)"),
+        "torch": ("torch.rsqrt", "({}).mean(AXES, keepdim=True)", _nested("{}.unsqueeze(-2)")),
         "tensorflow": (
             "tf.math.rsqrt",
-            "tf.reduce_mean({}, AXIS, keepdims=True)",
-            "tf.expand_dims({}, -2)",
+            "tf.reduce_mean({}, AXES, keepdims=True)",
+            _nested("tf.expand_dims({}, -2)"),
         ),
-        "jax": ("jax.lax.rsqrt", "jnp.mean({}, AXIS, keepdims=True)", "{}[..., None, :]"),
+        "jax": (
+            "jax.lax.rsqrt",
+            "jnp.mean({}, AXES, keepdims=True)",
+            lambda name, count: f"{name}[..., {'None, ' * count}:]",
+        ),
     }
-    found: dict[str, dict[str, Line]] = {}
-    for framework, (rsqrt, mean, row) in each.items():
-        mean = mean.replace("AXIS", str(axis))
-        centred = f"(z - {mean.format('z')})"
-        square = "({0} * {0})"
-        variance = mean.format(square.format(centred))
-        scaled = f"{centred} * {rsqrt}({variance} + eps) * {row.format('weight')}"
-        found[framework] = {"two_passes": f"{scaled} + {row.format('bias')}"}
-    return found
+    return {
+        framework: {"two_passes": _two_passes(axes_of, *parts)} for framework, parts in each.items()
+    }
+
+
+def _nested(text: str) -> Callable[[str, int], str]:
+    """What puts so many axes before that of features, one by one."""
+
+    def row(name: str, count: int) -> str:
+        for _ in range(count):
+            name = text.format(name)
+        return name
+
+    return row
+
+
+def _two_passes(
+    axes_of: Callable[[int], tuple[int, ...]],
+    rsqrt: str,
+    mean: str,
+    row: Callable[[str, int], str],
+) -> Line:
+    """The line of a framework.
+
+    Args:
+        axes_of: As of `norm`.
+        rsqrt: Its function.
+        mean: Of ``{}`` along ``AXES``.
+        row: Writes a parameter with axes of length 1 before that of features.
+    """
+
+    def line(use: Use) -> str:
+        count = len(use.shapes["z"])
+        axes = axes_of(count)
+        over = mean.replace("AXES", repr(axes if len(axes) > 1 else axes[0]))
+        centred = f"(z - {over.format('z')})"
+        variance = over.format(f"({centred} * {centred})")
+        scaled = f"{centred} * {rsqrt}({variance} + eps) * {row('weight', count - 1)}"
+        return f"{scaled} + {row('bias', count - 1)}"
+
+    return line
