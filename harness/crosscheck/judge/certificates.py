@@ -22,12 +22,14 @@ from crosscheck.judge.adjoint.judge import AdjointJudge, Comparison
 from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.check import Check, OfCase
+from crosscheck.judge.local.decided import arrays_checked_of, readings_of
 from crosscheck.judge.relations.judge import NOT_FINITE, related
-from crosscheck.judge.verdict import Certified, Kind, Verdict
+from crosscheck.judge.verdict import Certified, Kind, Validity, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.numbers.library import Library
 
 __all__ = [
+    "BY_STEPS",
     "CERTIFICATES",
     "FUNCTION",
     "NOT_AS_WRITTEN",
@@ -35,6 +37,7 @@ __all__ = [
     "OF_STACK",
     "Certificate",
     "with_adjoint",
+    "with_decisions",
     "with_local",
     "with_relations",
     "with_steps",
@@ -45,6 +48,8 @@ FUNCTION = "function"
 """What stands for a command where functions of the user's are compared."""
 NOT_AS_WRITTEN = "function, not as written"
 """Likewise, where they are compiled or go forwards."""
+BY_STEPS = "digits --model"
+"""The command whose networks are so deep that decisions are read from steps alone."""
 
 
 class Certificate(StrEnum):
@@ -67,6 +72,8 @@ CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyT
         ("sweep", False): (_A,),
         ("sweep --steps", True): (_A, _C),
         ("sweep --steps", False): (_A,),
+        (BY_STEPS, True): (_A, _C),
+        (BY_STEPS, False): (_A,),
         (FUNCTION, True): (_A, _C),
         (FUNCTION, False): (_A, _R),
         (NOT_AS_WRITTEN, True): (_A,),
@@ -77,6 +84,8 @@ CERTIFICATES: Mapping[tuple[str, bool], tuple[Certificate, ...]] = MappingProxyT
 
 OF_STACK = 4
 """Cases of a stack, its first ones, of which the adjoint certificate is asked."""
+
+_EACH_BY_ITSELF = "each decision was read where it was made, and explained there by itself"
 
 _EXPLAINED = (Kind.AGREES, Kind.KINK, Kind.UNDECIDED, Kind.SUBNORMAL)
 
@@ -119,6 +128,35 @@ def with_local(verdict: Verdict, local: OfCase) -> Verdict:
     if found.kind is Kind.UNDECIDED and not (local.untold or local.unbounded):
         return replace(found, kind=Kind.KINK if local.is_read else Kind.AGREES, detail="")
     return found
+
+
+def with_decisions(verdict: Verdict, check: Check, case: Composed) -> Verdict:
+    """A verdict to which the steps have been put, with the decisions that were read from them.
+
+    Of a network whose own bounds are too wide to read decisions from, or to tell an array from
+    zero (`crosscheck.judge.programs.unread`). Which arrays are checked, and which entry is nearest
+    to its bound, is then what the steps' bounds say.
+
+    Args:
+        verdict: By the a-priori and the local certificate.
+        check: Of the steps.
+        case: A single case.
+    """
+    if check.left_out.any() or verdict.kind is Kind.DISAGREES:
+        return verdict
+    gates = readings_of(check, case)
+    checked, unchecked = arrays_checked_of(check, case)
+    found = replace(verdict, gates=gates, checked=checked, unchecked=unchecked)
+    if check.passes.all():
+        found = replace(found, worst=check.worst_entry())
+    if found.kind is not Kind.KINK:
+        return found
+    return replace(
+        found,
+        validity=tuple(
+            Validity(block, "not decided", _EACH_BY_ITSELF) for block in ("parameters", "inputs")
+        ),
+    )
 
 
 def with_relations(verdict: Verdict, case: AnyCase, answer: AnyGradients) -> Verdict:

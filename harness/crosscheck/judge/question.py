@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crosscheck.judge.certificates import (
     OF_STACK,
     with_adjoint,
+    with_decisions,
     with_relations,
     with_steps,
     without_steps,
@@ -44,9 +45,14 @@ _CACHED = 65_536
 as they are compared, several hundred bytes for each."""
 
 
-def judge_of(case: AnyCase) -> AnyJudge:
-    """What compares gradients of a single case with the reference."""
-    return ProgramJudge(case) if isinstance(case, Composed) else Judge(case)
+def judge_of(case: AnyCase, *, by_steps: bool = False) -> AnyJudge:
+    """What compares gradients of a single case with the reference.
+
+    Args:
+        case: The case.
+        by_steps: Whether its decisions are left to what steps show, in networks of operators.
+    """
+    return ProgramJudge(case, by_steps=by_steps) if isinstance(case, Composed) else Judge(case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,7 @@ class Question:
         few: So many cases may be left for the rungs that take few cases at a time.
         out: Arrays for ``agrees`` and ``bounds``, in place of new ones, with whatever is in them:
             the first rung writes every entry.
+        by_steps: Whether decisions of a single network of operators are left to what steps show.
 
     Attributes:
         is_single: Whether the one case, and the answers to it, have no axis over cases.
@@ -108,8 +115,9 @@ class Question:
         with_arrays: bool = False,
         few: int = 0,
         out: tuple[NDArray[np.bool_], Array] | None = None,
+        by_steps: bool = False,
     ) -> None:
-        self.cases, self.answers = cases, answers
+        self.cases, self.answers, self.by_steps = cases, answers, by_steps
         self.is_single, self.count = cases.count is None, 1 if cases.count is None else cases.count
         self.with_arrays, self.few = with_arrays, few
         shape = len(answers), self.count
@@ -134,7 +142,7 @@ class Question:
     def judge(self, index: int = 0) -> AnyJudge:
         """The judge of case ``index`` by itself."""
         if index not in self._judges:
-            self._judges[index] = judge_of(self._case(index))
+            self._judges[index] = judge_of(self._case(index), by_steps=self.by_steps)
         return self._judges[index]
 
     def _case(self, index: int) -> AnyCase:
@@ -308,7 +316,12 @@ class Question:
                 return without_steps(verdict, answer.note)
             if answer.recorded is None:
                 return verdict
-            return with_steps(verdict, LocalJudge(self._case(index), chosen).check(answer.recorded))
+            case = self._case(index)
+            check = LocalJudge(case, chosen).check(answer.recorded)
+            found = with_steps(verdict, check)
+            if self.by_steps and isinstance(case, Composed):
+                return with_decisions(found, check, case)
+            return found
 
         return self._or_library(by(library), answer, index, library, by)
 

@@ -172,7 +172,9 @@ class Checker:
         for framework, given in zip(self.frameworks, asked.given, strict=True):
             if given is None:
                 continue
-            changed, failing = changed_since(framework, asked.case, given, self.is_failing)
+            changed, failing = changed_since(
+                framework, asked.case, given, self.is_failing, self.command
+            )
             wrong = [
                 self._checked(asked.part, label, case, reference, (verdict,), {})
                 for case, reference, verdict in failing

@@ -10,6 +10,7 @@ import numpy as np
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.frameworks.refusals import Refused
+from crosscheck.judge.certificates import BY_STEPS
 from crosscheck.judge.door import Answer, Question, judge
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
@@ -51,7 +52,7 @@ def judged(
         is_failing: See `IsFailing`.
         command: As of `crosscheck.run.answers.asked`.
     """
-    question = judge(case)
+    question = judge(case, by_steps=command == BY_STEPS)
     answers = [answer(framework, case, question, command=command) for framework in frameworks]
     given, verdicts = [], []
     for framework, (returned, verdict) in zip(frameworks, answers, strict=True):
@@ -129,7 +130,11 @@ def _ask_at_once(
 
 
 def changed_since(
-    framework: Framework, case: AnyCase, given: AnyGradients, is_failing: IsFailing
+    framework: Framework,
+    case: AnyCase,
+    given: AnyGradients,
+    is_failing: IsFailing,
+    command: str = "run",
 ) -> tuple[int, list[tuple[AnyCase, AnyGradients, Verdict]]]:
     """Make a call again, and see whether it returns the same bits.
 
@@ -138,6 +143,7 @@ def changed_since(
         case: A single case or a stack.
         given: What it returned then.
         is_failing: See `IsFailing`.
+        command: As of `judged`.
 
     Returns:
         In how many cases a bit differs; and of those where what is returned now fails, the case,
@@ -151,7 +157,7 @@ def changed_since(
     wrong = []
     for index in changed.tolist():
         one = case if case.count is None else case[index]
-        question, names = judge(one), names_of(framework)
+        question, names = judge(one, by_steps=command == BY_STEPS), names_of(framework)
         if isinstance(now, Refused):
             verdict = Verdict(*names, now.kind, detail=now.reason)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -183,6 +183,28 @@ class Check:
                 ratios = [part.worst(len(found)) for part in each.parts]
                 found = np.maximum(found, np.min(ratios, axis=0))
         return found
+
+    @property
+    def steps(self) -> Sequence[tuple[Record, StepBounds]]:
+        """Every step with what bounds it, in the first arithmetic."""
+        return self._bounds
+
+    def worst_entry(self, index: int = 0) -> Entry | None:
+        """Of case ``index`` the entry nearest to its bound; ``None`` if nothing has one.
+
+        It is named after its step: ``"z2: W[0,1]"`` is what z2 sent to W.
+        """
+        found: tuple[float, Comparison | None, Part | None] = -1.0, None, None
+        for each in self._checked:
+            for part in each.parts[-1:]:
+                worst = float(part.worst(len(self.left_out))[index])
+                if worst > found[0]:
+                    found = worst, each, part
+        _, comparison, part = found
+        if comparison is None or part is None:
+            return None
+        entry = self._entry(part, index)
+        return replace(entry, name=f"{comparison.step}: {entry.name}")
 
     @property
     def comparisons(self) -> Sequence[Comparison]:

@@ -272,6 +272,33 @@ class StepBounds:
         """λ at each site that has an open decision."""
         return {**self._decided[0], **self._ties.weights}
 
+    def is_idle(self, place: OpenPlace) -> NDArray[np.bool_]:
+        """At which open decisions nothing depends on λ: nothing comes there, or none can matter."""
+        if place.site in self._ties.tied:
+            idle = self._idle.get(place.site, np.zeros((), dtype=bool))
+            comes = self._comes(place.site)
+            return np.asarray(place.is_open & (idle | ((comes.high == 0) & (comes.bound == 0))))
+        found = place.is_open & (place.site not in self._free)
+        for name, given in self.record.sent.items():
+            if given.shape == found.shape:
+                low, high = (end[name] for end in self._ends)
+                found = found & (low.high == high.high) & (low.bound + high.bound == 0)
+        return np.asarray(found)
+
+    def is_free(self, place: OpenPlace) -> NDArray[np.bool_]:
+        """Of which open decisions any slope, or any weight, is taken to be there."""
+        free = {**self._free, **self._ties.free}.get(place.site, np.zeros((), dtype=bool))
+        return np.asarray(place.is_open & free)
+
+    def _comes(self, site: int) -> Enclosure:
+        """The cotangent of the largest of what is at a site."""
+        found: Enclosure = next(
+            self._values[node.inputs[1]]
+            for node in map(self.program.nodes.__getitem__, self.program.needed)
+            if node.op == "largest" and node.inputs[0] == site
+        )
+        return found
+
     def is_read(self, place: OpenPlace) -> NDArray[np.bool_]:
         """At which open decisions λ can be told from any other: a cotangent that is not zero.
 
@@ -279,13 +306,10 @@ class StepBounds:
         """
         if place.site in self._ties.tied:
             told = place.is_open & ~self._ties.free.get(place.site, np.zeros((), dtype=bool))
-            comes = next(
-                self._values[node.inputs[1]]
-                for node in map(self.program.nodes.__getitem__, self.program.needed)
-                if node.op == "largest" and node.inputs[0] == place.site
-            )
             return np.asarray(
-                told & (comes.high != 0) & ~self._idle.get(place.site, np.zeros((), dtype=bool))
+                told
+                & (self._comes(place.site).high != 0)
+                & ~self._idle.get(place.site, np.zeros((), dtype=bool))
             )
         found = np.zeros(place.is_open.shape, dtype=bool)
         for name, given in self.record.sent.items():

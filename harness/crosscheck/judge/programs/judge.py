@@ -36,6 +36,7 @@ from crosscheck.judge.programs.explanation import (
 from crosscheck.judge.programs.forms import Forms
 from crosscheck.judge.programs.influence import influences
 from crosscheck.judge.programs.membership import membership
+from crosscheck.judge.programs.unread import within_any_slopes
 from crosscheck.judge.vacuity import arrays_checked
 from crosscheck.judge.verdict import Kind, Validity, Verdict, kind_of
 from crosscheck.network.composed import Composed, Derivatives
@@ -73,10 +74,12 @@ class ProgramJudge:
 
     Args:
         case: A single case.
+        by_steps: Whether decisions are left to what steps show; see
+            `crosscheck.judge.programs.unread`.
     """
 
-    def __init__(self, case: Composed) -> None:
-        self.case = case
+    def __init__(self, case: Composed, *, by_steps: bool = False) -> None:
+        self.case, self.by_steps = case, by_steps
         self.format: Format = format_of(case.dtype)
         self._enclosed: dict[tuple[Model, Derivation], EnclosedProgram] = {}
         self._validity: tuple[Validity, ...] | None = None
@@ -96,12 +99,17 @@ class ProgramJudge:
     @cached_property
     @in_ieee_arithmetic
     def reference(self) -> Derivatives:
-        """The reference's gradient in float64, with λ = 0 at every decision that is open."""
-        if not self.case.is_finite:
-            with np.errstate(all="ignore"):
-                found = evaluate(self.case.gradient, OnFloats(), dict(self.case.entries()))
-            return Derivatives(found.pop("J"), found)
-        return self.enclosed(Model(self.format)).gradients().map(lambda each: each.high)
+        """The reference's gradient in float64, with λ = 0 at every decision that is open.
+
+        Where nothing bounds an enclosure its middle says nothing: float64 as it rounds has to do.
+        """
+        if self.case.is_finite:
+            found = self.enclosed(Model(self.format)).gradients()
+            if all(np.isfinite(each.r).all() for _, each in found.entries()):
+                return found.map(lambda each: each.high)
+        with np.errstate(all="ignore"):
+            plain = evaluate(self.case.gradient, OnFloats(), dict(self.case.entries()))
+        return Derivatives(plain.pop("J"), plain)
 
     @in_ieee_arithmetic
     def verdict(
@@ -129,6 +137,8 @@ class ProgramJudge:
             return replace(named, detail=misshapen)
         if not self.case.is_finite:
             return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
+        if self.by_steps:
+            return within_any_slopes(self.enclosed, self.format, named, given, library)
         left_open: Verdict | None = None
         for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
             model = Model(self.format, flush=flush, library=library)
