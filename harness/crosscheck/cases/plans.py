@@ -18,7 +18,7 @@ from crosscheck.operators.operator import Attribute, Operator
 from crosscheck.operators.registry import known, operator_of
 from crosscheck.program.graph import Graph, Shape
 
-__all__ = ["Plan", "plans", "recurrence"]
+__all__ = ["Making", "Plan", "plans", "recurrence"]
 
 _FEATURES, _WIDTH, _OUTPUTS, _ROWS = 2, 3, 2, 3
 
@@ -101,7 +101,7 @@ def _variants(operator: Operator) -> Iterator[Used]:
 
 
 @dataclass(eq=False)
-class _Making:
+class Making:
     """A plan in the making.
 
     Attributes:
@@ -164,7 +164,7 @@ class _Making:
 
 def _plan(activation: Used, loss: Used, rows: int, width: int, *, residual: bool) -> Plan:
     """Dense layers with an activation between them, and a loss."""
-    making = _Making({"x": (rows, _FEATURES)})
+    making = Making({"x": (rows, _FEATURES)})
     unit, settings = activation
     below = making.layer("z1", dense.OPERATOR, "x", width)
     below = making.before("e1", unit, below)
@@ -186,7 +186,7 @@ def _around(used: Used, loss: Used, rows: int, *, is_bare: bool) -> Plan:
     shape = (min(rows, operator.tried_on[0]), *operator.tried_on[1:])
     own = operator.parameters_of(shape, 2, attributes)
     is_table = operator.role == "table"
-    making = _Making({} if is_table else {"x": shape})
+    making = Making({} if is_table else {"x": shape})
     below = ""
     if not is_table:
         making.parameter("c", shape)
@@ -221,7 +221,7 @@ def recurrence(*, rows: int = _ROWS, width: int = _WIDTH, times: int = 3) -> Pla
         width: Of h.
         times: How many steps there are.
     """
-    making = _Making({f"x{t}": (rows, _FEATURES) for t in range(1, times + 1)})
+    making = Making({f"x{t}": (rows, _FEATURES) for t in range(1, times + 1)})
     making.parameter("U", (width, _FEATURES))
     making.parameter("W", (width, width))
     making.parameter("b", (width,))

@@ -14,15 +14,21 @@ __all__ = ["Session"]
 
 
 class Session:
-    """The frameworks and the sinks of one command."""
+    """The frameworks and the sinks of one command.
 
-    def __init__(self, checking: Checking) -> None:
+    Args:
+        checking: What the options say.
+        by_steps: Whether frameworks are asked in modes that show their steps, where nothing else
+            is said.
+    """
+
+    def __init__(self, checking: Checking, *, by_steps: bool = False) -> None:
         from crosscheck.frameworks.registry import open_frameworks
 
         self.checking = checking
         self.report, self.allow = checking.report, checking.allow
         self.frameworks, states = open_frameworks(
-            checking.frameworks, checking.formulations, checking.modes
+            checking.frameworks, checking.formulations, checking.modes, by_steps=by_steps
         )
         self.states: tuple[FrameworkState, ...] = tuple(states)
 

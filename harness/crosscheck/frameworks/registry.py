@@ -106,6 +106,8 @@ def open_frameworks(
     names: Sequence[str] | None = None,
     formulations: Mapping[str, str] = _DEFAULTS,
     modes: Mapping[str, str] = _DEFAULTS,
+    *,
+    by_steps: bool = False,
 ) -> tuple[list[Framework], list[FrameworkState]]:
     """Open the frameworks of a run.
 
@@ -113,6 +115,7 @@ def open_frameworks(
         names: The frameworks asked for; ``None`` for every known one that is not absent.
         formulations: Framework name to formulation, where it is not to be the default.
         modes: Framework name to mode, likewise.
+        by_steps: Whether the default mode is the first that shows its steps, if any does.
 
     Returns:
         The available frameworks, and the states of all that were asked for (of all known ones
@@ -141,7 +144,10 @@ def open_frameworks(
     frameworks, states = [], []
     with interrupts() as held:  # while a library is imported, much may swallow one
         for name in wanted:
-            framework, state = _open(name, adapters[name], formulations.get(name), modes.get(name))
+            adapter, mode = adapters[name], modes.get(name)
+            if by_steps and mode is None and not isinstance(adapter, BaseException):
+                mode = next((each for each in adapter.modes if each in adapter.watched_modes), None)
+            framework, state = _open(name, adapter, formulations.get(name), mode)
             with held():
                 pass  # it was no fault of the framework's
             asked_for = names is not None or name in formulations or name in modes

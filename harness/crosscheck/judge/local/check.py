@@ -194,17 +194,13 @@ class Check:
 
         It is named after its step: ``"z2: W[0,1]"`` is what z2 sent to W.
         """
-        found: tuple[float, Comparison | None, Part | None] = -1.0, None, None
-        for each in self._checked:
-            for part in each.parts[-1:]:
-                worst = float(part.worst(len(self.left_out))[index])
-                if worst > found[0]:
-                    found = worst, each, part
-        _, comparison, part = found
-        if comparison is None or part is None:
+        compared = [(each.step, each.parts[-1]) for each in self._checked if each.parts]
+        if not compared:
             return None
+        count = len(self.left_out)
+        step, part = max(compared, key=lambda pair: float(pair[1].worst(count)[index]))
         entry = self._entry(part, index)
-        return replace(entry, name=f"{comparison.step}: {entry.name}")
+        return replace(entry, name=f"{step}: {entry.name}")
 
     @property
     def comparisons(self) -> Sequence[Comparison]:
