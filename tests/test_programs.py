@@ -258,7 +258,7 @@ def test_the_exact_gradient_rounded_is_within_the_bounds(case: Composed) -> None
 
 ASKED_FOR = {
     *("pow", "division", "softmax", "log_softmax", "rms_norm", "layer_norm", "batch_norm"),
-    *("attention", "cross_entropy", "binary_cross_entropy"),
+    *("attention", "cross_entropy", "binary_cross_entropy", "reshape"),
 }
 """Drawn where they are named: each makes frameworks compile two networks more."""
 

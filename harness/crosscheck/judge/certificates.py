@@ -146,9 +146,9 @@ def with_decisions(verdict: Verdict, check: Check, case: Composed) -> Verdict:
         return verdict
     gates = readings_of(check, case)
     checked, unchecked = arrays_checked_of(check, case)
-    found = replace(verdict, gates=gates, checked=checked, unchecked=unchecked)
-    if check.passes.all():
-        found = replace(found, worst=check.worst_entry())
+    found = replace(
+        verdict, worst=check.worst_entry(), gates=gates, checked=checked, unchecked=unchecked
+    )
     if found.kind is not Kind.KINK:
         return found
     return replace(

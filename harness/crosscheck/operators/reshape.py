@@ -60,4 +60,5 @@ OPERATOR = Operator(
         "jax": {"reshape": _line("x.reshape({})")},
     },
     words="The numbers stay in their order; only where an axis ends is another matter.",
+    is_drawn=False,
 )

@@ -7,7 +7,8 @@
                   as in Vaswani et al. 2017); dense
     recurrence    the same rows one after the other: h = max(x_t Uᵀ + h Wᵀ + b, 0); dense
 
-All end in the cross-entropy of ten logits. Batch norm takes its mean from the batch, as in
+Keys have no bias: a number added to all of them cancels in the softmax, so that its derivative is
+zero and nothing could be told of it. The same holds of a bias before batch norm. All end in the cross-entropy of ten logits. Batch norm takes its mean from the batch, as in
 training.
 """
 
@@ -51,8 +52,11 @@ _HIDDEN = 32
 """Width of the recurrence."""
 
 
-def _dense(model: Making, name: str, below: str, units: int) -> str:
-    return model.layer(name, dense.OPERATOR, below, units)
+def _dense(model: Making, name: str, below: str, units: int, *, has_bias: bool = True) -> str:
+    if has_bias:
+        return model.layer(name, dense.OPERATOR, below, units)
+    weights = model.parameter(f"W_{name}", (units, model.shapes[below][-1]))
+    return model.apply(name, dense.OPERATOR, below, weights)
 
 
 def _normed_conv(model: Making, number: int, below: str, units: int) -> str:
@@ -104,10 +108,10 @@ def _transformer(rows: int) -> Plan:
     at = model.apply("at", embedding.OPERATOR, table, indices=places)
     below = model.apply("s0", add.OPERATOR, _dense(model, "z0", "x", _FEATURES), at)
     for number in (1, 2):
-        three = [
-            _reshaped(model, _dense(model, f"{each}{number}", below, _FEATURES), rows, SIDE)
-            for each in "qkv"
-        ]
+        three = []
+        for each in "qkv":
+            part = _dense(model, f"{each}{number}", below, _FEATURES, has_bias=each != "k")
+            three.append(_reshaped(model, part, rows, SIDE))
         mixed = _reshaped(model, model.apply(f"t{number}", attention.OPERATOR, *three), tokens)
         mixed = _dense(model, f"o{number}", mixed, _FEATURES)
         below = model.apply(f"s{2 * number - 1}", add.OPERATOR, mixed, below)
