@@ -1,4 +1,4 @@
-"""Models of four kinds on real images: they learn, every step is certified, a wrong one is named."""
+"""Models of four kinds on real images: they learn, every step is certified, wrong ones are named."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.numbers.library import Library
 from crosscheck.run.panel import judged
 from crosscheck.studies.models import MODELS
 from crosscheck.studies.simulated import StepFault, simulated
@@ -159,7 +160,7 @@ FAULTS = [
     ("cnn", "a2", "z"), ("cnn", "out", "b"), ("cnn", "loss", "a"),
     ("residual", "s3", "b"), ("residual", "c5", "x"), ("residual", "p2", "x"),
     ("transformer", "at", "W"), ("transformer", "t1", "q"), ("transformer", "t2", "v"),
-    ("transformer", "n1", "z"), ("transformer", "g2", "z"), ("transformer", "q2_", "x"),
+    ("transformer", "n1", "z"), ("transformer", "a2", "z"), ("transformer", "q2_", "x"),
     ("recurrence", "h3", "z"), ("recurrence", "r4", "W"), ("recurrence", "u1", "b"),
 ]  # fmt: skip
 """A model, a step, and an operand: what is sent to it is wrong."""
@@ -178,6 +179,7 @@ def test_what_is_wrong_in_what_a_step_sends_is_named(name: str, step: str, opera
 def test_a_use_of_a_tied_weight_that_is_left_out_of_its_sum_is_named(use: str) -> None:
     case = small("recurrence")
     right = simulated(case)
+    assert isinstance(right.given, Derivatives)
     (record,) = [each for each in right.records if each.step.id == use]
     arrays = {**right.given.arrays, "W": right.given.arrays["W"] - record.sent["W"]}
     found = verdict_on(case, Recorded(replace(right.given, arrays=arrays), right.records))
@@ -192,6 +194,22 @@ def test_right_steps_do_not_excuse_another_gradient(name: str) -> None:
     doubled = right.given.map_derivatives(lambda array: 2.0 * array)
     found = verdict_on(case, Recorded(doubled, right.records))
     assert found.kind in (Kind.INCONSISTENT, Kind.DISAGREES)
+
+
+def test_what_a_function_that_is_far_off_explains_in_a_step_is_named_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Library, "measured", lambda *_: 2.0**12)
+    case = small("transformer")
+    found = verdict_on(case, simulated(case, StepFault("n1", "z", lambda sent: sent * OFF)))
+    assert found.kind is Kind.LIBRARY
+    assert "rsqrt was measured to err by up to 4096 roundings of float32" in found.detail
+    found = verdict_on(case, simulated(case, StepFault("n1", "z", lambda sent: sent * 2.0)))
+    assert found.kind is Kind.INCONSISTENT
+
+
+OFF = 1.0 + 2.0**-14
+"""More than 16 roundings of float32, and fewer than 4096."""
 
 
 def test_without_steps_a_deep_network_is_not_checked() -> None:
@@ -229,7 +247,7 @@ PLANTED: list[tuple[str, str, str, str]] = [
      "(torch.exp(q @ k.transpose(-2, -1) * 0.25)) @ v", "step t2 (attention): what it sent to q"),
     ("transformer", "attention", "torch.softmax(q @ k.transpose(-2, -1), -1) @ v",
      "step t1 (attention): its value"),
-    ("transformer", "gelu", "F.gelu(z, approximate='tanh')", "step g1 (gelu): its value"),
+    ("transformer", "relu", "F.gelu(z)", "step a1 (relu): its value"),
     ("recurrence", "relu", "F.leaky_relu(z, 0.01)", "step h1 (relu): its value"),
 ]  # fmt: skip
 """A model, an operator, a wrong line for it in PyTorch, and how the accusation begins."""

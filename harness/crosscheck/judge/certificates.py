@@ -23,6 +23,7 @@ from crosscheck.judge.decisions import GateClass, Place
 from crosscheck.judge.enclosed import Derivation
 from crosscheck.judge.local.check import Check, OfCase
 from crosscheck.judge.local.decided import arrays_checked_of, readings_of
+from crosscheck.judge.programs.unread import UNREAD
 from crosscheck.judge.relations.judge import NOT_FINITE, related
 from crosscheck.judge.verdict import Certified, Kind, Validity, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
@@ -149,6 +150,8 @@ def with_decisions(verdict: Verdict, check: Check, case: Composed) -> Verdict:
     found = replace(
         verdict, worst=check.worst_entry(), gates=gates, checked=checked, unchecked=unchecked
     )
+    if found.kind is not Kind.UNDECIDED:
+        found = replace(found, detail=found.detail.removeprefix(UNREAD).removeprefix("; "))
     if found.kind is not Kind.KINK:
         return found
     return replace(

@@ -3,13 +3,13 @@
     cnn           conv, batch norm, ReLU and max-pool, twice; dense
     residual      the same once, then two residual blocks of two convs each; average-pool; dense
     transformer   the image's eight rows as tokens: a dense layer, positions, two encoder layers
-                  (attention, MLP with GELU, each with a residual sum and a layer norm behind it,
+                  (attention, MLP with ReLU, each with a residual sum and a layer norm behind it,
                   as in Vaswani et al. 2017); dense
     recurrence    the same rows one after the other: h = max(x_t Uᵀ + h Wᵀ + b, 0); dense
 
-Keys have no bias: a number added to all of them cancels in the softmax, so that its derivative is
-zero and nothing could be told of it. The same holds of a bias before batch norm. All end in the cross-entropy of ten logits. Batch norm takes its mean from the batch, as in
-training.
+All end in the cross-entropy of ten logits. Batch norm takes its mean from the batch, as in
+training. Keys have no bias: a number added to all of them cancels in the softmax, so that its
+derivative is zero, and nothing could be told of it. So does a bias before batch norm.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from crosscheck.operators import (
     dense,
     embedding,
     flatten,
-    gelu,
     layer_norm,
     max_pool2d,
     relu,
@@ -117,7 +116,7 @@ def _transformer(rows: int) -> Plan:
         below = model.apply(f"s{2 * number - 1}", add.OPERATOR, mixed, below)
         below = model.layer(f"n{2 * number - 1}", layer_norm.OPERATOR, below, 0)
         inner = _dense(model, f"f{number}", below, _INNER)
-        inner = model.apply(f"g{number}", gelu.OPERATOR, inner)
+        inner = model.apply(f"a{number}", relu.OPERATOR, inner)
         inner = _dense(model, f"h{number}", inner, _FEATURES)
         below = model.apply(f"s{2 * number}", add.OPERATOR, inner, below)
         below = model.layer(f"n{2 * number}", layer_norm.OPERATOR, below, 0)
