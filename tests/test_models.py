@@ -1,4 +1,4 @@
-"""Models of four kinds on real images: they learn, every step is certified, wrong ones are named."""
+"""Models of four kinds on real images: they learn, steps are certified, wrong ones are named."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def small(name: str, dtype: str = "float32") -> Composed:
     return train_model(name, dtype=dtype, rows=4, steps=3).case
 
 
-def verdict_on(case: Composed, recorded: Recorded | None, **parts: Any) -> Verdict:
-    given = parts.pop("given", None) or (recorded and recorded.given)
-    answer = Answer(given, names=("simulated", "", "eager"), recorded=recorded, **parts)
+def verdict_on(case: Composed, recorded: Recorded) -> Verdict:
+    answer = Answer(recorded.given, names=("simulated", "", "eager"), recorded=recorded)
     return judge(case, by_steps=True).another(answer)
 
 
@@ -214,9 +213,8 @@ OFF = 1.0 + 2.0**-14
 
 def test_without_steps_a_deep_network_is_not_checked() -> None:
     case = small("transformer")
-    right = simulated(case).given
-    assert isinstance(right, Derivatives)
-    found = verdict_on(case, None, given=right, note="its steps were discarded")
+    answer = Answer(simulated(case).given, note="its steps were discarded")
+    found = judge(case, by_steps=True).another(answer)
     assert found.kind is Kind.UNDECIDED
     assert set(found.unchecked) == set(case.wanted)
 
