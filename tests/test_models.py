@@ -21,6 +21,7 @@ from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.numbers.library import Library
+from crosscheck.operators.operator import Line
 from crosscheck.run.panel import judged
 from crosscheck.studies.models import MODELS
 from crosscheck.studies.simulated import StepFault, simulated
@@ -256,7 +257,7 @@ def planted(wrong: Mapping[str, str]) -> TorchFramework:
 
     class Planted(TorchFramework):
         @property
-        def sources(self) -> dict[str, str]:
+        def sources(self) -> dict[str, Line]:
             return {**super().sources, **wrong}
 
     return Planted()
