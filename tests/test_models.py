@@ -29,7 +29,10 @@ from crosscheck.studies.training import STEPS, train_model
 from crosscheck.tools.errors import UsageError
 
 RIGHT = (Kind.AGREES, Kind.KINK)
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+SMALL = (
+    *((name, "float32") for name in MODELS),
+    *(("recurrence", "float64"), ("residual", "bfloat16"), ("recurrence", "float16")),
+)
 
 
 @cache
@@ -54,8 +57,7 @@ def test_the_command_offers_every_model() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_learns(name: str) -> None:
-    few = train_model(name, rows=32, steps=25).accuracy
-    assert few > 2 * train_model(name, rows=32, steps=0).accuracy
+    assert train_model(name, rows=32, steps=12).accuracy > train_model(name, steps=0).accuracy + 0.1
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -95,11 +97,16 @@ def test_what_cannot_be_trained_is_refused(arguments: Any, message: str) -> None
 # -- every step certified ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", MODELS)
-def test_a_right_gradient_is_certified_step_by_step(name: str, dtype: str) -> None:
+@cache
+def right(name: str, dtype: str = "float32") -> Verdict:
+    """On a right gradient of it."""
     case = small(name, dtype)
-    found = verdict_on(case, simulated(case))
+    return verdict_on(case, simulated(case))
+
+
+@pytest.mark.parametrize(("name", "dtype"), SMALL)
+def test_a_right_gradient_is_certified_step_by_step(name: str, dtype: str) -> None:
+    case, found = small(name, dtype), right(name, dtype)
     (said,) = found.certificates
     assert found.kind in RIGHT, found.detail
     assert (said.wrong, said.note, said.unbounded, said.records) == ("", "", 0, len(case.steps))
@@ -109,8 +116,7 @@ def test_a_right_gradient_is_certified_step_by_step(name: str, dtype: str) -> No
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_decision_has_its_place_and_what_it_does(name: str) -> None:
-    case = small(name)
-    found = verdict_on(case, simulated(case))
+    case, found = small(name), right(name)
     told = {Effect.READ, Effect.NONE}
     assert {gate.effect for gate in found.gates} <= told
     assert all((gate.slope is None) == (gate.effect is Effect.NONE) for gate in found.gates)
@@ -156,11 +162,9 @@ def scaled(operator: str) -> Callable[[Any], Any]:
 
 
 FAULTS = [
-    ("cnn", "c1", "W"), ("cnn", "n2", "z"), ("cnn", "n1", "weight"), ("cnn", "p1", "x"),
-    ("cnn", "a2", "z"), ("cnn", "out", "b"), ("cnn", "loss", "a"),
-    ("residual", "s3", "b"), ("residual", "c5", "x"), ("residual", "p2", "x"),
-    ("transformer", "at", "W"), ("transformer", "t1", "q"), ("transformer", "t2", "v"),
-    ("transformer", "n1", "z"), ("transformer", "a2", "z"), ("transformer", "q2_", "x"),
+    ("cnn", "c1", "W"), ("cnn", "n1", "weight"), ("cnn", "p1", "x"), ("cnn", "loss", "a"),
+    ("residual", "s3", "b"), ("residual", "n5", "z"), ("residual", "p2", "x"),
+    ("transformer", "at", "W"), ("transformer", "t1", "q"), ("transformer", "n1", "z"),
     ("recurrence", "h3", "z"), ("recurrence", "r4", "W"), ("recurrence", "u1", "b"),
 ]  # fmt: skip
 """A model, a step, and an operand: what is sent to it is wrong."""
@@ -175,14 +179,14 @@ def test_what_is_wrong_in_what_a_step_sends_is_named(name: str, step: str, opera
     assert f"step {step} ({chosen.op}): what it sent to {operand} is " in found.detail
 
 
-@pytest.mark.parametrize("use", ["r2", "r5", "r8"])
+@pytest.mark.parametrize("use", ["r2", "r8"])
 def test_a_use_of_a_tied_weight_that_is_left_out_of_its_sum_is_named(use: str) -> None:
     case = small("recurrence")
-    right = simulated(case)
-    assert isinstance(right.given, Derivatives)
-    (record,) = [each for each in right.records if each.step.id == use]
-    arrays = {**right.given.arrays, "W": right.given.arrays["W"] - record.sent["W"]}
-    found = verdict_on(case, Recorded(replace(right.given, arrays=arrays), right.records))
+    own = simulated(case)
+    assert isinstance(own.given, Derivatives)
+    (record,) = [each for each in own.records if each.step.id == use]
+    arrays = {**own.given.arrays, "W": own.given.arrays["W"] - record.sent["W"]}
+    found = verdict_on(case, Recorded(replace(own.given, arrays=arrays), own.records))
     assert found.kind in (Kind.INCONSISTENT, Kind.DISAGREES)
     assert "W: the sum of the cotangents of its uses is " in found.detail
 
@@ -190,9 +194,9 @@ def test_a_use_of_a_tied_weight_that_is_left_out_of_its_sum_is_named(use: str) -
 @pytest.mark.parametrize("name", MODELS)
 def test_right_steps_do_not_excuse_another_gradient(name: str) -> None:
     case = small(name)
-    right = simulated(case)
-    doubled = right.given.map_derivatives(lambda array: 2.0 * array)
-    found = verdict_on(case, Recorded(doubled, right.records))
+    own = simulated(case)
+    doubled = own.given.map_derivatives(lambda array: 2.0 * array)
+    found = verdict_on(case, Recorded(doubled, own.records))
     assert found.kind in (Kind.INCONSISTENT, Kind.DISAGREES)
 
 

@@ -36,6 +36,7 @@ from crosscheck.operators import (
     relu,
     reshape,
 )
+from crosscheck.program.graph import Shape
 
 __all__ = ["CLASSES", "MODELS", "SIDE", "inputs_of"]
 
@@ -156,15 +157,15 @@ MODELS: Mapping[str, Callable[[int], Plan]] = MappingProxyType(
 """By name, the model of so many images."""
 
 
-def inputs_of(plan: Plan, images: Array, targets: Array) -> dict[str, Array]:
+def inputs_of(shapes: Mapping[str, Shape], images: Array, targets: Array) -> dict[str, Array]:
     """What a model is given.
 
     Args:
-        plan: The model.
+        shapes: Of its inputs, by name.
         images: (rows, 64).
         targets: (rows, 10).
     """
-    if "x" in plan.inputs:
-        return {"x": images.reshape(plan.inputs["x"]), "y": targets}
+    if "x" in shapes:
+        return {"x": images.reshape(shapes["x"]), "y": targets}
     rows = images.reshape(-1, SIDE, SIDE)
     return {**{f"x{t + 1}": rows[:, t] for t in range(SIDE)}, "y": targets}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -43,13 +44,30 @@ class TrainedModel:
 
     Attributes:
         case: The model with a batch of images.
-        accuracy: Share of all images whose largest logit is the right digit, batch by batch.
         steps: Gradient steps taken.
     """
 
     case: Composed
-    accuracy: float
     steps: int
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Share of all images whose largest logit is the right digit, batch by batch.
+
+        The last batch is filled up with the first images.
+        """
+        case, (images, labels) = self.case, load_images("digits")
+        program = case.program
+        logits = Program(program.nodes, program.inputs, {"out": case.results["out"]})
+        rows, right = len(case.inputs["y"]), 0
+        shapes = {name: array.shape for name, array in case.inputs.items()}
+        for start in range(0, len(images), rows):
+            chosen = np.arange(start, start + rows) % len(images)
+            given = inputs_of(shapes, images[chosen] / _PIXEL, case.inputs["y"])
+            found = evaluate(logits, OnFloats(), {**case.parameters, **given})["out"]
+            hits = found.argmax(axis=1) == labels[chosen]
+            right += int(hits[: len(images) - start].sum())
+        return right / len(images)
 
 
 def train_model(
@@ -86,18 +104,19 @@ def train_model(
         raise UsageError(f"rows={rows}: wanted {len(images)} or less, the images there are")
     images = images / _PIXEL
     plan = MODELS[name](rows)
+    inputs = plan.inputs
     rng = np.random.Generator(np.random.Philox(seed))
     parameters = _initial(plan, rng)
     targets = np.eye(CLASSES)[labels]
     some = slice(rows)
-    start = plan.case({**parameters, **inputs_of(plan, images[some], targets[some])}, "float64")
+    shown = inputs_of(inputs, images[some], targets[some])
+    program = plan.case({**parameters, **shown}, "float64").gradient
     state = {key: (np.zeros_like(each), np.zeros_like(each)) for key, each in parameters.items()}
     for number, chosen in zip(range(1, steps + 1), _batches(len(images), rows, rng), strict=False):
-        given = inputs_of(plan, images[chosen], targets[chosen])
-        found = evaluate(start.gradient, OnFloats(), {**parameters, **given})
+        given = inputs_of(inputs, images[chosen], targets[chosen])
+        found = evaluate(program, OnFloats(), {**parameters, **given})
         _step(parameters, found, state, number)
-    case = plan.case({**parameters, **inputs_of(plan, images[some], targets[some])}, dtype)
-    return TrainedModel(case, _accuracy(plan, case, images, labels), steps)
+    return TrainedModel(plan.case({**parameters, **shown}, dtype), steps)
 
 
 def _initial(plan: Plan, rng: np.random.Generator) -> dict[str, Array]:
@@ -134,18 +153,3 @@ def _step(
         state[name] = mean, square
         size = np.sqrt(square / (1.0 - _SQUARE**number)) + _SMALL
         parameters[name] = before - _RATE * mean / (1.0 - _MEAN**number) / size
-
-
-def _accuracy(plan: Plan, case: Composed, images: Array, labels: NDArray[np.int64]) -> float:
-    """See `TrainedModel`; the last batch is filled up with the first images."""
-    program = case.program
-    logits = Program(program.nodes, program.inputs, {"out": case.results["out"]})
-    rows, right = len(case.inputs["y"]), 0
-    nothing = np.zeros((rows, CLASSES))
-    for start in range(0, len(images), rows):
-        chosen = np.arange(start, start + rows) % len(images)
-        given = {**case.parameters, **inputs_of(plan, images[chosen], nothing)}
-        found = evaluate(logits, OnFloats(), given)["out"]
-        hits = found.argmax(axis=1) == labels[chosen]
-        right += int(hits[: len(images) - start].sum())
-    return right / len(images)
