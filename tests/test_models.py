@@ -267,7 +267,11 @@ def planted(wrong: Mapping[str, str]) -> TorchFramework:
     return Planted()
 
 
-@pytest.mark.parametrize(("name", "operator", "line", "accusation"), PLANTED)
+@pytest.mark.parametrize(
+    ("name", "operator", "line", "accusation"),
+    PLANTED,
+    ids=[f"{number} {name} {operator}" for number, (name, operator, *_) in enumerate(PLANTED)],
+)
 def test_a_wrong_operator_is_named_in_its_model(
     name: str, operator: str, line: str, accusation: str
 ) -> None:
