@@ -31,6 +31,7 @@ DERIVED_IN = {
     "numbers.piecewise_slopes": ("select",),
     "program.enclosures": ("take", "scatter", "broadcast", "max", "largest"),
     "numbers.elementary_values": ("elementary",),
+    "numbers.updates": ("updated",),
     "program.compounds": ("either", "softmax", "log_softmax"),
     "judge.local.step": ("step",),
 }

@@ -92,14 +92,18 @@ def convolved(arrays: Arrays, stride: Any, padding: Any, dilation: Any, groups: 
     return found
 
 
-def pooled(of: Callable[[list[Any]], Any], arrays: Arrays, window: Any, stride: Any) -> Any:
+def pooled(
+    of: Callable[[list[Any]], Any], arrays: Arrays, window: Any, stride: Any, padding: Any = 0
+) -> Any:
     x = np.asarray(arrays["x"], dtype=object)
     axes = x.ndim - 2
+    several = (numbers(each, axes) for each in (window, stride, padding))
     each = [
-        windows(x.shape[1 + k], size, s)
-        for k, (size, s) in enumerate(
-            zip(numbers(window, axes), numbers(stride, axes), strict=True)
-        )
+        [
+            [at for at in taps if 0 <= at < x.shape[1 + k]]
+            for taps in windows(x.shape[1 + k], size, s, p)
+        ]
+        for k, (size, s, p) in enumerate(zip(*several, strict=True))
     ]
     found = np.empty((len(x), *map(len, each), x.shape[-1]), dtype=object)
     for row, *positions, feature in np.ndindex(*found.shape):
@@ -330,6 +334,29 @@ def test_a_fault_is_caught_and_its_step_named(
     assert [each.step if each else "" for each in said] == ["it", "it"], what
 
 
+@pytest.mark.parametrize("part", ["result", "x"])
+@pytest.mark.parametrize("name", ["max_pool1d", "max_pool2d"])
+def test_padding_that_is_off_by_one_is_caught(name: str, part: str) -> None:
+    (plan,) = [each for each in plans([name]) if ("padding", 1) in each.steps[2].attributes]
+    stack = seeded_composed(4, plan, 2, "float64")
+    check = LocalJudge(stack).check(simulated(stack, StepFault("it", part, rolled(2))))
+    said = [check.wrong(index) for index in range(2)]
+    assert [each.step if each else "" for each in said] == ["it", "it"]
+
+
+def test_padding_never_is_the_largest() -> None:
+    operator = operator_of("max_pool1d")
+    graph = Graph()
+    x = graph.leaf("x", (1, 3, 1))
+    result = operator.expand(x, window=2, stride=2, padding=1)
+    program = vjp(graph.program({"x": x}, {"y": result}), {"y": "g"}, ["x"])
+    numbers = np.array([-3.0, -2.0, -1.0]).reshape(1, 3, 1)
+    given = {"x": rationals(numbers), "g": rationals(np.array([1.0, 10.0]).reshape(1, 2, 1))}
+    found = evaluate(program, OnExact(rational_of), given)
+    assert [float(fraction(each)) for each in found["y"].ravel()] == [-3.0, -1.0]
+    assert [float(fraction(each)) for each in found["x"].ravel()] == [1.0, 0.0, 10.0]
+
+
 # -- weights that are used more than once ------------------------------------------------------
 
 
@@ -390,6 +417,8 @@ def test_a_use_of_tied_weights_that_is_left_out_is_named() -> None:
         ("conv2d", {"stride": "1 2 3"}, "one, or one for each of 2 axes"),
         ("conv2d", {"groups": "many"}, "groups='many', wanted a whole number"),
         ("avg_pool2d", {"window": 0}, "window=0, wanted whole numbers from 1 on"),
+        ("max_pool1d", {"window": 2, "padding": 2}, "wanted at most half a window"),
+        ("max_pool2d", {"padding": -1}, "padding=-1, wanted whole numbers from 0 on"),
         ("embedding", {"indices": "0 -1"}, "indices='0 -1', wanted numbers of rows, from 0 on"),
         ("where", {"mask": "1 2"}, "mask='1 2', wanted zeros and ones"),
         ("concatenate", {"axis": "-1 -2"}, "axis='-1 -2', wanted one"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +39,10 @@ from crosscheck.program.graph import Graph, Program
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.tools.errors import UsageError
 
-SEVERAL = ("class_cross_entropy", "cross_entropy", "attention")
+SEVERAL = (
+    *("class_cross_entropy", "cross_entropy", "attention"),
+    *("layer_norm", "batch_norm", "rms_norm", "max_pool1d", "max_pool2d", "multiply"),
+)
 """Operators of which there are several lines."""
 
 
@@ -356,3 +362,184 @@ def test_a_mask_that_makes_no_sense_is_refused(mask: str, message: str) -> None:
     if mask == "0 0":
         with pytest.raises(UsageError, match="row 0 keeps no key"):
             attending(3, "0 0 0 0 0 1 / 1")
+
+
+# -- norms -------------------------------------------------------------------------------------
+
+
+def normalized(operator: str, seed: int, mean: float = 0.0) -> Composed:
+    rng = np.random.default_rng(seed)
+    names = ["weight", "bias"][: 1 if operator == "rms_norm" else 2]
+    return Composed.of(
+        [step("f", operator, "x", *names), step("loss", "squared_error", "f", "y")],
+        {name: rng.standard_normal(24) for name in names},
+        {"x": rng.standard_normal((6, 24)) + mean, "y": rng.standard_normal((6, 24))},
+        dtype="float32",
+    )
+
+
+@pytest.mark.parametrize("mean", [0.0, 10.0, 300.0])
+@pytest.mark.parametrize("operator", ["layer_norm", "batch_norm"])
+def test_a_library_s_norm_of_numbers_with_a_large_mean_is_inside(
+    operator: str, mean: float
+) -> None:
+    """That of batches is outside of the bounds of two passes alone, for some of these."""
+    framework = opened("torch", f"{operator}:{operator}")
+    for seed in range(5):
+        assert check(framework, normalized(operator, seed, mean)) == ([""], 0)
+
+
+def statistics(z: Array, axis: int) -> tuple[Array, Array]:
+    r = 1 / np.sqrt(z.var(axis=axis, keepdims=True) + 2.0**-17)
+    return z.mean(axis=axis, keepdims=True), r
+
+
+def folded(o: Mapping[str, Array], g: Array, *, of_mean: float = 1.0, of_z: float = 1.0) -> Array:
+    """Layer norm's derivative as r ĝ + β z + γ, with parts of β z and of γ."""
+    z, own = o["z"], g * o["weight"]
+    m, r = statistics(z, -1)
+    total, n = own.sum(axis=-1, keepdims=True), z.shape[-1]
+    beta = (m * total - (own * z).sum(axis=-1, keepdims=True)) * r**3 / n
+    return np.asarray(r * own + of_z * beta * z - of_mean * beta * m - r * total / n)
+
+
+OF_NORMS: dict[str, tuple[str, str, Callable[[Mapping[str, Array], Array], Any]]] = {
+    "γ without β m": ("layer_norm", "z", lambda o, g: folded(o, g, of_mean=0.0)),
+    "without β z": ("layer_norm", "z", lambda o, g: folded(o, g, of_z=0.0)),
+    "β m a little off": ("layer_norm", "z", lambda o, g: folded(o, g, of_mean=1.001)),
+    "the weight's sum without the mean": (
+        "layer_norm",
+        "weight",
+        lambda o, g: (g * o["z"] * statistics(o["z"], -1)[1]).sum(axis=0),
+    ),
+    "folded with the mean's weight left out": (
+        "batch_norm",
+        "result",
+        lambda o, g: (
+            o["z"] * statistics(o["z"], 0)[1] * o["weight"]
+            + (o["bias"] - statistics(o["z"], 0)[0] * statistics(o["z"], 0)[1])
+        ),
+    ),
+    "κ with r once": (
+        "batch_norm",
+        "z",
+        lambda o, g: (
+            (
+                g
+                - g.mean(axis=0)
+                - (o["z"] - o["z"].mean(axis=0))
+                * ((o["z"] - o["z"].mean(axis=0)) * g).mean(axis=0)
+                * statistics(o["z"], 0)[1]
+            )
+            * statistics(o["z"], 0)[1]
+            * o["weight"]
+        ),
+    ),
+    "the other axis": (
+        "batch_norm",
+        "result",
+        lambda o, g: (
+            (o["z"] - statistics(o["z"], -1)[0]) * statistics(o["z"], -1)[1] * o["weight"]
+            + o["bias"]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0])
+@pytest.mark.parametrize("mistake", OF_NORMS)
+def test_a_mistake_in_a_norm_that_is_written_out_is_named(mistake: str, mean: float) -> None:
+    operator, part, change = OF_NORMS[mistake]
+    case = normalized(operator, 0, 2.0 + mean)
+    judge, right = LocalJudge(case, Stated(count=4.0)), simulated(case)
+    assert judge.check(right).wrong() is None
+    record = right.records[0]
+    wrong = change(record.operands, record.cotangent)
+    found = judge.check(simulated(case, StepFault("f", part, lambda _: wrong))).wrong()
+    assert found is not None
+    assert found.step == "f"
+
+
+def test_what_is_written_out_is_the_derivative() -> None:
+    case = normalized("layer_norm", 0, 2.0)
+    judge, right = LocalJudge(case, Stated(count=4.0)), simulated(case)
+    wanted = folded(right.records[0].operands, right.records[0].cotangent)
+    assert judge.check(simulated(case, StepFault("f", "z", lambda _: wanted))).wrong() is None
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_updates_give_the_mean_and_the_squares(order: int) -> None:
+    graph = Graph()
+    z = graph.leaf("z", (2, 5))
+    program = graph.program({"z": z}, {"y": z.updated(-1, order)})
+    numbers = np.arange(10.0).reshape(2, 5) ** 2
+    found = evaluate(program, OnExact(rational_of), {"z": rationals(numbers)})["y"]
+    mean = numbers.mean(axis=1, keepdims=True)
+    wanted = mean if order == 1 else ((numbers - mean) ** 2).sum(axis=1, keepdims=True)
+    assert found.shape == (2, 1)
+    given = [float(Fraction(str(each))) for each in found.ravel()]
+    assert given == pytest.approx(wanted.ravel().tolist(), rel=2.0**-40)
+
+
+# -- random operators --------------------------------------------------------------------------
+
+RANDOM = (
+    *("dropout", "Dropout2d", "alpha_dropout", "rrelu", "gaussian_noise", "spatial_dropout1d"),
+    *("stochastic_depth", "gumbel_softmax", "bernoulli"),
+)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_what_is_random_is_refused_by_name(name: str) -> None:
+    with pytest.raises(
+        UsageError, match="draws random numbers, so that its result is no"
+    ) as caught:
+        operator_of(name)
+    said = str(caught.value)
+    assert name in said
+    assert "multiply: op 'multiply'" in said
+    assert "\n" not in said
+
+
+def test_a_case_file_with_dropout_ends_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = [
+        {"id": "z", "op": "dropout", "inputs": ["x"]},
+        {"id": "loss", "op": "squared_error", "inputs": ["z", "y"]},
+    ]
+    arrays = {"x": [[1.0]], "y": [[0.0]]}
+    place = tmp_path / "case.json"
+    place.write_text(json.dumps({"program": program, "inputs": arrays, "dtype": "float32"}))
+    assert main(["run", "--case", str(place), "--frameworks", "torch"]) == 4
+    assert "operator 'dropout' draws random numbers" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="operator 'dropout' draws random numbers"):
+        plans(["dropout"])
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("result", lambda o, g: o["a"] + o["b"]),
+        ("a", lambda o, g: g * o["a"]),
+        ("b", lambda o, g: g),
+        ("a", lambda o, g: g * (o["b"] != 0)),
+    ],
+    ids=["a sum", "the same one", "a sum's", "without its scale"],
+)
+def test_a_wrong_product_with_a_mask_is_named(part: str, change: Any) -> None:
+    mask = np.array([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0]])
+    rng = np.random.default_rng(0)
+    case = Composed.of(
+        [step("f", "multiply", "x", "mask"), step("loss", "squared_error", "f", "y")],
+        {},
+        {"x": rng.standard_normal((2, 3)), "mask": mask, "y": rng.standard_normal((2, 3))},
+        dtype="float32",
+    )
+    judge, right = LocalJudge(case), simulated(case)
+    assert judge.check(right).wrong() is None
+    record = right.records[0]
+    wrong = change(record.operands, record.cotangent)
+    found = judge.check(simulated(case, StepFault("f", part, lambda _: wrong))).wrong()
+    assert found is not None
+    assert found.step == "f"

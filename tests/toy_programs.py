@@ -339,6 +339,9 @@ class OnToy:
         """f(z)."""
         return held(self.toy, mapped(lambda x: valued(self.toy, function, x), z.closed))
 
+    def updated(self, a: Held, axis: int, order: int) -> Held:
+        raise NotImplementedError
+
     def either(self, a: Held, b: Held) -> Held:
         """One way or the other."""
         one, other = np.broadcast_arrays(a.closed, b.closed)

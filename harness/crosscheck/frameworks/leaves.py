@@ -87,7 +87,9 @@ def loss_function(
     names, steps = case.names, steps_of(case)
     over_cases = False
     if isinstance(case, Composed):
-        if any(operator_of(each.op).of_one_case for each in steps):
+        if any(
+            operator_of(each.op).takes_one_case(framework, sources.get(each.op)) for each in steps
+        ):
             over_cases = case.count is not None if stacked is None else stacked
         names = (*case.wanted, *(name for name in names if name not in case.wanted))
         shapes = {**case.shapes, **case.result_shapes}

@@ -105,7 +105,7 @@ def _line(
         text = operator.line(framework, use, sources.get(each.op))
     except UsageError as error:
         raise UnsupportedError(str(error)) from None
-    if not (stacked and operator.of_one_case):
+    if not (stacked and operator.takes_one_case(framework, sources.get(each.op))):
         return text
     if framework not in _OVER_CASES:
         raise UnsupportedError(f"{each.op}: no stacks of cases in {framework}")

@@ -2,11 +2,16 @@
 
     x̂ = (z - m) / √(Σ (z - m)² / n + ε),    m = Σ z / n,
 
-and y = w ∘ x̂ + b. In primitives, in two passes, the mean first: lines that find the variance in
-another way, as E z² - m² or by updates, round in another way, and are no formulations of this.
+and y = w ∘ x̂ + b. The variance is that of deviations from the mean, in two passes or by updates,
+as PyTorch's ``layer_norm`` (`crosscheck.numbers.updates`); E z² - m² rounds far more where the mean
+is beyond the deviation, and is no formulation of this. The mean may be taken away first, or last,
+folded into what is added: z (r w) + (b - m r w), as ``tf.nn.batch_normalization`` and PyTorch's
+``batch_norm`` do, which keeps fewer digits of a large mean; that much their bounds are wider.
 The derivative takes its way through m too:
 
-    ∂J/∂z = r (ĝ - Σ ĝ / n - x̂ Σ (ĝ ∘ x̂) / n),    ĝ = g ∘ w,  r the reciprocal of the root.
+    ∂J/∂z = r (ĝ - Σ ĝ / n - x̂ Σ (ĝ ∘ x̂) / n),    ĝ = g ∘ w,  r the reciprocal of the root,
+
+and is written out by PyTorch's functions (`crosscheck.program.norms`).
 """
 
 from __future__ import annotations
@@ -16,7 +21,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from crosscheck.formulas.tree import Call, Expression, Product, Sum
-from crosscheck.operators.operator import Attribute, Line, Operator, Use, exact
+from crosscheck.operators.operator import Attribute, Line, OfOneCase, Operator, Use, exact
+from crosscheck.program.alternatives import ways
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
 
@@ -52,22 +58,45 @@ def norm(name: str, axes_of: Callable[[int], tuple[int, ...]], words: str) -> Op
         parameters=_of_features,
         check=check_eps,
         expand=expand,
-        lines=_norm_lines(axes_of),
+        lines=_norm_lines(name, axes_of),
         words=words,
         is_drawn=False,
     )
 
 
 def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int, ...]) -> Var:
-    """y, with the mean along ``axes``."""
+    """y, with the mean along ``axes``, in all ways."""
     share = Fraction(1, math.prod(z.shape[axis] for axis in axes))
-    centred = z - z.sum(*axes, keep=True).times(share)
-    variance = (centred * centred).sum(*axes, keep=True).times(share)
-    small = z.graph.ones(variance.shape).times(exact(eps))
-    root = (variance + small).elementary("rsqrt")
+    w, b = weight, bias
     for _ in z.shape[:-1]:
-        weight, bias = weight.expand(-2), bias.expand(-2)
-    return centred * root * weight + bias
+        w, b = w.expand(-2), b.expand(-2)
+    mean = z.sum(*axes, keep=True).times(share)
+    centred = z - mean
+    root = _inverse_root((centred * centred).sum(*axes, keep=True).times(share), eps)
+    scale = root * w
+    folded = z * scale + (b - mean * scale)
+    found = [centred * root * w + b, folded]
+    if axes == (-1,):
+        updated = z.updated(-1, 1)
+        own = _inverse_root(z.updated(-1, 2).times(share), eps)
+        value = ((z - updated) * own * w + b).either((z * own + (own * updated).times(-1)) * w + b)
+        found.append(_derived("folded", (value, updated, own, z, w, b), axes))
+    else:
+        found.append(_derived("centred", (folded, mean, root, z, w, b), axes))
+    return ways((z, weight, bias), *found)
+
+
+def _inverse_root(variance: Var, eps: Attribute) -> Var:
+    """1 / √(variance + ε), as one function or as two."""
+    total = variance + variance.graph.ones(variance.shape).times(exact(eps))
+    of_root = total.elementary("sqrt").elementary("reciprocal", row="quotient")
+    return total.elementary("rsqrt").either(of_root)
+
+
+def _derived(form: str, inputs: tuple[Var, ...], axes: tuple[int, ...]) -> Var:
+    """The first of the inputs with a derivative that is written out: `crosscheck.program.norms`."""
+    y = inputs[0]
+    return y.graph.apply("derived", inputs, y.shape, axes=axes, form=form)
 
 
 def _of_features(shape: Shape, units: int) -> Mapping[str, Shape]:
@@ -81,8 +110,15 @@ def check_eps(attributes: Mapping[str, Attribute]) -> None:
         raise UsageError(f"eps={attributes['eps']!r}, wanted a positive number")
 
 
-def _norm_lines(axes_of: Callable[[int], tuple[int, ...]]) -> dict[str, dict[str, Line]]:
-    """Two passes in each framework."""
+_TORCH: Mapping[str, str] = {
+    "layer_norm": "F.layer_norm(z, z.shape[-1:], weight, bias, eps)",
+    "batch_norm": "F.batch_norm(z.movedim(-1, 1), None, None, weight, bias, training=True, "
+    "eps=eps).movedim(1, -1)",
+}
+
+
+def _norm_lines(name: str, axes_of: Callable[[int], tuple[int, ...]]) -> dict[str, dict[str, Line]]:
+    """Two passes in each framework, and functions of the libraries'."""
     each = {
         "torch": ("torch.rsqrt", "({}).mean(AXES, keepdim=True)", _nested("{}.unsqueeze(-2)")),
         "tensorflow": (
@@ -96,9 +132,20 @@ def _norm_lines(axes_of: Callable[[int], tuple[int, ...]]) -> dict[str, dict[str
             lambda name, count: f"{name}[..., {'None, ' * count}:]",
         ),
     }
-    return {
+    found: dict[str, dict[str, Line]] = {
         framework: {"two_passes": _two_passes(axes_of, *parts)} for framework, parts in each.items()
     }
+    found["torch"][name] = OfOneCase(_TORCH[name])
+
+    def folded(use: Use) -> str:
+        count = len(use.shapes["z"])
+        row = _nested("tf.expand_dims({}, -2)")
+        moments = f"*tf.nn.moments(z, {list(axes_of(count))}, keepdims=True)"
+        own = f"{row('bias', count - 1)}, {row('weight', count - 1)}"
+        return f"tf.nn.batch_normalization(z, {moments}, {own}, eps)"
+
+    found["tensorflow"]["batch_normalization"] = folded
+    return found
 
 
 def _nested(text: str) -> Callable[[str, int], str]:

@@ -18,7 +18,7 @@ from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Attribute", "Line", "Operator", "Role", "Use", "exact"]
+__all__ = ["Attribute", "Line", "OfOneCase", "Operator", "Role", "Use", "exact"]
 
 Role: TypeAlias = Literal["layer", "activation", "stage", "join", "table", "loss"]
 """What strategies do with it: ``"layer"`` and ``"activation"`` take one array that comes from below
@@ -57,6 +57,21 @@ class Use:
     operands: Mapping[str, str]
     attributes: Mapping[str, Attribute]
     shapes: Mapping[str, Shape]
+
+
+@dataclass(frozen=True)
+class OfOneCase:
+    """A line for one case, which is mapped over those of a stack.
+
+    Attributes:
+        text: The expression.
+    """
+
+    text: str
+
+    def __call__(self, use: Use) -> str:
+        """The expression."""
+        return self.text
 
 
 Line: TypeAlias = str | Callable[[Use], str]
@@ -153,6 +168,11 @@ class Operator:
         found = {**self.attributes, **given}
         self.check(found)
         return found
+
+    def takes_one_case(self, framework: str, source: Line | None = None) -> bool:
+        """Whether its line, by default the first of the framework's, is for one case."""
+        first = next(iter(self.formulations(framework).values()), None)
+        return self.of_one_case or isinstance(source or first, OfOneCase)
 
     def line(self, framework: str, use: Use, source: Line | None = None) -> str:
         """Its source for one use.

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import metadata
 
 from crosscheck.operators.operator import Operator
+from crosscheck.operators.randomness import refuse_random
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["GROUP", "known", "operator_of", "register"]
@@ -77,10 +78,11 @@ def operator_of(name: str) -> Operator:
     """One operator.
 
     Raises:
-        UsageError: There is none of this name.
+        UsageError: There is none of this name, or it draws random numbers.
     """
     operators = known()
     if name not in operators:
+        refuse_random(name)
         close = difflib.get_close_matches(name, operators, n=1)
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise UsageError(f"operator {name!r}: wanted one of {', '.join(operators)}{meant}")

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from crosscheck.formulas.tree import Call, Expression, Product
 from crosscheck.operators.normalized import check_eps
-from crosscheck.operators.operator import Attribute, Operator, exact
+from crosscheck.operators.operator import Attribute, OfOneCase, Operator, exact
 from crosscheck.program.graph import Shape, Var
 
 __all__ = ["OPERATOR"]
@@ -45,7 +45,8 @@ OPERATOR = Operator(
     lines={
         "torch": {
             "rsqrt": "z * torch.rsqrt(z.square().mean(-1, keepdim=True) + eps) "
-            "* weight.unsqueeze(-2)"
+            "* weight.unsqueeze(-2)",
+            "rms_norm": OfOneCase("F.rms_norm(z, z.shape[-1:], weight, eps)"),
         },
         "tensorflow": {
             "rsqrt": "z * tf.math.rsqrt(tf.reduce_mean(tf.square(z), -1, keepdims=True) + eps) "

@@ -79,6 +79,9 @@ class Arithmetic(Protocol):
     def either(self, a: Any, b: Any) -> Any:
         """One number, computed as ``a`` or as ``b``."""
 
+    def updated(self, a: Any, axis: int, order: int) -> Any:
+        """The mean along an axis, or for order 2 the sum of squared deviations, by updates."""
+
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""
 

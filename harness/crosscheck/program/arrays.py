@@ -72,6 +72,15 @@ class OnArrays:
         """See `Arithmetic`: as the first."""
         return a
 
+    def updated(self, a: Any, axis: int, order: int) -> Any:
+        """See `Arithmetic`: in two passes, as updates are for bounds only."""
+        mean = self.times(self.sum(a, (axis,), True), (Fraction(1, a.shape[axis]),))
+        return mean if order == 1 else self.sum((a - mean) * (a - mean), (axis,), True)
+
+    def times(self, a: Any, constants: tuple[Fraction, ...]) -> Any:
+        """See `Arithmetic`."""
+        raise NotImplementedError
+
     def maximum(self, a: Any) -> Any:
         """See `Arithmetic`."""
         return a.max(axis=-1)

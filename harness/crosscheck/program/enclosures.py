@@ -29,6 +29,7 @@ from crosscheck.numbers.piecewise_values import value_of
 from crosscheck.numbers.rounding import NO_GRAIN, up
 from crosscheck.numbers.scaling import scaled, times_constants
 from crosscheck.numbers.sides import Sides, sides_of
+from crosscheck.numbers.updates import mean_by_updates, squares_by_updates
 from crosscheck.program.arithmetic import Decisions, leading
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
@@ -210,6 +211,14 @@ class OnEnclosures:
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self._repeated(each, shape) for each in (a, b))
         return Enclosure(self.model, a.c, a.r, np.maximum(a.e, b.e))
+
+    def updated(self, a: Enclosure, axis: int, order: int) -> Enclosure:
+        """See `Arithmetic` and `crosscheck.numbers.updates`."""
+        mean = self.times(self.sum(a, (axis,), True), (Fraction(1, a.shape[axis]),))
+        if order == 1:
+            return mean_by_updates(a, mean, axis)
+        centred = self.difference(a, mean)
+        return squares_by_updates(a, self.sum(self.mul(centred, centred), (axis,), True), axis)
 
     def maximum(self, a: Enclosure) -> Enclosure:
         """See `Arithmetic`: |max â - max a| <= max |â - a|."""

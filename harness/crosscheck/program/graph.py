@@ -251,6 +251,12 @@ class Var:
         """Less the largest along the last axis; for what such a number cancels in."""
         return self.graph.apply("shifted", (self,), self.shape)
 
+    def updated(self, axis: int, order: int) -> Var:
+        """The mean along an axis, or for order 2 the sum of squared deviations, by updates."""
+        at = len(self.shape) + axis
+        shape = (*self.shape[:at], 1, *self.shape[at + 1 :])
+        return self.graph.apply("updated", (self,), shape, axis=axis, order=order)
+
     def maximum(self) -> Var:
         """The largest along the last axis."""
         return self.graph.apply("max", (self,), self.shape[:-1])

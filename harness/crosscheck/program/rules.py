@@ -17,8 +17,8 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
     elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
-    softmax, log_softmax, cross_entropy, shifted, either: see `crosscheck.program.compounds`; ways:
-    see `crosscheck.program.alternatives`
+            *(Rule(*each) for each in (*COMPOUNDS, *NORMS)),
+            Rule(*rule_of_alternatives(lambda op: rule_of(op))),
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
 
 w(a) is 1 at the largest entry of a and 0 elsewhere; at ties the weights are a decision, as f' is
@@ -41,6 +41,7 @@ from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.program.alternatives import rule as rule_of_alternatives
 from crosscheck.program.compounds import COMPOUNDS
 from crosscheck.program.graph import Node, Shape, Var
+from crosscheck.program.norms import NORMS
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["RULES", "Rule", "rule_of"]
@@ -174,7 +175,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            *(Rule(*each) for each in COMPOUNDS),
+            *(Rule(*each) for each in (*COMPOUNDS, *NORMS)),
             Rule(*rule_of_alternatives(lambda op: rule_of(op))),
             Rule(
                 "ones",

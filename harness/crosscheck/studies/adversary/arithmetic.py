@@ -214,6 +214,25 @@ class OnMachine:
         bits = self.machine.genes.bits(one.shape[1:])
         return self.held(np.where((bits >> np.uint64(40)) % np.uint64(2) == 1, one, other))
 
+    def updated(self, a: Held, axis: int, order: int) -> Held:
+        """The mean, or the sum of squared deviations: parts merged in some order, or one by one."""
+        machine, ways = self.machine, self.machine.ways
+        each = np.moveaxis(a.closed, axis, 0)
+        parts = [(1, x, np.zeros_like(x)) for x in each]
+        while len(parts) > 1:
+            (n, m, s) = parts.pop(int(ways.integers(0, len(parts))))
+            (k, other, more) = parts.pop(int(ways.integers(0, len(parts))))
+            share = machine.constant(Fraction(k, n + k))
+            delta = machine.plus(other, -m)
+            mean = machine.plus(m, machine.times(share, delta))
+            if k == 1 and ways.random() < 0.5:
+                added = machine.times(delta, machine.plus(other, -mean))
+            else:
+                square = machine.times(machine.times(delta, delta), share)
+                added = machine.plus(more, machine.times(square, np.asarray(float(n))))
+            parts.append((n + k, mean, machine.plus(s, added)))
+        return self.held(np.expand_dims(parts[0][order], axis))
+
     def elementary(self, x: Held, function: Elementary, order: int, row: str) -> Held:
         """f^(k)(x)."""
         return self.held(erring(self.machine, function, order, x.closed))

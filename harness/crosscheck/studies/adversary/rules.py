@@ -187,6 +187,8 @@ def _primitives() -> Mapping[str, Primitive]:
         "max": Primitive(((2, 3),), lambda a: a.maximum()),
         "largest": Primitive(((2, 3), (2, 3)), _largest),
         "either": Primitive(((2,),) * 3, lambda a, b, c: (a * (b - c)).either(a * b - a * c)),
+        "updated, mean": Primitive(((4,),), lambda a: a.updated(-1, 1)),
+        "updated, squares": Primitive(((4,),), lambda a: a.updated(-1, 2)),
         "softmax": Primitive(((1, 3),), lambda a: a.softmax()),
         "softmax, down": Primitive(((1, 3), (1, 3)), partial(_down, op="softmax")),
         "log_softmax": Primitive(((1, 3),), lambda a: a.log_softmax()),
