@@ -114,6 +114,14 @@ def test_the_program_for_users_prints_what_it_says(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "KINK 1.0\n"
 
 
+def test_the_program_for_second_derivatives_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = program("import numpy as np\n\nfrom crosscheck.judge.second")
+    exec(text, {})
+    assert text.endswith(f"  # {capsys.readouterr().out}")
+
+
 def test_the_fourth_framework_is_short_and_correct(tmp_path: Path, monkeypatch: Any) -> None:
     source = program("import numpy as np")
     names: dict[str, Any] = {}

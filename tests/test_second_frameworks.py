@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import replace
 
+import processes
 import pytest
 from test_second import OPERATORS, case_of
 
 from crosscheck.cases.composed import seeded_composed
 from crosscheck.cases.plans import plans
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask_twice
+from crosscheck.frameworks.gatekeeper import ask, ask_twice
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.libraries import library_of
 from crosscheck.judge.second import SecondJudge
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import Composed
 from crosscheck.network.second import Direction, Products, seeded_direction
 from crosscheck.operators.operator import Line
+from crosscheck.studies.second import FINDINGS, Finding
 
 MODES = (
     ("torch", "eager"),
@@ -107,10 +112,8 @@ class Norm(torch.autograd.Function):
 )
 def test_what_is_detached_in_a_right_derivative_is_found(operator: str, line: str) -> None:
     """The first derivative is right in every case, by the a-priori certificate."""
-    from crosscheck.frameworks.gatekeeper import ask
     from crosscheck.frameworks.torch_ import TorchFramework
     from crosscheck.frameworks.torch_lines import LINES
-    from crosscheck.judge.door import Answer, judge
 
     class Planted(TorchFramework):
         lines = replace(LINES, setup=LINES.setup + "\n" + DETACHED)
@@ -126,6 +129,46 @@ def test_what_is_detached_in_a_right_derivative_is_found(operator: str, line: st
     found = verdicts(framework, case)
     assert {each.kind for each in found} == {Kind.DISAGREES}
     assert all("the second derivative by" in each.detail for each in found)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda each: each.title)
+def test_every_program_of_a_finding_shows_what_it_claims(finding: Finding) -> None:
+    if importlib.util.find_spec(finding.title.partition(" ")[0]) is None:
+        pytest.skip("its framework is not installed")
+    done = processes.run([sys.executable, "-c", finding.program], capture_output=True)
+    assert done.stdout == finding.printed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("moments", "wanted"),
+    [
+        ("*tf.nn.moments(z, [-1], keepdims=True)", Kind.DISAGREES),
+        (
+            "tf.reduce_mean(z, -1, keepdims=True), tf.math.reduce_variance(z, -1, keepdims=True)",
+            Kind.AGREES,
+        ),
+    ],
+)
+def test_the_mean_in_the_moments_of_tensorflow_is_detached(moments: str, wanted: Kind) -> None:
+    from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
+
+    line = (
+        "(lambda m, v: (z - m) * tf.math.rsqrt(v + eps) * tf.expand_dims(weight, -2) "
+        f"+ tf.expand_dims(bias, -2))({moments})"
+    )
+
+    class Written(TensorFlowFramework):
+        @property
+        def sources(self) -> dict[str, Line]:
+            return {**super().sources, "layer_norm": line}
+
+    case = case_of("layer_norm", "float32", count=3)
+    framework = Written(mode="eager")
+    question = judge(case, [Answer(ask(framework, case), names=("tensorflow", "", "eager"))])
+    assert {question.verdict(0, number).kind for number in range(3)} == {Kind.AGREES}
+    assert {each.kind for each in verdicts(framework, case)} == {wanted}
 
 
 def test_a_mode_without_second_derivatives_says_so() -> None:

@@ -1,10 +1,11 @@
-"""``FINDINGS.md``: what the table of conventions and the record of accuracy show, on one page."""
+"""``FINDINGS.md``: what conventions, accuracy and second derivatives show, on one page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from crosscheck.numbers.accuracy import RECORD, Record, read_record
+from crosscheck.studies import second
 from crosscheck.studies.accuracy import findings as accuracy
 from crosscheck.studies.conventions import findings as conventions
 from crosscheck.studies.conventions.baseline import FINDINGS, TABLE
@@ -22,6 +23,8 @@ def document(table: Table | None, record: Record | None) -> str:
         parts.append(conventions.markdown(table, written()))
     if record is not None:
         parts.append(accuracy.markdown(record))
+    if table is not None and record is not None:
+        parts.append(second.markdown())
     return "\n".join(parts)
 
 
