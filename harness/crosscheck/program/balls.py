@@ -112,6 +112,14 @@ class OnBalls:
         """See `Arithmetic`: all that f^(k) is over a ball."""
         return over_ball(x, function, order)
 
+    def updated(self, a: Ball, axis: int, order: int) -> Ball:
+        """See `Arithmetic`: in two passes, as updates are for bounds of rounding only."""
+        mean = a.sum((axis,), keep=True).times(Fraction(1, a.shape[axis]))
+        if order == 1:
+            return mean
+        centred = self.difference(a, mean)
+        return (centred * centred).sum((axis,), keep=True)
+
     def maximum(self, a: Ball) -> Ball:
         """See `Arithmetic`: |max q - max c| <= max |q - c|."""
         return a.map(lambda array: array.max(axis=-1))

@@ -7,6 +7,7 @@ dtype. With the right rules it is a right answer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +19,7 @@ from crosscheck.network.composed import Composed
 from crosscheck.network.second import Direction, Products, arrays_of
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.program.alternatives import WAYS, rule
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Graph, Var
@@ -60,7 +62,7 @@ def _without_kept_sums(t: Moving, op: str, late: Sequence[bool], s: Any) -> Movi
 
 
 def _without_shares(t: Moving, op: str, late: Sequence[bool], s: Any) -> Moving:
-    return [*[None] * (len(t) - 1), t[-1]] if op == "ways" else t
+    return [*[None] * (len(t) - 1), t[-1]] if op == WAYS else t
 
 
 def _without_cotangents(t: Moving, op: str, late: Sequence[bool], s: Any) -> Moving:
@@ -111,6 +113,35 @@ def by_rules(
     return found.map(format_of(case.dtype).round)
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """The rules with a fault, within functions that are computed in several ways too.
+
+    Attributes:
+        fault: The fault; ``None`` for none.
+        started: The first node that is not of the loss, but of its derivative.
+    """
+
+    fault: SecondFault | None
+    started: int
+
+    def __call__(self, op: str) -> Rule:
+        fault = self.fault
+        if fault is None:
+            return rule_of(op)
+        right = Rule(*rule(replace(self, started=sys.maxsize))) if op == WAYS else rule_of(op)
+
+        def jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Any) -> Var | None:
+            held = fault.held(list(t), op, [each.number >= self.started for each in x], s)
+            if all(each is None for each in held):
+                return None
+            moved = right.jvp(held, y, x, s)
+            is_bent = op == "elementary" and s["order"] > 0
+            return moved.times(fault.times) if is_bent and moved is not None else moved
+
+        return replace(right, jvp=jvp)
+
+
 def _carried(case: Composed, direction: Direction, fault: SecondFault | None) -> Products:
     gradient = case.gradient
     graph = Graph.of(gradient)
@@ -123,23 +154,7 @@ def _carried(case: Composed, direction: Direction, fault: SecondFault | None) ->
         inputs[key] = along[gradient.inputs[name]] = leaf
     started = len(case.program.nodes)
 
-    def rules(op: str) -> Rule:
-        right = rule_of(op)
-        if fault is None:
-            return right
-
-        def jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], s: Any) -> Var | None:
-            late = [each.number >= started for each in x]
-            held = fault.held(list(t), op, late, s)
-            if all(each is None for each in held):
-                return None
-            moved = right.jvp(held, y, x, s)
-            is_bent = op == "elementary" and s["order"] > 0
-            return moved.times(fault.times) if is_bent and moved is not None else moved
-
-        return replace(right, jvp=jvp)
-
-    moved = carried_up(graph, along, gradient, rules)
+    moved = carried_up(graph, along, gradient, _Rules(fault, started))
     outputs = {}
     for name in case.wanted:
         tangent = moved.get(gradient.outputs[name])
