@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -32,10 +32,12 @@ from crosscheck.network.steps import step
 from crosscheck.numbers import formats
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.model import Model
+from crosscheck.operators import registry, relu
 from crosscheck.operators.registry import known
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.floats import OnFloats
 from crosscheck.program.rules import rule_of
+from crosscheck.tools.errors import UnsupportedError
 
 EFFORT = int(os.environ.get("CLIMB", "1"))
 FRAMEWORKS = ("torch", "tensorflow", "jax")
@@ -316,3 +318,73 @@ def test_jacobians_by_tangents_are_forward_mode_too() -> None:
     answer = Answer(framework.derivatives(case), framework.derivation)
     assert answer.derivation == "forward"
     assert judge(case, [answer]).verdict(0, 0).kind is Kind.AGREES
+
+
+def test_a_slope_of_forward_mode_alone_is_read_in_forward_mode() -> None:
+    steps = (
+        step("z", "dense", "x", "W"),
+        step("a", "relu", "z"),
+        step("loss", "squared_error", "a", "y"),
+    )
+    case = Composed.of(steps, {"W": [[1.0, -1.0]]}, {"x": [[2.0, 2.0]], "y": [[4.0]]})
+    found = {}
+    for mode in ("eager", "forward"):
+        framework = open_frameworks(["torch"], {"torch": "prelu"}, {"torch": mode})[0][0]
+        answer = Answer(framework.derivatives(case), framework.derivation)
+        (gate,) = judge(case, [answer]).verdict(0, 0).gates
+        found[mode] = gate.slope
+    assert found == {"eager": 0.0, "forward": 1.0}
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operators that are max(z, 0) with derivatives that somebody wrote for JAX."""
+    value = "lambda z: jnp.maximum(z, 0)"
+    rules = {
+        "only_back": (
+            f"jax.custom_vjp({value})",
+            "f.defvjp(lambda z: (f(z), z), lambda z, g: (jnp.where(z > 0, g, 0),))",
+        ),
+        "right": (
+            f"jax.custom_jvp({value})",
+            "f.defjvp(lambda z, t: (f(z[0]), jnp.where(z[0] > 0, t[0], 0)))",
+        ),
+        "one_slope": (
+            f"jax.custom_jvp({value})",
+            "f.defjvp(lambda z, t: (f(z[0]), t[0]))",
+        ),
+    }
+    for name, (made, told) in rules.items():
+        line = {"jax": {"by_hand": f"(lambda f: ({told}, f)[1])({made})(z)"}}
+        monkeypatch.setitem(
+            registry._registered, name, replace(relu.OPERATOR, name=name, lines=line)
+        )
+
+
+def bent(operator: str) -> Composed:
+    """z = (2, -1), and J = ½ (max(z₁, 0) - 1)² + ½ (max(z₂, 0) - 1)²."""
+    steps = (
+        step("z", "dense", "x", "W"),
+        step("a", operator, "z"),
+        step("loss", "squared_error", "a", "y"),
+    )
+    arrays = {"W": [[1.0], [-0.5]]}
+    return Composed.of(steps, arrays, {"x": [[2.0]], "y": [[1.0, 1.0]]}, dtype="float32")
+
+
+@pytest.mark.parametrize("mode", ["forward", "jacfwd"])
+def test_an_operator_without_a_rule_for_tangents_is_unsupported(mode: str, by_hand: None) -> None:
+    case = bent("only_back")
+    reverse = opened("jax", "jit").derivatives(case)
+    assert judge(case, [Answer(reverse)]).verdict(0, 0).kind is Kind.AGREES
+    with pytest.raises(UnsupportedError, match=rf"jax, float32, {mode}: can't apply forward-mode"):
+        opened("jax", mode).derivatives(case)
+
+
+@pytest.mark.parametrize(("rule", "kind"), [("right", Kind.AGREES), ("one_slope", Kind.DISAGREES)])
+def test_a_rule_for_tangents_that_somebody_wrote_is_judged(
+    rule: str, kind: Kind, by_hand: None
+) -> None:
+    case = bent(rule)
+    answer = Answer(opened("jax").derivatives(case), "forward")
+    assert judge(case, [answer]).verdict(0, 0).kind is kind

@@ -28,7 +28,7 @@ __all__ = ["JaxFramework"]
 What = tuple[Losses, bool, int]
 """J, whether it is a single case, and how many numbers a pass with tangents holds of one."""
 
-_NO_TANGENTS = "can't apply forward-mode differentiation (jvp)"
+_NO_TANGENTS = "can't apply forward-mode"
 """How JAX says that somebody wrote a rule for cotangents only."""
 
 _MOST = 2**27
