@@ -43,6 +43,7 @@ MATHEMATICS: dict[str, tuple[str, ...]] = {
     "judge.adjoint.forward": _ADJOINT,
     "judge.adjoint.judge": _ADJOINT,
     "judge.adjoint.terms": _ADJOINT,
+    "judge.programs.tangents": ("test_forward_operators.py", *_ADJOINT),
     "judge.relations.bounds": _RELATIONS,
     "judge.relations.factors": _RELATIONS,
     "judge.relations.judge": _RELATIONS,
