@@ -240,14 +240,14 @@ def test_a_fault_in_a_tangent_is_caught(operator: str) -> None:
 
 @pytest.mark.parametrize("operator", ["layer_norm", "conv1d"])
 def test_a_fault_in_a_tangent_disagrees(operator: str) -> None:
-    kinds = {True: 0, False: 0}
-    for number, (question, _, answer, changed) in enumerate(faults_of(operator)):
-        if number % 8:
-            continue
+    found = list(faults_of(operator))
+    question, _, right, _ = found[0]
+    assert question.verdict(right, framework="mine", derivation="forward").kind is Kind.AGREES
+    wrong = [answer for *_, answer, changed in found if changed]
+    assert len(wrong) > 2
+    for answer in wrong[::8]:
         verdict = question.verdict(answer, framework="mine", derivation="forward")
-        assert (verdict.kind is Kind.DISAGREES) is changed
-        kinds[changed] += 1
-    assert kinds[True]
+        assert verdict.kind is Kind.DISAGREES
 
 
 # -- kinks ---------------------------------------------------------------------------------------
