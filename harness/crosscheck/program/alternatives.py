@@ -12,7 +12,8 @@ The ways are one and the same function of the operands, whatever these are: one 
 operand for what it can be computed of would have other derivatives by each. A way is a program
 (`crosscheck.program.graph`) whose inputs are the operands, under the names ``"0"``, ``"1"``, …, and
 whose result is ``"y"``. It decides nothing. Equal ways are one object, so that nodes which are made
-of them are equal.
+of them are equal; and what ways have in common, as derivatives of one function by several of its
+operands do, is formed once where an arithmetic keeps account of it (``formed``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from functools import lru_cache
 from typing import Any
 
 from crosscheck.program.graph import Graph, Node, Program, Var
-from crosscheck.program.sweeps import Rules, carried_up, evaluated, sent_down
+from crosscheck.program.sweeps import Formed, Rules, carried_up, evaluated, sent_down
 
 __all__ = ["WAYS", "rule", "ways"]
 
@@ -50,9 +51,10 @@ def rule(rule_of: Rules) -> tuple[str, Callable[..., Any], Callable[..., Any], C
 
     def value(n: Any, node: Node, x: Sequence[Any]) -> Any:
         found: Any = None
+        formed: Formed | None = getattr(n, "formed", None)
         for way in node.settings["ways"]:
             known = {way.inputs[str(k)]: each for k, each in enumerate(x)}
-            one = evaluated(way, n, known, rule_of)[way.outputs[_RESULT]]
+            one = evaluated(way, n, known, rule_of, formed)[way.outputs[_RESULT]]
             found = one if found is None else n.either(found, one)
         return found
 

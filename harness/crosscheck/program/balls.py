@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +20,7 @@ from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.arithmetic import leading
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
+from crosscheck.program.sweeps import Formed
 
 __all__ = ["OnBalls"]
 
@@ -31,10 +32,12 @@ class OnBalls:
     Attributes:
         slope: f' at a site, of the site and f.
         weights: What a largest entry is weighed with, of the site of those that are compared.
+        formed: What was formed of which values (`crosscheck.program.alternatives`).
     """
 
     slope: Callable[[int, Piecewise], Ball]
     weights: Callable[[int], Ball]
+    formed: Formed = field(default_factory=dict, repr=False)
 
     def filled(self, value: float, shape: Shape) -> Ball:
         """See `Arithmetic`."""

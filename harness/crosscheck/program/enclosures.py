@@ -33,6 +33,7 @@ from crosscheck.numbers.updates import mean_by_updates, squares_by_updates
 from crosscheck.program.arithmetic import Decisions, leading
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
+from crosscheck.program.sweeps import Formed
 
 __all__ = ["OnEnclosures"]
 
@@ -46,12 +47,14 @@ class OnEnclosures:
         decisions: λ at the open sites.
         pairs: The piece on the left of the jump that λ speaks of, where that is not the first.
         any_slope: Sites to where every slope between the extremes is enclosed at once.
+        formed: What was formed of which values (`crosscheck.program.alternatives`).
     """
 
     model: Model
     decisions: Decisions = field(default_factory=dict)
     pairs: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     any_slope: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+    formed: Formed = field(default_factory=dict, repr=False)
 
     def filled(self, value: float, shape: Shape) -> Enclosure:
         """See `Arithmetic`."""

@@ -7,11 +7,11 @@ itself be made of programs (`crosscheck.program.alternatives`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from crosscheck.program.graph import Graph, Program, Var
 
-__all__ = ["Rules", "Use", "carried_up", "evaluated", "sent_down"]
+__all__ = ["Formed", "Rules", "Use", "carried_up", "evaluated", "sent_down"]
 
 Rules = Callable[[str], Any]
 """The rule of a primitive, `crosscheck.program.rules.Rule`, by its name."""
@@ -20,8 +20,16 @@ Use = tuple[int, int]
 """A node, and at which of its operands."""
 
 
+Formed: TypeAlias = dict[tuple[Any, ...], tuple[Any, list[Any]]]
+"""What was formed of which values, by the operation and by which objects these are."""
+
+
 def evaluated(
-    program: Program, arithmetic: Any, found: Mapping[int, Any], rule_of: Rules
+    program: Program,
+    arithmetic: Any,
+    found: Mapping[int, Any],
+    rule_of: Rules,
+    formed: Formed | None = None,
 ) -> dict[int, Any]:
     """The value of each node that a result depends on.
 
@@ -30,13 +38,20 @@ def evaluated(
         arithmetic: `crosscheck.program.arithmetic.Arithmetic`.
         found: Values that are known, those of all inputs among them.
         rule_of: The rules.
+        formed: What was formed before, by programs that have parts in common; noted there.
     """
     values = dict(found)
     for number in program.needed:
         if number not in values:
             node = program.nodes[number]
             operands = [values[each] for each in node.inputs]
+            key = node.op, node.attributes, node.shape, *map(id, operands)
+            if formed is not None and key in formed:
+                values[number], _ = formed[key]
+                continue
             values[number] = rule_of(node.op).value(arithmetic, node, operands)
+            if formed is not None:
+                formed[key] = values[number], operands
     return values
 
 
