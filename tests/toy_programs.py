@@ -326,6 +326,9 @@ class OnToy:
             found[place] = tuple(entries) or (ZERO,)
         return Held(self.toy, found.reshape(shape))
 
+    def total(self, e: Held, d: Held) -> Held:
+        return self.sum(e, (-1,), True)
+
     def maximum(self, a: Held) -> Held:
         """The largest."""
         return held(self.toy, mapped(self.toy.read, a.closed.max(axis=-1)))

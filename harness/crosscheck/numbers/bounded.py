@@ -38,6 +38,8 @@ class Bounded:
         r: Bound on the reference's own error, float64, same shape.
         e: Bound on any framework's error, float64, same shape; ∞ where it may overflow.
         is_data: Whether r and e are 0 throughout, because these are numbers that were given.
+        floor: What q, q̂ and c are not below, whatever r and e say, float64, same shape; ``None``
+            where nothing is known.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class Bounded:
     e: Array
 
     is_data = False
+    floor: Array | None = None
 
     @cached_property
     def size(self) -> Array:

@@ -5,7 +5,8 @@ be lie in a box. With L >= |f'| over the box, found by interval arithmetic,
 
     |f(c_x) - f(x)| <= L r,        |f(x̂) - f(x)| <= L (e + ς(x)),
 
-by the mean value theorem. A library's own part is what its table says
+by the mean value theorem; and no more than the box of f is wide, where that is less: a function
+that levels off carries little of a large error. A library's own part is what its table says
 (`crosscheck.numbers.accuracy`): N roundings of the scale, and where the result may underflow the
 smallest normal number,
 
@@ -60,8 +61,9 @@ def box_of(x: Enclosure) -> Interval:
         margin = up(margin + x.lost_by_reading, 1)
     wide = margin > 0
     low, upper = x.high - margin, x.high + margin
+    low = np.where(wide, np.nextafter(low, -np.inf), low)
     return Interval(
-        np.where(wide, np.nextafter(low, -np.inf), low),
+        low if x.floor is None else np.maximum(low, x.floor),
         np.where(wide, np.nextafter(upper, np.inf), upper),
     )
 
@@ -94,9 +96,10 @@ def elementary_of(x: Enclosure, function: Elementary, k: int, row: str) -> Enclo
         r, e = own, np.zeros(x.shape)
         moved = (x.r > 0) | (x.e > 0) | (x.lost_by_reading > 0)
         if moved.any():
-            steep = largest(function, k + 1, box)
-            r = np.where(x.r > 0, up(own + steep * x.r, 3) + TINY, own)
-            e = np.where(moved, up(steep * up(x.e + x.lost_by_reading, 1), 1) + TINY, 0.0)
+            steep, width = largest(function, k + 1, box), up(values.high - values.low, 1) + TINY
+            r = np.where(x.r > 0, up(own + np.fmin(steep * x.r, width), 3) + TINY, own)
+            e = steep * up(x.e + x.lost_by_reading, 1)
+            e = np.where(moved, up(np.fmin(e, width), 1) + TINY, 0.0)
         count = model.roundings(row, k) + float(k)
         rounding = up(count * (model.roundoff * scale), 2)
         least = model.format.smallest_normal

@@ -82,6 +82,9 @@ class Arithmetic(Protocol):
     def updated(self, a: Any, axis: int, order: int) -> Any:
         """The mean along an axis, or for order 2 the sum of squared deviations, by updates."""
 
+    def total(self, e: Any, d: Any) -> Any:
+        """Σ e along the last axis, which is kept, of e = e^d with the largest d 0, or of 0."""
+
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""
 

@@ -81,6 +81,10 @@ class OnArrays:
         """See `Arithmetic`."""
         raise NotImplementedError
 
+    def total(self, e: Any, d: Any) -> Any:
+        """See `Arithmetic`: a sum."""
+        return e.sum(axis=-1, keepdims=True)
+
     def maximum(self, a: Any) -> Any:
         """See `Arithmetic`."""
         return a.max(axis=-1)

@@ -17,6 +17,7 @@ from crosscheck.numbers.balls import Ball
 from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.elementary_values import over_ball
 from crosscheck.numbers.piecewise import Piecewise
+from crosscheck.numbers.rounding import up
 from crosscheck.program.arithmetic import leading
 from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
@@ -122,6 +123,18 @@ class OnBalls:
             return mean
         centred = self.difference(a, mean)
         return (centred * centred).sum((axis,), keep=True)
+
+    def total(self, e: Ball, d: Ball) -> Ball:
+        """See `Arithmetic`: no less than e^d of a d that is 0 within its ball."""
+        found = self.sum(e, (-1,), True)
+        best = np.argmax(d.c, axis=-1)[..., None]
+        least, _ = np.take_along_axis(np.stack([d.c - d.r, d.c]), best[None], axis=-1)
+        floor = np.exp(np.minimum(np.nextafter(least, -np.inf), 0.0)) * (1.0 - 2.0**-40)
+        upper = np.nextafter(found.c + found.r, np.inf)
+        low = np.nextafter(found.c - found.r, -np.inf)
+        low = np.minimum(np.maximum(low, floor), upper)
+        middle = 0.5 * (low + upper)
+        return Ball(middle, up(np.maximum(upper - middle, middle - low), 2))
 
     def maximum(self, a: Ball) -> Ball:
         """See `Arithmetic`: |max q - max c| <= max |q - c|."""

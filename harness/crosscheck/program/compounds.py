@@ -81,7 +81,7 @@ def _shifted(n: Any, z: Any, node: Node) -> tuple[Any, Any, Any, Any]:
     e = n.elementary(d, ELEMENTARY["exp"], 0, "exp")
     if kept is not None:
         e = n.take(e, kept, shape, shape)
-    return m, d, e, n.sum(e, (-1,), True)
+    return m, d, e, n.total(e, d)
 
 
 @functools.lru_cache(maxsize=256)

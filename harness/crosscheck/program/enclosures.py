@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.differentiable import Elementary
 from crosscheck.numbers.double_double import DoubleDouble
-from crosscheck.numbers.elementary_values import elementary_of
+from crosscheck.numbers.elementary_values import box_of, elementary_of
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
@@ -222,6 +222,21 @@ class OnEnclosures:
             return mean_by_updates(a, mean, axis)
         centred = self.difference(a, mean)
         return squares_by_updates(a, self.sum(self.mul(centred, centred), (axis,), True), axis)
+
+    def total(self, e: Enclosure, d: Enclosure) -> Enclosure:
+        """See `Arithmetic`.
+
+        A sum of what is not negative is not below any of its terms, rounded or not. One of them is
+        e^d for a d that is 0, for a framework 0 within its bound, and errs by N roundings, or is
+        lost where it may be below the smallest normal number.
+        """
+        found = self.sum(e, (-1,), True)
+        best = np.argmax(d.high, axis=-1)[..., None]
+        least = np.take_along_axis(np.minimum(box_of(d).low, 0.0), best, axis=-1)
+        rounding = self.model.roundings("exp", 0) * self.model.roundoff
+        lost = self.model.format.smallest_normal
+        found.floor = np.maximum(np.exp(least) * (1.0 - rounding - 2.0**-40) - lost, 0.0)
+        return found
 
     def maximum(self, a: Enclosure) -> Enclosure:
         """See `Arithmetic`: |max â - max a| <= max |â - a|."""

@@ -237,6 +237,10 @@ class OnMachine:
         """f^(k)(x)."""
         return self.held(erring(self.machine, function, order, x.closed))
 
+    def total(self, e: Held, d: Held) -> Held:
+        """A sum."""
+        return self.sum(e, (-1,), True)
+
     def maximum(self, a: Held) -> Held:
         """The largest."""
         return self.held(self.machine.read(a.closed.max(axis=-1)))
