@@ -62,7 +62,8 @@ def step_of(
     operator: Operator, attributes: Mapping[str, Attribute]
 ) -> tuple[Step, tuple[tuple[str, Shape], ...]]:
     """A step that takes each operand once, and the operands' shapes."""
-    shape = _SHAPE if len(operator.tried_on) == 2 else operator.tried_on
+    is_usual = operator.tried_on == Operator.tried_on
+    shape = _SHAPE if is_usual else operator.tried_on
     own = operator.parameters_of(shape, _UNITS, attributes)
     taken = step("it", operator.name, *operator.operands, **attributes)
     return taken, tuple((name, own.get(name, shape)) for name in operator.operands)
