@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -16,13 +17,16 @@ from crosscheck.cases.composed import seeded_composed
 from crosscheck.cases.plans import plans
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import watch
+from crosscheck.frameworks.gatekeeper import ask, watch
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.adjoint.boxes import Box
+from crosscheck.judge.adjoint.judge import AdjointJudge
 from crosscheck.judge.adjoint.terms import terms
+from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.libraries import library_of
 from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.judge.verdict import Kind
 from crosscheck.network.composed import Composed
 from crosscheck.network.exact import rational_of, rationals
 from crosscheck.network.steps import step
@@ -41,9 +45,14 @@ from crosscheck.tools.errors import UsageError
 
 SEVERAL = (
     *("class_cross_entropy", "cross_entropy", "attention"),
-    *("layer_norm", "batch_norm", "rms_norm", "max_pool1d", "max_pool2d", "multiply"),
+    *("layer_norm", "batch_norm", "rms_norm", "max_pool1d", "max_pool2d", "multiply", "sort"),
 )
 """Operators of which there are several lines."""
+
+
+WIDE = pytest.param(40, marks=pytest.mark.long)
+QUICK = {"torch": SEVERAL, "tensorflow": ("cross_entropy", "batch_norm", "sort"), "jax": ()}
+"""Whose lines are not left to the long tests: no others need other imports, or compile."""
 
 
 def opened(name: str, formulation: str | None = None) -> Framework:
@@ -57,7 +66,7 @@ def lines() -> Iterator[Any]:
     for framework in ("torch", "tensorflow", "jax"):
         for operator in SEVERAL:
             for line in operator_of(operator).formulations(framework):
-                marks = [pytest.mark.long] if framework == "jax" else []
+                marks = [] if operator in QUICK[framework] else [pytest.mark.long]
                 yield pytest.param(framework, operator, line, marks=marks)
 
 
@@ -210,7 +219,7 @@ MISTAKES: Mapping[str, tuple[str, Callable[[Array], Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("width", [3, 40])
+@pytest.mark.parametrize("width", [3, WIDE])
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_the_classes_is_named(mistake: str, width: int) -> None:
     part, change = MISTAKES[mistake]
@@ -314,7 +323,7 @@ OF_MASKS: dict[str, tuple[str, Callable[[Mapping[str, Array], Array], Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("width", [3, 40])
+@pytest.mark.parametrize("width", [3, WIDE])
 @pytest.mark.parametrize("mistake", OF_MASKS)
 def test_a_mistake_with_a_mask_is_named(mistake: str, width: int) -> None:
     part, change = OF_MASKS[mistake]
@@ -378,7 +387,9 @@ def normalized(operator: str, seed: int, mean: float = 0.0) -> Composed:
     )
 
 
-@pytest.mark.parametrize("mean", [0.0, 10.0, 300.0])
+@pytest.mark.parametrize(
+    "mean", [0.0, *(pytest.param(each, marks=pytest.mark.long) for each in (10.0, 300.0))]
+)
 @pytest.mark.parametrize("operator", ["layer_norm", "batch_norm"])
 def test_a_library_s_norm_of_numbers_with_a_large_mean_is_inside(
     operator: str, mean: float
@@ -446,7 +457,7 @@ OF_NORMS: dict[str, tuple[str, str, Callable[[Mapping[str, Array], Array], Any]]
 }
 
 
-@pytest.mark.parametrize("mean", [0.0, 3.0])
+@pytest.mark.parametrize("mean", [0.0, pytest.param(3.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize("mistake", OF_NORMS)
 def test_a_mistake_in_a_norm_that_is_written_out_is_named(mistake: str, mean: float) -> None:
     operator, part, change = OF_NORMS[mistake]
@@ -458,6 +469,15 @@ def test_a_mistake_in_a_norm_that_is_written_out_is_named(mistake: str, mean: fl
     found = judge.check(simulated(case, StepFault("f", part, lambda _: wrong))).wrong()
     assert found is not None
     assert found.step == "f"
+
+
+@pytest.mark.parametrize("operator", ["layer_norm", "batch_norm"])
+def test_adjoint_bounds_hold_norms(operator: str) -> None:
+    case = normalized(operator, 0, 2.0)
+    found = AdjointJudge(case, library=Stated(count=4.0)).check(simulated(case).given)
+    assert not found.failing
+    assert found.unbounded == 0
+    assert found.vacuous < found.sampled
 
 
 def test_what_is_written_out_is_the_derivative() -> None:
@@ -543,3 +563,98 @@ def test_a_wrong_product_with_a_mask_is_named(part: str, change: Any) -> None:
     found = judge.check(simulated(case, StepFault("f", part, lambda _: wrong))).wrong()
     assert found is not None
     assert found.step == "f"
+
+
+# -- sort --------------------------------------------------------------------------------------
+
+
+def sorting(numbers: Any, axis: int = -1) -> Composed:
+    x = np.array(numbers, dtype=float)
+    return Composed.of(
+        [step("f", "sort", "x", axis=axis), step("loss", "squared_error", "f", "y")],
+        {},
+        {"x": x, "y": -((np.arange(x.size).reshape(x.shape) + 3.0) ** 2)},
+        dtype="float32",
+    )
+
+
+def with_order(case: Composed, order: Any) -> str:
+    """What is said where what comes to the k-th place is sent to entry ``order[k]``."""
+    right = simulated(case)
+    g = right.records[0].cotangent
+    sent = np.zeros_like(g)
+    for at, to in np.ndenumerate(np.array(order)):
+        sent[(*at[:-1], to)] += g[at]
+    found = LocalJudge(case).check(simulated(case, StepFault("f", "x", lambda _: sent)))
+    return str(found.wrong() or "")
+
+
+MIXED = [[3.0, -1.0, 2.0, 0.5], [1.0, 4.0, -2.0, 0.0]]
+ORDER = [[1, 3, 2, 0], [2, 3, 0, 1]]
+
+
+def test_sorted_numbers_are_exact_and_so_is_what_is_sent() -> None:
+    for axis in (-1, -2):
+        case = sorting(MIXED, axis)
+        found = simulated(case)
+        assert (found.records[0].result == np.sort(MIXED, axis)).all()
+        check_ = LocalJudge(case).check(found)
+        assert check_.wrong() is None
+        assert all(not each.parts[0].bound.bound.any() for each in check_.comparisons[1:2])
+    assert with_order(sorting(MIXED), ORDER) == ""
+
+
+@pytest.mark.parametrize(
+    ("order", "numbers"),
+    [
+        ([[0, 1, 2, 3], [0, 1, 2, 3]], MIXED),
+        ([[3, 0, 2, 1], [2, 3, 1, 0]], MIXED),
+        ([each[::-1] for each in ORDER], MIXED),
+        ([[1, 1, 2, 0], [2, 3, 0, 1]], MIXED),
+        ([[2, 2, 1, 0]], [[3.0, 2.0, 1.0, 2.0]]),
+        ([[2, 0, 3, 1]], [[3.0, 2.0, 1.0, 2.0]]),
+        ([[2, 1, 1, 0]], [[3.0, 2.0, 1.0, 2.0]]),
+        ([[0, 1, 1]], [[2.0, 2.0, 2.0]]),
+    ],
+    ids=[
+        "not at all",
+        "the other way",
+        "turned round",
+        "twice",
+        "tie and other",
+        "not of the tie",
+        "one of a tie",
+        "one of three",
+    ],
+)
+def test_what_is_sent_to_another_place_is_named(order: Any, numbers: Any) -> None:
+    assert with_order(sorting(numbers), order).startswith("step f (sort): what it sent to x")
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_equal_numbers_may_come_in_any_order(order: Any) -> None:
+    assert with_order(sorting([[2.0, 2.0, 2.0]]), [order]) == ""
+    four = [{0: 1, 1: 3, 2: 2}[each] for each in order]
+    assert with_order(sorting([[3.0, 2.0, 2.0, 2.0]]), [[*four, 0]]) == ""
+
+
+@pytest.mark.parametrize("numbers", [[[2.0, 2.0, 1.0]], [[0.0, 0.0, 0.0, 0.0]]])
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_ties_of_a_framework_are_explained(name: str, numbers: Any) -> None:
+    framework = opened(name)
+    case = sorting(numbers)
+    verdict = judge(case, [answer_of(framework, case)]).verdict(0, 0)
+    assert verdict.kind is Kind.KINK, verdict
+
+
+def answer_of(framework: Framework, case: Composed) -> Answer:
+    given, recorded = ask(framework, case), watch(framework, case)
+    assert not isinstance(given, Refused)
+    assert not isinstance(recorded, Refused)
+    return Answer(given, names=(framework.name, "", "eager"), recorded=recorded)
+
+
+@pytest.mark.parametrize("axis", [0, "-1 -2"])
+def test_an_axis_that_makes_no_sense_is_refused(axis: int | str) -> None:
+    with pytest.raises(UsageError, match=f"{axis!r}, wanted"):
+        operator_of("sort").settled({"axis": axis})

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from crosscheck.formulas.nodes import Expression
+from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
@@ -103,6 +104,9 @@ class Operator:
         variants: Attributes that strategies draw besides the defaults.
         tried_on: Shape of what comes from below where strategies draw it.
         of_one_case: Whether its lines are for one case, and are mapped over those of a stack.
+        placed: For an operator that puts numbers in order: of its operand, the cotangent, what was
+            sent down and the attributes by name, the place that each number was put to, where equal
+            ones are told by what they were sent.
         is_of_positive: Whether strategies put eᶻ before it, as it is not there for all numbers.
 
     Raises:
@@ -126,6 +130,7 @@ class Operator:
     variants: tuple[Mapping[str, Attribute], ...] = ()
     tried_on: Shape = (3, 2)
     of_one_case: bool = False
+    placed: Callable[..., Array] | None = None
     is_of_positive: bool = False
 
     def __post_init__(self) -> None:

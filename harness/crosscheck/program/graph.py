@@ -261,6 +261,10 @@ class Var:
         """The largest along the last axis."""
         return self.graph.apply("max", (self,), self.shape[:-1])
 
+    def smaller(self) -> Var:
+        """The smaller of two along the last axis, decided as `maximum` is."""
+        return self.graph.apply("smaller", (self,), self.shape[:-1])
+
     # -- sums and places -------------------------------------------------------------------
 
     def sum(self, *axes: int, keep: bool = False) -> Var:

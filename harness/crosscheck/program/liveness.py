@@ -76,6 +76,8 @@ def _live(node: Node, x: list[Alive], values: Mapping[int, Enclosure]) -> Alive:
             return _taken(node, x[0], values[node.inputs[0]])
         case "piecewise":
             return x[0] & ~_is_shut(values[node.inputs[0]], settings["function"])
+        case "smaller":
+            return np.asarray(x[0].any(axis=-1))
         case "max":
             could = OnEnclosures.could_be_largest(values[node.inputs[0]])
             return np.asarray((x[0] & could).any(axis=-1))

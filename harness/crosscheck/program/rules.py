@@ -17,7 +17,7 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
     elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
-            *(Rule(*each) for each in (*COMPOUNDS, *NORMS)),
+            *(Rule(*each) for each in (*COMPOUNDS, *NORMS, *PAIRS)),
             Rule(*rule_of_alternatives(lambda op: rule_of(op))),
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
 
@@ -42,6 +42,7 @@ from crosscheck.program.alternatives import rule as rule_of_alternatives
 from crosscheck.program.compounds import COMPOUNDS
 from crosscheck.program.graph import Node, Shape, Var
 from crosscheck.program.norms import NORMS
+from crosscheck.program.pairs import PAIRS
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["RULES", "Rule", "rule_of"]
@@ -175,7 +176,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            *(Rule(*each) for each in (*COMPOUNDS, *NORMS)),
+            *(Rule(*each) for each in (*COMPOUNDS, *NORMS, *PAIRS)),
             Rule(*rule_of_alternatives(lambda op: rule_of(op))),
             Rule(
                 "ones",

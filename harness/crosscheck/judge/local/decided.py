@@ -96,7 +96,7 @@ def _nodes_of(case: Composed, record: Record, bounds: StepBounds) -> dict[int, i
 
 
 def _sites(nodes: Sequence[Node]) -> list[int]:
-    found = (each.inputs[0] for each in nodes if each.op in ("piecewise", "max"))
+    found = (each.inputs[0] for each in nodes if each.op in ("piecewise", "max", "smaller"))
     return list(dict.fromkeys(found))
 
 

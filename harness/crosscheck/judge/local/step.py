@@ -43,12 +43,13 @@ from numpy.typing import NDArray
 from crosscheck.judge.entries import ratio_of
 from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
 from crosscheck.judge.local.record import Record
-from crosscheck.judge.local.ties import TiesRead, read_ties
+from crosscheck.judge.local.ties import TiesRead, in_order, read_ties
 from crosscheck.numbers.arrays import Array, blocks
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.sides import sides_of
+from crosscheck.operators.registry import operator_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Program
@@ -200,6 +201,12 @@ class StepBounds:
 
     @cached_property
     def _ties(self) -> TiesRead:
+        step, record = self.record.step, self.record
+        placed = operator_of(step.op).placed
+        if placed is not None and record.sent:
+            ((name, sent),) = record.sent.items()
+            keys = placed(record.operands[name], record.cotangent, sent, **step.settings)
+            return in_order(self.program, self._values, {name: keys}, RESULT)
         return read_ties(
             self.program, self._values, self.record.sent, lambda weights: self._sent(weights)
         )

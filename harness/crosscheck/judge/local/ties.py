@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.program.enclosures import OnEnclosures
-from crosscheck.program.evaluate import evaluate
+from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Program
 
-__all__ = ["TiesRead", "read_ties"]
+__all__ = ["TiesRead", "in_order", "read_ties"]
 
 _ONLY_MOVES = frozenset(
     {"input", "take", "add", "times_constants", "expand", "squeeze", "transpose"}
@@ -121,6 +121,29 @@ def read_ties(
         read, free[site] = origin.read(rest, comes, is_open)
         chosen[site] = np.where(left[site][..., None], read, chosen[site])
     return TiesRead(chosen, free, tied)
+
+
+def in_order(
+    program: Program, values: Mapping[int, Enclosure], keys: Mapping[str, Array], result: str
+) -> TiesRead:
+    """The weights where equal numbers were put in an order, as keys say.
+
+    Args:
+        program: The step's, which compares numbers in pairs.
+        values: Of its nodes.
+        keys: By operand, for each number the place it was put to: what is compared in its stead.
+        result: Name of the step's value.
+    """
+    sites = {node.inputs[0] for node in program.nodes if node.op == "largest"}
+    tied = {site: OnEnclosures.tied(values[site]) for site in sites}
+    tied = {site: where for site, where in tied.items() if where.any()}
+    forward = Program(program.nodes, program.inputs, {result: program.outputs[result]})
+    placed = values_of(forward, OnFloats(), keys) if tied else {}
+    weights = {
+        site: np.asarray((placed[site] == placed[site].max(axis=-1, keepdims=True)) * 1.0)
+        for site in tied
+    }
+    return TiesRead(weights, {}, tied)
 
 
 def _members(a: Enclosure, tied: NDArray[np.bool_]) -> NDArray[np.bool_]:

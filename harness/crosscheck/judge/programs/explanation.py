@@ -164,7 +164,7 @@ def _shares(tied: Sequence[Place], convention: float) -> Slopes:
 def consumer_of(enclosed: EnclosedProgram, site: int, step_of: Mapping[int, str]) -> str:
     """The step that decides at a site: the first whose node takes its value."""
     for number, node in enumerate(enclosed.case.program.nodes):
-        if site in node.inputs and node.op in ("piecewise", "max"):
+        if site in node.inputs and node.op in ("piecewise", "max", "smaller"):
             return step_of.get(number, "")
     return step_of.get(site, "")
 
