@@ -56,7 +56,8 @@ def _lines(table: Table) -> Iterator[str]:
         for name, mode in columns:
             found = [cells.get((operator, name, mode, dtype, order)) for dtype in WORKING]
             row.append(_cell([each for each in found if each is not None]))
-        yield f"| {operator} | {order} | " + " | ".join(row) + " |"
+        if any(row):
+            yield f"| {operator} | {order} | " + " | ".join(row) + " |"
     yield from _listed("What is wrong", failing, [cell.wrong for cell in failing])
     yield from _listed("What frameworks cannot do", empty, [cell.unsupported for cell in empty])
 
