@@ -205,7 +205,10 @@ class StepBounds:
         placed = operator_of(step.op).placed
         if placed is not None and record.sent:
             ((name, sent),) = record.sent.items()
-            keys = placed(record.operands[name], record.cotangent, sent, **step.settings)
+            compared = record.operands[name]
+            if self.model.flush:  # all that may be read as zero is equal
+                compared = np.where(np.abs(compared) < self.model.least, 0.0, compared)
+            keys = placed(compared, record.cotangent, sent, **step.settings)
             return in_order(self.program, self._values, {name: keys}, RESULT)
         return read_ties(
             self.program, self._values, self.record.sent, lambda weights: self._sent(weights)
