@@ -51,7 +51,7 @@ def verdict_on(case: Composed, recorded: Recorded) -> Verdict:
 
 def test_the_command_offers_every_model() -> None:
     (option,) = [each for each in digits.params if each.name == "model"]
-    assert list(getattr(option.type, "choices", ())) == ["dense", *MODELS]
+    assert list(getattr(option.type, "choices", ())) == ["mlp", *MODELS]
     assert list(STEPS) == list(MODELS)
 
 

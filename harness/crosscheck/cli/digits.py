@@ -11,14 +11,14 @@ from crosscheck.run.events import RunStarted
 
 __all__ = ["digits"]
 
-_DENSE = "dense"
+_MLP = "mlp"
 
 
 @click.command()
 @click.option(
     "--model",
-    type=click.Choice([_DENSE, "cnn", "residual", "transformer", "recurrence"]),
-    default=_DENSE,
+    type=click.Choice([_MLP, "cnn", "residual", "transformer", "recurrence"]),
+    default=_MLP,
     show_default=True,
     help="What is trained; all but the first are checked step by step, uncompiled.",
 )
@@ -45,7 +45,7 @@ def digits(
     from crosscheck.studies.training import train_model
 
     format_of(dtype)
-    by_steps = model != _DENSE
+    by_steps = model != _MLP
     session = Session(checking, by_steps=by_steps)
     trained = (
         train_model(model, dtype=dtype, seed=seed)
