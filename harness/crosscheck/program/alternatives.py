@@ -52,7 +52,8 @@ def rule(rule_of: Rules) -> tuple[str, Callable[..., Any], Callable[..., Any], C
     def value(n: Any, node: Node, x: Sequence[Any]) -> Any:
         found: Any = None
         formed: Formed | None = getattr(n, "formed", None)
-        for way in node.settings["ways"]:
+        taken = 1 if getattr(n, "takes_first", False) else None
+        for way in node.settings["ways"][:taken]:
             known = {way.inputs[str(k)]: each for k, each in enumerate(x)}
             one = evaluated(way, n, known, rule_of, formed)[way.outputs[_RESULT]]
             found = one if found is None else n.either(found, one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,13 @@ __all__ = ["OnArrays", "decided_slope", "first_largest", "numbered", "polynomial
 
 
 class OnArrays:
-    """The verbs of `Arithmetic` that any numbers in NumPy's arrays have."""
+    """The verbs of `Arithmetic` that any numbers in NumPy's arrays have.
+
+    Attributes:
+        takes_first: Of a number that may be computed in several ways the first is, and no other.
+    """
+
+    takes_first: ClassVar[bool] = True
 
     def add(self, a: Any, b: Any) -> Any:
         """See `Arithmetic`."""
