@@ -108,6 +108,14 @@ def test_the_digits_agree_on_the_whole_data_set(crosscheck: Run) -> None:
         assert f"{framework} relu: AGREES" in out
 
 
+def test_a_model_on_digits_is_certified_step_by_step(crosscheck: Run) -> None:
+    code, out, _ = crosscheck("digits", "--model", "recurrence", "--frameworks", "torch")
+    assert code == 0
+    assert "digits, recurrence: " in out
+    assert "torch relu: AGREES" in out
+    assert "local certificate: 1 of 1 gradients inside" in out
+
+
 BAD_USAGE = [
     (("run", "--case", "none.json"), "none.json: no such file"),
     (("run", "--frameworks", "tourch"), "did you mean 'torch'"),
@@ -123,6 +131,7 @@ BAD_USAGE = [
     ),
     (("sweep", "--allow", "tf32,half"), "--allow: 'half' is no arithmetic that can be allowed"),
     (("digits", "--full-precision"), "No such option"),
+    (("digits", "--model", "gru"), "'gru' is not one of 'mlp', 'cnn', 'residual'"),
     (("run", "--formulation", "torch=gelu"), "gelu"),
     (("run", "--mode", "jax=quantum"), "quantum"),
     (("run", "--frameworks", "jax", "--formulation", "torch=clamp"), "torch"),

@@ -20,8 +20,11 @@ from crosscheck.judge.door import Answer, judge
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Composed, Derivatives
+from crosscheck.network.steps import step
 from crosscheck.numbers.library import Library
 from crosscheck.operators.operator import Line
+from crosscheck.operators.registry import operator_of
+from crosscheck.program.graph import Graph
 from crosscheck.run.panel import judged
 from crosscheck.studies.models import MODELS
 from crosscheck.studies.simulated import StepFault, simulated
@@ -170,13 +173,13 @@ FAULTS = [
 """A model, a step, and an operand: what is sent to it is wrong."""
 
 
-@pytest.mark.parametrize(("name", "step", "operand"), FAULTS)
-def test_what_is_wrong_in_what_a_step_sends_is_named(name: str, step: str, operand: str) -> None:
+@pytest.mark.parametrize(("name", "where", "operand"), FAULTS)
+def test_what_is_wrong_in_what_a_step_sends_is_named(name: str, where: str, operand: str) -> None:
     case = small(name)
-    (chosen,) = [each for each in case.steps if each.id == step]
-    found = verdict_on(case, simulated(case, StepFault(step, operand, scaled(chosen.op))))
+    (chosen,) = [each for each in case.steps if each.id == where]
+    found = verdict_on(case, simulated(case, StepFault(where, operand, scaled(chosen.op))))
     assert found.kind in (Kind.INCONSISTENT, Kind.DISAGREES)
-    assert f"step {step} ({chosen.op}): what it sent to {operand} is " in found.detail
+    assert f"step {where} ({chosen.op}): what it sent to {operand} is " in found.detail
 
 
 @pytest.mark.parametrize("use", ["r2", "r8"])
@@ -256,7 +259,7 @@ PLANTED: list[tuple[str, str, str, str]] = [
 """A model, an operator, a wrong line for it in PyTorch, and how the accusation begins."""
 
 
-def planted(wrong: Mapping[str, str]) -> TorchFramework:
+def planted(wrong: Mapping[str, Line]) -> TorchFramework:
     """PyTorch, with wrong lines for some operators."""
 
     class Planted(TorchFramework):
@@ -279,6 +282,42 @@ def test_a_wrong_operator_is_named_in_its_model(
     (verdict,) = found.verdicts[0]
     assert verdict.kind in (Kind.INCONSISTENT, Kind.DISAGREES)
     assert accusation in verdict.detail
+
+
+@pytest.mark.parametrize("formulation", operator_of("batch_norm").lines["torch"])
+def test_batch_norm_over_positions_is_certified_in_every_formulation(formulation: str) -> None:
+    line = operator_of("batch_norm").lines["torch"][formulation]
+    (verdict,) = judged([planted({"batch_norm": line})], small("cnn"), fails, BY_STEPS).verdicts[0]
+    assert verdict.kind in RIGHT, verdict.detail
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "1 0 / 1 1 0"])
+@pytest.mark.parametrize("formulation", operator_of("attention").lines["torch"])
+def test_attention_of_several_sequences_is_certified(formulation: str, mask: str) -> None:
+    rng = np.random.default_rng(5)
+    steps = [
+        *(step(f"{each}_", "reshape", each, shape="2 3 4") for each in "qkv"),
+        step("t", "attention", "q_", "k_", "v_", mask=mask),
+        step("flat", "reshape", "t", shape="6 4"),
+        step("loss", "squared_error", "flat", "y"),
+    ]
+    arrays = {each: rng.standard_normal((6, 4)) for each in "qkvy"}
+    targets = {"y": arrays.pop("y")}
+    case = Composed.of(steps, arrays, targets, dtype="float32")
+    line = operator_of("attention").lines["torch"][formulation]
+    (verdict,) = judged([planted({"attention": line})], case, fails, BY_STEPS).verdicts[0]
+    assert verdict.kind is Kind.AGREES, verdict.detail
+    assert verdict.certificates[0].wrong == verdict.certificates[0].note == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [("2 5", "reshape: shape .2, 6. to .2, 5., wanted as many numbers"), ("0 12", "from 1 on")],
+)
+def test_a_reshape_that_does_not_fit_is_refused(shape: str, message: str) -> None:
+    x = Graph().leaf("x", (2, 6))
+    with pytest.raises(UsageError, match=message):
+        operator_of("reshape").expand(x, shape)
 
 
 @pytest.mark.parametrize("name", MODELS)
