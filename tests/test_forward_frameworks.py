@@ -128,3 +128,14 @@ def test_a_rule_for_tangents_that_somebody_wrote_is_judged(
     case = bent(rule)
     answer = Answer(opened("jax").derivatives(case), "forward")
     assert judge(case, [answer]).verdict(0, 0).kind is kind
+
+
+def test_a_padded_window_has_no_rule_for_tangents_in_tensorflow() -> None:
+    padded = next(
+        plan
+        for plan in plans(["max_pool1d"])
+        if any(dict(each.attributes).get("padding") for each in plan.steps)
+    )
+    case = seeded_composed(1, padded, 1, "float32")[0]
+    with pytest.raises(UnsupportedError, match=r"tensorflow, float32, forward: .*MaxPoolGradGrad"):
+        opened("tensorflow").derivatives(case)

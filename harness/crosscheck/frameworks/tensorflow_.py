@@ -42,6 +42,7 @@ _UNSUPPORTED = (
     "Detected unsupported operations",
     "gradient registry has no entry",
     "Current CPU implementations do not yet support",
+    "Op passed string",
 )
 """How TensorFlow says that an operation does not exist for a dtype or for XLA, when it does not
 raise its UnimplementedError."""
@@ -121,7 +122,7 @@ class TensorFlowFramework(Adapter):
     def unsupported(self, error: Exception) -> str | None:
         """See `Adapter.unsupported`."""
         errors = self._tf.errors
-        if not isinstance(error, TypeError | LookupError | errors.OpError):
+        if not isinstance(error, TypeError | ValueError | LookupError | errors.OpError):
             return None
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         for line in lines:
