@@ -12,6 +12,8 @@ import pytest
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.local.judge import LocalJudge
+from crosscheck.network.composed import Composed
+from crosscheck.network.steps import step
 from crosscheck.numbers.formats import FORMATS, WORKING
 from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.studies.stress.measure import (
@@ -109,10 +111,9 @@ def test_only_functions_that_were_measured_to_depart_are_granted_it() -> None:
     assert "relu" not in _departures("torch", "float64")
 
 
-@pytest.mark.parametrize(("framework", "dtype"), KERNELS)
-def test_a_kernel_that_is_said_to_do_more_than_round_does(framework: str, dtype: str) -> None:
-    assert framework == "tensorflow"
-    assert set(KERNELS[framework, dtype]) == {"softmax"}
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_tensorflow_s_softmax_loses_what_is_small(dtype: str) -> None:
+    assert KERNELS["tensorflow", dtype] == {"softmax"}
     tf = pytest.importorskip("tensorflow")
     least = FORMATS[dtype].smallest_normal
 
@@ -123,6 +124,19 @@ def test_a_kernel_that_is_said_to_do_more_than_round_does(framework: str, dtype:
 
     assert shares(2)[1] > 2 * least
     assert shares(1)[1] == 0.0
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
+def test_silu_is_zero_where_an_exponential_overflows(name: str) -> None:
+    assert KERNELS[name, "float64"] == {"silu"}
+    case = Composed.of(
+        (step("a", "silu", "x"), step("l", "squared_error", "a", "y")),
+        {"x": [[-712.0]]},
+        {"y": [[0.0]]},
+    )
+    record = opened(name).recorded(case).records[0]
+    assert record.result.item() == 0.0
+    assert -712.0 * np.exp(-712.0) < -FORMATS["float64"].smallest_normal
 
 
 def test_what_only_flushing_explains_is_counted_as_flushed() -> None:

@@ -50,6 +50,8 @@ class Elementary:
         without_zero: … but for 0.
         operands: 2 if there is a y.
         jumps: From this order on a derivative jumps at 0.
+        products: Roundings of the scale that the products with a cotangent can cost, at most, for
+            each derivative; see `crosscheck.numbers.elementary_values`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Elementary:
     without_zero: bool = False
     operands: int = 1
     jumps: int = ORDERS
+    products: int = 1
 
     def is_within(self, x: ArrayLike) -> Any:
         """Whether f and its derivatives are there, entry by entry; not at NaN and infinities."""

@@ -15,7 +15,9 @@ smallest normal number,
 A derivative of order k was measured with k cotangents and tangents, all of them 1. Another one, g,
 is multiplied by what makes up f^(k), or by its parts before they are added; a scale is the sum of
 the sizes of the parts, so that each costs one rounding of the scale more: N + k. The products
-themselves are not part of it.
+themselves are not part of it. Of 1 - t², t = tanh x, the scale is 1, and JAX forms
+(g + g t) (1 - t): where t is near -1 the rounding of g t is doubled, so that g costs two there,
+N + 2 k, which a cotangent of 1, whose products are exact, does not show.
 
 At an x that is 0 for everybody, where the scale is 0 too, f is 0 for everybody.
 
@@ -100,7 +102,7 @@ def elementary_of(x: Enclosure, function: Elementary, k: int, row: str) -> Enclo
             r = np.where(x.r > 0, up(own + np.fmin(steep * x.r, width), 3) + TINY, own)
             e = steep * up(x.e + x.lost_by_reading, 1)
             e = np.where(moved, up(np.fmin(e, width), 1) + TINY, 0.0)
-        count = model.roundings(row, k) + float(k)
+        count = model.roundings(row, k) + float(k * function.products)
         rounding = up(count * (model.roundoff * scale), 2)
         least = model.format.smallest_normal
         rounding = rounding + np.where(values.least - up(e + rounding, 2) < least, least, 0.0)

@@ -16,7 +16,7 @@ _LIBRARY = Stated()
 
 
 def erring(machine: Machine, function: Elementary, order: int, x: Array) -> Array:
-    """f^(k)(x), off by at most N roundings of its scale; a derivative by one more.
+    """f^(k)(x), off by at most N roundings of its scale; a derivative by what products cost.
 
     Args:
         machine: Its dice say by how much, and to which side: often by all of it.
@@ -32,7 +32,7 @@ def erring(machine: Machine, function: Elementary, order: int, x: Array) -> Arra
         value, rest = (np.array(each).reshape(safe.shape) for each in zip(*pairs, strict=True))
     else:
         value, rest = function.floats(safe, order), np.zeros(safe.shape)
-    count = _LIBRARY.roundings(function.name, order, machine.form.name) + (order > 0)
+    count = _LIBRARY.roundings(function.name, order, machine.form.name) + order * function.products
     room = count * machine.form.unit_roundoff * function.scale(safe, order)
     bits = machine.genes.bits(x.shape[1:])
     share = np.minimum((bits >> np.uint64(20)) % np.uint64(16), np.uint64(8)).astype(float) / 8
