@@ -137,11 +137,13 @@ NAMED = {
     "studies.stress.networks": "the networks that are stressed, layer by layer",
     "judge.compiled": "the output of a dense network; and a function add",
     "studies.steps": PRIMITIVE,
+    "studies.operators.measure": "the operators that a compiler is asked of",
+    "studies.stress.measure": "the primitives that a kernel computes in a way of its own",
 }
 """Parts in which a word is the name of an operator too, and what it is there."""
 
 
-COMMON = {"sum", "mean", "pad", "max", "min", "maximum", "minimum", "where"}
+COMMON = {"sum", "mean", "pad", "max", "min", "maximum", "minimum", "where", "sort"}
 """Names of operators that are reductions of losses, keywords of NumPy and much else."""
 
 
