@@ -258,7 +258,8 @@ def test_the_exact_gradient_rounded_is_within_the_bounds(case: Composed) -> None
 
 ASKED_FOR = {
     *("pow", "division", "softmax", "log_softmax", "rms_norm", "layer_norm", "batch_norm"),
-    *("attention", "cross_entropy", "binary_cross_entropy", "reshape"),
+    *("attention", "cross_entropy", "class_cross_entropy", "binary_cross_entropy"),
+    *("reshape", "multiply", "sort"),
 }
 """Drawn where they are named: each makes frameworks compile two networks more."""
 
