@@ -123,7 +123,7 @@ def test_the_program_for_second_derivatives_prints_what_it_says(
 
 
 def test_the_fourth_framework_is_short_and_correct(tmp_path: Path, monkeypatch: Any) -> None:
-    source = program("import numpy as np")
+    source = program("import numpy as np\nfrom crosscheck")
     names: dict[str, Any] = {}
     exec(source, names)
     framework: Framework = names["MineFramework"]()
@@ -216,7 +216,7 @@ def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
     [snippet] = blocks("toml")
     [(group, lines)] = tomllib.loads(snippet)["project"]["entry-points"].items()
     [(name, value)] = lines.items()
-    (tmp_path / "my_package.py").write_text(program("import numpy as np"))
+    (tmp_path / "my_package.py").write_text(program("import numpy as np\nfrom crosscheck"))
     monkeypatch.delitem(sys.modules, "my_package", raising=False)
     info = tmp_path / "my_package-1.0.dist-info"
     info.mkdir()
