@@ -9,6 +9,7 @@ from test_local import DTYPES, SMALL, stack_of
 
 from crosscheck.cases.composed import composed_boundary_cases, composed_cases
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.fetched import Fetched
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.network.composed import Composed
@@ -87,3 +88,12 @@ def test_in_place_too_the_wrong_step_is_named(line: str, said: str) -> None:
     check = LocalJudge(case).check(written(line).recorded(case))
     assert not check.explained[0].all()
     assert said in str(check.wrong(int(np.argmin(check.explained[0]))))
+
+
+def test_two_views_of_one_piece_of_memory_are_two_arrays() -> None:
+    array = np.zeros((16, 16), dtype=np.float32)
+    array[12, 3] = 1.0
+    fetch = Fetched(lambda given: given, lambda given: given.astype(np.float64))
+    one, turned, again = fetch(array), fetch(array.T), fetch(array[:])
+    assert (turned[3, 12], turned[12, 3]) == (1.0, 0.0)
+    assert again is one
