@@ -24,6 +24,7 @@ ROOMS = (
     "formulas",
     "operators",
     "network",
+    "frontends",
     "judge",
     "cases",
     "frameworks",
