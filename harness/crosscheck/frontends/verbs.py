@@ -99,6 +99,8 @@ def aligned(*operands: Var) -> tuple[Var, ...]:
 
 
 def _with_axes(x: Var, count: int) -> Var:
+    if x.node.op == "zeros":
+        return x.graph.zeros((*(1,) * (count - len(x.shape)), *x.shape))
     while len(x.shape) < count:
         x = x.expand(-len(x.shape) - 1)
     return x
