@@ -82,7 +82,7 @@ class FunctionCase(Composed):
         if unknown:
             raise UsageError(f"wrt={unknown[0]!r}: wanted some of {', '.join(arguments)}")
         inputs = {name: array for name, array in arguments.items() if name not in wrt}
-        inputs |= {name: array for name, array in function.constants.items()}
+        inputs |= function.constants
         for name in function.outputs:
             shape = function.program.nodes[function.program.outputs[name]].shape
             if np.shape(cotangents[name]) != shape:
@@ -148,7 +148,7 @@ class FunctionCase(Composed):
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The outputs, whose values are compared, and the arguments that it is differentiated by."""
+        """The outputs, whose values are compared, and the arguments differentiated by."""
         return (*self.traced_function.outputs, *self.parameters)
 
     @property

@@ -266,7 +266,7 @@ def extreme(a: Var, b: Var, sign: int) -> Var:
 
 def with_constant(x: Var, bound: Fraction, sign: int) -> Var:
     """max(x, c) or min(x, c) as a function with one kink."""
-    flat, line = (bound,) if bound else (), (Fraction(0), Fraction(1))
+    flat, line = (bound,), (Fraction(0), Fraction(1))
     pieces = (flat, line) if sign > 0 else (line, flat)
     name = "relu" if not bound and sign > 0 else f"{'max' if sign > 0 else 'min'}_{bound}"
     words = f"{'max' if sign > 0 else 'min'}(z, {bound})"
