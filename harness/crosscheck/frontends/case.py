@@ -193,6 +193,23 @@ class FunctionCase(Composed):
         """Name to numbers of each argument that is an array of real numbers."""
         return {name: dict(self.entries())[name] for name in self._argument_shapes}
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The arguments that are arrays, in the order of the function's parameters."""
+        named = (*self._argument_shapes, *self.known_arguments)
+        order = self.traced_function.parameters or named
+        return tuple(name for name in order if name in named)
+
+    @property
+    def known_arguments(self) -> Mapping[str, Any]:
+        """Arguments by position that are known: arrays of integers and bools."""
+        return {n: v for n, v in (self.known or {}).items() if isinstance(v, np.ndarray)}
+
+    @property
+    def keywords(self) -> Mapping[str, Any]:
+        """Arguments that are known and no arrays."""
+        return {n: v for n, v in (self.known or {}).items() if not isinstance(v, np.ndarray)}
+
     def cotangents(self) -> dict[str, Array]:
         """Output to its cotangent."""
         return {name: self.inputs[cotangent_name(name)] for name in self.traced_function.outputs}

@@ -55,6 +55,8 @@ class TracedFunction:
             its own, and that nothing is differentiated by.
         sources: Number of a node to the innermost expression of the user's that made it.
         comparisons: What was decided by numbers.
+        parameters: Names of all parameters in the function's order; empty if that is that of the
+            program's inputs.
         notes: What the user should be told once, each a line: which arrays were captured, which
             keyword is kept at its default.
     """
@@ -66,3 +68,4 @@ class TracedFunction:
     sources: Mapping[int, Source] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -49,7 +49,14 @@ from crosscheck.run.forms import (
 from crosscheck.run.libraries import ROLES, numbers_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
 
-__all__ = ["AbsentError", "Implementation", "implement"]
+__all__ = [
+    "AbsentError",
+    "Implementation",
+    "from_the_function_on",
+    "implement",
+    "name_of",
+    "require_available",
+]
 
 _OURS = (__file__, libraries.__file__)
 """What is called before a function is."""
@@ -87,12 +94,12 @@ class Implementation(Framework):
         count = _count_arguments(role, function)
         self.takes_case, self.takes_names = count == 1, count == 2
         if role not in ("reference", "numpy"):
-            _require_available(role)
+            require_available(role)
         self._library = ROLES[role]()
         self._function = function
         # For adapters these belong to the class; here every function has its own.
         vars(self).update(
-            name=f"{role} {_name(function)}",
+            name=f"{role} {name_of(function)}",
             packages=self._library.packages,
             dtypes=self._library.dtypes,
         )
@@ -126,7 +133,7 @@ class Implementation(Framework):
             return call()
         except BaseException as error:  # it may be sys.exit, and is looked at by whoever called
             self.error = error
-            self.traceback = _from_the_function_on(error.__traceback__)
+            self.traceback = from_the_function_on(error.__traceback__, _OURS)
             raise
 
     @property
@@ -273,10 +280,11 @@ def _count_arguments(role: str, function: Any) -> int:
         except TypeError:
             continue
         return count
-    raise UsageError(f"{role}={_name(function)}{signature}: {wanted}")
+    raise UsageError(f"{role}={name_of(function)}{signature}: {wanted}")
 
 
-def _require_available(role: str) -> None:
+def require_available(role: str) -> None:
+    """Raise an `AbsentError`, or a `CrosscheckError`, if a library cannot be used here."""
     state = state_of(role)
     if state.state == "absent":
         raise AbsentError(
@@ -287,19 +295,22 @@ def _require_available(role: str) -> None:
         raise CrosscheckError(f"{role}: installed, but it cannot be imported: {state.detail}")
 
 
-def _name(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """The name of a function, for people."""
     while isinstance(function, functools.partial):
         function = function.func
     found = getattr(function, "__name__", None) or type(function).__name__
     return "lambda" if found == "<lambda>" else str(found)
 
 
-def _from_the_function_on(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback without the frames of `_OURS` that come first."""
+def from_the_function_on(
+    traceback: TracebackType | None, files: Collection[str]
+) -> TracebackType | None:
+    """The traceback without the frames of some files that come first."""
     while (
         traceback is not None
         and traceback.tb_next is not None
-        and traceback.tb_frame.f_code.co_filename in _OURS
+        and traceback.tb_frame.f_code.co_filename in files
     ):
         traceback = traceback.tb_next
     return traceback

@@ -13,9 +13,13 @@ from crosscheck.frameworks.refusals import RefusedError
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.run.forms import GRADIENTS, WrongFormError, is_form, is_loss, kind_of
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import CrosscheckError, UsageError
 
-__all__ = ["ROLES", "Library", "numbers_of"]
+__all__ = ["ROLES", "Library", "WrongShapeError", "numbers_of"]
+
+
+class WrongShapeError(CrosscheckError):
+    """An output of a function has another shape than that of its formula."""
 
 
 class Library(Protocol):
@@ -52,6 +56,26 @@ class Library(Protocol):
         Returns:
             The derivatives are in the order of the leaves; ``None`` if the function returned
             gradients itself.
+        """
+
+    def know(self, value: Any) -> Any:
+        """An argument that is no array of real numbers: arrays of integers as the library's own."""
+
+    def pull_back(
+        self,
+        call: Callable[..., Mapping[str, Any]],
+        leaves: Sequence[Any],
+        cotangents: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        """What the call returns, by name, and the product of cotangents with its Jacobian.
+
+        Args:
+            call: The function, of its leaves.
+            leaves: What it is differentiated by.
+            cotangents: Name of each output to its cotangent.
+
+        Returns:
+            The outputs, and a derivative for each leaf.
         """
 
 
@@ -102,6 +126,35 @@ class _Torch(_Adapted):
                 returned, leaves, allow_unused=True, materialize_grads=True
             )
 
+    def know(self, value: Any) -> Any:
+        torch: Any = importlib.import_module("torch")
+        return torch.tensor(value) if isinstance(value, np.ndarray) else value
+
+    def pull_back(
+        self,
+        call: Callable[..., Mapping[str, Any]],
+        leaves: Sequence[Any],
+        cotangents: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        __tracebackhide__ = True
+        torch: Any = importlib.import_module("torch")
+        with torch.inference_mode(False), torch.enable_grad():
+            for leaf in leaves:
+                leaf.requires_grad_()
+            returned = _tensors(call(*leaves), torch.Tensor)
+            moving = [name for name, each in returned.items() if each.requires_grad]
+            _require_shapes(returned, cotangents)
+            values = {name: each.detach() for name, each in returned.items()}
+            if not moving:
+                return values, [torch.zeros_like(leaf) for leaf in leaves]
+            return values, torch.autograd.grad(
+                [returned[name] for name in moving],
+                leaves,
+                [cotangents[name] for name in moving],
+                allow_unused=True,
+                materialize_grads=True,
+            )
+
 
 class _TensorFlow(_Adapted):
     derivation = "tf.GradientTape"
@@ -120,6 +173,31 @@ class _TensorFlow(_Adapted):
         if not is_loss(returned, tf.Tensor):
             return returned, None
         found = tape.gradient(returned, leaves, unconnected_gradients="zero")
+        return returned, [tf.convert_to_tensor(array) for array in found]
+
+    def know(self, value: Any) -> Any:
+        tf: Any = importlib.import_module("tensorflow")
+        return tf.constant(value) if isinstance(value, np.ndarray) else value
+
+    def pull_back(
+        self,
+        call: Callable[..., Mapping[str, Any]],
+        leaves: Sequence[Any],
+        cotangents: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        __tracebackhide__ = True
+        tf: Any = importlib.import_module("tensorflow")
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(leaves)
+            returned = _tensors(call(*leaves), tf.Tensor)
+        _require_shapes(returned, cotangents)
+        names = list(returned)
+        found = tape.gradient(
+            [returned[name] for name in names],
+            leaves,
+            output_gradients=[cotangents[name] for name in names],
+            unconnected_gradients="zero",
+        )
         return returned, [tf.convert_to_tensor(array) for array in found]
 
 
@@ -144,6 +222,22 @@ class _Jax(_Adapted):
         returned, found = jax.value_and_grad(call, argnums=argnums)(*leaves)
         return returned, list(found)
 
+    def know(self, value: Any) -> Any:
+        jax: Any = importlib.import_module("jax")
+        return jax.numpy.asarray(value) if isinstance(value, np.ndarray) else value
+
+    def pull_back(
+        self,
+        call: Callable[..., Mapping[str, Any]],
+        leaves: Sequence[Any],
+        cotangents: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        __tracebackhide__ = True
+        jax: Any = importlib.import_module("jax")
+        returned, back = jax.vjp(call, *leaves)
+        _require_shapes(_tensors(returned, jax.Array), cotangents)
+        return returned, list(back({name: cotangents[name] for name in returned}))
+
 
 class _NumPy:
     """`Library` of functions in NumPy, which return gradients: nothing differentiates them."""
@@ -161,6 +255,17 @@ class _NumPy:
     def fetch(self, tensor: Any, dtype: str) -> Array:
         return numbers_of(tensor)
 
+    def know(self, value: Any) -> Any:
+        return np.copy(value) if isinstance(value, np.ndarray) else value
+
+    def pull_back(
+        self,
+        call: Callable[..., Mapping[str, Any]],
+        leaves: Sequence[Any],
+        cotangents: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        raise UsageError("NumPy does not differentiate; wanted a backward pass written by hand")
+
     def evaluate(
         self, call: Callable[..., Any], leaves: Sequence[Any]
     ) -> tuple[Any, Sequence[Any] | None]:
@@ -172,6 +277,22 @@ class _NumPy:
                 f"wanted {GRADIENTS}"
             )
         return returned, None
+
+
+def _tensors(returned: Mapping[str, Any], kind: type) -> Mapping[str, Any]:
+    """Outputs, all of them a library's arrays."""
+    for name, each in returned.items():
+        if not isinstance(each, kind):
+            raise UsageError(f"{name}: {kind_of(each)} returned, wanted a {kind.__name__}")
+    return returned
+
+
+def _require_shapes(returned: Mapping[str, Any], cotangents: Mapping[str, Any]) -> None:
+    """Raise a `WrongShapeError` unless the outputs have the shapes of their cotangents."""
+    for name, each in returned.items():
+        shape, wanted = tuple(each.shape), tuple(cotangents[name].shape)
+        if shape != wanted:
+            raise WrongShapeError(f"{name}: shape {shape} returned, the formula's is {wanted}")
 
 
 ROLES: Mapping[str, Callable[[], Library]] = {

@@ -1,0 +1,1 @@
+"""Functions of the user's compared with their formula."""
