@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from crosscheck.program.graph import Graph, Program, Var
 
-__all__ = ["Formed", "Rules", "Use", "carried_up", "evaluated", "sent_down"]
+__all__ = ["Change", "Formed", "Rules", "Use", "carried_up", "evaluated", "sent_down"]
 
 Rules = Callable[[str], Any]
 """The rule of a primitive, `crosscheck.program.rules.Rule`, by its name."""
@@ -19,6 +19,9 @@ Rules = Callable[[str], Any]
 Use = tuple[int, int]
 """A node, and at which of its operands."""
 
+
+Change = Callable[[Use, Var, Var], Var | None]
+"""Of a use, the cotangent of the node's result, and what is sent down: what is sent instead."""
 
 Formed: TypeAlias = dict[tuple[Any, ...], tuple[Any, list[Any]]]
 """What was formed of which values, by the operation and by which objects these are."""
@@ -62,6 +65,7 @@ def sent_down(
     nodes: Mapping[str, int],
     rule_of: Rules,
     uses: dict[Use, Var] | None = None,
+    changed: Change | None = None,
 ) -> dict[str, Var]:
     """The derivative by each of some nodes: all that its consumers send down, added up.
 
@@ -72,6 +76,7 @@ def sent_down(
         nodes: What each derivative is to be called, to the node that it is by.
         rule_of: The rules.
         uses: Where what each use sends down is noted.
+        changed: What is sent down in place of what should be.
     """
     leads = set(nodes.values())  # the nodes through which any of them is reached
     for number in program.needed:
@@ -86,7 +91,10 @@ def sent_down(
         contributions = rule_of(node.op).vjp(
             found[number], Var(graph, number), operands, node.settings
         )
-        for at, (each, sent) in enumerate(zip(node.inputs, contributions, strict=True)):
+        for at, (each, right) in enumerate(zip(node.inputs, contributions, strict=True)):
+            sent = right
+            if changed is not None and right is not None:
+                sent = changed((number, at), found[number], right)
             if sent is not None and each in leads:
                 if uses is not None:
                     uses[number, at] = sent

@@ -1,0 +1,214 @@
+"""Wrong gradients that one mistake makes: the reverse sweep with one thing changed.
+
+At a *use*, an operand of a node, the rule sends something down. A mistake there is one of
+
+    scaled       c times that: 0 is a term that is missing, or a step that is held constant
+    factor       the node's own cotangent: what it should be multiplied with is left out, a mask, f'
+    transposed   the product with the other matrix as it lies
+    piece        another slope on one piece of a function with breakpoints, or at a breakpoint
+    array        not of a use: one derivative is c times what it should be, or all are
+
+Uses that stand in the same place of the user's text, as in a loop, have their mistakes together.
+
+A gradient is linear in what one use sends down, while all else is right. So with the gradient ĝ of
+the reference and e what changes when the use sends a unit more, a gradient g that comes of it is
+g = ĝ + t e, and one evaluation of e tells t for every entry: the mistake is found, and how large it
+is, without a guess. Whether it explains a gradient is another question, which is put to enclosures
+(`crosscheck.judge.causes.search`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from crosscheck.frontends.case import FunctionCase
+from crosscheck.frontends.traced import Source
+from crosscheck.network.names import LOSS
+from crosscheck.numbers.arrays import Array
+from crosscheck.program.evaluate import values_of
+from crosscheck.program.floats import OnFloats
+from crosscheck.program.graph import Graph, Node, Program, Shape, Var
+from crosscheck.program.places import Places
+from crosscheck.program.rules import rule_of
+from crosscheck.program.sweeps import Change, Use, sent_down
+
+__all__ = ["Edit", "EditKind", "Editor"]
+
+EditKind = Literal["scaled", "factor", "transposed", "piece", "array"]
+
+_WITH_FACTORS = ("mul", "select", "piecewise", "elementary", "times_constants")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One mistake, wherever the program's nodes are numbered otherwise.
+
+    Attributes:
+        kind: Of those in this module's docstring.
+        op: The primitive; for ``"array"`` the name of the derivative, or ``""`` for all.
+        at: Number of the operand.
+        source: Where the node stands in the user's text, and where the operand does.
+        piece: For ``"piece"``, the number of the piece; -1 - k for breakpoint k.
+        number: Of the node, where its place is not known.
+    """
+
+    kind: EditKind
+    op: str
+    at: int = 0
+    source: Source | None = None
+    operand: Source | None = None
+    piece: int = 0
+    number: int = -1
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it has a size, c or another slope; else it is made or not."""
+        return self.kind in ("scaled", "piece", "array")
+
+
+class Editor:
+    """The mistakes that can be made in the gradient of one case, and what comes of each.
+
+    Args:
+        case: The case, of the function as it was traced.
+    """
+
+    def __init__(self, case: FunctionCase) -> None:
+        self.case, self.program = case, case.program
+        self.known = values_of(self.program, OnFloats(), dict(case.entries()))
+        with np.errstate(all="ignore"):
+            self.right = self._evaluated(self.gradient())
+
+    @cached_property
+    def uses(self) -> Mapping[Edit, frozenset[Use]]:
+        """Each mistake at uses to these, those nearest to the result first."""
+        found: dict[Edit, set[Use]] = {}
+        sources = self.case.traced_function.sources
+        for number in reversed(self.program.needed):
+            node = self.program.nodes[number]
+            for at, operand in enumerate(node.inputs):
+                if operand not in self._moving:
+                    continue
+                source = sources.get(number)
+                where = (at, source, sources.get(operand))
+                for kind, piece in self._kinds(node, operand):
+                    edit = Edit(kind, node.op, *where, piece, -1 if source else number)
+                    found.setdefault(edit, set()).add((number, at))
+        return {edit: frozenset(uses) for edit, uses in found.items()}
+
+    def _kinds(self, node: Node, operand: int) -> Iterator[tuple[EditKind, int]]:
+        yield "scaled", 0
+        if node.op in _WITH_FACTORS:
+            yield "factor", 0
+        if node.op == "contract":
+            yield "transposed", 0
+        if node.op == "piecewise":
+            points = node.settings["function"].breakpoints
+            for k, point in enumerate(points):
+                if np.any(self.known[operand] == float(point)):
+                    yield "piece", -1 - k
+            for k in range(len(points) + 1):
+                yield "piece", k
+
+    @cached_property
+    def _moving(self) -> set[int]:
+        """The nodes through which something is sent to what is differentiated."""
+        found = {self.program.inputs[name] for name in self.case.parameters}
+        for number in self.program.needed:
+            if found & set(self.program.nodes[number].inputs):
+                found.add(number)
+        return found
+
+    def effect(self, edit: Edit) -> dict[str, Array] | None:
+        """What a mistake of size 1 changes, array by array; ``None`` if it is nothing."""
+        with np.errstate(all="ignore"):
+            if edit.kind == "array":
+                chosen = [edit.op] if edit.op else list(self.right)
+                found = {
+                    name: value if name in chosen else np.zeros_like(value)
+                    for name, value in self.right.items()
+                }
+            else:
+                wrong = self._evaluated(self.gradient(edit, Fraction(1)))
+                found = {name: wrong[name] - self.right[name] for name in self.right}
+        is_finite = all(bool(np.isfinite(each).all()) for each in found.values())
+        return found if is_finite and any(each.any() for each in found.values()) else None
+
+    def gradient(self, edit: Edit | None = None, size: Fraction = Fraction(0)) -> Program:
+        """The program of the gradient with a mistake of some size; of none without one."""
+        program = self.program
+        graph = Graph.of(program)
+        nodes = {name: program.inputs[name] for name in self.case.parameters}
+        seeds = {program.outputs[LOSS]: graph.ones(())}
+        change = None
+        if edit is not None and edit.kind != "array":
+            change = self._change(edit, size)
+        found = sent_down(graph, seeds, program, nodes, rule_of, None, change)
+        if edit is not None and edit.kind == "array":
+            found = {
+                name: value.times(1 + size) if edit.op in ("", name) else value
+                for name, value in found.items()
+            }
+        inputs = {name: Var(graph, number) for name, number in program.inputs.items()}
+        return graph.program(inputs, found)
+
+    def _evaluated(self, program: Program) -> dict[str, Array]:
+        values = values_of(program, OnFloats(), dict(self.case.entries()), self.known)
+        return {
+            name: np.broadcast_to(values[number], self.case.shapes[name])
+            for name, number in program.outputs.items()
+        }
+
+    def _change(self, edit: Edit, size: Fraction) -> Change:
+        uses = self.uses[edit]
+
+        def change(use: Use, g: Var, right: Var) -> Var | None:
+            if use not in uses:
+                return right
+            node = self.program.nodes[use[0]]
+            if edit.kind == "scaled":
+                return None if size == -1 else right.times(1 + size)
+            if edit.kind == "factor":
+                return _summed_to(g, right.shape)
+            if edit.kind == "transposed":
+                return _transposed(g, node, use[1], right)
+            return right + self._on_piece(g, node, edit.piece, right.shape).times(size)
+
+        return change
+
+    def _on_piece(self, g: Var, node: Node, piece: int, shape: Shape) -> Var:
+        """The cotangent where the operand is on a piece, or at a breakpoint; else 0."""
+        z = np.broadcast_to(self.known[node.inputs[0]], shape)
+        points = [float(each) for each in node.settings["function"].breakpoints]
+        if piece < 0:
+            here = z == points[-1 - piece]
+        else:
+            here = (np.searchsorted(points, z) == piece) & ~np.isin(z, points)
+        places = np.where(here, np.arange(z.size).reshape(z.shape), -1)
+        return g.broadcast(shape).take(Places(places.ravel().tolist()), shape)
+
+
+def _summed_to(g: Var, shape: Shape) -> Var:
+    """A cotangent without its factor, in the shape of the operand."""
+    axes = [
+        at - len(shape)
+        for at, (size, wanted) in enumerate(zip(g.shape, shape, strict=True))
+        if wanted == 1 and size != 1
+    ]
+    return (g.sum(*axes, keep=True) if axes else g).broadcast(shape)
+
+
+def _transposed(g: Var, node: Node, at: int, right: Var) -> Var:
+    """G B for G Bᵀ, or A G for Aᵀ G, where that has the operand's shape."""
+    other = Var(g.graph, node.inputs[1 - at])
+    one, two = (g, other) if at == 0 else (other, g)
+    if one.shape[:-2] != two.shape[:-2] or one.shape[-1] != two.shape[-2]:
+        return right
+    found = one @ two
+    return found if found.shape == right.shape else right
