@@ -23,6 +23,7 @@ from crosscheck.numbers.double_double import DoubleDouble
 from crosscheck.numbers.enclosure import Enclosure
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.model import Model
+from crosscheck.program import derive
 from crosscheck.program.derive import gradient, jvp, vjp
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate, values_of
@@ -199,6 +200,23 @@ def test_constants_send_nothing_down() -> None:
     ones = graph.ones((2,))
     for name in ("ones", "zeros"):
         assert list(RULES[name].vjp(ones, ones, (), {})) == []
+
+
+def test_what_is_held_is_a_constant_to_derivatives_but_not_to_errors() -> None:
+    graph = Graph()
+    x = graph.leaf("x", (1,))
+    program = graph.program({"x": x}, {"y": (x * x.held()) * x})
+    arrays = fractions_in({"x": np.array([3]), "g": np.array([1]), "t": np.array([1])})
+    assert evaluate(vjp(program, {"y": "g"}, ["x"]), EXACT, arrays)["x"].tolist() == [18]
+    assert evaluate(jvp(program, {"x": "t"}), EXACT, arrays)["y."].tolist() == [18]
+    derived, uses = derive.shares(program, {"y": "g"}, [x.number])
+    sent = evaluate(derived, EXACT, arrays)
+    by_use = [np.asarray(each).item() for each in sent.values()]
+    operands = [program.nodes[consumer].inputs[at] for consumer, at in uses]
+    felt = [share for share, each in zip(by_use, operands, strict=True) if each == x.number]
+    assert sum(felt) == 27
+    held = graph.zeros((2,)).held()
+    assert held.node.op == "zeros"
 
 
 def test_two_results_that_are_one_node_have_both_cotangents() -> None:

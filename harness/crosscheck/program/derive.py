@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from crosscheck.program.graph import Graph, Program, Var
-from crosscheck.program.rules import rule_of
+from crosscheck.program.rules import Rule, rule_of
 from crosscheck.program.sweeps import Use, carried_up, sent_down
 from crosscheck.tools.errors import UsageError
 
@@ -122,10 +123,11 @@ def cotangents(program: Program, output: str, nodes: Mapping[str, int]) -> Progr
 def shares(
     program: Program, seeds: Mapping[str, str], nodes: Collection[int]
 ) -> tuple[Program, Mapping[Use, int]]:
-    """The derivatives of `vjp` by values in between, use by use.
+    """The derivatives of `vjp` by values in between, use by use, of results as functions of values.
 
     The derivative by a value is the sum of what all its uses send down; the cotangent of a result
-    is not among them.
+    is not among them. What is held is sent what its consumers send: an error of a value changes
+    the results, whether or not anybody differentiates by it.
 
     Args:
         program: The program.
@@ -139,9 +141,15 @@ def shares(
     graph = Graph.of(program)
     inputs, given = _seeded(graph, program, seeds)
     uses: dict[Use, Var] = {}
-    sent_down(graph, given, program, {str(number): number for number in nodes}, rule_of, uses)
+    sent_down(graph, given, program, {str(number): number for number in nodes}, _felt, uses)
     results = {f"{consumer}.{operand}": share for (consumer, operand), share in uses.items()}
     return graph.program(inputs, results), {use: share.number for use, share in uses.items()}
+
+
+def _felt(op: str) -> Rule:
+    """The rule by which errors go down: what is held passes them on."""
+    rule = rule_of(op)
+    return replace(rule, vjp=lambda g, y, x, s: (g,)) if op == "held" else rule
 
 
 def _cotangents(

@@ -265,6 +265,12 @@ class Var:
         """The smaller of two along the last axis, decided as `maximum` is."""
         return self.graph.apply("smaller", (self,), self.shape[:-1])
 
+    def held(self) -> Var:
+        """The same numbers, which nothing is differentiated by: a constant to derivatives."""
+        if self.node.op in ("held", "ones", "zeros"):
+            return self
+        return self.graph.apply("held", (self,), self.shape)
+
     # -- sums and places -------------------------------------------------------------------
 
     def sum(self, *axes: int, keep: bool = False) -> Var:

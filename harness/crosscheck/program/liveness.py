@@ -53,7 +53,7 @@ def live_values(
 def _live(node: Node, x: list[Alive], values: Mapping[int, Enclosure]) -> Alive:
     settings = node.settings
     match node.op:
-        case "ones" | "zeros":
+        case "ones" | "zeros" | "held":
             return np.zeros(node.shape, dtype=bool)
         case "add" | "difference" | "mul":
             return np.asarray(x[0] | x[1])

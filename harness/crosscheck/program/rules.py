@@ -17,15 +17,15 @@ With g the cotangent of the result y, ẋ the tangents of the operands:
                                                  f''(z) ∘ c ∘ g for z             f''(z) ∘ c ∘ ż
     elementary         f(x)                      g ∘ f'(x)                        f'(x) ∘ ẋ
     max                the largest a             largest(a, g)                    Σ largest(a, ȧ)
-            *(Rule(*each) for each in (*COMPOUNDS, *NORMS, *PAIRS)),
-            Rule(*rule_of_alternatives(lambda op: rule_of(op))),
     largest            w(a) ∘ c, Σ w = 1         largest(a, g) for c              largest(a, ċ)
+    held               a                         none                             none
 
 w(a) is 1 at the largest entry of a and 0 elsewhere; at ties the weights are a decision, as f' is
-where it jumps. Operands that broadcast have the sum of their repeated entries' cotangents. So the
-gradient of a program is a program, and a product of its Hessian with a vector is one too. What a
-number type does with a primitive, and how it bounds it, is its arithmetic's business
-(`crosscheck.program.arithmetic`).
+where it jumps. What is held is a constant to whoever differentiates; its rounding still goes on to
+what is made of it (`crosscheck.program.derive.shares`). Operands that broadcast have the sum of
+their repeated entries' cotangents. So the gradient of a program is a program, and a product of its
+Hessian with a vector is one too. What a number type does with a primitive, and how it bounds it, is
+its arithmetic's business (`crosscheck.program.arithmetic`).
 
 A node that is none of these is an error which names it.
 """
@@ -187,6 +187,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             Rule(
                 "zeros",
                 value=lambda n, node, x: n.filled(0.0, node.shape),
+                vjp=_no_cotangents,
+                jvp=lambda t, y, x, s: None,
+            ),
+            Rule(
+                "held",
+                value=lambda n, node, x: x[0],
                 vjp=_no_cotangents,
                 jvp=lambda t, y, x, s: None,
             ),
