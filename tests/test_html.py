@@ -24,7 +24,6 @@ from crosscheck.report.html.grid import find_table
 from crosscheck.report.html.numbers import hexadecimal, shortest
 from crosscheck.report.json_ import schema
 from crosscheck.report.reading import Report
-from crosscheck.run.records import RECORDS
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
 from crosscheck.tools.records import number
 
@@ -292,8 +291,8 @@ def test_decisions_of_a_step_are_in_the_order_of_their_indices() -> None:
         GateReading(Place(9, (0, unit)), GateClass.KINK, 0.0, 1.0, step="a", operator="relu")
         for unit in (10, 2)
     ]
-    (line,) = json.loads(json.dumps([{"gates": RECORDS.apart(readings)}]))
-    gates = _gates([line])
+    gates, count = _gates([readings])
+    assert count == 2
     assert [gate.reading.where for gate in gates] == ["a[0,2] at 0", "a[0,10] at 0"]
 
 

@@ -49,9 +49,9 @@ def open_sinks(folder: Path) -> Iterator[Callable[[Event], None]]:
     from crosscheck.report.summary import MarkdownSummary
     from crosscheck.report.terminal import TerminalReport
 
-    terminal = TerminalReport(folder)
-    files: list[Sink] = [JsonReport(folder), HtmlReport(folder), MarkdownSummary(folder)]
-    with listening([*files, terminal]) as emit:
+    stored = JsonReport(folder)
+    files: list[Sink] = [stored, HtmlReport(folder, stored), MarkdownSummary(folder)]
+    with listening([*files, TerminalReport(folder)]) as emit:
         yield emit
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ KIND = FileKind(
 )
 
 
+_LEVELS = 6
+"""How deep the file is laid out: a decision of a verdict of a case is one line, or a row of W."""
+
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
 class JsonReport:
     """Writes ``report.json`` when the run has ended, in whatever way it did.
 
@@ -38,15 +45,36 @@ class JsonReport:
         """Take the next event."""
         self._tally.add(event)
 
+    @cached_property
+    def text(self) -> str:
+        """What the file holds; empty if the run never came to its last event."""
+        return "" if self._tally.finished is None else as_text(self._tally)
+
     def close(self) -> None:
         """Write the report, unless the run never came to its last event."""
-        if self._tally.finished is not None:
-            write_text_atomically(self._path, as_text(self._tally))
+        if self.text:
+            write_text_atomically(self._path, self.text)
 
 
 def as_text(tally: Tally) -> str:
     """What ``report.json`` holds."""
-    return json.dumps(document(tally), indent=1, allow_nan=False) + "\n"
+    return _laid_out(document(tally), _LEVELS, "") + "\n"
+
+
+def _laid_out(data: Any, levels: int, indent: str) -> str:
+    """JSON with what is in so many levels on lines of its own, and what is deeper on one line."""
+    if not levels or not data or not isinstance(data, dict | list):
+        return _ENCODER.encode(data)
+    inner = f"{indent} "
+    if isinstance(data, dict):
+        each = [
+            f"{_ENCODER.encode(name)}: {_laid_out(value, levels - 1, inner)}"
+            for name, value in data.items()
+        ]
+    else:
+        each = [_laid_out(value, levels - 1, inner) for value in data]
+    first, last = "{}" if isinstance(data, dict) else "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(each) + f"\n{indent}{last}"
 
 
 def document(tally: Tally) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from crosscheck.cases.stream.settings import Settings
@@ -243,22 +243,21 @@ class Tally:
             self.allowed[key] += not fails(verdict, event.allow)
 
     def _add_gates(self, event: CaseChecked, verdict: Verdict) -> None:
-        seen = set()
+        gates: Counter[tuple[str, GateClass, str, bool]] = Counter()
+        examples: dict[tuple[str, GateClass, str, bool], GateReading] = {}
         for reading in verdict.gates:
-            key = BoundaryKey(
-                verdict.framework,
-                reading.operator or verdict.formulation,
-                verdict.mode,
-                reading.gate,
-                slope_name(reading),
-                reading.flipped,
-            )
+            how = reading.operator or verdict.formulation
+            told = how, reading.gate, slope_name(reading), reading.flipped
+            gates[told] += 1
+            examples.setdefault(told, reading)
+        for told, count in gates.items():
+            how, gate, slope, flipped = told
+            key = BoundaryKey(verdict.framework, how, verdict.mode, gate, slope, flipped)
             line = self.boundary[key]
-            line.gates += 1
-            line.cases += key not in seen
-            seen.add(key)
+            line.gates += count
+            line.cases += 1
             if line.example is None:
-                line.example = (event.case.key, reading)
+                line.example = event.case.key, examples[told]
 
     def _is_worth_keeping(self, event: CaseChecked) -> bool:
         if event.part == "given" or event.shrunk:

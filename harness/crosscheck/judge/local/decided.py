@@ -46,6 +46,7 @@ def _at(record: Record, bounds: StepBounds, place: OpenPlace, node: int) -> Iter
     slopes, values = bounds.slopes.get(place.site), bounds.value(place.site)
     is_read, is_idle = bounds.is_read(place), bounds.is_idle(place)
     is_free = bounds.is_free(place)
+    best = None if place.functions else values.max(axis=-1)
     for index in map(tuple, np.argwhere(place.is_open).tolist()):
         effect = Effect.NOT_DECIDED if is_free[index] else Effect.TOO_SMALL
         if is_idle[index]:
@@ -53,9 +54,10 @@ def _at(record: Record, bounds: StepBounds, place: OpenPlace, node: int) -> Iter
         elif is_read[index]:
             effect = Effect.READ
         value = float(values[index])
-        point, sides = _breakpoint(place, value)
-        if not place.functions:
-            point = Fraction(float(np.max(values[index[:-1]])))
+        if best is None:
+            point, sides = _breakpoint(place, value)
+        else:
+            point, sides = float(best[index[:-1]]), (0.0, 1.0)
         yield GateReading(
             Place(node, index),
             GateClass.KINK if place.is_exact[index] else GateClass.UNDECIDED,
@@ -64,21 +66,21 @@ def _at(record: Record, bounds: StepBounds, place: OpenPlace, node: int) -> Iter
             effect=effect,
             step=record.step.id,
             operator=record.step.op,
-            breakpoint=nearest(point),
+            breakpoint=point,
             slopes=sides,
         )
 
 
-def _breakpoint(place: OpenPlace, value: float) -> tuple[Fraction, tuple[float, float]]:
-    """The nearest breakpoint, and the slopes on its sides; of a tie the weights 0 and 1."""
-    found = Fraction(0), (0.0, 1.0)
+def _breakpoint(place: OpenPlace, value: float) -> tuple[float, tuple[float, float]]:
+    """The nearest breakpoint, and the slopes on its sides."""
+    found = 0.0, (0.0, 1.0)
     best: Fraction | None = None
     for function in place.functions:
         for point in function.kinks:
             distance = abs(point - Fraction(value))
             if best is None or distance < best:
                 left, right = function.slopes(nearest(point))
-                best, found = distance, (point, (float(left), float(right)))
+                best, found = distance, (nearest(point), (float(left), float(right)))
     return found
 
 

@@ -38,9 +38,8 @@ from crosscheck.report.html.overview import (
     outcome,
     spread,
 )
-from crosscheck.report.json_ import document
+from crosscheck.report.json_ import JsonReport
 from crosscheck.run.events import Event
-from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
 
 __all__ = ["HtmlReport", "excerpt", "page"]
@@ -51,22 +50,24 @@ class HtmlReport:
 
     Args:
         folder: Where to write it.
+        stored: What takes the same events and makes the report for machines of them; one of the
+            page's own if none is given.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._tally = Tally()
+    def __init__(self, folder: Path, stored: JsonReport | None = None) -> None:
+        self._folder, self._listens = folder, stored is None
+        self._stored = stored or JsonReport(folder)
 
     def handle(self, event: Event) -> None:
         """Take the next event."""
-        self._tally.add(event)
+        if self._listens:
+            self._stored.handle(event)
 
     def close(self) -> None:
         """Write the page, unless the run never came to its last event."""
-        if self._tally.finished is not None:
-            # Through JSON, so that the page is made from the very values a file would give.
-            stored = json.loads(json.dumps(document(self._tally), allow_nan=False))
-            text = page(stored, find_table(self._folder))
+        if self._stored.text:
+            # From the very values that the file has.
+            text = page(json.loads(self._stored.text), find_table(self._folder))
             write_text_atomically(self._folder / "report.html", text)
 
 

@@ -152,12 +152,13 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     """The card of one case of the report."""
     stored, failing = case["case"], failing_lines(case)
     programs = case.get("scripts", {})
+    readings = [_readings(line) for line in case["verdicts"]]
     lines = tuple(
-        _line(line, line in failing, programs.get(line["framework"], ""))
-        for line in case["verdicts"]
+        _line(line, each, line["fails"], programs.get(line["framework"], ""))
+        for line, each in zip(case["verdicts"], readings, strict=True)
     )
-    gates = _gates(case["verdicts"])
-    title = _title(lines, gates)
+    gates, count = _gates(readings)
+    title = _title(lines, gates, count)
     text = "" if stored is None else _as_file(stored)
     numbers = [] if stored is None else _parameters(stored)
     reference = [] if case["reference"] is None else _gradients(case["reference"])
@@ -173,8 +174,8 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
         network="" if stored is None else network(stored),
         lines=lines,
         answers=tuple(_answers(lines)),
-        gates=tuple(gates[:_SHOWN_GATES]),
-        more_gates=max(0, len(gates) - _SHOWN_GATES),
+        gates=tuple(gates),
+        more_gates=count - len(gates),
         numbers=tuple(numbers) if small else (),
         reference=tuple(reference) if small else (),
         text=text if len(text) <= _SHOWN_TEXT else "",
@@ -182,7 +183,7 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     )
 
 
-def _title(lines: Sequence[Line], gates: Sequence[Decided]) -> str:
+def _title(lines: Sequence[Line], gates: Sequence[Decided], count: int) -> str:
     failing = [line for line in lines if line.fails]
     if failing:
         where = failing[0].worst
@@ -192,14 +193,14 @@ def _title(lines: Sequence[Line], gates: Sequence[Decided]) -> str:
     if gates:
         first = gates[0]
         z = "z = 0" if first.hex in ("0", "-0") else f"z = {first.hex}"
-        more = "" if len(gates) == 1 else f", and {len(gates) - 1} more"
+        more = "" if count == 1 else f", and {count - 1} more"
         return f"{z} in {first.reading.where}{more}"
     kinds = dict.fromkeys(line.kind for line in lines)
     return ", ".join(kind.lower().replace("_", " ") for kind in kinds)
 
 
-def _line(line: Mapping[str, Any], fails: bool, program: str) -> Line:
-    used = [slope(reading) for reading in _readings(line)]
+def _line(line: Mapping[str, Any], read: Sequence[GateReading], fails: bool, program: str) -> Line:
+    used = [slope(reading) for reading in read]
     layer = line["first_layer"]
     detail = line["detail"]
     if line["arithmetics"]:
@@ -299,12 +300,13 @@ def _readings(line: Mapping[str, Any]) -> list[GateReading]:
     return [RECORDS.together(each, GateReading) for each in line["gates"]]
 
 
-def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Decided]:
+def _gates(read: Sequence[Sequence[GateReading]]) -> tuple[list[Decided], int]:
+    """The decisions of a case that are shown, by each line's readings; and how many there are."""
     found: dict[Place, GateReading] = {}
     readings: list[dict[Place, tuple[str, bool]]] = []
-    for line in lines:
+    for each in read:
         own = {}
-        for reading in _readings(line):
+        for reading in each:
             found.setdefault(reading.place, reading)
             own[reading.place] = (slope(reading), reading.flipped)
         readings.append(own)
@@ -316,15 +318,16 @@ def _gates(lines: Sequence[Mapping[str, Any]]) -> list[Decided]:
             place,
         ),
     )
-    return [
+    shown = [
         Decided(
             found[place],
             hex=hexadecimal(number(found[place].value)),
             decimal=digits(number(found[place].value)),
             slopes=tuple(own.get(place) for own in readings),
         )
-        for place in order
+        for place in order[:_SHOWN_GATES]
     ]
+    return shown, len(order)
 
 
 def _as_file(stored: Mapping[str, Any]) -> str:
