@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -217,6 +218,23 @@ def test_what_a_function_that_is_far_off_explains_in_a_step_is_named_library(
 
 OFF = 1.0 + 2.0**-14
 """More than 16 roundings of float32, and fewer than 4096."""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_reference_of_a_deep_network_decides_as_float64_does(name: str) -> None:
+    case = small(name)
+    reference = judge(case, by_steps=True).reference()
+    own = simulated(replace(case, dtype="float64")).given
+    assert isinstance(reference, Derivatives)
+    assert isinstance(own, Derivatives)
+    for array, given in own.entries():
+        assert np.allclose(dict(reference.entries())[array], given), array
+
+
+def test_a_case_goes_to_another_process_and_is_the_same_there() -> None:
+    case = small("recurrence")
+    assert case.steps[0].operands  # a view that was made is left behind
+    assert pickle.loads(pickle.dumps(case)).key == case.key
 
 
 def test_without_steps_a_deep_network_is_not_checked() -> None:

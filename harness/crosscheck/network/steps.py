@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from crosscheck.network.dense import Network
 from crosscheck.network.names import array_name
@@ -46,6 +47,10 @@ class Step:
     def settings(self) -> Mapping[str, Attribute]:
         """``attributes`` by name."""
         return MappingProxyType(dict(self.attributes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process go the fields alone: a read-only view cannot."""
+        return Step, (self.id, self.op, self.inputs, self.attributes)
 
 
 def step(id: str, op: str, *inputs: str | None, **attributes: Attribute) -> Step:

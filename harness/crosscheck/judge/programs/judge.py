@@ -102,8 +102,10 @@ class ProgramJudge:
         """The reference's gradient in float64, with λ = 0 at every decision that is open.
 
         Where nothing bounds an enclosure its middle says nothing: float64 as it rounds has to do.
+        So it has where decisions are left to steps: bounds of the whole leave open most of those
+        of a deep network, and with λ = 0 at them all it would be the gradient of another one.
         """
-        if self.case.is_finite:
+        if self.case.is_finite and not self.by_steps:
             found = self.enclosed(Model(self.format)).gradients()
             if all(np.isfinite(each.r).all() for _, each in found.entries()):
                 return found.map(lambda each: each.high)
