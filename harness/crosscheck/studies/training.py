@@ -111,6 +111,8 @@ def train_model(
     some = slice(rows)
     shown = inputs_of(inputs, images[some], targets[some])
     program = plan.case({**parameters, **shown}, "float64").gradient
+    wanted = {name: program.outputs[name] for name in parameters}
+    program = Program(program.nodes, program.inputs, wanted)
     state = {key: (np.zeros_like(each), np.zeros_like(each)) for key, each in parameters.items()}
     for number, chosen in zip(range(1, steps + 1), _batches(len(images), rows, rng), strict=False):
         given = inputs_of(inputs, images[chosen], targets[chosen])
