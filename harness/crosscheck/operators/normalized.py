@@ -26,7 +26,7 @@ from crosscheck.program.alternatives import ways
 from crosscheck.program.graph import Shape, Var
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["check_eps", "norm"]
+__all__ = ["check_eps", "norm", "ways_of_norms"]
 
 _EPS = 2.0**-17
 """The usual 1e-5, but for a power of two, which every format holds."""
@@ -66,10 +66,25 @@ def norm(name: str, axes_of: Callable[[int], tuple[int, ...]], words: str) -> Op
 
 def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int, ...]) -> Var:
     """y, with the mean along ``axes``, in all ways."""
-    share = Fraction(1, math.prod(z.shape[axis] for axis in axes))
     w, b = weight, bias
     for _ in z.shape[:-1]:
         w, b = w.expand(-2), b.expand(-2)
+    return ways((z, weight, bias), *ways_of_norms(z, w, b, eps, axes))
+
+
+def ways_of_norms(
+    z: Var, w: Var, b: Var, eps: Attribute, axes: tuple[int, ...]
+) -> tuple[Var, ...]:
+    """y in all ways.
+
+    Args:
+        z: What is normalized.
+        w: The weight, of as many axes.
+        b: The bias, likewise.
+        eps: ε.
+        axes: Along which the mean is taken, counted from the last.
+    """
+    share = Fraction(1, math.prod(z.shape[axis] for axis in axes))
     mean = z.sum(*axes, keep=True).times(share)
     centred = z - mean
     root = _inverse_root((centred * centred).sum(*axes, keep=True).times(share), eps)
@@ -83,7 +98,7 @@ def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int,
         found.append(_derived("folded", (value, updated, own, z, w, b), axes))
     else:
         found.append(_derived("centred", (folded, mean, root, z, w, b), axes))
-    return ways((z, weight, bias), *found)
+    return tuple(found)
 
 
 def _inverse_root(variance: Var, eps: Attribute) -> Var:

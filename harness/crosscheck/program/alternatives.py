@@ -26,13 +26,19 @@ from typing import Any
 from crosscheck.program.graph import Graph, Node, Program, Var
 from crosscheck.program.sweeps import Formed, Rules, carried_up, evaluated, sent_down
 
-__all__ = ["WAYS", "rule", "ways"]
+__all__ = ["DIFFERENTIATED", "WAYS", "differentiated", "rule", "rule_of_results", "ways"]
 
 WAYS = "ways"
 """The primitive's name."""
 
+DIFFERENTIATED = "differentiated"
+"""The name of the primitive whose derivative is written out."""
+
 Settings = Mapping[str, Any]
 _RESULT = "y"
+
+Formulas = Callable[[Var, Sequence[Var], Var], Sequence[Sequence[Var]]]
+"""Of y, its operands and g: for each operand the ways to write what is sent to it."""
 
 
 def ways(operands: Sequence[Var], *results: Var) -> Var:
@@ -44,6 +50,35 @@ def ways(operands: Sequence[Var], *results: Var) -> Var:
     """
     known = list(dict.fromkeys(operands))
     return _applied([_cut_out(known, each) for each in results], known)
+
+
+def differentiated(y: Var, operands: Sequence[Var], formulas: Formulas) -> Var:
+    """A number whose derivative is written out, in one way or in several.
+
+    Whatever y was computed by, what is sent to the operands is what the formulas say, of the y that
+    was returned. People write backward passes so: σ (1 - σ) g of the σ that they have kept.
+
+    Args:
+        y: The number.
+        operands: What it is a function of.
+        formulas: For each operand the ways to write what is sent to it.
+    """
+    graph = Graph()
+    leaves = [graph.leaf(str(k), each.shape) for k, each in enumerate((y, *operands, y))]
+    own, *known, g = leaves
+    written = formulas(own, known, g)
+    sent = tuple(tuple(_cut_out(leaves, form) for form in forms) for forms in written)
+    return y.graph.apply(DIFFERENTIATED, (y, *operands), y.shape, sent=sent)
+
+
+def rule_of_results() -> tuple[str, Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """As `rule`, of `differentiated`: tangents go through y as it was computed."""
+
+    def vjp(g: Var, y: Var, x: Sequence[Var], s: Settings) -> Sequence[Var | None]:
+        given = (*x, g.broadcast(y.shape))
+        return [None, *(_applied(forms, given) for forms in s["sent"])]
+
+    return DIFFERENTIATED, lambda n, node, x: x[0], vjp, lambda t, y, x, s: t[0]
 
 
 def rule(rule_of: Rules) -> tuple[str, Callable[..., Any], Callable[..., Any], Callable[..., Any]]:

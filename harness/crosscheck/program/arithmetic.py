@@ -88,6 +88,9 @@ class Arithmetic(Protocol):
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""
 
+    def vanishing(self, a: Any, s: Any) -> Any:
+        """0, of the shape of a, which a framework has as s, that is 0, where a is the largest."""
+
     def largest(self, site: int, a: Any, factor: Any) -> Any:
         """factor at the largest entries of a, decided at the site; 0 elsewhere."""
 

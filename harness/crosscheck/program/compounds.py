@@ -7,12 +7,21 @@
                                                    P = e to the power z - log_sum_exp(z)
     cross_entropy  J = -Σ y log_softmax(z)         g (softmax(z) Σ y - y), -g log_softmax(z)
     shifted        z - m                           g
+    shift          m                               0 at entries that could be m
+    total          Σ e                             g repeated
     either         a, which is b as well           g to a
 
 all sums along the last axis, m the largest z there. The derivatives are written as people write
 them, with the result y in them, rather than derived from the steps of the value: those are not what
 a framework differentiates. What is subtracted, m, cancels, in every derivative too; so no decision
 is taken at tied maxima. `shifted` is for functions in which it does, as eᶻ⁻ᵐ / Σ eᶻ⁻ᵐ.
+
+`shift` is m in such a function F(z, m) that is written out. As F does not depend on m, what its
+uses send to m adds up to ∂F/∂m = 0 exactly, whatever the cotangent. Whoever holds m constant sends
+on nothing, whoever differentiates it as a maximum what rounding has left of that 0, to the largest
+entries; both are held, and no tie is decided upon. (The derivative of this 0 is taken to be 0: of
+second derivatives the bounds hold for those who hold m constant.) `total` is Σ e, of e = e^d with
+a d that is not far below 0 (`crosscheck.program.arithmetic.Arithmetic.total`).
 
 Derivatives are written in several ways, and then differentiated as they are written
 (`crosscheck.program.alternatives`).
@@ -133,6 +142,22 @@ def _either_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
     return n.either(*x)
 
 
+def _shift_vjp(g: Var, y: Var, x: Sequence[Var], _: Settings) -> Sequence[Var]:
+    """What adds up to 0."""
+    (a,) = x
+    return (a.graph.apply("vanishing", (a, g.expand(-1)), a.shape),)
+
+
+def _total_value(n: Any, node: Node, x: Sequence[Any]) -> Any:
+    """Σ e."""
+    return n.total(*x)
+
+
+def _total_jvp(t: Sequence[Var | None], y: Var, x: Sequence[Var], _: Settings) -> Var | None:
+    """Σ ė."""
+    return None if t[0] is None else t[0].sum(-1, keep=True)
+
+
 def _through_softmax(y: Var, g: Var) -> Var:
     total = (g * y).sum(-1, keep=True)
     return ways((y, g), y * (g - total), y * g - y * total)
@@ -232,6 +257,24 @@ COMPOUNDS: tuple[Compound, ...] = (
     ("softmax_product", _softmax_product_value, _softmax_product_vjp, _softmax_product_jvp),
     ("log_sum_exp", _log_sum_exp_value, _log_sum_exp_vjp, _log_sum_exp_jvp),
     ("shifted", _shifted_value, lambda g, y, x, s: (g,), lambda t, y, x, s: t[0]),
+    (
+        "shift",
+        lambda n, node, x: n.maximum(x[0]),
+        _shift_vjp,
+        lambda t, y, x, s: None,
+    ),
+    (
+        "vanishing",
+        lambda n, node, x: n.vanishing(*x),
+        lambda g, y, x, s: (None, None),
+        lambda t, y, x, s: None,
+    ),
+    (
+        "total",
+        _total_value,
+        lambda g, y, x, s: (g.broadcast(x[0].shape), None),
+        _total_jvp,
+    ),
     ("either", _either_value, lambda g, y, x, s: (g, None), lambda t, y, x, s: t[0]),
 )
 """Name, value, cotangents and tangent of each; see `crosscheck.program.rules.Rule`."""

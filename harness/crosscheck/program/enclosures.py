@@ -252,6 +252,22 @@ class OnEnclosures:
         r = np.where(alone, chosen(a.r), (2.0 * a.r.max(axis=-1) + 2.0 * low) * (1.0 + 2.0**-50))
         return Enclosure(self.model, c, r, np.where(alone, chosen(a.e + a.lost_by_reading), e))
 
+    def vanishing(self, a: Enclosure, s: Enclosure) -> Enclosure:
+        """See `Arithmetic`.
+
+        A framework has ŝ with |ŝ| <= e(s), as s is 0, and sends it to the entries that it takes for
+        the largest, whole or in parts. A part is no larger than the whole, rounded or not, as the
+        whole is a number of the dtype. So e(s) holds at every entry that could be the largest, the
+        rest has 0, and nothing has to be decided about ties. Where ŝ may be no number 0 ŝ may be
+        none either.
+        """
+        shape = np.broadcast_shapes(a.shape, s.shape)
+        e = up(s.e + s.lost_by_reading, 1) if self.model.flush else s.e
+        could = np.broadcast_to(self.could_be_largest(a), shape) | np.isinf(e)
+        zero = np.zeros(shape)
+        found = Enclosure(self.model, self.filled(0.0, shape).c, zero, np.where(could, e, zero))
+        return _if_known(a.e.max(axis=-1, keepdims=True), found)
+
     def largest(self, site: int, a: Enclosure, factor: Enclosure) -> Enclosure:
         """See `Arithmetic`; weights are decided where the largest is not certain.
 

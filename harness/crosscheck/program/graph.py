@@ -251,6 +251,15 @@ class Var:
         """Less the largest along the last axis; for what such a number cancels in."""
         return self.graph.apply("shifted", (self,), self.shape)
 
+    def shift(self) -> Var:
+        """The largest along the last axis, which stays; for what such a number cancels in."""
+        return self.graph.apply("shift", (self,), self.shape[:-1]).expand(-1)
+
+    def total(self) -> Var:
+        """Σ e of this to the last axis, which stays, and e: of numbers the largest of which is 0."""
+        powers = self.elementary("exp")
+        return self.graph.apply("total", (powers, self), (*self.shape[:-1], 1))
+
     def updated(self, axis: int, order: int) -> Var:
         """The mean along an axis, or for order 2 the sum of squared deviations, by updates."""
         at = len(self.shape) + axis

@@ -39,6 +39,7 @@ from typing import Any
 
 from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.program.alternatives import rule as rule_of_alternatives
+from crosscheck.program.alternatives import rule_of_results
 from crosscheck.program.compounds import COMPOUNDS
 from crosscheck.program.graph import Node, Shape, Var
 from crosscheck.program.norms import NORMS
@@ -178,6 +179,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         for rule in (
             *(Rule(*each) for each in (*COMPOUNDS, *NORMS, *PAIRS)),
             Rule(*rule_of_alternatives(lambda op: rule_of(op))),
+            Rule(*rule_of_results()),
             Rule(
                 "ones",
                 value=lambda n, node, x: n.filled(1.0, node.shape),

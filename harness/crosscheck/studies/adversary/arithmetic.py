@@ -245,6 +245,13 @@ class OnMachine:
         """The largest."""
         return self.held(self.machine.read(a.closed.max(axis=-1)))
 
+    def vanishing(self, a: Held, s: Held) -> Held:
+        """What is 0, or nearly, at the largest entry, or nowhere."""
+        first = (a.closed.argmax(axis=-1)[..., None] == np.arange(a.closed.shape[-1])) * 1.0
+        bits = self.machine.genes.bits(a.closed.shape[1:])
+        kept = (bits >> np.uint64(40)) % np.uint64(2) == 1
+        return self.held(np.where(kept, first * s.closed, 0.0))
+
     def largest(self, site: int, a: Held, factor: Held) -> Held:
         """The factor at the largest entry, or times weights where there may be several."""
         at = self.enclosures.get(site)

@@ -1,0 +1,225 @@
+"""Softmax, its logarithm, and the logarithm of a sum of powers, found where they are written out.
+
+    e^(z - c) / Σ e^(z - c)          softmax(z), for any c that is the same all along a row
+    c + log Σ e^(z - c)              log_sum_exp(z)
+    z - c - log Σ e^(z - c)          log_softmax(z)
+
+also as the logarithm of the first, as the power of the last, with signs exchanged, with c = 0, and
+along whatever axes the sum runs. A c that is a maximum is a mere *shift*: the function does not
+depend on it (`crosscheck.program.compounds`), so that it has neither derivative nor ties. A
+maximum that does not cancel, as that of log Σ e^(z - c) alone, stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from crosscheck.frontends.entries import Entries, Indices, Reader
+
+__all__ = ["Found", "Powers", "RowReader"]
+
+
+@dataclass(frozen=True, eq=False)
+class Powers:
+    """Rows of z, of whose powers sums are taken.
+
+    Attributes:
+        z: Entries (rows, n).
+        shift: Entries (rows, k) the largest of which is taken away from the row; ``None`` if
+            nothing is.
+    """
+
+    z: Entries
+    shift: Entries | None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A compound that entries are.
+
+    Attributes:
+        kind: ``"softmax"``, ``"log_softmax"`` or ``"log_sum_exp"``.
+        sign: 1, or -1 for the compound's negative.
+        powers: Of which rows.
+        row: Of each entry the row.
+        column: Of each entry its place in the row; not of a `log_sum_exp`, which has one a row.
+        is_of_shares: Whether the logarithm of the shares is taken, which may have vanished.
+    """
+
+    kind: str
+    sign: int
+    powers: Powers
+    row: Indices
+    column: Indices | None = None
+    is_of_shares: bool = False
+
+
+class RowReader:
+    """What is made of rows in a program.
+
+    Args:
+        reader: The program.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def softmax(self, entries: Entries) -> Found | None:
+        """The shares that entries are."""
+        reader = self.reader
+        if (entries.at < 0).any():
+            return None
+        if reader.is_op(entries, "elementary", "exp"):
+            found = self.log_softmax(reader.operand(entries, 0))
+            return None if found is None or found.sign < 0 else self._as("softmax", found)
+        for power, inverse in reader.operands(entries, "mul"):
+            if not reader.is_op(power, "elementary", "exp"):
+                continue
+            if not reader.is_op(inverse, "elementary", "reciprocal"):
+                continue
+            found = self._shares(reader.operand(power, 0), reader.operand(inverse, 0))
+            if found is not None:
+                return found
+        return None
+
+    @staticmethod
+    def _as(kind: str, found: Found) -> Found:
+        return Found(kind, found.sign, found.powers, found.row, found.column)
+
+    def _shares(self, exponent: Entries, total: Entries) -> Found | None:
+        """Of powers of ``exponent`` divided by sums ``total``."""
+        found = self._sum_of_powers(total)
+        if found is None:
+            return None
+        d, row = found
+        if d.node != exponent.node or row.shape != exponent.at.shape:
+            return None
+        column = _places(d.at, row, exponent.at)
+        return None if column is None else Found("softmax", 1, self._stripped(d), row, column)
+
+    def _sum_of_powers(self, total: Entries) -> tuple[Entries, Indices] | None:
+        """The rows d of which entries are Σ e^d, and the row of each entry."""
+        reader = self.reader
+        if not reader.is_op(total, "sum") or (total.at < 0).any():
+            return None
+        terms = reader.reduced(total)
+        while reader.is_op(terms, "sum") and (terms.at >= 0).all():
+            terms = reader.reduced(terms)
+            terms = Entries(terms.node, terms.at.reshape(*total.at.shape, -1))
+        if not reader.is_op(terms, "elementary", "exp"):
+            return None
+        exponents = reader.operand(terms, 0)
+        rows = _rows(exponents.at)
+        return None if rows is None else (Entries(exponents.node, rows[0]), rows[1])
+
+    def _stripped(self, d: Entries) -> Powers:
+        """Rows without a shift that is taken away from them."""
+        for z, shift in self._differences(d):
+            same = (shift.at == shift.at[:, :1]).all() and (shift.at >= 0).all()
+            if same and self.reader.is_op(shift, "max") and (z.at >= 0).all():
+                return Powers(z, self.reader.reduced(shift[:, 0]))
+        return Powers(d, None)
+
+    def _differences(self, d: Entries) -> Iterator[tuple[Entries, Entries]]:
+        """The ways to read entries as a difference."""
+        reader = self.reader
+        if reader.is_op(d, "difference"):
+            yield reader.operand(d, 0), reader.operand(d, 1)
+        for one, other in reader.operands(d, "add"):
+            factor, of = reader.scaled(other)
+            if factor == -1:
+                yield one, of
+
+    # -- logarithms --------------------------------------------------------------------------
+
+    def log_softmax(self, entries: Entries) -> Found | None:
+        """The logarithms of shares that entries are, or their negatives."""
+        return self._logarithm(entries, "log_softmax")
+
+    def log_sum_exp(self, entries: Entries) -> Found | None:
+        """The logarithms of sums of powers that entries are, or their negatives."""
+        return self._logarithm(entries, "log_sum_exp")
+
+    def _logarithm(self, entries: Entries, kind: str) -> Found | None:
+        reader = self.reader
+        if (entries.at < 0).any():
+            return None
+        factor, of = reader.scaled(entries)
+        if reader.is_op(of, "elementary", "log") and abs(factor) == 1:
+            found = self._of_logarithm(reader.operand(of, 0), int(factor))
+            return found if found is not None and found.kind == kind else None
+        if reader.node(of).op not in ("add", "difference"):
+            return None
+        for part, addend in reader.addends(entries):
+            if abs(part) == 1 and reader.is_op(addend, "elementary", "log"):
+                rows = self._sum_of_powers(reader.operand(addend, 0))
+                if rows is not None and rows[1].shape == entries.at.shape:
+                    found = self._added(entries, addend.node, *rows)
+                    if found is not None and found.kind == kind:
+                        return found
+        return None
+
+    def _of_logarithm(self, of: Entries, sign: int) -> Found | None:
+        rows = self._sum_of_powers(of)
+        if rows is not None:
+            return Found("log_sum_exp", sign, Powers(rows[0], None), rows[1])
+        found = self.softmax(of)
+        if found is None:
+            return None
+        return Found("log_softmax", sign, found.powers, found.row, found.column, True)
+
+    def _added(self, entries: Entries, log: int, d: Entries, row: Indices) -> Found | None:
+        """What a sum is, one of whose addends is log Σ e^d."""
+        reader = self.reader
+        powers = self._stripped(d)
+        largest = None
+        if powers.shift is not None:
+            shifts = next(s for _, s in self._differences(d) if reader.is_op(s, "max"))
+            largest = shifts.node, shifts.at[:, 0][row]
+        stops = (log, d.node, powers.z.node, *(() if largest is None else largest[:1]))
+        of_log = of_shift = Fraction(0)
+        rest: tuple[Fraction, Indices] | None = None
+        for factor, addend in reader.addends(entries, stops):
+            own = d.at if addend.node == d.node else powers.z.at
+            if addend.node == log:
+                of_log += factor
+            elif largest is not None and addend.node == largest[0]:
+                if (addend.at != largest[1]).any():
+                    return None
+                of_shift += factor
+            elif addend.node in (d.node, powers.z.node) and rest is None:
+                column = _places(own, row, addend.at)
+                if column is None:
+                    return None
+                rest = factor, column
+                if powers.shift is not None and addend.node == d.node:
+                    of_shift -= factor
+            else:
+                return None
+        wanted = of_log if rest is None else -rest[0]
+        if of_log != wanted or of_shift != (0 if largest is None else wanted) or abs(wanted) != 1:
+            return None
+        if rest is None:
+            return Found("log_sum_exp", int(wanted), powers, row)
+        return Found("log_softmax", -int(wanted), powers, row, rest[1])
+
+
+def _rows(table: Indices) -> tuple[Indices, Indices] | None:
+    """The different rows along the last axis, in ascending order of places, and which each is."""
+    if (table < 0).any() or not table.size:
+        return None
+    ordered = np.sort(table.reshape(-1, table.shape[-1]), axis=-1)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        return None
+    rows, which = np.unique(ordered, axis=0, return_inverse=True)
+    return rows.astype(np.intp), which.reshape(table.shape[:-1]).astype(np.intp)
+
+
+def _places(rows: Indices, row: Indices, at: Indices) -> Indices | None:
+    """Where in their rows entries are; ``None`` if one is not."""
+    there = rows[row] == at[..., None]
+    return there.argmax(axis=-1) if there.any(axis=-1).all() else None
