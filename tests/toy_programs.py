@@ -333,6 +333,12 @@ class OnToy:
         """The largest."""
         return held(self.toy, mapped(self.toy.read, a.closed.max(axis=-1)))
 
+    def vanishing(self, a: Held, s: Held) -> Held:
+        """What is left of 0, at the first of the largest entries or nowhere."""
+        first = (a.closed.argmax(axis=-1)[..., None] == np.arange(a.shape[-1])).astype(int)
+        taken = self.toy.rng.choice([0, 1])
+        return held(self.toy, mapped(lambda w, x: taken * w * x, first, s.closed))
+
     def largest(self, site: int, a: Held, factor: Held) -> Held:
         """The factor at the largest entry; if several may be that, where the reference has it."""
         chosen = self.enclosures[site].high.argmax(axis=-1)[..., None] == np.arange(a.shape[-1])

@@ -1,9 +1,10 @@
 """Entries of a program's arrays, whatever they are moved through: what a pattern is looked for in.
 
 The same formula is written with many movements in it: ``e / e.sum(1)[:, None]``,
-``(e.T / e.sum(1)).T``, ``e / e.sum(axis=1, keepdims=True)``. So patterns are matched entry by entry.
-An `Entries` says of each entry of an array which entry of which other array it is, with nothing but
-movement between them; from there one goes on to the operands of whatever computed that array.
+``(e.T / e.sum(1)).T``, ``e / e.sum(axis=1, keepdims=True)``. So patterns are matched entry by
+entry. An `Entries` says of each entry of an array which entry of which other array it is, with
+nothing but movement between them; from there one goes on to the operands of whatever computed that
+array.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from numpy.typing import NDArray
 from crosscheck.operators.places import numbered
 from crosscheck.program.graph import Node, Program
 
-__all__ = ["Entries", "Reader"]
+__all__ = ["Entries", "Indices", "Reader", "different_rows", "places_in"]
 
 Indices = NDArray[np.intp]
 
-_ONE_BY_ONE = frozenset({"add", "difference", "mul", "times_constants", "elementary", "piecewise"})
+_ONE_BY_ONE = frozenset(
+    {"add", "difference", "mul", "times_constants", "elementary", "piecewise", "held"}
+)
 """Primitives each entry of whose result is made of one entry of each operand."""
 
 
@@ -180,3 +183,20 @@ class Reader:
             constant *= more
             found += each
         return constant, found
+
+
+def different_rows(table: Indices) -> tuple[Indices, Indices] | None:
+    """The different rows along the last axis, in ascending order of places, and which each is."""
+    if (table < 0).any() or not table.size:
+        return None
+    ordered = np.sort(table.reshape(-1, table.shape[-1]), axis=-1)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        return None
+    rows, which = np.unique(ordered, axis=0, return_inverse=True)
+    return rows.astype(np.intp), which.reshape(table.shape[:-1]).astype(np.intp)
+
+
+def places_in(rows: Indices, row: Indices, at: Indices) -> Indices | None:
+    """Where in their rows entries are; ``None`` if one is not."""
+    there = rows[row] == at[..., None]
+    return there.argmax(axis=-1) if there.any(axis=-1).all() else None

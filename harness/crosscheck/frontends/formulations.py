@@ -7,7 +7,7 @@ backward passes written by hand, in the result y that was kept. With g what come
     softmax        y ∘ (g - Σ g y),  y g - y Σ g y,  and by the steps of e / Σ e
     log_softmax    g - e^y Σ g,  g - softmax(z) Σ g,  and by the steps of z - m - log Σ e^(z - m)
     log_sum_exp    g softmax(z),  g e^(z - y),  and by the steps of m + log Σ e^(z - m)
-    sigmoid        g y (1 - y),  g (y - y²)
+    sigmoid        g y (1 - y),  g (y - y²),  and g e⁻ˣ / (1 + e⁻ˣ)² of one that is written out
     tanh           g (1 - y²),  g (1 - y) (1 + y)
     softplus       g σ(z)
     silu           g (σ + z σ (1 - σ)),  g (y + σ (1 - y)),  g σ (1 + z (1 - σ))
@@ -29,9 +29,19 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from crosscheck.program.alternatives import differentiated, ways
-from crosscheck.program.graph import Var
+from crosscheck.program.graph import Node, Var
 
-__all__ = ["cross_entropy", "log_softmax", "log_sum_exp", "normalized", "of_one_number", "softmax", "standardized"]
+__all__ = [
+    "BY_RESULT",
+    "cross_entropy",
+    "log_softmax",
+    "log_sum_exp",
+    "normalized",
+    "of_one_number",
+    "softmax",
+    "standardized",
+    "steps_between",
+]
 
 _HALF = Fraction(1, 2)
 
@@ -58,7 +68,9 @@ def softmax(z: Var, source: Var, is_shifted: bool) -> Var:
         is_shifted: Whether the formula takes it away.
     """
     shifted = z - source.shift()
-    written = [_quotient(shifted.elementary("exp"), shifted.total())]
+    total = shifted.total()
+    of_logarithm = (shifted - total.elementary("log")).elementary("exp")
+    written = [_quotient(shifted.elementary("exp"), total), of_logarithm]
     if not is_shifted:
         powers = z.elementary("exp")
         written.append(_quotient(powers, powers.sum(-1, keep=True)))
@@ -138,57 +150,84 @@ def cross_entropy(z: Var, y: Var, own: Var, groups: Sequence[int], count: int) -
 # -- functions of one number -------------------------------------------------------------------
 
 
-def of_one_number(name: str, x: Var, written: Var | None) -> Var:
-    """A function of `crosscheck.numbers.elementary` in all ways that are known of it.
+BY_RESULT = frozenset({"sigmoid", "tanh", "softplus", "silu", "rsqrt", "sqrt", "expm1"})
+"""Functions whose derivative people write in the result."""
+
+
+def of_one_number(
+    name: str, x: Var, times: Fraction, border: Var | None, written: Var | None
+) -> Var:
+    """times · f(x), of a function of `crosscheck.numbers.elementary`, in all ways that are known.
 
     Args:
-        name: Its name.
+        name: Of f.
         x: Of any shape.
-        written: What the formula has for it, made of ``x``; ``None`` if it calls the function.
+        times: A constant.
+        border: What x and ``written`` are made of.
+        written: What the formula has for it; ``None`` if it calls the function. What has kinks that
+            cancel is a way to compute the value, and none to differentiate it.
     """
     known = x.elementary(name)
-    found = [known, *([] if written is None else [written])]
-    y = known if written is None else known.either(written)
-    sigmoid = x.elementary("sigmoid")
-    one = _ones(x)
+    found = [known.times(times)]
+    y = found[0] if written is None else found[0].either(written)
+    if written is not None:
+        steps = steps_between(written, (x if border is None else border,))
+        has_kinks = any(each.op in ("piecewise", "max", "smaller") for each in steps)
+        found.append(y if has_kinks else written)
+    if name in BY_RESULT:
+        own = y.times(1 / times)
+        is_written = written is not None
 
-    def formulas(y: Var, operands: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]:
-        (x,) = operands
-        one, sigmoid = _ones(x), x.elementary("sigmoid")
-        match name:
-            case "sigmoid":
-                return [[g * (y * (one - y)), g * (y - y * y)]]
-            case "tanh":
-                return [[g * (one - y * y), g * ((one - y) * (one + y))]]
-            case "softplus":
-                return [[g * sigmoid]]
-            case "silu":
-                rest = one - sigmoid
-                by_parts = sigmoid + x * (sigmoid * rest)
-                return [
-                    [g * by_parts, g * (y + sigmoid * (one - y)), g * (sigmoid * (one + x * rest))]
-                ]
-            case "rsqrt":
-                cube = (y * y * y).times(-_HALF)
-                inverse = x.elementary("reciprocal", row="quotient")
-                return [[g * cube, g * (y * inverse).times(-_HALF)]]
-            case "sqrt":
-                return [[g * y.elementary("reciprocal", row="quotient").times(_HALF)]]
-            case "exp" | "expm1":
-                return [[g * (y if name == "exp" else y + one)]]
-        return [[]]
+        def formulas(y: Var, operands: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]:
+            return [_in_y(name, y, operands[0], g, is_written)]
 
-    if name in _BY_RESULT:
-        found.append(differentiated(y, (x,), formulas))
+        found.append(differentiated(own, (x,), formulas).times(times))
     if name == "sigmoid":
         half = x.times(_HALF).elementary("tanh")
-        found.append((half + one).times(_HALF))
+        found.append((half + _ones(x)).times(_HALF, times))
     if name == "silu":
-        found.append(x * sigmoid)
-    return ways((x,), *found)
+        found.append((x * x.elementary("sigmoid")).times(times))
+    return ways((x if border is None else border,), *found)
 
 
-_BY_RESULT = frozenset({"sigmoid", "tanh", "softplus", "silu", "rsqrt", "sqrt", "expm1"})
+def steps_between(result: Var, operands: Sequence[Var]) -> list[Node]:
+    """What a result is made of that its operands are not; arrays that are given among it."""
+    border = {each.number for each in operands}
+    seen: set[int] = set()
+    waiting = [result.number]
+    while waiting:
+        number = waiting.pop()
+        if number not in seen and number not in border:
+            seen.add(number)
+            waiting += result.graph.nodes[number].inputs
+    return [result.graph.nodes[number] for number in sorted(seen)]
+
+
+def _in_y(name: str, y: Var, x: Var, g: Var, is_written: bool) -> list[Var]:
+    """g f'(x) as it is written in the result."""
+    one = _ones(x)
+    match name:
+        case "sigmoid":
+            found = [g * (y * (one - y)), g * (y - y * y)]
+            if is_written:
+                power = x.times(-1).elementary("exp")
+                found.append(g * _quotient(power, (one + power) * (one + power)))
+            return found
+        case "tanh":
+            return [g * (one - y * y), g * ((one - y) * (one + y))]
+        case "softplus":
+            return [g * x.elementary("sigmoid")]
+        case "silu":
+            sigmoid = x.elementary("sigmoid")
+            rest = one - sigmoid
+            each = sigmoid + x * (sigmoid * rest), y + sigmoid * (one - y)
+            return [g * each[0], g * each[1], g * (sigmoid * (one + x * rest))]
+        case "rsqrt":
+            inverse = x.elementary("reciprocal", row="quotient")
+            return [(g * (y * y * y)).times(-_HALF), (g * (y * inverse)).times(-_HALF)]
+        case "sqrt":
+            return [(g * y.elementary("reciprocal", row="quotient")).times(_HALF)]
+    return [g * (y + one)]
 
 
 # -- norms -------------------------------------------------------------------------------------

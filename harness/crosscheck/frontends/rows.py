@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
-from crosscheck.frontends.entries import Entries, Indices, Reader
+from crosscheck.frontends.entries import Entries, Indices, Reader, different_rows, places_in
 
 __all__ = ["Found", "Powers", "RowReader"]
 
@@ -98,7 +96,7 @@ class RowReader:
         d, row = found
         if d.node != exponent.node or row.shape != exponent.at.shape:
             return None
-        column = _places(d.at, row, exponent.at)
+        column = places_in(d.at, row, exponent.at)
         return None if column is None else Found("softmax", 1, self._stripped(d), row, column)
 
     def _sum_of_powers(self, total: Entries) -> tuple[Entries, Indices] | None:
@@ -113,16 +111,23 @@ class RowReader:
         if not reader.is_op(terms, "elementary", "exp"):
             return None
         exponents = reader.operand(terms, 0)
-        rows = _rows(exponents.at)
+        rows = different_rows(exponents.at)
         return None if rows is None else (Entries(exponents.node, rows[0]), rows[1])
 
     def _stripped(self, d: Entries) -> Powers:
         """Rows without a shift that is taken away from them."""
         for z, shift in self._differences(d):
             same = (shift.at == shift.at[:, :1]).all() and (shift.at >= 0).all()
-            if same and self.reader.is_op(shift, "max") and (z.at >= 0).all():
-                return Powers(z, self.reader.reduced(shift[:, 0]))
+            largest = self._maximum(shift)
+            if same and largest is not None and (z.at >= 0).all():
+                return Powers(z, self.reader.reduced(largest[:, 0]))
         return Powers(d, None)
+
+    def _maximum(self, entries: Entries) -> Entries | None:
+        """The maxima that entries are, held constant or not."""
+        while self.reader.is_op(entries, "held"):
+            entries = self.reader.operand(entries, 0)
+        return entries if self.reader.is_op(entries, "max") else None
 
     def _differences(self, d: Entries) -> Iterator[tuple[Entries, Entries]]:
         """The ways to read entries as a difference."""
@@ -178,7 +183,7 @@ class RowReader:
         powers = self._stripped(d)
         largest = None
         if powers.shift is not None:
-            shifts = next(s for _, s in self._differences(d) if reader.is_op(s, "max"))
+            shifts = next(s for _, s in self._differences(d) if self._maximum(s) is not None)
             largest = shifts.node, shifts.at[:, 0][row]
         stops = (log, d.node, powers.z.node, *(() if largest is None else largest[:1]))
         of_log = of_shift = Fraction(0)
@@ -192,7 +197,7 @@ class RowReader:
                     return None
                 of_shift += factor
             elif addend.node in (d.node, powers.z.node) and rest is None:
-                column = _places(own, row, addend.at)
+                column = places_in(own, row, addend.at)
                 if column is None:
                     return None
                 rest = factor, column
@@ -206,20 +211,3 @@ class RowReader:
         if rest is None:
             return Found("log_sum_exp", int(wanted), powers, row)
         return Found("log_softmax", -int(wanted), powers, row, rest[1])
-
-
-def _rows(table: Indices) -> tuple[Indices, Indices] | None:
-    """The different rows along the last axis, in ascending order of places, and which each is."""
-    if (table < 0).any() or not table.size:
-        return None
-    ordered = np.sort(table.reshape(-1, table.shape[-1]), axis=-1)
-    if (ordered[:, 1:] == ordered[:, :-1]).any():
-        return None
-    rows, which = np.unique(ordered, axis=0, return_inverse=True)
-    return rows.astype(np.intp), which.reshape(table.shape[:-1]).astype(np.intp)
-
-
-def _places(rows: Indices, row: Indices, at: Indices) -> Indices | None:
-    """Where in their rows entries are; ``None`` if one is not."""
-    there = rows[row] == at[..., None]
-    return there.argmax(axis=-1) if there.any(axis=-1).all() else None

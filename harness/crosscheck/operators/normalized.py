@@ -72,9 +72,7 @@ def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int,
     return ways((z, weight, bias), *ways_of_norms(z, w, b, eps, axes))
 
 
-def ways_of_norms(
-    z: Var, w: Var, b: Var, eps: Attribute, axes: tuple[int, ...]
-) -> tuple[Var, ...]:
+def ways_of_norms(z: Var, w: Var, b: Var, eps: Attribute, axes: tuple[int, ...]) -> tuple[Var, ...]:
     """y in all ways.
 
     Args:

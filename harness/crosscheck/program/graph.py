@@ -256,7 +256,7 @@ class Var:
         return self.graph.apply("shift", (self,), self.shape[:-1]).expand(-1)
 
     def total(self) -> Var:
-        """Σ e of this to the last axis, which stays, and e: of numbers the largest of which is 0."""
+        """Σ eᶻ along the last axis, which stays, of numbers the largest of which is near 0."""
         powers = self.elementary("exp")
         return self.graph.apply("total", (powers, self), (*self.shape[:-1], 1))
 
@@ -361,6 +361,8 @@ def _words_of(value: Hashable) -> str:
     """An attribute for people; of programs how many there are."""
     if isinstance(value, tuple) and value and isinstance(value[0], Program):
         return str(len(value))
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return ", ".join(map(_words_of, value))
     return str(value)
 
 
