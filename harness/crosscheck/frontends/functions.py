@@ -81,19 +81,9 @@ class FunctionReader:
             each = (self._product,)
         for pattern in each:
             found = pattern(entries)
-            if found is not None and self._named(entries) is None:
+            if found is not None and not self.reader.is_op(entries, "elementary", found.function):
                 return found
         return None
-
-    def _named(self, entries: Entries) -> OfOne | None:
-        """A call of the function itself."""
-        node = self.reader.node(entries)
-        names = ("sigmoid", "softplus", "tanh", "log1p", "rsqrt", "expm1", "silu")
-        if node.op != "elementary" or node.settings["function"] not in names:
-            return None
-        if node.settings["order"] or node.settings["function"] != node.settings["row"]:
-            return None
-        return OfOne(node.settings["function"], *self._argument(entries))
 
     def _argument(self, entries: Entries) -> tuple[Fraction, Entries]:
         return self.reader.scaled(self.reader.operand(entries, 0))
@@ -200,7 +190,7 @@ class FunctionReader:
         return found[0], found[1], x
 
     def softplus(self, entries: Entries) -> OfOne | None:
-        """A constant times softplus(u), in all its spellings."""
+        """A constant times log(1 + eᵘ), in all its spellings."""
         if (u := self._called(entries, "softplus")) is not None:
             return OfOne("softplus", *u)
         reader = self.reader
@@ -352,10 +342,12 @@ def _is_near(value: Fraction, wanted: float) -> bool:
 def _is_of(function: Piecewise, pieces: tuple[tuple[int, ...], ...]) -> bool:
     """Whether a function with one breakpoint, at 0, has these pieces."""
 
-    def short(piece: tuple[Fraction | int, ...]) -> tuple[Fraction | int, ...]:
+    def short(piece: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
         while piece and not piece[-1]:
             piece = piece[:-1]
         return tuple(piece)
 
     own = tuple(map(short, function.pieces))
-    return tuple(function.breakpoints) == (0,) and own == tuple(map(short, pieces))
+    return list(function.breakpoints) == [0] and own == tuple(
+        tuple(map(Fraction, piece)) for piece in pieces
+    )

@@ -69,10 +69,10 @@ def _normalized(z: Var, weight: Var, bias: Var, eps: Attribute, axes: tuple[int,
     w, b = weight, bias
     for _ in z.shape[:-1]:
         w, b = w.expand(-2), b.expand(-2)
-    return ways((z, weight, bias), *ways_of_norms(z, w, b, eps, axes))
+    return ways((z, weight, bias), *ways_of_norms(z, w, b, exact(eps), axes))
 
 
-def ways_of_norms(z: Var, w: Var, b: Var, eps: Attribute, axes: tuple[int, ...]) -> tuple[Var, ...]:
+def ways_of_norms(z: Var, w: Var, b: Var, eps: Fraction, axes: tuple[int, ...]) -> tuple[Var, ...]:
     """y in all ways.
 
     Args:
@@ -99,9 +99,9 @@ def ways_of_norms(z: Var, w: Var, b: Var, eps: Attribute, axes: tuple[int, ...])
     return tuple(found)
 
 
-def _inverse_root(variance: Var, eps: Attribute) -> Var:
+def _inverse_root(variance: Var, eps: Fraction) -> Var:
     """1 / √(variance + ε), as one function or as two."""
-    total = variance + variance.graph.ones(variance.shape).times(exact(eps))
+    total = variance + variance.graph.ones(variance.shape).times(eps)
     of_root = total.elementary("sqrt").elementary("reciprocal", row="quotient")
     return total.elementary("rsqrt").either(of_root)
 
