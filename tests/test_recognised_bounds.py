@@ -56,7 +56,10 @@ def bounds_of(name: str, arrays: dict[str, Any]) -> dict[str, Enclosure]:
     formula, shapes, _ = SPELLED[name]
     program = recognised(spellings.traced(formula, **shapes)).program
     model = Model(FORMATS["float32"])
-    given = {key: Enclosure.of(model, np.float64(array)) for key, array in arrays.items()}
+    given = {
+        key: Enclosure.of(model, np.asarray(array, dtype=np.float64))
+        for key, array in arrays.items()
+    }
     with np.errstate(all="ignore"):
         found = evaluate(vjp(program, {"out": "g"}, list(shapes)), OnEnclosures(model), given)
         return {key: Enclosure(model, each.c, each.r, each.e) for key, each in found.items()}
