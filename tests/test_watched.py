@@ -11,9 +11,12 @@ from crosscheck.cases.composed import composed_boundary_cases, composed_cases
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.fetched import Fetched
 from crosscheck.frameworks.registry import open_frameworks
+from crosscheck.judge.door import Answer
 from crosscheck.judge.local.judge import LocalJudge
 from crosscheck.network.composed import Composed
 from crosscheck.network.dense import worked_example
+from crosscheck.network.steps import step
+from crosscheck.run.answers import OTHER_BITS, asked
 from crosscheck.tools.errors import UnsupportedError
 
 
@@ -88,6 +91,38 @@ def test_in_place_too_the_wrong_step_is_named(line: str, said: str) -> None:
     check = LocalJudge(case).check(written(line).recorded(case))
     assert not check.explained[0].all()
     assert said in str(check.wrong(int(np.argmin(check.explained[0]))))
+
+
+def norm_first() -> Composed:
+    """A residual block with its norm before the layer: x goes to the norm, and around it."""
+    rng = np.random.default_rng(3)
+    steps = [
+        step("n", "layer_norm", "x", "weight", "bias"),
+        step("f", "dense", "n", "W", None),
+        step("s", "add", "f", "x"),
+        step("loss", "squared_error", "s", "y"),
+    ]
+    shapes = {"W": (8, 8), "weight": (8,), "bias": (8,)}
+    parameters = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    inputs = {name: rng.standard_normal((16, 8)) for name in "xy"}
+    return Composed.of(steps, parameters, inputs, dtype="float32")
+
+
+def test_around_a_norm_in_two_passes_another_order_of_sums_is_told(eager: Framework) -> None:
+    found = asked(eager, norm_first(), "run")
+    assert isinstance(found, Answer)
+    assert (found.recorded, found.note) == (None, OTHER_BITS)
+
+
+def test_around_a_norm_that_takes_its_operand_once_nothing_changes() -> None:
+    line = {"torch": "layer_norm:layer_norm"}
+    (framework,), _ = open_frameworks(["torch"], line, {"torch": "eager"})
+    case = norm_first()
+    found = asked(framework, case, "run")
+    assert isinstance(found, Answer)
+    assert found.recorded is not None
+    check = LocalJudge(case).check(found.recorded)
+    assert check.passes.all(), check.wrong()
 
 
 def test_two_views_of_one_piece_of_memory_are_two_arrays() -> None:

@@ -3,6 +3,17 @@
 Each array is put through a mark at each of its *uses*: an identity, a view or a copy, which has a
 cotangent of its own. So the framework's differentiation runs as it always does, between the marks
 and through them, and its sums of cotangents are its own.
+
+Their order is, but for one case. Let z go to a step whose line takes it several times, as a norm in
+two passes does, and to another step, as the residual sum around a norm that comes first does. What
+the line sends comes in parts p₁, p₂, …; with c from the other step the plain gradient has
+
+    (c + p₁) + p₂,    through a mark    c + (p₁ + p₂),
+
+which are rounded differently. Parts are no numbers of a step as its operator has them, and
+TensorFlow and JAX show no cotangent but at an array, so no mark keeps that order: where a bit
+differs the record is discarded, and that is said. A line that takes z once, as PyTorch's own
+`F.layer_norm`, has one part, and c + p₁ is the same both ways.
 """
 
 from __future__ import annotations
