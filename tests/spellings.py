@@ -74,6 +74,27 @@ def softmax_plain(x: Var) -> Var:
     return v.divide(e, v.sum_along(e, -1, True))
 
 
+MASK = np.array([[True, False, True], [True, True, True]])
+
+
+def masked(x: Var, mask: Any = MASK) -> Var:
+    """As a frontend reads e^(x - max x) of an x that is -∞ in places."""
+
+    def kept(each: Var) -> Var:
+        return v.moved(each, lambda places: np.where(mask, places, -1))
+
+    first = np.arange(mask.size).reshape(mask.shape)
+    table = np.where(mask, first, np.where(mask, first, -1).max(-1, keepdims=True))
+    m = v.moved(x, lambda places: places.ravel()[table]).maximum().expand(-1)
+    e = kept(exp(v.subtract(x, m)))
+    return v.divide(e, v.sum_along(e, -1, True))
+
+
+def causal_attention(q: Var, k: Var, w: Var) -> Var:
+    scores = v.divide(v.matmul(q, v.transposed(k)), number(q, 3**0.5))
+    return v.matmul(masked(scores, np.tril(np.ones((4, 4), dtype=bool))), w)
+
+
 def softmax_of_all(x: Var) -> Var:
     e = exp(v.subtract(x, largest(x, None)))
     return v.multiply(e, v.divide(one(x), v.sum_along(e, -1, True)))
@@ -178,6 +199,12 @@ OF_ROWS: Mapping[str, Callable[[Var], Var]] = {
     ),
     "log_softmax of shares": lambda x: log(softmax(x)),
     "softmax of logarithms": lambda x: exp(log_softmax(x)),
+    "softmax called": lambda x: x.softmax(),
+    "softmax masked": lambda x: masked(x),
+    "log_softmax called": lambda x: x.log_softmax(),
+    "log_softmax less": lambda x: v.subtract(x, x.log_sum_exp()),
+    "log_softmax of softmax": lambda x: log(x.softmax()),
+    "log_sum_exp called": lambda x: x.log_sum_exp(),
 }
 """Each to the compound that its name begins with."""
 
@@ -197,6 +224,9 @@ OF_ONE: Mapping[str, Callable[[Var], Var]] = {
         v.extreme(x, number(x, 0.0), 1),
         v.elementary("log1p", exp(x.piecewise(ABSOLUTE).times(-1))),
     ),
+    "softplus beside zero": lambda x: v.joined(
+        [x.expand(-1), v.constant(x.graph, np.zeros((2, 3, 1)))], 2
+    ).log_sum_exp(),
     "softplus of sigmoid": lambda x: log(sigmoid(x)).times(-1),
     "silu": lambda x: v.multiply(x, sigmoid(x)),
     "silu as a quotient": lambda x: v.divide(x, v.add(one(x), exp(x.times(-1)))),
@@ -393,7 +423,13 @@ def of_binary(x: Any, y: Any, g: Any) -> Iterator[tuple[str, Any, tuple[Any, ...
     yield "stable", stable, ((p - y) / 12 * g, -x * g / 12)
 
 
-def of_attention(q: Any, k: Any, w: Any, g: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+def of_causal(q: Any, k: Any, w: Any, g: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    yield from of_attention(q, k, w, g, np.tril(np.ones((4, 4), dtype=bool)))
+
+
+def of_attention(
+    q: Any, k: Any, w: Any, g: Any, mask: Any = True
+) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     def turned(a: Any) -> Any:
         return np.swapaxes(a, -1, -2)
 
@@ -403,7 +439,7 @@ def of_attention(q: Any, k: Any, w: Any, g: Any) -> Iterator[tuple[str, Any, tup
         ("one", (q * c) @ turned(k)),
         ("both", (q * f32(3**-0.25)) @ turned(k * f32(3**-0.25))),
     ):
-        p = shares(scores)
+        p = shares(np.where(mask, scores, f32(-np.inf)))
         y, by_p = p @ w, g @ turned(w)
         by = p * (by_p - total(p * by_p)) * c
         yield name, y, (by @ k, turned(by) @ q, turned(p) @ g)
@@ -419,6 +455,9 @@ SPELLED: Mapping[str, Spelled] = {
         for name, how in (
             ("softmax", of_softmax),
             ("softmax held", of_softmax),
+            ("softmax called", of_softmax),
+            ("log_softmax less", of_log_softmax),
+            ("log_sum_exp called", of_log_sum_exp),
             ("softmax plain", of_softmax),
             ("softmax of logarithms", of_softmax),
             ("log_softmax", of_log_softmax),
@@ -448,5 +487,6 @@ SPELLED: Mapping[str, Spelled] = {
     "binary": (binary, {"x": (4, 3), "y": (4, 3)}, of_binary),
     "binary of logits": (binary_of_logits, {"x": (4, 3), "y": (4, 3)}, of_binary),
     "attention": (attention, {"q": (4, 3), "k": (4, 3), "w": (4, 3)}, of_attention),
+    "causal attention": (causal_attention, {"q": (4, 3), "k": (4, 3), "w": (4, 3)}, of_causal),
 }
 """Formula, shapes, and those who compute it otherwise."""

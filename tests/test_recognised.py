@@ -97,7 +97,12 @@ def test_what_is_recognised_is_the_same_function_with_the_same_derivative(name: 
 
 @pytest.mark.parametrize(
     ("name", "operator"),
-    [("layer norm", "derived"), ("batch norm", "derived"), ("attention", "softmax_product")],
+    [
+        ("layer norm", "derived"),
+        ("batch norm", "derived"),
+        ("attention", "softmax_product"),
+        ("causal attention", "softmax_product"),
+    ],
 )
 def test_what_is_a_layer_has_the_ways_of_the_layer(name: str, operator: str) -> None:
     formula, shapes, _ = SPELLED[name]

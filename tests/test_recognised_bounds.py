@@ -237,6 +237,9 @@ def torch_ways(name: str) -> tuple[Callable[..., Any], ...]:
         "cross-entropy": (each(functional.cross_entropy),),
         "binary": (each(functional.binary_cross_entropy_with_logits),),
         "attention": (functional.scaled_dot_product_attention,),
+        "causal attention": (
+            lambda q, k, w: functional.scaled_dot_product_attention(q, k, w, is_causal=True),
+        ),
     }
     return found.get(name, ())
 

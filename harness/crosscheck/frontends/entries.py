@@ -135,7 +135,16 @@ class Reader:
         rest = [k for k in range(count) if k - count not in axes]
         each = before.at.transpose([*rest, *(k + count for k in axes)])
         table = each.reshape(math.prod(node.shape), -1)
-        return Entries(before.node, table[entries.at])
+        found = np.where(entries.at[..., None] >= 0, table[entries.at], -1)
+        return Entries(before.node, found)
+
+    def summed(self, entries: Entries) -> Entries:
+        """What sums, of sums, are of, along one more axis; as far as no sum is left out."""
+        terms = self.reduced(entries)
+        while self.is_op(terms, "sum") and (terms.at >= 0).all():
+            terms = self.reduced(terms)
+            terms = Entries(terms.node, terms.at.reshape(*entries.at.shape, -1))
+        return terms
 
     # -- constants and sums ----------------------------------------------------------------
 
@@ -185,18 +194,27 @@ class Reader:
         return constant, found
 
 
-def different_rows(table: Indices) -> tuple[Indices, Indices] | None:
-    """The different rows along the last axis, in ascending order of places, and which each is."""
-    if (table < 0).any() or not table.size:
+def different_rows(table: Indices, *, some: bool = False) -> tuple[Indices, Indices] | None:
+    """The different rows along the last axis, in ascending order of places, and which each is.
+
+    Args:
+        table: Places.
+        some: Whether places may be missing, -1, some in each row.
+
+    Returns:
+        ``None`` if places are missing that may not be, or one is there twice.
+    """
+    if not table.size or (table.max(axis=-1) < 0).any() or (not some and (table < 0).any()):
         return None
     ordered = np.sort(table.reshape(-1, table.shape[-1]), axis=-1)
-    if (ordered[:, 1:] == ordered[:, :-1]).any():
+    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
         return None
     rows, which = np.unique(ordered, axis=0, return_inverse=True)
     return rows.astype(np.intp), which.reshape(table.shape[:-1]).astype(np.intp)
 
 
 def places_in(rows: Indices, row: Indices, at: Indices) -> Indices | None:
-    """Where in their rows entries are; ``None`` if one is not."""
+    """Where in their rows entries are, -1 of those that are none; ``None`` if one is not there."""
     there = rows[row] == at[..., None]
-    return there.argmax(axis=-1) if there.any(axis=-1).all() else None
+    found = np.where(at >= 0, there.argmax(axis=-1), -1)
+    return found if (there.any(axis=-1) | (at < 0)).all() else None

@@ -26,13 +26,16 @@ formula itself is written so; their bound is infinite where they overflow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from crosscheck.program.alternatives import differentiated, ways
 from crosscheck.program.graph import Node, Var
+from crosscheck.program.places import Places
 
 __all__ = [
     "BY_RESULT",
+    "Rows",
     "cross_entropy",
     "log_softmax",
     "log_sum_exp",
@@ -59,48 +62,68 @@ def _through_shares(y: Var, _: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]
     return [[y * (g - total), y * g - y * total]]
 
 
-def softmax(z: Var, source: Var, is_shifted: bool) -> Var:
-    """eᶻ / Σ eᶻ along the last axis.
+@dataclass(frozen=True)
+class Rows:
+    """Rows of which powers are taken.
 
-    Args:
-        z: Shape (rows, n).
-        source: Shape (rows, k), the largest of which is what people take away.
+    Attributes:
+        z: Shape (rows, n), or with more axes in front.
+        source: The same but for the last axis: what people take the largest of, and away.
         is_shifted: Whether the formula takes it away.
+        kept: For each entry its place, or -1 where it is left out: there z is another entry of the
+            row. ``None`` if none is.
     """
-    shifted = z - source.shift()
-    total = shifted.total()
-    of_logarithm = (shifted - total.elementary("log")).elementary("exp")
-    written = [_quotient(shifted.elementary("exp"), total), of_logarithm]
-    if not is_shifted:
-        powers = z.elementary("exp")
+
+    z: Var
+    source: Var
+    is_shifted: bool
+    kept: Places | None = None
+
+    @property
+    def operands(self) -> tuple[Var, Var]:
+        """What the compounds are functions of."""
+        return self.z, self.source
+
+    def powers(self, exponent: Var) -> Var:
+        """e^exponent, 0 where it is left out."""
+        found = exponent.elementary("exp")
+        return found if self.kept is None else found.take(self.kept, found.shape)
+
+    def total(self, shifted: Var) -> Var:
+        """Σ e^shifted, for a shift that leaves the largest near 0, or anything not above it."""
+        powers = self.powers(shifted)
+        return powers.graph.apply("total", (powers, shifted), (*powers.shape[:-1], 1))
+
+
+def softmax(rows: Rows) -> Var:
+    """eᶻ / Σ eᶻ along the last axis."""
+    z, shifted = rows.z, rows.z - rows.source.shift()
+    total = rows.total(shifted)
+    of_logarithm = rows.powers(shifted - total.elementary("log"))
+    written = [_quotient(rows.powers(shifted), total), of_logarithm]
+    if not rows.is_shifted:
+        powers = rows.powers(z)
         written.append(_quotient(powers, powers.sum(-1, keep=True)))
-    y = z.softmax()
+    known = z.softmax(rows.kept)
+    y = known
     for each in written:
         y = y.either(each)
-    by_result = _among((z, source), y, _through_shares)
-    return ways((z, source), z.softmax(), *written, by_result)
+    return ways(rows.operands, known, *written, differentiated(y, (z,), _through_shares))
 
 
-def _among(operands: Sequence[Var], y: Var, formulas: object) -> Var:
-    """y, with a derivative by the first operand alone."""
-    return differentiated(y, operands[:1], formulas)  # type: ignore[arg-type]
-
-
-def log_softmax(z: Var, source: Var, is_shifted: bool, is_of_shares: bool) -> Var:
-    """z - log Σ eᶻ along the last axis.
+def log_softmax(rows: Rows, is_of_shares: bool) -> Var:
+    """z - log Σ eᶻ along the last axis, of rows of which nothing is left out.
 
     Args:
-        z: As of `softmax`, as the next two.
-        source: Likewise.
-        is_shifted: Likewise.
+        rows: The rows.
         is_of_shares: Whether the formula takes the logarithm of shares, -∞ where they vanish.
     """
-    m = source.shift()
+    z, m = rows.z, rows.source.shift()
     shifted = z - m
-    log = shifted.total().elementary("log")
+    log = rows.total(shifted).elementary("log")
     written = [shifted - log, z - (m + log)]
-    if not is_shifted:
-        written.append(z - z.elementary("exp").sum(-1, keep=True).elementary("log"))
+    if not rows.is_shifted:
+        written.append(z - rows.powers(z).sum(-1, keep=True).elementary("log"))
     if is_of_shares:
         written.append(z.softmax().elementary("log"))
     y = z.log_softmax()
@@ -108,27 +131,26 @@ def log_softmax(z: Var, source: Var, is_shifted: bool, is_of_shares: bool) -> Va
         y = y.either(each)
 
     def formulas(y: Var, x: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]:
-        total = g.sum(-1, keep=True)
-        return [[g - y.elementary("exp") * total]]
+        return [[g - y.elementary("exp") * g.sum(-1, keep=True)]]
 
-    return ways((z, source), z.log_softmax(), *written, _among((z, source), y, formulas))
+    return ways(rows.operands, z.log_softmax(), *written, differentiated(y, (z,), formulas))
 
 
-def log_sum_exp(z: Var, source: Var, is_shifted: bool) -> Var:
-    """log Σ eᶻ along the last axis, which stays with length 1; arguments as of `softmax`."""
-    m = source.shift()
-    shifted = z - m
-    written = [m + shifted.total().elementary("log")]
-    if not is_shifted:
-        written.append(z.elementary("exp").sum(-1, keep=True).elementary("log"))
-    y = z.log_sum_exp()
+def log_sum_exp(rows: Rows) -> Var:
+    """log Σ eᶻ along the last axis, which stays with length 1."""
+    z, m = rows.z, rows.source.shift()
+    written = [m + rows.total(z - m).elementary("log")]
+    if not rows.is_shifted:
+        written.append(rows.powers(z).sum(-1, keep=True).elementary("log"))
+    known = z.log_sum_exp(rows.kept)
+    y = known
     for each in written:
         y = y.either(each)
 
     def formulas(y: Var, x: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]:
-        return [[g * (x[0] - y).elementary("exp")]]
+        return [[g * rows.powers(x[0] - y)]]
 
-    return ways((z, source), z.log_sum_exp(), *written, _among((z, source), y, formulas))
+    return ways(rows.operands, known, *written, differentiated(y, (z,), formulas))
 
 
 def cross_entropy(z: Var, y: Var, own: Var, groups: Sequence[int], count: int) -> Var:

@@ -77,6 +77,8 @@ class FunctionReader:
             each = (self.sigmoid, self._tanh, self._product)
         elif op in ("add", "difference"):
             each = (self.sigmoid, self._tanh, self.softplus, self._expm1)
+        elif op == "log_sum_exp":
+            each = (self.softplus,)
         elif op == "times_constants":
             each = (self._product,)
         for pattern in each:
@@ -194,6 +196,8 @@ class FunctionReader:
         if (u := self._called(entries, "softplus")) is not None:
             return OfOne("softplus", *u)
         reader = self.reader
+        if reader.is_op(entries, "log_sum_exp"):
+            return self._beside_zero(entries)
         if reader.is_op(entries, "elementary", "log1p"):
             u = self._called(reader.operand(entries, 0), "exp")
             return None if u is None else OfOne("softplus", *u)
@@ -214,6 +218,26 @@ class FunctionReader:
                 if x is not None:
                     return OfOne("softplus", _ONE, x, a)
         return None
+
+    def _beside_zero(self, entries: Entries) -> OfOne | None:
+        """log(e^x + e^0), as of a pair of which one is 0."""
+        node = self.reader.node(entries)
+        pair = self.reader.entries(node.inputs[0])
+        if pair.at.shape[-1] != 2 or "kept" in node.settings or (pair.at < 0).any():
+            return None
+        addends = self.reader.addends(pair)
+        found: list[OfOne] = []
+        for own in (0, 1):
+            there = [
+                (factor, each[..., own].at, each.node)
+                for factor, each in addends
+                if (each.at[..., own] >= 0).any() and self.reader.node(each).op != "zeros"
+            ]
+            if len(there) > 1:
+                return None
+            for factor, at, number in there:
+                found.append(OfOne("softplus", factor, Entries(number, at.ravel()[entries.at])))
+        return found[0] if len(found) == 1 and (found[0].x.at >= 0).all() else None
 
     def corner(self, a: Fraction, one: Entries, b: Fraction, other: Entries) -> Entries | None:
         """x of a max(x, 0) + b κ softplus(-|x|), with a = b κ."""

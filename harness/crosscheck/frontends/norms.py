@@ -78,7 +78,7 @@ class NormReader:
                 if other.node != c.node:
                     continue
                 column = places_in(c.at, row, other.at)
-                if column is not None:
+                if column is not None and (column >= 0).all():
                     rest = (*others[:j], *others[j + 1 :])
                     z = self._centred(c)
                     rows, is_centred = (c, False) if z is None else (z, True)
@@ -107,10 +107,7 @@ class NormReader:
                 return None
         if total is None or not reader.is_op(total, "sum") or share <= 0 or eps < 0:
             return None
-        squares = reader.reduced(total)
-        while reader.is_op(squares, "sum") and (squares.at >= 0).all():
-            squares = reader.reduced(squares)
-            squares = Entries(squares.node, squares.at.reshape(*total.at.shape, -1))
+        squares = reader.summed(total)
         c = self._root_of(squares)
         rows = None if c is None else different_rows(c.at)
         return (
@@ -138,10 +135,7 @@ class NormReader:
         same = (total.at == total.at[:, :1]).all() and (total.at >= 0).all()
         if not same or not reader.is_op(total, "sum") or factor * c.at.shape[-1] != 1:
             return None
-        terms = reader.reduced(total[:, 0])
-        while reader.is_op(terms, "sum") and (terms.at >= 0).all():
-            terms = reader.reduced(terms)
-            terms = Entries(terms.node, terms.at.reshape(len(c.at), -1))
+        terms = reader.summed(total[:, 0])
         if terms.node != z.node or terms.at.shape != z.at.shape:
             return None
         return z if (np.sort(terms.at, -1) == np.sort(z.at, -1)).all() else None

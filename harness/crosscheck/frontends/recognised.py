@@ -123,6 +123,9 @@ class _Rewriting:
             "elementary": (self._in_rows, self._of_one, self._called),
             "add": sums,
             "difference": sums,
+            "softmax": (self._in_rows,),
+            "log_softmax": (self._in_rows,),
+            "log_sum_exp": (self._of_one, self._in_rows),
             "times_constants": (self._constant_product, self._of_one),
             "sum": (self._cross_entropy,),
             "contract": (self._attention, self._constant_product),
@@ -149,26 +152,41 @@ class _Rewriting:
                 return self._compound(found)
         return None
 
-    def _compound(self, found: Found) -> Var:
+    def _compound(self, found: Found) -> Var | None:
         """The compound, at the places that were found."""
-        z, source = self._operands(found)
-        is_shifted = found.powers.shift is not None
-        n = z.shape[-1]
-        match found.kind:
-            case "softmax":
-                value = formulations.softmax(z, source, is_shifted)
-            case "log_softmax":
-                value = formulations.log_softmax(z, source, is_shifted, found.is_of_shares)
-            case _:
-                value, n = formulations.log_sum_exp(z, source, is_shifted), 1
-        column = 0 if found.column is None else found.column
-        return _taken(value, found.row * n + column).times(found.sign)
+        rows = self._rows(found)
+        if found.kind == "softmax":
+            value = formulations.softmax(rows)
+        elif found.kind == "log_sum_exp":
+            value = formulations.log_sum_exp(rows)
+        elif rows.kept is None:
+            value = formulations.log_softmax(rows, found.is_of_shares)
+        else:
+            return None
+        return _taken(value, found.places).times(found.sign)
 
-    def _operands(self, found: Found) -> tuple[Var, Var]:
-        """Rows, and what the largest is taken of."""
-        z = self._var(found.powers.z)
+    def _rows(self, found: Found) -> formulations.Rows:
+        """The rows, in their order, and what the largest is taken of."""
         shift = found.powers.shift
-        return z, z if shift is None else self._var(shift)
+        return self._rows_at(found, found.powers.z.at, None if shift is None else shift.at)
+
+    def _rows_at(self, found: Found, table: Indices, source: Indices | None) -> formulations.Rows:
+        """Rows at some places, -1 for what is left out.
+
+        Args:
+            found: Of what.
+            table: Places of z.
+            source: Places of what the largest is taken of; those of z for ``None``.
+        """
+        powers, kept = found.powers, None
+        if (table < 0).any():
+            kept = Places(np.where(table >= 0, numbered(table.shape), -1).ravel().tolist())
+            table = np.where(table >= 0, table, table.max(axis=-1, keepdims=True))
+        z = self._var(Entries(powers.z.node, table))
+        is_shifted = powers.shift is not None or found.is_called
+        if powers.shift is None or source is None:
+            return formulations.Rows(z, z, is_shifted, kept)
+        return formulations.Rows(z, self._var(Entries(powers.shift.node, source)), is_shifted, kept)
 
     def _cross_entropy(self, entries: Entries, own: Var) -> Var | None:
         """Σ y log softmax(z) over whole rows."""
@@ -179,20 +197,19 @@ class _Rewriting:
         for y, logarithm in self.reader.operands(of, "mul"):
             sign, inner = self.reader.scaled(logarithm)
             found = self.rows.log_softmax(inner)
-            if found is None or found.column is None or (y.at < 0).any():
+            if found is None or (y.at < 0).any() or (found.powers.z.at < 0).any():
                 continue
             count, n = found.powers.z.at.shape
-            place = found.row * n + found.column
+            place = found.places
             groups = _whole_rows(place.reshape(-1, place.shape[-1]), n)
             if groups is None or place.size != count * n:
                 continue
             order = np.argsort(place.ravel())
             targets = _taken(self.new[y.node], y.at.ravel()[order].reshape(count, n))
-            z, source = self._operands(found)
-            is_shifted = found.powers.shift is not None
-            value = formulations.log_softmax(z, source, is_shifted, found.is_of_shares)
+            rows = self._rows(found)
+            own_way = formulations.log_softmax(rows, found.is_of_shares)
             total = formulations.cross_entropy(
-                z, targets, value, groups.ravel().tolist(), len(groups)
+                rows.z, targets, own_way, groups.ravel().tolist(), len(groups)
             )
             return _taken(total, numbered(entries.at.shape)).times(-found.sign, sign, constant)
         return None
@@ -201,21 +218,22 @@ class _Rewriting:
         """softmax(z) V."""
         left, right = self.reader.program.nodes[entries.node].inputs
         shares = self.reader.entries(left)
-        found = self.rows.softmax(shares) if (shares.at >= 0).all() else None
+        found = self.rows.softmax(shares)
         if found is None or found.column is None:
             return None
-        n = found.powers.z.at.shape[-1]
-        whole = (found.row == found.row[..., :1]).all() and shares.at.shape[-1] == n
-        if not whole or (np.sort(found.column, -1) != np.arange(n)).any():
+        z, first, shift = found.powers.z.at, found.row[..., 0], found.powers.shift
+        table = np.where(found.column >= 0, z[found.row, found.column], -1)
+        is_whole = (
+            (np.sort(table, -1)[..., -z.shape[-1] :] == z[first]).all()
+            if (table.shape[-1] >= z.shape[-1])
+            else False
+        )
+        if not is_whole or (found.row != first[..., None]).any():
             return None
-        z = _taken(self.new[found.powers.z.node], found.powers.z.at[found.row, found.column])
-        source, is_shifted = z, found.powers.shift is not None
-        if found.powers.shift is not None:
-            shift = Entries(found.powers.shift.node, found.powers.shift.at[found.row[..., 0]])
-            source = self._var(shift)
+        rows = self._rows_at(found, table, None if shift is None else shift.at[first])
         v = self.new[right]
-        y = formulations.softmax(z, source, is_shifted)
-        return ways((z, source, v), y @ v, z.softmax_product(v))
+        product = rows.z.softmax_product(v, rows.kept)
+        return ways((*rows.operands, v), formulations.softmax(rows) @ v, product)
 
     # -- constants about matrix products ------------------------------------------------------
 
