@@ -225,7 +225,7 @@ OF_ONE: Mapping[str, Callable[[Var], Var]] = {
         v.elementary("log1p", exp(x.piecewise(ABSOLUTE).times(-1))),
     ),
     "softplus beside zero": lambda x: v.joined(
-        [x.expand(-1), v.constant(x.graph, np.zeros((2, 3, 1)))], 2
+        [x.expand(-1), x.graph.zeros((2, 3, 1))], 2
     ).log_sum_exp(),
     "softplus of sigmoid": lambda x: log(sigmoid(x)).times(-1),
     "silu": lambda x: v.multiply(x, sigmoid(x)),
