@@ -81,6 +81,17 @@ class Shapes:
         """
         return self._shape(argument, self.arguments[argument], sizes)
 
+    def labels(self, argument: str, sizes: Mapping[str, int]) -> tuple[str, ...]:
+        """What each axis of an argument is called: its text, ``"batch[0]"`` of several."""
+        found: list[str] = []
+        for axis in self.arguments[argument]:
+            if axis.kind == "several":
+                [name] = axis.names
+                found += [f"{name}[{number}]" for number in range(sizes[_count(name)])]
+            else:
+                found.append(axis.text)
+        return tuple(found)
+
     def outputs_of(self, sizes: Mapping[str, int]) -> tuple[Shape, ...] | None:
         """The shape of each result; ``None`` if nothing is said of one of them."""
         if self.outputs is None or any(
