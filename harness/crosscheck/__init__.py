@@ -6,6 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crosscheck.cases.functions.domains import (
+        Domain,
+        integers,
+        lengths,
+        positive,
+        reals,
+        scale,
+        unique,
+        unit,
+    )
+    from crosscheck.cases.functions.given import constant
+    from crosscheck.cases.functions.matrices import causal, lower, spd, symmetric
+    from crosscheck.cases.functions.structured import (
+        log_probabilities,
+        mask,
+        one_hot,
+        permutation,
+        probabilities,
+        sorted_,
+    )
     from crosscheck.judge.compare import Judge
     from crosscheck.judge.decisions import GateClass, GateReading
     from crosscheck.judge.stacks import StackJudge
@@ -26,6 +46,7 @@ __all__ = [
     "CrosscheckError",
     "Derivatives",
     "DisagreementError",
+    "Domain",
     "Entry",
     "Format",
     "GateClass",
@@ -40,15 +61,53 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "Verdict",
+    "causal",
     "compare_implementations",
+    "constant",
     "gradients",
+    "integers",
+    "lengths",
+    "log_probabilities",
+    "lower",
+    "mask",
+    "one_hot",
+    "permutation",
+    "positive",
+    "probabilities",
+    "reals",
     "register",
     "require_agreement",
+    "scale",
+    "sorted_",
+    "spd",
     "step",
+    "symmetric",
+    "unique",
+    "unit",
     "worked_example",
 ]
 
 _HOME = {
+    "cases.functions.domains": (
+        "Domain",
+        "integers",
+        "lengths",
+        "positive",
+        "reals",
+        "scale",
+        "unique",
+        "unit",
+    ),
+    "cases.functions.given": ("constant",),
+    "cases.functions.matrices": ("causal", "lower", "spd", "symmetric"),
+    "cases.functions.structured": (
+        "log_probabilities",
+        "mask",
+        "one_hot",
+        "permutation",
+        "probabilities",
+        "sorted_",
+    ),
     "run.checking": ("compare_implementations", "require_agreement"),
     "run.comparison": ("Comparison", "DisagreementError"),
     "judge.compare": ("Judge",),

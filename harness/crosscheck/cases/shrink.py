@@ -18,9 +18,9 @@ from crosscheck.network.dense import Case, Network
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 
-__all__ = ["shrink"]
+__all__ = ["MANY", "Shrinking", "shrink", "simpler_numbers"]
 
-_MANY = 16
+MANY = 16
 """Numbers of an array that are worth leaving away by halves."""
 
 
@@ -38,7 +38,7 @@ def shrink(case: Any, fails: Callable[[Any], bool], *, attempts: int = 400) -> A
         fails: The property to keep. Called at most ``attempts`` times.
         attempts: When to be content with what has been found.
     """
-    under_way = _Shrinking(case, fails, attempts)
+    under_way = Shrinking(case, fails, attempts)
     before: AnyCase | None = None
     while before is not under_way.case and under_way.left > 0:
         before = under_way.case
@@ -53,14 +53,14 @@ def shrink(case: Any, fails: Callable[[Any], bool], *, attempts: int = 400) -> A
 
 
 @dataclass
-class _Shrinking:
+class Shrinking:
     """The smallest case so far, and how many attempts are left."""
 
     case: Any
     fails: Callable[[Any], bool]
     left: int
 
-    def take(self, candidate: AnyCase) -> bool:
+    def take(self, candidate: Any) -> bool:
         """Go on with ``candidate`` if it fails; whether it does."""
         if self.left == 0:
             return False
@@ -70,7 +70,7 @@ class _Shrinking:
         self.case = candidate
         return True
 
-    def halve(self, count: Callable[[], int], without: Callable[[slice], AnyCase]) -> None:
+    def halve(self, count: Callable[[], int], without: Callable[[slice], Any]) -> None:
         """Leave away halves, quarters … of things, as long as one is left.
 
         Args:
@@ -88,7 +88,7 @@ class _Shrinking:
             size //= 2
 
 
-def _fewer_rows(search: _Shrinking) -> None:
+def _fewer_rows(search: Shrinking) -> None:
     def without(part: slice) -> AnyCase:
         case = search.case
         if isinstance(case, Composed):
@@ -101,7 +101,7 @@ def _fewer_rows(search: _Shrinking) -> None:
     search.halve(lambda: search.case.rows, without)
 
 
-def _fewer_units(search: _Shrinking, layer: int) -> None:
+def _fewer_units(search: Shrinking, layer: int) -> None:
     """Fewer units of a layer, inputs (layer 0) or outputs."""
 
     def without(part: slice) -> Case:
@@ -126,7 +126,7 @@ def _fewer_units(search: _Shrinking, layer: int) -> None:
     search.halve(lambda: search.case.network.widths[layer], without)
 
 
-def _simpler_arrays(search: _Shrinking) -> None:
+def _simpler_arrays(search: Shrinking) -> None:
     """Whole arrays of zeros, then of whole numbers."""
     form = format_of(search.case.dtype)
     for name, array in list(search.case.entries()):
@@ -138,10 +138,10 @@ def _simpler_arrays(search: _Shrinking) -> None:
             search.take(search.case.replaced(name, simpler))
 
 
-def _fewer_numbers(search: _Shrinking) -> None:
+def _fewer_numbers(search: Shrinking) -> None:
     """Arrays of many numbers with zeros in place of some; a few are left to `_simpler_entries`."""
     for name, whole in list(search.case.entries()):
-        if np.count_nonzero(whole) < _MANY:
+        if np.count_nonzero(whole) < MANY:
             continue
 
         def array(name: str = name) -> Array:
@@ -157,21 +157,21 @@ def _fewer_numbers(search: _Shrinking) -> None:
         search.halve(lambda array=array: int(np.count_nonzero(array())), without)  # type: ignore[misc]
 
 
-def _simpler_entries(search: _Shrinking) -> None:
+def _simpler_entries(search: Shrinking) -> None:
     """Single numbers: 0, 1, whole ones, then ones of fewer significant bits."""
     for name, whole in list(search.case.entries()):
         for index in np.argwhere(whole != 0.0):
             if search.left == 0:
                 return
             array = dict(search.case.entries())[name]
-            for number in _simpler_numbers(float(array[tuple(index)])):
+            for number in simpler_numbers(float(array[tuple(index)])):
                 changed = array.copy()
                 changed[tuple(index)] = number
                 if search.take(search.case.replaced(name, changed)):
                     break
 
 
-def _simpler_numbers(value: float) -> Iterator[float]:
+def simpler_numbers(value: float) -> Iterator[float]:
     """Numbers simpler than ``value``: 0, 1, whole, then fewer significant bits."""
     if value == 0.0:
         return

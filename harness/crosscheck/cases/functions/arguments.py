@@ -13,7 +13,7 @@ import numpy as np
 
 from crosscheck.cases.functions.domains import Domain, reals
 from crosscheck.cases.functions.given import domain_of
-from crosscheck.cases.functions.shapes import MOST_AXES, Shape, Shapes
+from crosscheck.cases.functions.shapes import MOST_AXES, Shape, Shapes, is_count
 from crosscheck.cases.functions.source import Place
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
@@ -86,7 +86,7 @@ class Arguments:
     def combinations(self, most: int = 12) -> list[dict[str, int]]:
         """Sizes for all names, few and different, so that little is compiled.
 
-        The first has the smallest ones. Then each name takes its sizes in turn, beginning one
+        The first has the first of each. Then each name takes its sizes in turn, beginning one
         later than the name before, so that different names mostly differ and every size comes;
         more are drawn with a fixed seed. What no expression can have, or has too many entries, is
         left out.
@@ -126,16 +126,16 @@ class Arguments:
                 continue
             settled = self.shapes.settled(sizes)
             if self.count(settled) <= self.entries:
-                used = self._used(settled)
+                used = self.used(settled)
                 every.setdefault(tuple(used.items()), used)
         return list(every.values())
 
-    def _used(self, sizes: Mapping[str, int]) -> dict[str, int]:
+    def used(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The sizes without those of axes that ``*batch`` has not got."""
         unused = {
             f"{name.removeprefix('*')}[{number}]"
             for name, count in sizes.items()
-            if name.startswith("*") or name == "..."
+            if is_count(name)
             for number in range(count, MOST_AXES)
         }
         return {name: size for name, size in sizes.items() if name not in unused}
@@ -154,7 +154,7 @@ class Arguments:
         found = []
         length = 2**form.precision + 2
         for name in self.sizes:
-            if name in self.given or length > self.entries or name[0] in "*.":
+            if name in self.given or length > self.entries or is_count(name):
                 continue
             others = {n: s if n in self.given else (1, 2) for n, s in self.sizes.items()}
             tried = [
@@ -217,7 +217,7 @@ def arguments_of(
             )
         allowed[axis] = (size,)
     every = {
-        axis: allowed.get(axis, (0, 1, 2) if axis[0] == "*" or axis == "..." else _USUAL)
+        axis: allowed.get(axis, (0, 1, 2) if is_count(axis) else _USUAL)
         for axis in dict.fromkeys((*shapes.names, *bound))
     }
     weighing = None

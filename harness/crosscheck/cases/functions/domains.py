@@ -25,6 +25,7 @@ import numpy as np
 from crosscheck.cases.functions.axes import axis_of
 from crosscheck.cases.functions.shapes import Shape
 from crosscheck.cases.functions.source import Place, Source, grid
+from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import UsageError
 
 __all__ = [
@@ -292,8 +293,7 @@ class _Unique(Domain):
         as long as numbers at k are ½ apart or less: as long as count ≤ 2^p.
         """
         count = math.prod(place.shape)
-        self._require_room(count, place)
-        found = source.order((count,), 0).astype(np.float64) - count // 2
+        found = self._in_order(place)[source.order((count,), 0)]
         if source.kind == "full" and count <= 2**place.form.precision:
             found = place.form.round(found + source.reals((count,), 0.0, 0.5))
         return found.reshape(place.shape)
@@ -302,16 +302,24 @@ class _Unique(Domain):
         return is_real(array, place) and len(np.unique(array)) == array.size
 
     def simplest(self, place: Place) -> Any:
-        count = math.prod(place.shape)
-        self._require_room(count, place)
-        return (np.arange(count, dtype=np.float64) - count // 2).reshape(place.shape)
+        return self._in_order(place).reshape(place.shape)
 
-    def _require_room(self, count: int, place: Place) -> None:
-        if count > 2 ** (place.form.precision + 1):
+    def _in_order(self, place: Place) -> Array:
+        """Whole numbers around 0; beyond 2^p those that the format has, each its neighbour's next.
+
+        These are (2^(p-1) + r) 2^(e+1) for e = 0, 1, … and 0 ≤ r < 2^(p-1).
+        """
+        count, half = math.prod(place.shape), 2 ** (place.form.precision - 1)
+        steps = np.arange(count) - count // 2
+        further, rest = np.divmod(np.maximum(np.abs(steps) - 2 * half, 0), half)
+        beyond = np.ldexp((half + rest).astype(np.float64), np.minimum(further + 1, 2**10 - 54))
+        size = np.where(np.abs(steps) <= 2 * half, np.abs(steps), beyond)
+        if size.max(initial=0.0) > place.form.largest:
             raise UsageError(
-                f"inputs[{place.name!r}]: {count} entries without ties, wanted at most "
-                f"{2 ** (place.form.precision + 1)} in {place.form.name}"
+                f"inputs[{place.name!r}]: {count} entries without ties, and {place.form.name} has "
+                f"not so many whole numbers, wanted fewer"
             )
+        return np.asarray(np.sign(steps) * size, dtype=np.float64)
 
 
 def unique() -> Domain:

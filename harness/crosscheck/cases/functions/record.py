@@ -1,4 +1,4 @@
-"""A case of a user's function, as numbers: what it is called with, and how its results are weighed."""
+"""A case of a user's function, in numbers: its arguments, and what its results are weighed with."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import NoReturn
 from crosscheck.cases.functions.axes import WANTED, Axis, axis_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["MOST_AXES", "Axes", "Shape", "Shapes", "parsed"]
+__all__ = ["MOST_AXES", "Axes", "Shape", "Shapes", "is_count", "parsed"]
 
 Shape = tuple[int, ...]
 Axes = tuple[Axis, ...]
@@ -102,7 +102,8 @@ class Shapes:
 
     def is_possible(self, sizes: Mapping[str, int]) -> bool:
         """Whether all expressions come out at 1 or more, or at the 0 that a name has."""
-        least = 0 if 0 in sizes.values() else 1
+        numbers = {name: size for name, size in sizes.items() if not is_count(name)}
+        least = 0 if 0 in numbers.values() else 1
         every = [axis for axes in self._every() for axis in axes]
         return all(axis.size(sizes) >= least for axis in every if axis.kind == "size")
 
@@ -317,6 +318,11 @@ def _several(axis: Axis, sizes: Mapping[str, int]) -> Shape:
 def _count(name: str) -> str:
     """What the number of axes of a name is called."""
     return name if name == "..." else f"*{name}"
+
+
+def is_count(name: str) -> bool:
+    """Whether a name of `Shapes.names` is that of a number of axes."""
+    return name == "..." or name.startswith("*")
 
 
 def _with(argument: str, shape: Shape) -> str:

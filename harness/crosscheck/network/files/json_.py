@@ -26,7 +26,14 @@ from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 
-__all__ = ["case_from_json", "case_to_json", "from_json_text", "json_entry", "readable"]
+__all__ = [
+    "case_from_json",
+    "case_to_json",
+    "from_json_text",
+    "json_entry",
+    "readable",
+    "strict_json",
+]
 
 _KEYS = ("widths", "weights", "biases", "x", "y", *OPTIONS)
 
@@ -132,6 +139,18 @@ def case_from_json(data: Any, *, origin: str) -> Any:
 
 def from_json_text(content: bytes, origin: str) -> AnyCase:
     """The case in the bytes of a JSON file."""
+    found: AnyCase = case_from_json(strict_json(content, origin), origin=origin)
+    return found
+
+
+def strict_json(content: bytes, origin: str) -> Any:
+    """What the bytes of a JSON file say; a key that is there twice is refused.
+
+    The sign of ``-0`` is kept, and a number too long for float64 is a whole one beyond it.
+
+    Raises:
+        UsageError: It is no JSON.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -151,7 +170,7 @@ def from_json_text(content: bytes, origin: str) -> AnyCase:
         return value if math.isfinite(value) else _HUGE * (-1 if text[0] == "-" else 1)
 
     try:
-        data = json.loads(
+        return json.loads(
             content.decode("utf-8-sig"),
             object_pairs_hook=unique,
             parse_int=integer,
@@ -163,8 +182,6 @@ def from_json_text(content: bytes, origin: str) -> AnyCase:
         refuse(origin, f"line {error.lineno}, column {error.colno}: {error.msg}; wanted JSON")
     except RecursionError:
         refuse(origin, "lists are nested too deeply, wanted a case")
-    found: AnyCase = case_from_json(data, origin=origin)
-    return found
 
 
 def _json_name(name: str) -> str:
