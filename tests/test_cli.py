@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import signal
 import sys
 import time
@@ -114,6 +115,13 @@ def test_a_model_on_digits_is_certified_step_by_step(crosscheck: Run) -> None:
     assert "digits, recurrence: " in out
     assert "torch relu: AGREES" in out
     assert "local certificate: 1 of 1 gradients inside" in out
+
+
+def test_training_is_ended_where_the_frameworks_are_not_there(crosscheck: Run) -> None:
+    code, _, told = crosscheck("digits", "--model", "cnn", "--frameworks", "tourch")
+    assert code == 4
+    assert "did you mean 'torch'" in told
+    assert multiprocessing.active_children() == []
 
 
 BAD_USAGE = [

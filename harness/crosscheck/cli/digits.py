@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+import os
 from functools import partial
-from multiprocessing import get_context
 
 import click
 
@@ -46,14 +45,20 @@ def digits(
     from crosscheck.judge.certificates import BY_STEPS
     from crosscheck.run import crosscheck
     from crosscheck.run.environment import environment
+    from crosscheck.run.sweep.pool import ProcessExecutor
 
     format_of(dtype)
     by_steps = model != _MLP
-    # On another core, while the libraries are imported here.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    # On another core, while the libraries are imported here: they ask how many threads they may
+    # have, so not before the process has started that has one.
+    pool = ProcessExecutor(1, deadline=None)
+    try:
+        pool.submit(os.getpid).result()
         training = pool.submit(_trained, model, dtype, seed)
         session = Session(checking, by_steps=by_steps)
         case, accuracy, steps = training.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
     name = f"digits, {model}" if by_steps else "digits"
     label = f"{name}: {accuracy:.1%} right after {steps} steps"
     chosen = ["--model", model] if by_steps else []
@@ -75,16 +80,10 @@ def digits(
 
 
 def _trained(model: str, dtype: str, seed: int) -> tuple[AnyCase, float, int]:
-    """A trained model as a case, the share of images that it has right, and the steps taken.
-
-    In one thread: products of small matrices would keep others waiting for work.
-    """
-    from threadpoolctl import threadpool_limits
-
+    """A trained model as a case, the share of images that it has right, and the steps taken."""
     from crosscheck.studies.digits import train_digits
     from crosscheck.studies.training import train_model
 
     train = train_digits if model == _MLP else partial(train_model, model)
-    with threadpool_limits(1):
-        found = train(dtype=dtype, seed=seed)
-        return found.case, found.accuracy, found.steps
+    found = train(dtype=dtype, seed=seed)
+    return found.case, found.accuracy, found.steps
