@@ -75,7 +75,8 @@ def conventions(
     """Measure what every framework does at the kink, or check that it has not changed.
 
     Every usual way of writing max(z, 0) and its relatives is run in every mode and dtype, at
-    0, -0, subnormal numbers, NaN, infinities and the other breakpoints.
+    0, -0, subnormal numbers, NaN, infinities and the other breakpoints; every usual way of
+    taking the largest of several numbers, where several of them are.
 
     \b
     Examples:
@@ -156,7 +157,7 @@ def _measured(
 
 def _check(table: Table, baseline: Path | None) -> ExitCode:
     from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
-    from crosscheck.studies.conventions.expected import read_expected, unexpected
+    from crosscheck.studies.conventions.expected import comparable, read_expected, unexpected
     from crosscheck.studies.conventions.table import read_table
 
     place = folder(baseline)
@@ -166,6 +167,12 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
         known = framework in before.frameworks
         was = before.versions_of(framework) if known else "not in the baseline"
         click.echo(f"{framework}: {versions}; baseline: {was}")
+    if not before.is_of_processor(table):
+        click.echo(
+            "another processor than the baseline's: subnormal numbers and places in an array "
+            "are not compared"
+        )
+    before, expected, table = comparable(before, expected, table)
     lines = [f"changed: {change}" for change in before.changes(table)]
     lines += unexpected(before.updated(table), expected, table)
     for line in lines:
@@ -216,7 +223,7 @@ def _show(table: Table, *, as_json: bool, as_markdown: bool) -> None:
     sources = {
         (name, unit, formulation): expression
         for name, lines in written().items()
-        for unit, formulations in lines.units.items()
+        for unit, formulations in lines.written.items()
         for formulation, expression in formulations.items()
     }
     found = accept(table)

@@ -1,9 +1,10 @@
-"""TensorFlow's ways of writing units with kinks, and of differentiating them."""
+"""TensorFlow's ways of writing units with kinks and selections, and of differentiating them."""
 
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.numbers.formats import WORKING
+from crosscheck.operators.selections import selection_lines_of
 from crosscheck.operators.units import lines_of
 
 __all__ = ["LINES"]
@@ -35,4 +36,15 @@ def measure(z):
         for dtype in WORKING
     },
     home='array.numpy().astype("float64").tolist()',
+    selections=selection_lines_of("tensorflow"),
+    of_windows={
+        "forward": """\
+def measure(z):
+    slopes = []
+    for one in tf.eye(z.shape[1], dtype=z.dtype):
+        with tf.autodiff.ForwardAccumulator(z, tf.broadcast_to(one, z.shape)) as accumulator:
+            value = f(z)
+        slopes.append(accumulator.jvp(value))
+    return value, tf.stack(slopes, 1)""",
+    },
 )

@@ -1,9 +1,10 @@
-"""PyTorch's ways of writing units with kinks, and of differentiating them."""
+"""PyTorch's ways of writing units with kinks and selections, and of differentiating them."""
 
 from __future__ import annotations
 
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.numbers.formats import WORKING
+from crosscheck.operators.selections import selection_lines_of
 from crosscheck.operators.units import lines_of
 
 __all__ = ["LINES"]
@@ -34,4 +35,18 @@ def measure(z):
     make={dtype: f"torch.tensor(points, dtype=torch.{dtype})" for dtype in WORKING},
     home="array.tolist()",
     slow=frozenset({"compile"}),
+    selections=selection_lines_of("torch"),
+    of_units=frozenset({"compile"}),  # it would take another ten minutes
+    of_windows={
+        "vmap": """\
+def measure(z):
+    def one(window):
+        return f(window[None])[0]
+    return torch.func.vmap(one)(z), torch.func.vmap(torch.func.grad(one))(z)""",
+        "forward": """\
+def measure(z):
+    each = [one.expand_as(z) for one in torch.eye(z.shape[1], dtype=z.dtype)]
+    slopes = [torch.func.jvp(f, (z,), (one.clone(),))[1] for one in each]
+    return f(z), torch.stack(slopes, 1)""",
+    },
 )

@@ -52,7 +52,8 @@ def script(departure: Departure) -> str:
     """A program that shows it; `expected` is what it prints."""
     key, lines = departure.face.key, line(departure)
     functions = {key.function: lines.formulations(key.function)[key.formulation]}
-    return lines.script(functions, (key.mode,), key.dtype, departure.at[:1], (1, LONG))
+    modes = {key.mode: lines.modes[key.mode]}
+    return lines.script(functions, modes, key.dtype, departure.at[:1], (1, LONG))
 
 
 def expected(departure: Departure, record: Record) -> str:

@@ -15,6 +15,11 @@ show that one framework contradicts itself, or that it departs from IEEE 754 ari
 
 Rounding counts as right when no number of the dtype lies between the result and the exact one. The
 sign of a zero is never held against anyone; it is in the table.
+
+Of the largest of several numbers the derivative is right if it is one of weights: 0 for every
+number that is not the largest, at least 0 for each that is, and 1 in all. A weight w counts as the
+rounded v where no number lies between the two, |w - v| < ulp(w); so weights are right if and only
+if |Σ w - 1| < Σ ulp(w) over those that are not 0, or Σ w = 1.
 """
 
 from __future__ import annotations
@@ -24,17 +29,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, zip_longest
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from crosscheck.frameworks.pointwise import Point
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.operators.units import UNITS
-from crosscheck.studies.conventions.points import points_of
+from crosscheck.operators.selections import Selection
+from crosscheck.studies.conventions.points import FLUSHED, SUBJECTS, Subject, points_of
 from crosscheck.studies.conventions.table import Cell, Key, Table, unsigned
 
-__all__ = ["KINDS", "Divergence", "Kind", "Sighting", "divergences", "is_right_value"]
+__all__ = ["KINDS", "Divergence", "Kind", "Sighting", "are_shares", "divergences", "is_right_value"]
 
 Kind = Literal[
     "modes", "split", "position", "dtypes", "wrong", "nan", "infinity", "flush", "formula"
@@ -102,7 +109,7 @@ def divergences(table: Table) -> list[Divergence]:
     for key, row in table.rows.items():
         if key.dtype not in FORMATS or row.unsupported:
             continue
-        points = points_of(UNITS[key.unit], key.dtype)
+        points = points_of(SUBJECTS[key.unit], key.dtype)
         for name, cell in row.cells.items():
             for kind in _departures(key, name, points[name], cell):
                 note(kind, [Sighting(key, name)])
@@ -133,7 +140,7 @@ def _contradictions(table: Table) -> Iterator[tuple[Kind, list[Sighting]]]:
             place = (Sighting(key, point), cell)
             formulation = (key.framework, row.versions, key.unit, key.formulation)
             by_mode[(*formulation, key.dtype, point)].append(place)
-            if point.lstrip("-") not in {"tiny", "subnormal", "normal"}:
+            if point.lstrip("-") not in {"tiny", "subnormal", "normal", FLUSHED}:
                 by_dtype[(*formulation, key.mode, point)].append(place)
     kinds: tuple[tuple[Kind, dict[tuple[str, ...], list[tuple[Sighting, Cell]]]], ...]
     kinds = (("modes", by_mode), ("dtypes", by_dtype))
@@ -147,14 +154,19 @@ def _contradictions(table: Table) -> Iterator[tuple[Kind, list[Sighting]]]:
 
 def _differ(one: tuple[Sighting, Cell], other: tuple[Sighting, Cell]) -> bool:
     """Whether two cells say different things, zeros and rounding apart."""
+    form = _coarser(one, other)
+    pairs = [
+        list(zip_longest(a.split(","), b.split(","), fillvalue="none"))
+        for a, b in zip(one[1].plain, other[1].plain, strict=True)
+    ]
     return any(
         a != b
         and not (
             _is_number(a)
             and _is_number(b)
-            and _are_closer_than_neighbours(float(a), float(b), _coarser(one, other))
+            and _are_closer_than_neighbours(float(a), float(b), form)
         )
-        for a, b in zip(one[1].plain, other[1].plain, strict=True)
+        for a, b in chain(*pairs)
     )
 
 
@@ -169,14 +181,14 @@ def _coarser(one: tuple[Sighting, Cell], other: tuple[Sighting, Cell]) -> Format
 
 
 def _is_number(text: str) -> bool:
-    return text not in {"z", "nan"} and math.isfinite(float(text))
+    return text not in {"z", "nan", "none"} and math.isfinite(float(text))
 
 
-def _departures(key: Key, name: str, point: float, cell: Cell) -> list[Kind]:
+def _departures(key: Key, name: str, point: Point, cell: Cell) -> list[Kind]:
     """What one cell shows by itself."""
     if cell.unsupported:
         return []
-    unit, form = UNITS[key.unit], FORMATS[key.dtype]
+    unit, form = SUBJECTS[key.unit], FORMATS[key.dtype]
     pairs = [(cell.value, cell.slope), *cell.elsewhere]
     kinds: list[Kind | None] = []
     if len({(unsigned(value), unsigned(slope)) for value, slope in pairs}) > 1:
@@ -185,10 +197,51 @@ def _departures(key: Key, name: str, point: float, cell: Cell) -> list[Kind]:
         if _AS_WRITTEN.get((key.unit, key.formulation)) == (name, unsigned(value)):
             kinds.append("formula")
         else:
-            kinds.append(
-                _departure(unit, form, point, _number(value, point), _number(slope, point))
-            )
+            kinds.append(_departure_of(unit, form, point, value, slope))
     return [kind for kind in dict.fromkeys(kinds) if kind is not None]
+
+
+def _departure_of(unit: Subject, form: Format, point: Point, value: str, slope: str) -> Kind | None:
+    if isinstance(unit, Selection):
+        assert isinstance(point, Sequence)
+        shares = [float(each) for each in slope.split(",")]
+        return _departure_of_shares(unit, form, point, _number(value, point[0]), shares)
+    assert isinstance(point, float)
+    return _departure(unit, form, point, _number(value, point), _number(slope, point))
+
+
+def _departure_of_shares(
+    unit: Selection,
+    form: Format,
+    window: Sequence[float],
+    value: float,
+    shares: Sequence[float],
+) -> Kind | None:
+    """Of the largest of numbers; ``shares`` are its derivative by each of them."""
+
+    def is_right(window: Sequence[float]) -> bool:
+        return are_shares(form, unit.tied(window), shares)
+
+    right_value = value == unit.value(window)
+    if right_value and is_right(window):
+        return None
+    if any(map(math.isinf, window)):
+        return "infinity"
+    flushed = [0.0 if abs(each) < form.smallest_normal else each for each in window]
+    if is_right(flushed) and (right_value or value == unit.value(flushed)):
+        return "split" if right_value else "flush"
+    return "wrong"
+
+
+def are_shares(form: Format, tied: Sequence[bool], shares: Sequence[float]) -> bool:
+    """Whether shares are weights of what is tied, each exact or rounded to a format."""
+    if len(shares) != len(tied) or not all(map(math.isfinite, shares)):
+        return False
+    if any(share < 0 or (share > 0 and not one) for share, one in zip(shares, tied, strict=True)):
+        return False
+    off = abs(sum(map(Fraction, shares), Fraction(-1)))
+    ulps = (Fraction(float(form.ulp(each))) for each in shares if each)
+    return off == 0 or off < sum(ulps, Fraction(0))
 
 
 def _number(text: str, point: float) -> float:
@@ -217,8 +270,12 @@ def _departure(
 
 
 @in_ieee_arithmetic
-def is_right_value(unit: Piecewise, dtype: str, point: float, value: float) -> bool:
+def is_right_value(unit: Subject, dtype: str, point: Point, value: float) -> bool:
     """Whether ``value`` is the unit's at ``point``, rounded to ``dtype``; NaN at NaN."""
+    if isinstance(unit, Selection):
+        assert isinstance(point, Sequence)
+        return value == unit.value(point)
+    assert isinstance(point, float)
     return (math.isnan(point) and math.isnan(value)) or _is_value(
         unit, FORMATS["float64" if dtype == "exact" else dtype], point, value
     )

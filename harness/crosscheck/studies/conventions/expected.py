@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crosscheck.studies.conventions.divergences import KINDS, Divergence, divergences
+from crosscheck.studies.conventions.points import SUBNORMAL
 from crosscheck.studies.conventions.table import Key, Table
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Expected", "accept", "read_expected", "unexpected", "write_expected"]
+__all__ = ["Expected", "accept", "comparable", "read_expected", "unexpected", "write_expected"]
 
 _WHAT = "expected divergences, as 'crosscheck conventions --accept' writes them"
 
@@ -126,6 +127,21 @@ def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> l
             if each not in found and not _is_left_open(known[each], table)
         ),
     ]
+
+
+def comparable(
+    before: Table, expected: Sequence[Expected], measured: Table
+) -> tuple[Table, list[Expected], Table]:
+    """A baseline, what is expected and what was measured, as far as they can be compared.
+
+    Between two kinds of processor what depends on it is left out: places in an array, and subnormal
+    numbers; and of what is expected the divergences that show nowhere else in the baseline.
+    """
+    if before.is_of_processor(measured):
+        return before, list(expected), measured
+    before, measured = before.anywhere(SUBNORMAL), measured.anywhere(SUBNORMAL)
+    seen = {each.identity for each in divergences(before)}
+    return before, [each for each in expected if each.identity in seen], measured
 
 
 def _is_measured(each: Expected, measured: Table) -> bool:

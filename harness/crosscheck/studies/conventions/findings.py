@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from crosscheck.frameworks.pointwise import Pointwise, script_line
-from crosscheck.operators.units import UNITS
+from crosscheck.frameworks.pointwise import Point, Pointwise, Slope, script_line
+from crosscheck.operators.selections import Selection
 from crosscheck.studies.conventions.divergences import Divergence, Kind, divergences
-from crosscheck.studies.conventions.measure import LONG
-from crosscheck.studies.conventions.points import points_of
+from crosscheck.studies.conventions.measure import LONG, counts_of
+from crosscheck.studies.conventions.points import FLUSHED, SUBJECTS, points_of
 from crosscheck.studies.conventions.table import Cell, Key, Table
 
 __all__ = ["Finding", "findings", "known_issues", "markdown"]
@@ -57,7 +57,8 @@ _WHAT: Mapping[Kind, str] = MappingProxyType(
         ),
         "wrong": (
             "The value is not the function's, or the derivative lies outside the one-sided "
-            "derivatives, by more than the rounding of this dtype."
+            "derivatives, by more than the rounding of this dtype; of tied numbers, their shares "
+            "do not add up to 1, or one that is not tied has a share."
         ),
         "nan": (
             "IEEE 754 operations pass a NaN on. Here the value or the derivative at NaN is a "
@@ -147,23 +148,24 @@ class Finding:
 
     def script(self, lines: Pointwise) -> str:
         """A program that shows it; `expected` is what it prints."""
-        points = points_of(UNITS[self.divergences[0].unit], self.dtype)
+        unit = self.divergences[0].unit
+        points, modes = points_of(SUBJECTS[unit], self.dtype), lines.modes_of(unit)
         return lines.script(
             {
                 _name(each): lines.formulations(each.unit)[each.formulation]
                 for each in self.divergences
             },
-            self.modes,
+            {mode: modes[mode] for mode in self.modes},
             self.dtype,
             [points[name] for name in self.points],
-            (1, LONG),
+            counts_of(SUBJECTS[unit]),
         )
 
     def expected(self, table: Table) -> list[str]:
         """The lines that the script prints, by the table."""
         found = []
         for each in self.divergences:
-            points = points_of(UNITS[each.unit], self.dtype)
+            points = points_of(SUBJECTS[each.unit], self.dtype)
             for mode in self.modes:
                 key = Key(each.framework, each.unit, each.formulation, mode, self.dtype)
                 for name in self.points:
@@ -179,24 +181,30 @@ def _name(divergence: Divergence) -> str:
     return formulation if plain else f"{unit}_{formulation}"
 
 
-def _pairs(cell: Cell, point: float) -> Iterator[tuple[float, float]]:
+def _pairs(cell: Cell, point: Point) -> Iterator[tuple[float, Slope]]:
+    z = point[0] if isinstance(point, Sequence) else point
     for pair in ((cell.value, cell.slope), *cell.elsewhere):
-        value, slope = (point if text == "z" else float(text) for text in pair)
-        yield value, slope
+        value, *slopes = (z if text == "z" else float(text) for text in ",".join(pair).split(","))
+        yield value, slopes if isinstance(point, Sequence) else slopes[0]
 
 
 def findings(table: Table) -> list[Finding]:
     """Every finding of ``table``, contradictions within a framework first."""
-    groups: dict[tuple[str, Kind, tuple[str, ...], str, tuple[str, ...]], list[Divergence]] = {}
+    groups: dict[tuple[str, Kind, int, _Face], list[Divergence]] = {}
     for each in divergences(table):
-        groups.setdefault((each.framework, each.kind, *_face(each, table)), []).append(each)
+        unit = SUBJECTS[each.unit]
+        size = unit.size * unit.sign if isinstance(unit, Selection) else 0
+        groups.setdefault((each.framework, each.kind, size, _face(each, table)), []).append(each)
     return [
-        Finding(framework, kind, tuple(members), modes, dtype, points)
-        for (framework, kind, modes, dtype, points), members in groups.items()
+        Finding(framework, kind, tuple(members), *face)
+        for (framework, kind, _, face), members in groups.items()
     ]
 
 
-def _face(divergence: Divergence, table: Table) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+_Face = tuple[tuple[str, ...], str, tuple[str, ...]]
+
+
+def _face(divergence: Divergence, table: Table) -> _Face:
     """Modes, dtype and points that show a divergence, those of its first sighting."""
     first = divergence.sightings[0].key
     dtype = first.dtype
@@ -245,7 +253,9 @@ def _document(
         "framework contradicts itself, and where it departs from IEEE 754. Made from the table by "
         "`crosscheck conventions --accept`; the tests run every program here and compare what it "
         "prints. Each line printed holds a function, the way it was differentiated, the point, and "
-        "the pairs (value, derivative) that elements of an array full of that point have."
+        "the pairs (value, derivative) that elements of an array full of that point have. A point "
+        "of several numbers is a window, of which the largest or the smallest is taken; its "
+        "derivative is the share that each of them has."
     )
     for framework in table.frameworks:
         mine = [each for each in found if each.framework == framework]
@@ -293,5 +303,12 @@ _POINTS = {
     "-subnormal": "a negative middle subnormal",
     "normal": "λ₀",
     "-normal": "-λ₀",
+    "all": "of as many equal numbers",
+    "ends": "of equal numbers at both ends",
+    "middle": "of equal numbers in the middle",
+    "three": "of three equal numbers",
+    "0,-0": "(0, -0)",
+    "-0,0": "(-0, 0)",
+    FLUSHED: "(η, 0)",
 }
 """η is the smallest subnormal number of a dtype and λ₀ the smallest normal one."""

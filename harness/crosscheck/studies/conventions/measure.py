@@ -10,30 +10,39 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from concurrent.futures import as_completed
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.own_lines import NUMPY, SYMPY
-from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.pointwise import Point, Pointwise
 from crosscheck.frameworks.refusals import CrashedError, reason_of
 from crosscheck.frameworks.registry import known, open_frameworks
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.operators.units import UNITS
+from crosscheck.operators.selections import Selection
 from crosscheck.run.sweep.pool import ProcessExecutor, WorkerLostError
-from crosscheck.studies.conventions.points import points_of, spelled
+from crosscheck.studies.conventions.points import SUBJECTS, Subject, points_of, spelled
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 from crosscheck.tools.processor import processor
 
-__all__ = ["OWN", "Source", "measure", "sources", "written"]
+__all__ = ["OWN", "Source", "counts_of", "measure", "sources", "written"]
 
 OWN = ("numpy", "sympy")
 """The rows that are not of a framework: the reference's ReLU, and symbolic differentiation."""
 
 LONG = 67
 """Elements of the long array: whole vectors of any processor, and a remainder."""
+
+
+def counts_of(unit: Subject) -> tuple[int, ...]:
+    """How long the arrays are that a unit is measured in; what differs in them is noticed.
+
+    Selections have an array of windows only: libraries compile for each shape anew.
+    """
+    return (LONG,) if isinstance(unit, Selection) else (1, LONG)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +181,7 @@ def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequ
     """Raise `UsageError` where a formulation or unit is nobody's."""
     for name in names:
         if not any(name in key.names for key in wanted):
-            units = {unit for source in found for unit in source.lines.units}
+            units = {unit for source in found for unit in source.lines.written}
             each = {
                 f for source in found for unit in units for f in source.lines.formulations(unit)
             }
@@ -213,11 +222,11 @@ def _measured_rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
 def keys(source: Source, formulations: Collection[str] | None, slow: bool) -> Iterator[Key]:
     """The rows of one source."""
     lines = source.lines
-    for unit in UNITS:
+    for unit in SUBJECTS:
         for formulation in lines.formulations(unit):
             if formulations is not None and not {formulation, unit} & set(formulations):
                 continue
-            for mode in lines.modes:
+            for mode in lines.modes_of(unit):
                 if mode in lines.slow and not slow:
                     continue
                 for dtype in lines.make:
@@ -229,9 +238,10 @@ def _row(lines: Pointwise, key: Key) -> Row:
         run = lines.measure(key.unit, key.formulation, key.mode)
     except Exception as error:  # the library's own words for what it cannot do
         return Row(unsupported=_said(error))
+    unit = SUBJECTS[key.unit]
     cells = {
-        name: _cell(run, key.dtype, point)
-        for name, point in points_of(UNITS[key.unit], key.dtype).items()
+        name: _cell(run, key.dtype, point, counts_of(unit))
+        for name, point in points_of(unit, key.dtype).items()
     }
     reasons = {cell.unsupported for cell in cells.values()}
     if len(reasons) == 1 and "" not in reasons:
@@ -240,7 +250,10 @@ def _row(lines: Pointwise, key: Key) -> Row:
 
 
 def _cell(
-    run: Callable[[str, list[float]], tuple[list[float], list[float]]], dtype: str, point: float
+    run: Callable[[str, Sequence[Point]], tuple[list[float], list[Any]]],
+    dtype: str,
+    point: Point,
+    counts: Sequence[int],
 ) -> Cell:
     def pairs(count: int) -> list[tuple[str, str]]:
         values, slopes = run(dtype, [point] * count)
@@ -250,8 +263,8 @@ def _cell(
         ]
 
     try:
-        (alone,) = pairs(1)
-        others = dict.fromkeys(pair for pair in pairs(LONG) if pair != alone)
+        alone, *rest = [pair for count in counts for pair in pairs(count)]
+        others = dict.fromkeys(pair for pair in rest if pair != alone)
     except Exception as error:  # as above
         return Cell(unsupported=_said(error))
     return Cell(*alone, tuple(sorted(others)))

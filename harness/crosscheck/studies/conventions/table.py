@@ -21,8 +21,8 @@ _UNSUPPORTED = "UNSUPPORTED: "
 
 
 def unsigned(text: str) -> str:
-    """A number as it is written, without the sign of a zero."""
-    return "0" if text == "-0" else text
+    """A number as it is written, or several with commas between, without the signs of zeros."""
+    return ",".join("0" if each == "-0" else each for each in text.split(","))
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +51,7 @@ class Cell:
 
     Attributes:
         value: The function's value at a single element, as `points.spelled` writes it.
-        slope: Its derivative there.
+        slope: Its derivative there; of a window by each of its numbers, with commas between.
         elsewhere: Other pairs of the two that elements of a long array have.
         unsupported: Why there is neither; empty if there is.
     """
@@ -206,10 +206,7 @@ class Table:
         Args:
             new: A later table; it may be of some formulations only, `Table.formulations`.
         """
-        same_processor = all(
-            self.environment.get(name) == new.environment.get(name)
-            for name in ("machine", "vectors")
-        )
+        same_processor = self.is_of_processor(new)
         for key, row in new.rows.items():
             before = self.rows.get(key)
             if before is None:
@@ -228,6 +225,28 @@ class Table:
         for key in self.rows:
             if key not in new.rows and new.should_have(key):
                 yield Change(key, "", "in the baseline", "gone")
+
+    def is_of_processor(self, other: Table) -> bool:
+        """Whether another table is from the same kind of processor."""
+        return all(
+            self.environment.get(name) == other.environment.get(name)
+            for name in ("machine", "vectors")
+        )
+
+    def anywhere(self, but: Collection[str]) -> Table:
+        """What does not depend on the processor: without some points, and places in an array."""
+        rows = {
+            key: replace(
+                row,
+                cells={
+                    point: replace(cell, elsewhere=())
+                    for point, cell in row.cells.items()
+                    if point not in but
+                },
+            )
+            for key, row in self.rows.items()
+        }
+        return replace(self, rows=rows)
 
     def should_have(self, key: Key) -> bool:
         """Whether a row of this framework, mode and formulation was to be measured."""
@@ -291,8 +310,9 @@ def to_json(table: Table) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "about": "value and derivative at each point; after | what other elements of an array of "
-        "67 give; z is the point itself, if it is no breakpoint; versions are those that a row was "
-        "measured with, unless it has its own",
+        "67 give; z is the point itself, if it is no breakpoint; of the largest of several numbers "
+        "the derivative by each, with commas between; versions are those that a row was measured "
+        "with, unless it has its own",
         "versions": {**table.versions, **usual},
         "environment": dict(table.environment),
         "points": points,

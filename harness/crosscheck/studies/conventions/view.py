@@ -10,10 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.operators.units import UNITS
-from crosscheck.studies.conventions.divergences import is_right_value
-from crosscheck.studies.conventions.points import points_of
+from crosscheck.frameworks.pointwise import Point
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.operators.selections import Selection
+from crosscheck.studies.conventions.divergences import are_shares, is_right_value
+from crosscheck.studies.conventions.points import SUBJECTS, Subject, points_of
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, unsigned
 
 __all__ = ["LEGEND", "Block", "Line", "blocks"]
@@ -22,7 +23,9 @@ LEGEND = (
     "Each cell is the derivative at that point. *: not that of the framework's own relu, where "
     "that is shown. f=…: the value, where it is not the function's (z: the number itself). "
     "…: other results elsewhere in a long array. η is the smallest subnormal number of the "
-    "dtype, λ₀ the smallest normal one."
+    "dtype, λ₀ the smallest normal one. Of the largest or smallest of several numbers a cell says "
+    "who has the derivative where they are tied: the first of them, the last, each as much (even), "
+    "or what share each number has."
 )
 
 _SPELLED = {"tiny": "η", "subnormal": "sub", "normal": "λ₀"}
@@ -65,7 +68,7 @@ class Block:
 
     framework: str
     versions: str
-    unit: Piecewise
+    unit: Subject
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
 
@@ -82,7 +85,7 @@ def blocks(table: Table, sources: Mapping[tuple[str, str, str], str]) -> Iterato
         of_unit = grouped.setdefault((key.framework, key.unit), {})
         of_unit.setdefault(key.formulation, {})[key] = row
     for (framework, unit_name), formulations in grouped.items():
-        unit = UNITS[unit_name]
+        unit = SUBJECTS[unit_name]
         names = next(
             (
                 list(row.cells)
@@ -119,11 +122,11 @@ def _own_relu(table: Table, framework: str) -> Mapping[str, Cell]:
     )
 
 
-def _is_needless(name: str, unit: Piecewise, formulations: Mapping[str, Mapping[Key, Row]]) -> bool:
+def _is_needless(name: str, unit: Subject, formulations: Mapping[str, Mapping[Key, Row]]) -> bool:
     rows = [(key, row) for each in formulations.values() for key, row in each.items() if row.cells]
     if name in _DROPPED:
         return all(row.cells[name].plain == row.cells[_DROPPED[name]].plain for _, row in rows)
-    if name.lstrip("-") == "normal":
+    if name.lstrip("-") == "normal" and not isinstance(unit, Selection):
         return all(
             len(set(unit.slopes(points_of(unit, key.dtype)[name]))) == 1
             and row.cells[name].plain[1]
@@ -137,7 +140,7 @@ def _lines(
     formulation: str,
     source: str,
     rows: Mapping[Key, Row],
-    unit: Piecewise,
+    unit: Subject,
     columns: Sequence[str],
     own: Mapping[str, Cell],
 ) -> Iterator[Line]:
@@ -158,19 +161,40 @@ def _lines(
         yield Line(label, number == 0, source if number == 0 else "", cells, differs, unsupported)
 
 
-def _text(cell: Cell, unit: Piecewise, dtype: str, point: float) -> str:
+def _text(cell: Cell, unit: Subject, dtype: str, point: Point) -> str:
     if cell.unsupported:
         return "error"
     value, slope = cell.plain
-    text = (
-        slope if slope in ("z", "nan") or not math.isfinite(float(slope)) else f"{float(slope):.4g}"
-    )
-    number = point if value == "z" else float(value)
+    z = point[0] if isinstance(point, Sequence) else point
+    text = _shared(slope, unit, dtype, point) if isinstance(unit, Selection) else _short(slope)
+    number = z if value == "z" else float(value)
     if not is_right_value(unit, dtype, point, number):
         text += f" f={value if value == 'z' else f'{number:.3g}'}"
     if any((unsigned(v), unsigned(s)) != cell.plain for v, s in cell.elsewhere):
         text += "…"
     return text
+
+
+def _short(slope: str) -> str:
+    if slope in ("z", "nan") or not math.isfinite(float(slope)):
+        return slope
+    return f"{float(slope):.4g}"
+
+
+def _shared(slope: str, unit: Selection, dtype: str, point: Point) -> str:
+    """Who of the tied numbers has the derivative, in a word if there is one."""
+    assert isinstance(point, Sequence)
+    shares, tied = slope.split(","), unit.tied(point)
+    mine = [share for share, one in zip(shares, tied, strict=True) if one]
+    if all(share == "0" for share, one in zip(shares, tied, strict=True) if not one):
+        rest = ["0"] * (len(mine) - 1)
+        if mine == ["1", *rest]:
+            return "first" if rest else "1"
+        if mine == [*rest, "1"]:
+            return "last"
+        if len(set(mine)) == 1 and are_shares(FORMATS[dtype], tied, [*map(float, shares)]):
+            return "even"
+    return " ".join(map(_short, shares))
 
 
 def _where(members: Sequence[Key], every: Sequence[Key]) -> str:
