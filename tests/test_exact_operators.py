@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -241,6 +243,14 @@ def test_frameworks_agree_step_by_step(name: str, framework: str) -> None:
     assert [str(check.wrong(index) or "") for index in range(2)] == ["", ""]
 
 
+@functools.cache
+def tensorflow_cuts() -> bool:
+    """Whether results of its matrix products in bfloat16 are cut, as on processors with AVX2."""
+    tf = importlib.import_module("tensorflow")
+    one, other = (tf.constant([[each]], tf.bfloat16) for each in (0.091796875, -1.265625))
+    return float(tf.matmul(one, other)[0, 0]) != float((one * other)[0, 0])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize(
@@ -261,6 +271,12 @@ def test_frameworks_agree_in_every_dtype(name: str, framework: str, dtype: str) 
             for index in range(case.count or 1):
                 one, answer = (case, given) if case.count is None else (case[index], given[index])
                 found = ProgramJudge(one).verdict(answer, framework=module)
+                cuts = (module, dtype) == ("tensorflow", "bfloat16") and tensorflow_cuts()
+                if cuts and found.kind is Kind.DISAGREES:
+                    # A product of two numbers is all that the entry is: cut, it is off by an ulp.
+                    assert found.worst is not None
+                    assert found.worst.ulps < 1.0, found
+                    continue
                 assert found.kind in (Kind.AGREES, Kind.KINK, Kind.UNDECIDED), found
 
 
