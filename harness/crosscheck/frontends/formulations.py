@@ -4,7 +4,7 @@ Each function here is one number with all the ways that an implementation may ta
 library's compound (`crosscheck.program.compounds`), what people write out, step by step, and
 backward passes written by hand, in the result y that was kept. With g what comes down:
 
-    softmax        y ∘ (g - Σ g y),  y g - y Σ g y,  and by the steps of e / Σ e
+    softmax        y ∘ (g - Σ g y),  y g - y Σ g y,  (diag(y) - y yᵀ) g,  by the steps of e / Σ e
     log_softmax    g - e^y Σ g,  g - softmax(z) Σ g,  and by the steps of z - m - log Σ e^(z - m)
     log_sum_exp    g softmax(z),  g e^(z - y),  and by the steps of m + log Σ e^(z - m)
     sigmoid        g y (1 - y),  g (y - y²),  and g e⁻ˣ / (1 + e⁻ˣ)² of one that is written out
@@ -25,9 +25,12 @@ formula itself is written so; their bound is infinite where they overflow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
 
 from crosscheck.program.alternatives import differentiated, ways
 from crosscheck.program.graph import Node, Var
@@ -47,6 +50,9 @@ __all__ = [
 ]
 
 _HALF = Fraction(1, 2)
+_MOST_OF_A_JACOBIAN = 4096
+"""Numbers of the Jacobians of all rows, up to which somebody may write diag(y) - y yᵀ. That loses
+what a large g makes of a y_i y_j that has underflowed."""
 
 
 def _quotient(a: Var, b: Var) -> Var:
@@ -59,7 +65,14 @@ def _ones(like: Var) -> Var:
 
 def _through_shares(y: Var, _: Sequence[Var], g: Var) -> Sequence[Sequence[Var]]:
     total = (g * y).sum(-1, keep=True)
-    return [[y * (g - total), y * g - y * total]]
+    found = [y * (g - total), y * g - y * total]
+    size, n = math.prod(y.shape), y.shape[-1]
+    if size * n <= _MOST_OF_A_JACOBIAN:
+        own = np.where(np.eye(n, dtype=bool), np.arange(size).reshape(*y.shape, 1), -1)
+        diagonal = y.take(own.ravel().tolist(), (*y.shape, n))
+        jacobian = diagonal - y.expand(-1) * y.expand(-2)
+        found.append((jacobian @ g.expand(-1)).squeeze(-1))
+    return [found]
 
 
 @dataclass(frozen=True)
