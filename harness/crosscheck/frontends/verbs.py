@@ -310,6 +310,7 @@ def transposed(x: Var, order: Sequence[int] | None = None) -> Var:
 
 def joined(parts: Sequence[Var], axis: int) -> Var:
     """The parts one after the other along an axis, counted from the first."""
+    parts = [each for each in parts if each.shape[axis]] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     total = sum(each.shape[axis] for each in parts)

@@ -66,13 +66,13 @@ class OnArrays:
     def take(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """See `Arithmetic`."""
         lead = leading(a, source)
-        return _taken(a.reshape(*lead, math.prod(source)), indices).reshape(*lead, *shape)
+        return _taken(a.reshape(*lead, math.prod(source)), indices).reshape((*lead, *shape))
 
     def scatter(self, a: Any, indices: Places, source: Shape, shape: Shape) -> Any:
         """See `Arithmetic`."""
         lead, size = leading(a, source), math.prod(shape)
         gathered = _taken(a.reshape(*lead, math.prod(source)), indices.by_place(size))
-        return gathered.reshape(*lead, size, -1).sum(axis=-1).reshape(*lead, *shape)
+        return gathered.reshape(*lead, size, -1).sum(axis=-1).reshape((*lead, *shape))
 
     def either(self, a: Any, b: Any) -> Any:
         """See `Arithmetic`: as the first."""

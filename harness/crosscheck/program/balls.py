@@ -89,7 +89,7 @@ class OnBalls:
             flat = array.reshape(*lead, math.prod(source))[..., indices.array]
             if indices.is_there is not None:
                 flat = np.where(indices.is_there, flat, 0.0)
-            return flat.reshape(*lead, *shape)
+            return flat.reshape((*lead, *shape))
 
         return a.map(chosen)
 
@@ -98,7 +98,7 @@ class OnBalls:
         lead, size = leading(a, source), math.prod(shape)
         table = indices.by_place(size)
         gathered = self.take(a, table, source, (size, len(table) // size))
-        return gathered.sum(-1).map(lambda array: array.reshape(*lead, *shape))
+        return gathered.sum(-1).map(lambda array: array.reshape((*lead, *shape)))
 
     def select(self, site: int, z: Ball, factor: Ball, function: Piecewise) -> Ball:
         """See `Arithmetic`."""

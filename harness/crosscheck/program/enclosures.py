@@ -116,9 +116,8 @@ class OnEnclosures:
         lead = leading(a, source)
 
         def chosen(array: Any) -> Any:
-            return array.reshape(*lead, math.prod(source))[..., indices.array].reshape(
-                *lead, *shape
-            )
+            found = array.reshape(*lead, math.prod(source))[..., indices.array]
+            return found.reshape((*lead, *shape))
 
         found = moved(a, chosen)
         if indices.is_there is None:
@@ -140,7 +139,7 @@ class OnEnclosures:
             total = functools.reduce(OpenSum.joined, each)
         else:
             total = gathered.open_sum(-1)
-        return moved(total, lambda array: array.reshape(*lead, *shape))
+        return moved(total, lambda array: array.reshape((*lead, *shape)))
 
     def piecewise(self, z: Enclosure, function: Piecewise) -> Enclosure:
         """See `Arithmetic`."""
