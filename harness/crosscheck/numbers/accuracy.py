@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
@@ -29,6 +30,7 @@ from crosscheck.tools.records import Decimal, Records
 __all__ = [
     "RECORD",
     "SHIPPED",
+    "Kernel",
     "Key",
     "Record",
     "Roundings",
@@ -48,6 +50,11 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 SHIPPED = (_PACKAGE.parents[1] / "reports", Path(__file__).with_name("records"))
 """Where the record of this package is: in the checkout that it is installed from, or in the package
 itself, where it is put when that is built."""
+
+
+Kernel: TypeAlias = Literal["long", "short"]
+"""Arrays that a library works on in whole vectors, or those that are shorter than a vector: these,
+like the tail of a long one, have kernels of their own, which may round otherwise."""
 
 
 @dataclass(frozen=True, order=True)
@@ -82,8 +89,9 @@ class Row:
 
     Attributes:
         key: Of what.
-        error: The largest error in roundings u scale, of normal numbers whose exact result does
-            not underflow or overflow; ``None`` if the library cannot do it.
+        error: The largest error in roundings u scale, in long and in short arrays, of normal
+            numbers whose exact result does not underflow or overflow; ``None`` if the library
+            cannot do it.
         at: The input where it occurs; of a function of two numbers, the first and the second.
         got: What the library returned there.
         alone: The error there in an array of one element, where it is another.
@@ -101,6 +109,9 @@ class Row:
         lost: How many results below the smallest normal number are off by more than that number.
         profile: The largest error in each bin of inputs (`crosscheck.studies.accuracy.points`);
             -1 where there is none. Empty where it is not kept.
+        kernel: In arrays of which length ``error``, ``at`` and ``got`` occur. Every other field is
+            of long ones, but ``short``.
+        short: How many inputs were tried in short arrays; 0 where only long ones were.
         unsupported: In the library's words, why there is nothing.
     """
 
@@ -119,6 +130,8 @@ class Row:
     flushed: int = 0
     lost: int = 0
     profile: tuple[Decimal, ...] = ()
+    kernel: Kernel = "long"
+    short: int = 0
     unsupported: str = ""
 
 
@@ -326,6 +339,7 @@ def _roundings(row: Row, record: Record, *, is_nearest: bool) -> Roundings:
     sample = record.samples[row.key.dtype]
     count = Fraction(math.ceil(8 * row.error), 8) + (not sample.is_all)
     how = sample.words if sample.is_all else f"sampled: {sample.words}, and one more"
+    how += ", most in short arrays" if row.kernel == "short" else ""
     where = f"{record.versions[row.key.framework]}, {row.key.mode}, {row.key.dtype}"
     function = f"{row.key.function}{chr(39) * row.key.order}"
     return Roundings(count, function, where, how, is_nearest)

@@ -20,7 +20,7 @@ _LEGEND = (
     "Value; derivative as automatic differentiation returns it; its derivative by the same means, "
     "where there is one: the largest error in roundings u scale. ∗: more than {many}. †: elsewhere "
     "infinite, NaN or 0 in place of a normal number. ≠: IEEE 754 demands the nearest number, and "
-    "another one is returned. –: not supported."
+    "another one is returned. ◦: in short arrays, and less in long ones. –: not supported."
 )
 _WIDE = 130
 
@@ -63,6 +63,8 @@ def _number(row: Row) -> str:
         text += "†"
     if row.misrounded > 0:
         text += "≠"
+    if row.kernel == "short":
+        text += "◦"
     return text
 
 
@@ -100,8 +102,14 @@ size of the exact result or, where no way of computing can do that, a size which
 a rounding to one. What is counted are normal inputs whose result neither overflows nor underflows.
 
 All numbers are tried in 16 bits. In float32 and float64 only some are, so the errors there are
-lower bounds of the largest one; verdicts take one rounding more, and say "sampled". Arrays are
-long: each library works on whole vectors then, and a single number may come out otherwise.
+lower bounds of the largest one; verdicts take one rounding more, and say "sampled".
+
+Libraries work on whole vectors of a long array, and number by number on what is shorter than a
+vector, with kernels that may round otherwise. So PyTorch and TensorFlow in `eager` mode and JAX in
+`jit` are put to short arrays as well: to all numbers in 16 bits, to some thousands in float32 and
+float64, and to one in 64 of these in an array of its own. A row has the larger of both errors. How
+many numbers it was put to in short arrays is in `accuracy.json` (`short`); where it says none, only
+long arrays were measured, as in modes whose calls take too long.
 
 Written by `crosscheck accuracy --accept`, which takes an hour and goes on where it was ended;
 `crosscheck accuracy` measures again and says what has changed. Not measured: `torch.compile`, which

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.adapter import Adapter
-from crosscheck.numbers.accuracy import Key, Record, Row
+from crosscheck.numbers.accuracy import Kernel, Key, Record, Row
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.elementary import ELEMENTARY, Elementary
 from crosscheck.numbers.formats import WORKING, Format, format_of
@@ -22,6 +22,7 @@ from crosscheck.studies.accuracy.departures import MANY
 from crosscheck.studies.accuracy.points import Settings, bins, chunks, points, scales_of_bins
 from crosscheck.studies.accuracy.reference import Reference, error_at, reference
 from crosscheck.studies.accuracy.second import BENT, SECOND
+from crosscheck.studies.accuracy.short import PIECES, in_pieces, is_exhaustive, some
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Decimal
 
@@ -195,6 +196,9 @@ def measured(
             references = [reference(of, order, form, here) for order in range(3)]
             for each in rows:
                 each.take(here, references)
+        place = some(operands[0].size, len(set(also)), dtype, settings)
+        for each in rows:
+            each.take_short(tuple(operand[place] for operand in operands))
         return [row for each in rows for row in each.finished()]
 
 
@@ -283,9 +287,27 @@ class _Rows:
         self._runs: dict[bool, Run] = {}
         self._why: dict[bool, str] = {}
         self._found = [_Largest() for _ in self._orders]
+        self._short = [_Largest() for _ in self._orders]
         if key.dtype in _PROFILES:
             for each in self._found[:2]:
                 each.profile = np.full(len(scales_of_bins(key.dtype)), -1.0)
+
+    def take_short(self, operands: tuple[Array, ...]) -> None:
+        """Run the line on short arrays: of these numbers, and of the worst in long ones."""
+        key = self._key
+        if key.mode not in PIECES.get(key.framework, ()) or not operands[0].size:
+            return
+        worst = sorted({at for found in self._found for _, at, _ in found.candidates})
+        if worst and not is_exhaustive(key.dtype):
+            more = zip(operands, np.array(worst).T, strict=True)
+            operands = tuple(np.append(each, new) for each, new in more)
+        for twice, run in self._runs.items():
+            if twice in self._why:
+                continue
+            for here, got in in_pieces(run, operands, key.framework, key.dtype):
+                for order in (order for order in self._orders if (order > 1) == twice):
+                    of = reference(self._of, order, self._form, here)
+                    self._short[order].take(here, of, got[min(order, 1)], self._form, False)
 
     def take(self, operands: tuple[Array, ...], references: Sequence[Reference]) -> None:
         """Run the line on one array."""
@@ -322,12 +344,11 @@ class _Rows:
             yield Row(key, unsupported=why) if why else self._row(key, found)
 
     def _row(self, key: Key, found: _Largest) -> Row:
-        best: tuple[float, tuple[float, ...], float] = (0.0, (), 0.0)
-        for _, at, got in found.candidates:
-            error = error_at(self._of, key.order, self._form, at, got)
-            if error > best[0] or not best[1]:
-                best = (error, at, got)
-        error, at, got = best
+        kernel: Kernel = "long"
+        (error, at, got), short = self._worst(key, found), self._worst(key, self._short[key.order])
+        in_long = error
+        if short[0] > error:
+            (error, at, got), kernel = short, "short"
         odd = np.concatenate([*found.odd, np.empty(0)])
         small = np.concatenate([*found.small, np.empty(0)])
         profile = () if found.profile is None else tuple(map(_short, found.profile.tolist()))
@@ -337,6 +358,8 @@ class _Rows:
             at=at,
             got=got,
             alone=self._alone(key.order, at, got, error),
+            kernel=kernel,
+            short=self._short[key.order].points,
             misrounded=found.misrounded if key.order == 0 and key.function in DEMANDED else -1,
             points=found.points,
             nonfinite=found.nonfinite,
@@ -344,10 +367,19 @@ class _Rows:
             vanished=found.vanished,
             vanished_at=found.vanished_at,
             subnormal=found.subnormal,
-            flushed=int((odd > max(_LEAST, error)).sum()),
-            lost=int((small > error).sum()),
+            flushed=int((odd > max(_LEAST, in_long)).sum()),
+            lost=int((small > in_long).sum()),
             profile=profile,
         )
+
+    def _worst(self, key: Key, found: _Largest) -> tuple[float, tuple[float, ...], float]:
+        """The largest error by Arb, where it is, and what came out there."""
+        best: tuple[float, tuple[float, ...], float] = (0.0, (), 0.0)
+        for _, at, got in found.candidates:
+            error = error_at(self._of, key.order, self._form, at, got)
+            if error > best[0] or not best[1]:
+                best = (error, at, got)
+        return best
 
     def _alone(self, order: int, at: tuple[float, ...], got: float, error: float) -> Decimal | None:
         """The error at the worst input in an array of its own, where it is another one."""

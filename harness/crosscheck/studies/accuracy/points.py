@@ -35,12 +35,14 @@ class Settings:
         count: Of float64, so many numbers for each function.
         seed: Of these.
         thin: Of both dtypes, every so many-th of those.
+        short: Of both dtypes, about so many of these in short arrays.
     """
 
     stride: int = 401
     count: int = 100_000
     seed: int = 1
     thin: int = 1
+    short: int = 4_000
 
 
 SETTINGS = Settings()
