@@ -19,6 +19,7 @@ from crosscheck.studies.operators.measure import (
     cells,
     measure,
     read,
+    variant_of,
     write,
 )
 from crosscheck.studies.operators.page import page
@@ -93,6 +94,39 @@ def test_what_a_framework_cannot_do_is_in_its_own_words(monkeypatch: pytest.Monk
     assert table.cells[0] == Cell(
         "relu", "torch", "eager", "float64", unsupported="UnsupportedError: no such kernel"
     )
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_variant_that_is_refused_is_named_beside_those_that_ran(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, order: int
+) -> None:
+    from crosscheck.frameworks.torch_ import TorchFramework
+    from crosscheck.tools.errors import UnsupportedError
+
+    method = {1: "derivatives", 2: "products"}[order]
+    whole = getattr(TorchFramework, method)
+
+    def refuse(self: Any, case: Any, *more: Any) -> Any:
+        if variant_of(case, "leaky_relu") == "slope=0.25":
+            raise UnsupportedError("no\n  such slope")
+        return whole(self, case, *more)
+
+    wanted: dict[str, Any] = {"frameworks": ["torch"], "dtypes": ["float64"], "orders": [order]}
+    wanted["operators"] = ["leaky_relu"]
+    plain = measure(Table(VERSIONS), nothing, **wanted).cells[0]
+    assert plain.refused == {}
+    monkeypatch.setattr(TorchFramework, method, refuse)
+    table = measure(Table(VERSIONS), nothing, **wanted)
+    cell = table.cells[0]
+    (variant,) = cell.refused
+    assert variant.startswith("slope=0.25")
+    assert cell.refused[variant].endswith("no such slope")
+    assert not cell.unsupported
+    assert 0 < sum(cell.verdicts.values()) < sum(plain.verdicts.values())
+    write(tmp_path / "operators.json", table)
+    assert read(tmp_path / "operators.json", VERSIONS) == table
+    assert f"leaky_relu, float64{', order 2' * (order > 1)}: {variant}: " in page(table)
+    assert "64~" in page(table) or "64?~" in page(table)
 
 
 def test_the_exponential_of_a_large_number_has_few_bits() -> None:

@@ -63,7 +63,8 @@ def main(
 
     def words_of(cell: Cell) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in cell.verdicts.items())
-        return cell.unsupported or cell.wrong or counts
+        refused = "".join(f"; not {name}: {why}" for name, why in cell.refused.items())
+        return cell.unsupported or (cell.wrong or counts) + refused
 
     place = folder / "operators.json"
     table = read(place, {name: versions_of(name) for name in _FRAMEWORKS})

@@ -44,6 +44,7 @@ __all__ = [
     "measure",
     "opened",
     "read",
+    "variant_of",
     "write",
 ]
 
@@ -98,7 +99,9 @@ class Cell:
         verdicts: Kind to how many gradients.
         certificates: Name to how many gradients it was asked of and found nothing wrong in.
         wrong: The first thing that was found wrong.
-        unsupported: Why there is no gradient, in the framework's words.
+        refused: Variant to why there is no gradient of it, in the framework's words, where there is
+            one of another.
+        unsupported: Why there is no gradient of any, in the framework's words.
     """
 
     operator: str
@@ -109,6 +112,7 @@ class Cell:
     verdicts: dict[str, int] = field(default_factory=dict)
     certificates: dict[str, int] = field(default_factory=dict)
     wrong: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
     unsupported: str = ""
 
     @property
@@ -136,7 +140,7 @@ class Table:
 
 
 _RECORDS = Records()
-_RECORDS.lay(Cell, if_told=("order", "wrong", "unsupported"))
+_RECORDS.lay(Cell, if_told=("order", "wrong", "refused", "unsupported"))
 
 
 def read(path: Path, versions: dict[str, str]) -> Table:
@@ -246,18 +250,16 @@ def _judged(keys: Sequence[Key]) -> list[Cell]:
             continue
         answers = []
         for key, cell in found.items():
-            if cell.unsupported:
-                continue
             answer = _answered(opened(*key[1:3]), case)
             if isinstance(answer, Refused):
-                found[key] = _refused(key, answer)
+                found[key] = _refused(cell, variant_of(case, operator), answer)
             else:
                 answers.append((key, answer))
         question = judge(case, [answer for _, answer in answers])
         for row, (key, _) in enumerate(answers):
             verdicts = [question.verdict(row, index) for index in range(question.count)]
             found[key] = _counted(found[key], verdicts)
-    return list(found.values())
+    return list(map(_whole, found.values()))
 
 
 def _judged_twice(cells: Mapping[Key, Cell], case: Composed, seed: int) -> dict[Key, Cell]:
@@ -267,11 +269,10 @@ def _judged_twice(cells: Mapping[Key, Cell], case: Composed, seed: int) -> dict[
     for key in cells:
         framework = opened(*key[1:3])
         for way in framework.ways.get(framework.mode, WAYS[:1]):
-            if found[key].unsupported:
-                continue
             given = ask_twice(framework, case, direction, way)
             if isinstance(given, Refused):
-                found[key] = _refused(key, given)
+                variant = f"{variant_of(case, key[0])}, {way}"
+                found[key] = _refused(found[key], variant, given)
                 continue
             library = library_of(case, framework.name, framework.mode)
             names = framework.name, framework.mode
@@ -279,8 +280,24 @@ def _judged_twice(cells: Mapping[Key, Cell], case: Composed, seed: int) -> dict[
     return found
 
 
-def _refused(key: Key, why: Refused) -> Cell:
-    return Cell(*key, unsupported=" ".join(why.reason.split())[:_LONGEST])
+def variant_of(case: Composed, operator: str) -> str:
+    """The attributes of an operator in a network, for people; its name where it has none."""
+    steps = [dict(step.attributes) for step in case.steps if step.op == operator]
+    said = [", ".join(f"{name}={value}" for name, value in each.items()) for each in steps]
+    return " and ".join(dict.fromkeys(filter(None, said))) or operator
+
+
+def _refused(cell: Cell, variant: str, why: Refused) -> Cell:
+    """The cell with a variant that the framework cannot do, named by the first thing it says."""
+    said = " ".join(why.reason.split())[:_LONGEST]
+    return replace(cell, refused={**cell.refused, variant: cell.refused.get(variant, said)})
+
+
+def _whole(cell: Cell) -> Cell:
+    """The cell, empty in the words of the first variant if none could be done."""
+    if cell.verdicts or not cell.refused:
+        return cell
+    return replace(cell, refused={}, unsupported=next(iter(cell.refused.values())))
 
 
 def _answered(framework: Framework, case: Composed) -> Answer | Refused:

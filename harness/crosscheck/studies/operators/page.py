@@ -60,6 +60,10 @@ def _lines(table: Table) -> Iterator[str]:
             yield f"| {operator} | {order} | " + " | ".join(row) + " |"
     yield from _listed("What is wrong", failing, [cell.wrong for cell in failing])
     yield from _listed("What frameworks cannot do", empty, [cell.unsupported for cell in empty])
+    some = [cell for cell in table.cells if cell.refused]
+    if some:
+        words = ["; ".join(f"{name}: {why}" for name, why in cell.refused.items()) for cell in some]
+        yield from _listed("What they cannot do in some variants, `~` behind a dtype", some, words)
 
 
 def _listed(title: str, cells: list[Cell], words: list[str]) -> Iterator[str]:
@@ -84,5 +88,6 @@ def _cell(found: list[Cell]) -> str:
             mark = "!"
         elif any(Kind(name) in _OPEN for name in cell.verdicts):
             mark = "?"
+        mark += "~" if cell.refused else ""
         said.append(cell.dtype.removeprefix(_LONG) + mark)
     return " ".join(said)
