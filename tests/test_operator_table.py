@@ -129,6 +129,17 @@ def test_a_variant_that_is_refused_is_named_beside_those_that_ran(
     assert "64~" in page(table) or "64?~" in page(table)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_reciprocal_square_root_of_a_short_array_is_right_to_what_its_kernel_can(
+    dtype: str,
+) -> None:
+    wanted: dict[str, Any] = {"frameworks": ["torch"], "dtypes": [dtype], "orders": [1]}
+    table = measure(Table(VERSIONS), nothing, operators=["rsqrt"], **wanted)
+    (eager,) = (cell for cell in table.cells if cell.mode == "eager")
+    assert eager.verdicts == {"AGREES": 8}
+    assert eager.certificates["local"] == 8
+
+
 def test_the_exponential_of_a_large_number_has_few_bits() -> None:
     verb = OnExact(lambda number: number)
     for sign in (1, -1):
