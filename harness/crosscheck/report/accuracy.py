@@ -105,11 +105,10 @@ All numbers are tried in 16 bits. In float32 and float64 only some are, so the e
 lower bounds of the largest one; verdicts take one rounding more, and say "sampled".
 
 Libraries work on whole vectors of a long array, and number by number on what is shorter than a
-vector, with kernels that may round otherwise. So PyTorch and TensorFlow in `eager` mode and JAX in
-`jit` are put to short arrays as well: to all numbers in 16 bits, to some thousands in float32 and
-float64, and to one in 64 of these in an array of its own. A row has the larger of both errors. How
-many numbers it was put to in short arrays is in `accuracy.json` (`short`); where it says none, only
-long arrays were measured, as in modes whose calls take too long.
+vector, with kernels that may round otherwise. So `--accept` puts PyTorch and TensorFlow in
+`eager` mode and JAX in `jit` to short arrays as well: to all numbers in 16 bits, to some thousands
+in float32 and float64, and to one in 64 of these in an array of its own. A row has the larger of
+both errors; which rows were, is told below and by each row's `short` in `accuracy.json`.
 
 Written by `crosscheck accuracy --accept`, which takes an hour and goes on where it was ended;
 `crosscheck accuracy` measures again and says what has changed. Not measured: `torch.compile`, which
@@ -134,6 +133,12 @@ def _document(
     yield "; ".join(f"{name}: {value}" for name, value in told.items()) + "."
     yield ""
     yield f"{len(record.rows):,} rows; {len(departures(record))} departures, told in FINDINGS.md."
+    yield ""
+    counts = [
+        f"{name} {sum(row.short > 0 and row.key.framework == name for row in record.rows):,}"
+        for name in record.frameworks
+    ]
+    yield f"Rows that were measured in short arrays as well: {', '.join(counts)}."
     yield ""
     yield "![Largest error against input, by function and framework](accuracy.svg)"
     yield ""
