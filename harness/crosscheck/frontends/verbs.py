@@ -107,20 +107,28 @@ def _with_axes(x: Var, count: int) -> Var:
 
 
 def add(a: Var, b: Var) -> Var:
-    """a + b."""
+    """a + b; what has nothing added to it is what it was."""
     a, b = aligned(a, b)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    for one, other in ((a, b), (b, a)):
+        if number_of(one) == 0 and other.shape == shape:
+            return other
     return a + b
 
 
 def subtract(a: Var, b: Var) -> Var:
-    """a - b."""
+    """a - b; what has nothing taken from it is what it was."""
     a, b = aligned(a, b)
+    if number_of(b) == 0 and a.shape == np.broadcast_shapes(a.shape, b.shape):
+        return a
     return a - b
 
 
 def multiply(a: Var, b: Var) -> Var:
-    """a ∘ b."""
+    """a ∘ b; with the constant 0, zeros."""
     a, b = aligned(a, b)
+    if 0 in (number_of(a), number_of(b)):
+        return a.graph.zeros(np.broadcast_shapes(a.shape, b.shape))
     return a * b
 
 
@@ -281,7 +289,10 @@ def extreme_along(x: Var, axis: int | Sequence[int] | None, sign: int, keep: boo
     rest = [each - len(x.shape) for each in range(len(x.shape)) if each - len(x.shape) not in axes]
     order = [each + len(x.shape) for each in (*rest, *axes)]
     lead = tuple(x.shape[each] for each in rest)
-    flat = moved(x, lambda places: places.transpose(order).reshape(*lead, -1))
+    size = math.prod(x.shape[each] for each in axes)
+    flat = x
+    if axes != (-1,):
+        flat = moved(x, lambda places: places.transpose(order).reshape(*lead, size))
     found = flat.maximum() if sign > 0 else flat.times(-1).maximum().times(-1)
     if keep:
         for each in reversed(axes):  # counted from the last: those behind have to be there
