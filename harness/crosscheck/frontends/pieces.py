@@ -118,7 +118,7 @@ class Pieces:
         roundings, one = max(self.roundings, least), Fraction(1)
         slopes = tuple(p[1] if len(p) == 2 else None for p in self.polynomials)
         name, words = "piecewise", self._words()
-        if self.breakpoints == (0,) and is_free:
+        if not any(self.breakpoints) and is_free:
             if slopes == (-one, one):
                 return Piecewise("abs", "|z|", self.breakpoints, self.polynomials)
             if slopes[1:] == (one,) and slopes[0] is not None:
@@ -288,8 +288,6 @@ def _number(c: Fraction) -> str:
 def _words_of(p: Polynomial) -> str:
     powers = ("", " z", " z²", " z³")
     terms = [
-        f"{_number(c)}{powers[k] if k < len(powers) else f' z^{k}'}"
-        for k, c in enumerate(p)
-        if c
+        f"{_number(c)}{powers[k] if k < len(powers) else f' z^{k}'}" for k, c in enumerate(p) if c
     ]
     return " + ".join(terms) or "0"

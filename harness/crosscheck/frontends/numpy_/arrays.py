@@ -32,7 +32,7 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def handle_with(**handlers: Handler) -> None:
-    """Say who does what these arrays are asked for: ``ufunc``, ``function``, ``get`` and ``put``."""
+    """Say who does what these arrays are asked for, by the kind of what is asked."""
     _HANDLERS.update(handlers)
 
 
@@ -142,7 +142,8 @@ class Object(NDArrayOperatorsMixin):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the numbers."""
-        return np.dtype(self.value.dtype)
+        found: np.dtype[Any] = self.value.dtype
+        return found
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -188,8 +189,8 @@ class Object(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         found = self._numbers(
             "a differentiated array is put into an array of plain numbers",
-            "Begin such arrays with np.zeros, np.array or np.stack in this file, or write np.dot(a, b)"
-            " for a.dot(b); its derivative would be lost.",
+            "Its derivative would be lost: begin such arrays with np.zeros, np.array or np.stack "
+            "in this file, and write np.dot(a, b) for a.dot(b).",
         )
         return np.array(found, dtype=dtype)
 
@@ -263,14 +264,18 @@ class Traced(Object):
     def of(cls, tracer: Tracer, var: Var, value: Any, is_known: bool, **more: Any) -> Traced:
         """The array that a value of the program is."""
         numbers = np.asarray(value, dtype=np.float64)
-        if not isinstance(value, np.ndarray) or value.dtype != np.float64 or not numbers.flags.owndata:
+        if (
+            not isinstance(value, np.ndarray)
+            or value.dtype != np.float64
+            or not numbers.flags.owndata
+        ):
             numbers = numbers.copy(order="K")
         assert numbers.shape == var.shape, (numbers.shape, var.shape)
         codes = tracer.codes(var, numbers, is_known, **more)
         return cls(tracer, numbers, codes, isinstance(value, np.generic))
 
     @property
-    def var(self) -> Var:
+    def variable(self) -> Var:
         """The value of the program that this is."""
         return self.tracer.read(self.codes, self.value)
 
@@ -344,7 +349,8 @@ class Decided(Object):
         """
         self.tracer.refuse(
             f"{self.what} of a differentiated array is used",
-            "It may be returned beside the result, not go into it; for a largest number write np.max.",
+            "It may be returned beside the result, and not go into it; for the largest number "
+            "there is np.max.",
         )
 
     def _numbers(self, what: str, advice: str) -> Any:

@@ -47,8 +47,8 @@ def compared(tracer: Tracer, ufunc: Any, a: Any, b: Any) -> Any:
             return _step_compared(tracer, ufunc, one, other, turned, value)
         if isinstance(one, Traced) and constant is not None and value.shape == one.shape:
             kind = _TURNED.get(name, name) if turned else name
-            return _with_number(tracer, kind, one.var, constant, value)
-    left, right = traced(tracer, a).var, traced(tracer, b).var
+            return _with_number(tracer, kind, one.variable, constant, value)
+    left, right = traced(tracer, a).variable, traced(tracer, b).variable
     difference = verbs.subtract(left, right)
     if name not in _SIDES:
         return Step(tracer, value, (difference,))
@@ -157,9 +157,8 @@ def step_arithmetic(tracer: Tracer, name: str, value: Any, *operands: Any) -> An
             if name == "multiply" and isinstance(mask, Step) and mask.value.dtype == bool:
                 zero = factor.graph.zeros(())
                 return verbs.chosen(np.asarray(mask.value), factor, zero)
-        return {"add": verbs.add, "subtract": verbs.subtract, "multiply": verbs.multiply}[name](
-            one, other
-        )
+        join = {"add": verbs.add, "subtract": verbs.subtract, "multiply": verbs.multiply}[name]
+        return join(one, other)
 
     if found is None or site is None:
         for each in operands:
@@ -169,7 +168,7 @@ def step_arithmetic(tracer: Tracer, name: str, value: Any, *operands: Any) -> An
     if found.is_continuous:
         return Traced.of(tracer, found.of(site), value, False)
     conditions = tuple(each for one in operands if isinstance(one, Step) for each in one.compared)
-    frozen = [each.var if isinstance(each, Traced) else None for each in operands]
+    frozen = [each.variable if isinstance(each, Traced) else None for each in operands]
     is_plain = not any(frozen) and all(
         each.choose is None for each in operands if isinstance(each, Step)
     )
@@ -182,10 +181,12 @@ def step_arithmetic(tracer: Tracer, name: str, value: Any, *operands: Any) -> An
 def _settled_var(tracer: Tracer, value: Any) -> Var:
     """The value of the program, without a record of what decided."""
     if isinstance(value, Step):
-        return value.choose() if value.choose is not None else tracer.constant(
-            np.asarray(value.value, dtype=np.float64)
+        return (
+            value.choose()
+            if value.choose is not None
+            else tracer.constant(np.asarray(value.value, dtype=np.float64))
         )
-    return traced(tracer, value).var
+    return traced(tracer, value).variable
 
 
 def _combined(name: str, site: Var | None, value: Any, a: Any, b: Any) -> Pieces | None:
@@ -202,7 +203,7 @@ def _pieces(value: Any, site: Var) -> Pieces | None:
     if isinstance(value, Step):
         return value.pieces if value.site == site or value.site is None else None
     if isinstance(value, Traced):
-        return pieces_of(value.var, site)
+        return pieces_of(value.variable, site)
     constant = number(value)
     return None if constant is None else Pieces.number(constant)
 
@@ -220,10 +221,10 @@ def where(tracer: Tracer, condition: Any, a: Any, b: Any) -> Any:
         found = compared(tracer, np.not_equal, condition, 0.0)
         return where(tracer, found, a, b)
     if condition.order is not None and value.shape == np.shape(condition.value):
-        order = tuple(each.var if isinstance(each, Traced) else None for each in (a, b))
-        for one, sign_of in ((condition.order, 1), (condition.order[::-1], -1)):
-            if order == one:
-                return Traced.of(tracer, verbs.extreme(*one, sign_of), value, False)
+        order = tuple(each.variable if isinstance(each, Traced) else None for each in (a, b))
+        for pair, sign_of in ((condition.order, 1), (condition.order[::-1], -1)):
+            if order == pair:
+                return Traced.of(tracer, verbs.extreme(pair[0], pair[1], sign_of), value, False)
     site = condition.site
     if site is not None and condition.pieces is not None and value.shape == site.shape:
         one, other = _pieces(a, site), _pieces(b, site)
@@ -235,12 +236,11 @@ def where(tracer: Tracer, condition: Any, a: Any, b: Any) -> Any:
             return Step(tracer, value, condition.compared, site, found, choose)
     for each in condition.compared:
         tracer.compare(each)
-    one, other = traced(tracer, a), traced(tracer, b)
     numbers = np.asarray(value, dtype=np.float64)
-    codes = np.where(condition.value, one.codes, other.codes)
+    codes = np.where(condition.value, traced(tracer, a).codes, traced(tracer, b).codes)
     found_array = Traced(tracer, numbers, codes)
     if found_array.is_known:  # what decided is not
-        var = found_array.var
+        var = found_array.variable
         is_constant = var.node.op in ("zeros", "ones", "times_constants")
         return Traced.of(tracer, var, numbers, False, is_constant=is_constant)
     return found_array
@@ -261,7 +261,7 @@ def _is_chosen(value: Any) -> bool:
 
 def extreme(tracer: Tracer, a: Traced, b: Traced, value: Any, sign_of: int) -> Var:
     """The larger or the smaller one of two: of functions of one number, a function of that."""
-    one, other = a.var, b.var
+    one, other = a.variable, b.variable
     for site in (other, one, *(_inside(each) for each in (other, one))):
         if verbs.number_of(site) is not None or site.shape != np.shape(value):
             continue
@@ -303,7 +303,7 @@ def clipped(tracer: Tracer, x: Traced, low: Fraction, high: Fraction) -> Var | N
         return None
     one = Fraction(1)
     pieces = Pieces((low, high), ((low,), (Fraction(0), one), (high,)))
-    return pieces.of(x.var)
+    return pieces.of(x.variable)
 
 
 def absolute(x: Var) -> Var:
@@ -316,6 +316,6 @@ def sign(tracer: Tracer, x: Traced, value: Any) -> Any:
     """-1, 0 or 1."""
     if x.is_known:
         return value
-    site, factor = exact_site(x.var)
+    site, factor = exact_site(x.variable)
     side = 1 if factor > 0 else -1
-    return Step(tracer, value, (x.var,), site, step(Fraction(0), -side, side))
+    return Step(tracer, value, (x.variable,), site, step(Fraction(0), -side, side))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 
 from crosscheck.frontends import verbs
 from crosscheck.frontends.numpy_ import choices
-from crosscheck.frontends.numpy_.arrays import Decided, Object, Step, Traced
+from crosscheck.frontends.numpy_.arrays import Decided, Step, Traced
 from crosscheck.frontends.numpy_.moving import MOVES, PUTS, array_of, moved, padded, put_into
 from crosscheck.frontends.numpy_.operands import (
     has_objects,
@@ -114,7 +116,7 @@ def _of_decided(tracer: Tracer, what: Any, inputs: Any, keywords: Any, given: An
 def _ignored(tracer: Tracer, name: str, more: dict[str, Any]) -> None:
     """Keywords that change nothing in mathematics; others are refused."""
     for key, value in more.items():
-        is_default = value is np._NoValue or value is None or (key == "where" and value is True)  # type: ignore[attr-defined]
+        is_default = value is np._NoValue or value is None or (key == "where" and value is True)
         if key not in ("dtype", "casting", "order", "subok", "out") and not is_default:
             tracer.refuse(f"{name} with {key}=", "Write it another way.", UnsupportedError)
 
@@ -140,7 +142,12 @@ def _reduction(what: Any, reduce: Reduce) -> Callable[..., Any]:
 
 def _extreme(what: Any, sign: int) -> Callable[..., Any]:
     def handler(
-        tracer: Tracer, a: Any, axis: Axis = None, out: Any = None, keepdims: Any = False, **more: Any
+        tracer: Tracer,
+        a: Any,
+        axis: Axis = None,
+        out: Any = None,
+        keepdims: Any = False,
+        **more: Any,
     ) -> Any:
         _ignored(tracer, f"np.{what.__name__}", more)
 
@@ -158,7 +165,7 @@ def _reduced(
     one = traced(tracer, a)
     keep = keepdims is True
     value = what(plain(one), axis=axis, keepdims=keep)
-    found = result(tracer, reduce(one.var, axis, keep), value, one)
+    found = result(tracer, reduce(one.variable, axis, keep), value, one)
     return found if out is None else store(out, found)
 
 
@@ -205,9 +212,7 @@ def _product(x: Var, axis: Axis, keep: bool) -> Var:
     rest = [k for k in range(len(x.shape)) if k not in at]
     lead = tuple(x.shape[k] for k in rest)
     flat = verbs.moved(x, lambda places: places.transpose([*rest, *at]).reshape(*lead, -1))
-    factors = [
-        verbs.moved(flat, lambda places, k=k: places[..., k]) for k in range(flat.shape[-1])
-    ]
+    factors = [verbs.moved(flat, operator.itemgetter((..., k))) for k in range(flat.shape[-1])]
     found = x.graph.ones(lead)
     for k, each in enumerate(factors):
         found = found * each if k else each
@@ -215,11 +220,13 @@ def _product(x: Var, axis: Axis, keep: bool) -> Var:
     return verbs.reshaped(found, shape) if keep else found
 
 
-def _cumulative_sum(tracer: Tracer, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+def _cumulative_sum(
+    tracer: Tracer, a: Any, axis: Any = None, dtype: Any = None, out: Any = None
+) -> Any:
     """A product with a matrix of ones and zeros: each sum is of as many terms, in any order."""
     one = traced(tracer, a)
     value = np.cumsum(one.value, axis=axis)
-    x = one.var if axis is not None else verbs.reshaped(one.var, (one.size,))
+    x = one.variable if axis is not None else verbs.reshaped(one.variable, (one.size,))
     at = 0 if axis is None else axis
     last = verbs.moved(x, lambda places: np.moveaxis(places, at, -1))
     ones = tracer.constant(np.triu(np.ones((last.shape[-1], last.shape[-1]))))
@@ -238,6 +245,11 @@ def _difference(tracer: Tracer, a: Any, n: int = 1, axis: int = -1, **more: Any)
         before[axis] = slice(None, -1)
         found = found[tuple(index)] - found[tuple(before)]
     return found
+
+
+def _range(tracer: Tracer, a: Any, axis: Any = None, **more: Any) -> Any:
+    _ignored(tracer, "np.ptp", more)
+    return np.max(a, axis=axis) - np.min(a, axis=axis)
 
 
 def _average(tracer: Tracer, a: Any, axis: Any = None, weights: Any = None, **more: Any) -> Any:
@@ -262,14 +274,18 @@ def _where(tracer: Tracer, condition: Any, *sides: Any) -> Any:
     return choices.where(tracer, condition, a, b)
 
 
-def _clip(tracer: Tracer, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **more: Any) -> Any:
-    low = more.pop("min", a_min)
-    high = more.pop("max", a_max)
+def _clip(
+    tracer: Tracer, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **more: Any
+) -> Any:
+    low: Any = more.pop("min", a_min)
+    high: Any = more.pop("max", a_max)
     _ignored(tracer, "np.clip", more)
-    low, high = (None if each is np._NoValue else each for each in (low, high))  # type: ignore[attr-defined]
+    low, high = (None if each is np._NoValue else each for each in (low, high))
     one = traced(tracer, a)
     ends = [None if each is None else number(each) for each in (low, high)]
-    infinite = [each is None or (not has_objects(each) and np.isinf(each).all()) for each in (low, high)]
+    infinite = [
+        each is None or (not has_objects(each) and np.isinf(each).all()) for each in (low, high)
+    ]
     var = None
     if ends[0] is not None and ends[1] is not None and np.ndim(low) == np.ndim(high) == 0:
         var = choices.clipped(tracer, one, *(Fraction(each) for each in ends if each is not None))
@@ -287,22 +303,26 @@ def _norm(tracer: Tracer, x: Any, ord: Any = None, axis: Any = None, keepdims: b
         tracer.refuse(f"np.linalg.norm with ord={ord!r}", "Write it in sums.", UnsupportedError)
     value = np.linalg.norm(plain(one), ord=ord, axis=axis, keepdims=keepdims)
     if ord == 1:
-        var = verbs.sum_along(choices.absolute(one.var), axis, keepdims)
+        var = verbs.sum_along(choices.absolute(one.variable), axis, keepdims)
     else:
-        squares = verbs.sum_along(verbs.power(one.var, 2), axis, keepdims)
+        squares = verbs.sum_along(verbs.power(one.variable, 2), axis, keepdims)
         var = verbs.elementary("sqrt", squares)
     return result(tracer, var, value, one)
 
 
-def _trace(tracer: Tracer, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, **more: Any) -> Any:
+def _trace(
+    tracer: Tracer, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, **more: Any
+) -> Any:
     _ignored(tracer, "np.trace", more)
     return np.diagonal(traced(tracer, a), offset, axis1, axis2).sum(axis=-1)
 
 
-def _sort(tracer: Tracer, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **more: Any) -> Any:
+def _sort(
+    tracer: Tracer, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **more: Any
+) -> Any:
     one = traced(tracer, a)
     value = np.sort(one.value, axis=axis)
-    var = one.var if axis is not None else verbs.reshaped(one.var, (one.size,))
+    var = one.variable if axis is not None else verbs.reshaped(one.variable, (one.size,))
     at = -1 if axis is None else axis
     at = at if at < 0 else at - len(var.shape)
     return result(tracer, SORT.expand(var, axis=at), value, one)
@@ -314,7 +334,7 @@ def _product_of(what: Any) -> Callable[..., Any]:
     def handler(tracer: Tracer, a: Any, b: Any, *rest: Any, out: Any = None, **more: Any) -> Any:
         one, other = traced(tracer, a), traced(tracer, b)
         value = what(plain(one), plain(other), *rest, **more)
-        var = contracted(what, one.var, other.var, *rest, **more)
+        var = contracted(what, one.variable, other.variable, *rest, **more)
         found = result(tracer, var, value, one, other)
         return found if out is None else store(out, found)
 
@@ -326,7 +346,7 @@ def _einsum(tracer: Tracer, subscripts: Any, *operands: Any, out: Any = None, **
         tracer.refuse("np.einsum without a string", "Write 'ij,jk->ik'.", UnsupportedError)
     arrays = [traced(tracer, each) for each in operands]
     value = np.einsum(subscripts, *map(plain, arrays), **more)
-    var = contracted(np.einsum, subscripts, *(each.var for each in arrays))
+    var = contracted(np.einsum, subscripts, *(each.variable for each in arrays))
     found = result(tracer, var, value, *arrays)
     return found if out is None else store(out, found)
 
@@ -351,7 +371,9 @@ def filled(tracer: Tracer, fill: Any, shape: Any, dtype: Any = None) -> Any:
         return Traced(tracer, numbers, np.full(shape, UNSET, dtype=np.int64))
     one = traced(tracer, fill)
     numbers = np.full(shape, one.value)
-    return Traced(tracer, numbers, np.full(shape, one.codes if numbers.any() or has_objects(fill) else 0))
+    return Traced(
+        tracer, numbers, np.full(shape, one.codes if numbers.any() or has_objects(fill) else 0)
+    )
 
 
 def _nan_to_num(tracer: Tracer, x: Any, copy: bool = True, **more: Any) -> Any:
@@ -369,28 +391,31 @@ def _log_softmax(tracer: Tracer, x: Any, axis: Any = None) -> Any:
     return _compound(tracer, "log_softmax", x, axis)
 
 
-def _compound(tracer: Tracer, name: str, x: Any, axis: Any) -> Any:
-    from scipy import special
+def _special() -> Any:
+    """SciPy's module, which is there where one of its functions was called."""
+    return sys.modules["scipy.special"]
 
+
+def _compound(tracer: Tracer, name: str, x: Any, axis: Any) -> Any:
     one = traced(tracer, x)
-    value = getattr(special, name)(one.value, axis=axis)
+    value = getattr(_special(), name)(one.value, axis=axis)
     axes = range(one.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     at = [each % one.ndim for each in axes]
-    last, back = _to_last(one.var, at)
-    return result(tracer, back(last.softmax() if name == "softmax" else last.log_softmax()), value, one)
+    last, back = _to_last(one.variable, at)
+    return result(
+        tracer, back(last.softmax() if name == "softmax" else last.log_softmax()), value, one
+    )
 
 
 def _log_sum_exp(
     tracer: Tracer, a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **more: Any
 ) -> Any:
-    from scipy import special
-
     _ignored(tracer, "logsumexp", {**more, "b": b})
     one = traced(tracer, a)
-    value = special.logsumexp(one.value, axis=axis, keepdims=keepdims)
+    value = _special().logsumexp(one.value, axis=axis, keepdims=keepdims)
     axes = range(one.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     at = [each % one.ndim for each in axes]
-    last, _ = _to_last(one.var, at)
+    last, _ = _to_last(one.variable, at)
     shape = tuple(1 if k in at else n for k, n in enumerate(one.shape) if keepdims or k not in at)
     return result(tracer, verbs.reshaped(last.log_sum_exp().squeeze(-1), shape), value, one)
 
@@ -422,7 +447,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.min: _extreme(np.min, -1),
     np.amax: _extreme(np.max, 1),
     np.amin: _extreme(np.min, -1),
-    np.ptp: lambda tracer, a, axis=None, **more: np.max(a, axis=axis) - np.min(a, axis=axis),
+    np.ptp: _range,
     np.var: _variance(np.var, False),
     np.std: _variance(np.std, True),
     np.cumsum: _cumulative_sum,
@@ -451,14 +476,36 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 # -- methods -------------------------------------------------------------------------------------
 
+_NAMED = (
+    "sum",
+    "mean",
+    "prod",
+    "max",
+    "min",
+    "var",
+    "std",
+    "cumsum",
+    "argmax",
+    "argmin",
+    "argsort",
+    "any",
+    "all",
+    "clip",
+    "dot",
+    "ravel",
+    "squeeze",
+    "swapaxes",
+    "repeat",
+    "take",
+    "diagonal",
+    "trace",
+    "nonzero",
+    "searchsorted",
+    "round",
+    "compress",
+)
 _METHODS: dict[str, Any] = {
-    **{
-        name: getattr(np, name)
-        for name in (
-            "sum mean prod max min var std cumsum argmax argmin argsort any all clip dot ravel "
-            "squeeze swapaxes repeat take diagonal trace nonzero searchsorted round compress"
-        ).split()
-    },
+    **{name: getattr(np, name) for name in _NAMED},
     "put": np.put,
 }
 
@@ -482,7 +529,9 @@ def _transpose(tracer: Tracer, array: Any, *axes: Any) -> Any:
     return function(tracer, np.transpose, (array, order or None), {})
 
 
-def _astype(tracer: Tracer, array: Any, dtype: Any, *rest: Any, copy: bool = True, **more: Any) -> Any:
+def _astype(
+    tracer: Tracer, array: Any, dtype: Any, *rest: Any, copy: bool = True, **more: Any
+) -> Any:
     kind = np.dtype(dtype).kind
     if isinstance(array, Decided):
         return Decided(tracer, array.value.astype(dtype), array.what)
@@ -490,8 +539,13 @@ def _astype(tracer: Tracer, array: Any, dtype: Any, *rest: Any, copy: bool = Tru
         if kind == "b" and array.value.dtype != bool:
             return np.not_equal(array, 0.0)
         return Step(
-            tracer, array.value if kind == "b" else array.value.astype(np.float64), array.compared,
-            array.site, array.pieces, array.choose, array.order,
+            tracer,
+            array.value if kind == "b" else array.value.astype(np.float64),
+            array.compared,
+            array.site,
+            array.pieces,
+            array.choose,
+            array.order,
         )
     if kind == "f":
         return array_of(tracer, array) if copy else array
@@ -538,4 +592,3 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 METHODS = frozenset({*_METHODS, *_OWN})
 """Names of methods that are understood."""
-

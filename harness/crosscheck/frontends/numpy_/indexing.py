@@ -11,12 +11,17 @@ from crosscheck.frontends.numpy_.operands import is_known, number, plain, traced
 from crosscheck.frontends.numpy_.tracer import Tracer, taken
 from crosscheck.frontends.pieces import Pieces, pieces_of
 from crosscheck.program.graph import Var
+from crosscheck.program.places import Places
 
 __all__ = ["get", "put"]
 
 
 def get(tracer: Tracer, array: Any, index: Any) -> Any:
     """``array[index]``, a view where NumPy has one."""
+    if isinstance(index, Step) and isinstance(array, Traced) and index.shape == array.shape:
+        found = _gathered(tracer, array, index)
+        if found is not None:
+            return found
     places = _index(tracer, index)
     if isinstance(array, Decided):
         return Decided(tracer, array.value[places], array.what)
@@ -28,13 +33,30 @@ def get(tracer: Tracer, array: Any, index: Any) -> Any:
     return Traced(tracer, np.asarray(value), np.asarray(codes), is_scalar)
 
 
+def _gathered(tracer: Tracer, array: Traced, mask: Step) -> Traced | None:
+    """The numbers where a mask is true, as a value of the program of their own.
+
+    What was compared has decided only if that value goes into the result: where the numbers are
+    put back by the same mask, a function may come out that has it as its kink.
+    """
+    there = np.flatnonzero(np.asarray(mask.value))
+    if mask.value.dtype != bool or not there.size:
+        return None
+    gathered = array.variable.take(Places(there.tolist()), (len(there),))
+    for each in mask.compared:
+        tracer.compare(each, by=gathered)
+    return Traced.of(tracer, gathered, array.value[mask.value], False)
+
+
 def moved_step(array: Step, change: Any) -> Any:
     """What only moves numbers, of a step: its site is moved with it."""
     value = change(array.value)
     site = array.site
     if site is None or array.choose is not None or site.shape != np.shape(array.value):
         settled = array.settled()
-        return Traced(array.tracer, np.asarray(change(settled.value)), np.asarray(change(settled.codes)))
+        return Traced(
+            array.tracer, np.asarray(change(settled.value)), np.asarray(change(settled.codes))
+        )
     numbers = np.arange(int(np.prod(site.shape))).reshape(site.shape)
     places = np.asarray(change(numbers))
     moved = taken(site, places)
@@ -61,7 +83,7 @@ def _chosen(array: Traced, mask: Step, value: Any) -> bool:
     if site is None or mask.pieces is None or not array.shape == site.shape == mask.shape:
         return False
     there = np.flatnonzero(np.asarray(mask.value))
-    old, new = pieces_of(array.var, site), _set_to(value, site, there)
+    old, new = pieces_of(array.variable, site), _set_to(value, site, there)
     if old is None or new is None:
         return False
     found = mask.pieces.chosen(new, old)
@@ -85,7 +107,7 @@ def _set_to(value: Any, site: Var, there: Any) -> Pieces | None:
         return None
     if not there.size:
         return None
-    return pieces_of(value.var, taken(site, there))
+    return pieces_of(value.variable, site.take(Places(there.tolist()), (len(there),)))
 
 
 def _index(tracer: Tracer, index: Any) -> Any:

@@ -55,7 +55,6 @@ MOVES: Mapping[Any, int] = {
             np.matrix_transpose,
             np.permute_dims,
             np.lib.stride_tricks.sliding_window_view,
-            np.lib.stride_tricks.as_strided,
             np.linalg.diagonal,
             np.linalg.matrix_transpose,
         ),
@@ -80,7 +79,9 @@ PUTS: Mapping[Any, int] = {
 """Functions that put numbers into their first operand: which operand the numbers are."""
 
 
-def moved(tracer: Tracer, function: Any, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+def moved(
+    tracer: Tracer, function: Any, inputs: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> Any:
     """What a function of `MOVES` returns: views where NumPy returns views."""
     keywords = dict(keywords)
     keywords.pop("dtype", None)
@@ -94,9 +95,7 @@ def moved(tracer: Tracer, function: Any, inputs: tuple[Any, ...], keywords: Mapp
         rest = inputs[1:]
         numbers, codes = ([_each(each, k) for each in arrays] for k in (0, 1))
         return _both(tracer, function, (numbers,), (codes,), rest, keywords)
-    if function is np.extract:
-        inputs = (inputs[1], inputs[0])
-    elif function is np.compress:
+    if function is np.extract or function is np.compress:
         inputs = (inputs[1], inputs[0])
     operands, rest = inputs[:count], inputs[count:]
     (first, *others) = operands

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frontends.numpy_.arrays import Object, dispatch
+from crosscheck.frontends.numpy_.arrays import Object, Traced
 from crosscheck.frontends.numpy_.functions import SPECIAL, filled
 from crosscheck.frontends.numpy_.moving import array_of
-from crosscheck.frontends.numpy_.operands import has_objects
+from crosscheck.frontends.numpy_.operands import has_objects, traced
 from crosscheck.frontends.numpy_.sources import is_users
 from crosscheck.frontends.numpy_.tracer import Tracer
 
@@ -125,13 +125,26 @@ _CREATED: dict[str, Callable[[Tracer, Plain], Plain]] = {
 }
 
 
+def _strided(tracer: Tracer, plain: Plain) -> Plain:
+    def as_strided(x: Any, *rest: Any, **more: Any) -> Any:
+        if not isinstance(x, Object):
+            return plain(x, *rest, **more)
+        with tracer.step():
+            one = traced(tracer, x)
+            pair = (plain(each, *rest, **more) for each in (one.value, one.codes))
+            return Traced(tracer, *pair)
+
+    return as_strided
+
+
 def _special(name: str) -> Callable[[Tracer, Plain], Plain]:
     def write(tracer: Tracer, plain: Plain) -> Plain:
         def call(a: Any, *rest: Any, **more: Any) -> Any:
             if not isinstance(a, Object):
                 return plain(a, *rest, **more)
             with tracer.step():
-                return SPECIAL[name](tracer, a, *rest, **more)
+                compute: Plain = SPECIAL[name]
+                return compute(tracer, a, *rest, **more)
 
         return call
 
@@ -163,6 +176,7 @@ def patched(tracer: Tracer, namespace: MutableMapping[str, Any]) -> Iterator[Non
         places: list[tuple[Any, str, Callable[[Tracer, Plain], Plain]]] = [
             (np, name, write) for name, write in _CREATED.items() if hasattr(np, name)
         ]
+        places.append((np.lib.stride_tricks, "as_strided", _strided))
         special = sys.modules.get("scipy.special")
         if special is not None:
             places += [(special, name, _special(name)) for name in SPECIAL]

@@ -33,7 +33,7 @@ def contracted(what: Any, *operands: Any, **more: Any) -> Var:
         return verbs.multiply(a, b)
     if what is np.inner:
         return _tensordot(a, b, (-1, -1))
-    if len(b.shape) == 1 or len(a.shape) <= 2 and len(b.shape) == 2:
+    if len(b.shape) == 1 or (len(a.shape) <= 2 and len(b.shape) == 2):
         return verbs.matmul(a, b)
     return _tensordot(a, b, (-1, -2))
 

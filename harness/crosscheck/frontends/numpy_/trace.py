@@ -2,9 +2,9 @@
 
 The function is run as it is, on arrays that remember what is done with them
 (`crosscheck.frontends.numpy_.arrays`): NumPy hands its functions over to such arrays. Each carries
-the numbers that the same call of NumPy's gives, so that shapes, broadcasting, which arrays are views
-of which, and errors are NumPy's. A branch on what is not differentiated is taken, which is why
-every case is traced anew.
+the numbers that the same call of NumPy's gives, so that shapes, broadcasting, which arrays are
+views of which, and errors are NumPy's. A branch on what is not differentiated is taken, which is
+why every case is traced anew.
 
 The formula is mathematics: float64 throughout, whatever dtypes are named in it.
 
@@ -42,6 +42,7 @@ from crosscheck.numbers.model import Model
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
+from crosscheck.program.graph import Program
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["trace"]
@@ -102,7 +103,7 @@ def trace(
     if tracer.refusal is not None:
         raise tracer.refusal
 
-    variables = {key: each.var for key, each in outputs.items()}
+    variables = {key: each.variable for key, each in outputs.items()}
     inputs.update({key: tracer.graph.leaf(key, a.shape) for key, a in tracer.constants.items()})
     program = tracer.graph.program(inputs, variables)
     reached = {program.nodes[number].settings.get("name") for number in program.needed}
@@ -114,13 +115,23 @@ def trace(
         program=program,
         outputs=tuple(outputs),
         constants=dict(tracer.constants),
-        sources=dict(tracer.sources),
-        comparisons=tuple(tracer.comparisons.values()),
+        sources=_sources(tracer, program),
+        comparisons=tracer.comparisons(program.needed),
         notes=tuple(tracer.notes),
     )
     arrays = {**{key: wanted[key] for key in traced}, **tracer.constants}
     _require_values(found, arrays, {k: each.value for k, each in outputs.items()}, direct[0])
     return found
+
+
+def _sources(tracer: Tracer, program: Program) -> dict[int, Source]:
+    """The sources of all steps; one that puts together what is returned has its last operand's."""
+    found = dict(tracer.sources)
+    for number in program.needed:
+        before = [each for each in program.nodes[number].inputs if each in found]
+        if number not in found and before:
+            found[number] = found[max(before)]
+    return dict(sorted(found.items()))
 
 
 def _caller(function: Callable[..., Any], name: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -245,8 +256,9 @@ def _is_real(value: Any) -> bool:
         return True
     if isinstance(value, bool | np.bool_ | int | np.integer):
         return False
-    return isinstance(value, float) or (isinstance(value, np.ndarray | np.generic) and (
-        value.dtype.kind == "f"))
+    return isinstance(value, float) or (
+        isinstance(value, np.ndarray | np.generic) and (value.dtype.kind == "f")
+    )
 
 
 def _outputs(tracer: Tracer, name: str, returned: Any) -> dict[str, Traced]:
@@ -300,8 +312,8 @@ def _require_equal(
         return
     where = _random_place(function)
     raise UsageError(
-        f"{where}the formula {name} gave other numbers when it was run again: it uses random numbers "
-        "or what an earlier run left behind; take what is random as an argument"
+        f"{where}the formula {name} gave other numbers when it was run again: it uses random "
+        "numbers or what an earlier run left behind; take what is random as an argument"
     )
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,6 @@ class Tracer:
         names: Of captured arrays, by identity.
         graph: The program so far.
         sources: As of `crosscheck.frontends.traced.TracedFunction`, as what follows.
-        comparisons: What was decided by numbers.
         constants: Arrays that are inputs and no arguments.
         notes: What the user should be told.
         refusal: The first error that was raised, which the user's code may have caught.
@@ -59,7 +58,6 @@ class Tracer:
     names: Mapping[int, str] = field(default_factory=dict)
     graph: Graph = field(default_factory=Graph)
     sources: dict[int, Source] = field(default_factory=dict)
-    comparisons: dict[int, Comparison] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     refusal: CrosscheckError | None = None
@@ -67,6 +65,7 @@ class Tracer:
     _begins: list[int] = field(default_factory=list)
     _known: dict[tuple[int, bool], _Part] = field(default_factory=dict)
     _leaves: dict[tuple[bytes, tuple[int, ...]], Var] = field(default_factory=dict)
+    _compared: dict[int, tuple[Comparison, set[int | None]]] = field(default_factory=dict)
     _next: int = 1
     _depth: int = 0
 
@@ -173,11 +172,25 @@ class Tracer:
 
     # -- what is said ----------------------------------------------------------------------------
 
-    def compare(self, difference: Var) -> None:
-        """Something was chosen by the sign of this, entry by entry."""
-        source = self.sources.get(difference.number)
-        self.comparisons.setdefault(
-            difference.number, Comparison(difference.number, located() or source)
+    def compare(self, difference: Var, by: Var | None = None) -> None:
+        """Something was chosen by the sign of this, entry by entry.
+
+        Args:
+            difference: What was compared, left less right.
+            by: The value that was chosen, without which nothing was; else it matters always.
+        """
+        number = difference.number
+        comparison = Comparison(number, located() or self.sources.get(number))
+        self._compared.setdefault(number, (comparison, set()))[1].add(
+            None if by is None else by.number
+        )
+
+    def comparisons(self, needed: Collection[int]) -> tuple[Comparison, ...]:
+        """What decided, of what the outputs need."""
+        return tuple(
+            comparison
+            for comparison, chosen in self._compared.values()
+            if None in chosen or not chosen.isdisjoint(needed)
         )
 
     @contextmanager

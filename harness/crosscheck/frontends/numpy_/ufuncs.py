@@ -31,11 +31,10 @@ from crosscheck.tools.errors import UnsupportedError
 __all__ = ["REDUCED", "UFUNCS", "ufunc"]
 
 _COMPARED = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
-_LOGICAL = tuple(
-    f"{family}_{each}"
-    for family, names in (("logical", ("and", "or", "xor", "not")), ("bitwise", ("and", "or", "xor")))
-    for each in names
-) + ("invert",)
+_LOGICAL = (
+    *("logical_and", "logical_or", "logical_xor", "logical_not"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
+)
 _OF_NUMBERS = ("isnan", "isinf", "isfinite", "signbit")
 _FLAT = ("floor", "ceil", "rint", "trunc")
 
@@ -145,7 +144,8 @@ def ufunc(
     if method == "outer":
         a, b = inputs
         a = traced(tracer, a)
-        a = Traced(tracer, *(x[(..., *[None] * np.ndim(plain(b)))] for x in (a.value, a.codes)))
+        index = (..., *[None] * np.ndim(plain(b)))
+        a = Traced(tracer, a.value[index], a.codes[index])
         return ufunc(tracer, function, "__call__", (a, b), {**keywords})
     if method != "__call__":
         return _reduction(tracer, function, method, inputs, keywords, out)
@@ -202,7 +202,7 @@ def _called(tracer: Tracer, function: Any, inputs: tuple[Any, ...]) -> Any:
             UnsupportedError,
         )
     operands = [traced(tracer, each) for each in inputs]
-    values = [each.var for each in operands]
+    values = [each.variable for each in operands]
     var = choices.joined_sum(name, *values) if name in ("add", "subtract") else None
     if var is None:
         var = UFUNCS[name](*values)
@@ -225,16 +225,22 @@ def _power(tracer: Tracer, value: Any, base: Any, exponent: Any) -> Any:
     if constant is not None:
         whole = np.broadcast_shapes(a.shape, np.shape(exponent))
         try:
-            var = verbs.power(a.var, float(constant))
+            var = verbs.power(a.variable, float(constant))
         except UnsupportedError:
             _require_positive(tracer, a)
-            var = a.var.elementary("log").times(constant).elementary("exp")
-        return result(tracer, verbs.aligned(var, a.var.graph.zeros(whole))[0].broadcast(whole)
-                      if whole != var.shape else var, value, a)
+            var = a.variable.elementary("log").times(constant).elementary("exp")
+        return result(
+            tracer,
+            verbs.aligned(var, a.variable.graph.zeros(whole))[0].broadcast(whole)
+            if whole != var.shape
+            else var,
+            value,
+            a,
+        )
     b = traced(tracer, exponent)
     _require_positive(tracer, a)
-    logarithm = verbs.elementary("log", a.var)
-    return result(tracer, verbs.multiply(logarithm, b.var).elementary("exp"), value, a, b)
+    logarithm = verbs.elementary("log", a.variable)
+    return result(tracer, verbs.multiply(logarithm, b.variable).elementary("exp"), value, a, b)
 
 
 def _require_positive(tracer: Tracer, base: Traced) -> None:
@@ -304,7 +310,7 @@ def _at(tracer: Tracer, function: Any, target: Any, index: Any, *values: Any) ->
     codes = np.broadcast_to(new.codes, numbers.shape)
     whole = np.broadcast_to(new.value, numbers.shape)
     added = tracer.read(codes, whole).scatter(Places(numbers.ravel().tolist()), target.shape)
-    before = target.var
+    before = target.variable
     var = verbs.add(before, added) if name == "add" else verbs.subtract(before, added)
     function.at(target.value, places, new.value)
     known = target.is_known and new.is_known
@@ -312,4 +318,8 @@ def _at(tracer: Tracer, function: Any, target: Any, index: Any, *values: Any) ->
 
 
 def _objects_in(index: Any) -> list[Any]:
-    return [each for each in (index if isinstance(index, tuple) else (index,)) if isinstance(each, Object)]
+    return [
+        each
+        for each in (index if isinstance(index, tuple) else (index,))
+        if isinstance(each, Object)
+    ]
