@@ -435,7 +435,11 @@ def _to_last(x: Var, at: list[int]) -> tuple[Var, Callable[[Var], Var]]:
     )
 
 
-SPECIAL = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _log_sum_exp}
+SPECIAL: dict[str, Callable[..., Any]] = {
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "logsumexp": _log_sum_exp,
+}
 """Functions of ``scipy.special`` that NumPy does not hand over."""
 
 

@@ -143,8 +143,7 @@ def _special(name: str) -> Callable[[Tracer, Plain], Plain]:
             if not isinstance(a, Object):
                 return plain(a, *rest, **more)
             with tracer.step():
-                compute: Plain = SPECIAL[name]
-                return compute(tracer, a, *rest, **more)
+                return SPECIAL[name](tracer, a, *rest, **more)
 
         return call
 
