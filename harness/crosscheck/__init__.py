@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from crosscheck.report.reading import Report
     from crosscheck.run.checking import compare_implementations, require_agreement
     from crosscheck.run.comparison import Comparison, DisagreementError
+    from crosscheck.run.functions.checking import compare_functions
+    from crosscheck.run.functions.comparison import FunctionComparison
+    from crosscheck.run.functions.forms import backward, layer
+    from crosscheck.run.functions.spec import spec
     from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
     "Domain",
     "Entry",
     "Format",
+    "FunctionComparison",
     "GateClass",
     "GateReading",
     "Gradients",
@@ -61,11 +66,14 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "Verdict",
+    "backward",
     "causal",
+    "compare_functions",
     "compare_implementations",
     "constant",
     "gradients",
     "integers",
+    "layer",
     "lengths",
     "log_probabilities",
     "lower",
@@ -80,6 +88,7 @@ __all__ = [
     "scale",
     "sorted_",
     "spd",
+    "spec",
     "step",
     "symmetric",
     "unique",
@@ -109,6 +118,10 @@ _HOME = {
         "sorted_",
     ),
     "run.checking": ("compare_implementations", "require_agreement"),
+    "run.functions.checking": ("compare_functions",),
+    "run.functions.comparison": ("FunctionComparison",),
+    "run.functions.forms": ("backward", "layer"),
+    "run.functions.spec": ("spec",),
     "run.comparison": ("Comparison", "DisagreementError"),
     "judge.compare": ("Judge",),
     "judge.stacks": ("StackJudge",),

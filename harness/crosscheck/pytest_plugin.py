@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import pytest
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crosscheck.judge.verdict import Verdict
     from crosscheck.run.checking import Arguments
     from crosscheck.run.comparison import Comparison
+    from crosscheck.run.functions.comparison import FunctionComparison
 
 __all__ = ["crosscheck", "relu_boundary_record"]
 
@@ -36,10 +37,27 @@ _WRITTEN = pytest.StashKey[bool]()
 class CrossCheck(Protocol):
     """What the fixture `crosscheck` gives: `crosscheck.run.checking.require_agreement`."""
 
+    @overload
     def __call__(
         self, *, absent: Literal["fail", "skip"] = "fail", **arguments: Unpack[Arguments]
-    ) -> Comparison:
-        """Compare functions with the harness's reference; the test fails where one is wrong."""
+    ) -> Comparison: ...
+
+    @overload
+    def __call__(
+        self,
+        formula: Callable[..., Any],
+        shapes: Any = None,
+        /,
+        *,
+        absent: Literal["fail", "skip"] = "fail",
+        **arguments: Any,
+    ) -> FunctionComparison: ...
+
+    def __call__(self, *given: Any, **arguments: Any) -> Any:  # type: ignore[misc]
+        """Compare functions with a formula, or with the harness's reference of a dense network.
+
+        The test fails where one is wrong.
+        """
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -128,16 +146,23 @@ def relu_boundary_record(request: pytest.FixtureRequest) -> Callable[[Verdict], 
 def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
     """Cross-check functions of one's own, by proof.
 
+    ``crosscheck(formula, "b i, o i, o -> b o", by_hand=…, torch=…, jax=…, tensorflow=…)`` compares
+    implementations of any function, and of its gradient, with its formula
+    (`crosscheck.run.functions.checking.compare_functions`). Without a formula
     ``crosscheck(reference=…, torch=…, jax=…, tensorflow=…, numpy=…, cases=…)`` compares a gradient
     written by hand, or a dense ReLU network written in several libraries, with the harness's
-    reference. The arguments are those of `crosscheck.run.checking.require_agreement`. The test
-    fails if a gradient is wrong; choices made at a kink pass, and are listed in the section "ReLU
-    boundary".
+    reference. The test fails if a gradient is wrong; choices made at a kink pass, and are listed in
+    the section "ReLU boundary".
     """
 
     def check(
-        *, absent: Literal["fail", "skip"] = "fail", **arguments: Unpack[Arguments]
-    ) -> Comparison:
+        formula: Any = None,
+        shapes: Any = None,
+        /,
+        *,
+        absent: Literal["fail", "skip"] = "fail",
+        **arguments: Any,
+    ) -> Any:
         __tracebackhide__ = True
         import unittest
 
@@ -150,7 +175,7 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
         arguments.setdefault("profile", option.crosscheck_profile)
         arguments.setdefault("seed", option.crosscheck_seed)
         try:
-            comparison = require_agreement(absent=absent, **arguments)
+            comparison: Any = require_agreement(formula, shapes, absent=absent, **arguments)
         except DisagreementError as error:
             _record(request, error.comparison)
             raise
@@ -163,10 +188,28 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
         _record(request, comparison)
         return comparison
 
-    return check
+    return _Named(check)
 
 
-def _record(request: pytest.FixtureRequest, comparison: Comparison) -> None:
+class _Named:
+    """The fixture's function with the module's names, so that a test needs no import beside it."""
+
+    def __init__(self, check: Callable[..., Any]) -> None:
+        self._check = check
+
+    def __call__(self, formula: Any = None, shapes: Any = None, /, **arguments: Any) -> Any:
+        __tracebackhide__ = True
+        return self._check(formula, shapes, **arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        import crosscheck as module
+
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(module, name)
+
+
+def _record(request: pytest.FixtureRequest, comparison: Any) -> None:
     """Put a comparison into the test's properties, and into the report if one is wanted."""
     for name, kinds in comparison.kinds.items():
         told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))

@@ -10,6 +10,7 @@ import click
 
 from crosscheck.cli.accuracy import accuracy
 from crosscheck.cli.bench import bench
+from crosscheck.cli.check import check, write
 from crosscheck.cli.completion import completion
 from crosscheck.cli.conventions import conventions
 from crosscheck.cli.digits import digits
@@ -72,6 +73,7 @@ def cli() -> None:
     crosscheck run                          generated networks, all frameworks found
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
+    crosscheck check layer.py               your own functions against their formula
     crosscheck explain                      the derivation of one gradient, step by step
     crosscheck digits                       a trained network on real data
     crosscheck sweep --cases 1e6            a million networks, in batches
@@ -82,7 +84,7 @@ def cli() -> None:
     """  # noqa: D301  (click wants the control character)
 
 
-_CHECKS = (run, sweep, replay, digits)
+_CHECKS = (run, check, write, sweep, replay, digits)
 _EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report)
 _HELP = (doctor, completion)
 

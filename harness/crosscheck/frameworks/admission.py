@@ -107,7 +107,7 @@ class _Gate:
         if not isinstance(given, Mapping) or list(given) != list(case.wanted):
             found = ", ".join(map(str, given)) if isinstance(given, Mapping) else "none"
             raise RefusedError(f"derivatives by {found} returned, wanted {', '.join(case.wanted)}")
-        shapes = case.array_shapes
+        shapes = case.gradient_shapes
         return {name: self.array(name, value, shapes[name]) for name, value in given.items()}
 
     def layers(self, name: str, given: Any, wanted: Sequence[Array | None]) -> tuple[Any, ...]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crosscheck.frontends.recognised import recognised
 from crosscheck.frontends.traced import TracedFunction
 from crosscheck.network.composed import Composed
 from crosscheck.network.names import LOSS
@@ -135,6 +136,12 @@ class FunctionCase(Composed):
         }
         shapes_of = {step: whole.nodes[number].shape for step, number in numbers.items()}
         return Traced(loss, whole, step_of, numbers, shapes_of)
+
+    @cached_property
+    def recognised(self) -> FunctionCase:
+        """The same case with what is known of other ways of writing the function."""
+        function = self.traced_function
+        return replace(self, function=recognised(function))
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -69,3 +69,13 @@ class TracedFunction:
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+
+    def as_text(self) -> str:
+        """The steps, one in a line, each with its place in the user's text."""
+        lines = str(self.program).splitlines()
+        found = []
+        for line in lines:
+            number = line.removeprefix("%").partition(" ")[0]
+            source = self.sources.get(int(number)) if number.isdigit() else None
+            found.append(f"{line}   # line {source.line}: {source.text}" if source else line)
+        return "\n".join(found)

@@ -1,17 +1,17 @@
 """Cross-checking functions of one's own: a gradient written by hand, one network in many libraries.
 
-What can be proved is what the harness has bounds for: dense networks with ReLU and the loss
-½ Σ (a_L − y)², differentiated at a `Case`. Every function is compared with the harness's own
-reference, none with another function: where they agree with each other, all may be wrong. Networks
-of operators are checked at a `Composed`. For any other function there is no bound here, and so
-neither a verdict nor a tolerance.
+Dense networks with ReLU and the loss ½ Σ (a_L − y)² are differentiated at a `Case`, networks of
+operators at a `Composed`; for any other function its formula is the specification
+(`crosscheck.run.functions.checking`). Every function is compared with the harness's own reference,
+none with another function: where they agree with each other, all may be wrong.
 """
 
 from __future__ import annotations
 
 import unittest
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack
+from inspect import signature
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 from crosscheck.cases.drawing import Shape
 from crosscheck.cases.profiles import profile as profile_of
@@ -21,6 +21,8 @@ from crosscheck.numbers.named import known_names
 from crosscheck.run.comparing import Comparing
 from crosscheck.run.comparison import Comparison, raise_failure
 from crosscheck.run.events import Event
+from crosscheck.run.functions.comparison import FunctionComparison, raise_function_failure
+from crosscheck.run.functions.spec import spec_of
 from crosscheck.run.implementations import AbsentError, implement
 from crosscheck.run.wanted import Cases, Fit, Wanted
 from crosscheck.tools.errors import UsageError
@@ -57,14 +59,41 @@ class Arguments(TypedDict, total=False):
     as_written: bool
 
 
+@overload
 def require_agreement(
     *, absent: Literal["fail", "skip"] = "fail", **arguments: Unpack[Arguments]
-) -> Comparison:
-    """`compare_implementations`, with a failure raised.
+) -> Comparison: ...
+
+
+@overload
+def require_agreement(
+    formula: Function,
+    shapes: Any = None,
+    /,
+    *,
+    absent: Literal["fail", "skip"] = "fail",
+    **arguments: Any,
+) -> FunctionComparison: ...
+
+
+def require_agreement(
+    formula: Function | None = None,
+    shapes: Any = None,
+    /,
+    *,
+    absent: Literal["fail", "skip"] = "fail",
+    **arguments: Any,
+) -> Comparison | FunctionComparison:
+    """A comparison, with a failure raised.
 
     Args:
+        formula: What is to be computed; then this is
+            `crosscheck.run.functions.checking.compare_functions`. Of a formula with
+            ``@crosscheck.spec`` all that is registered is compared. ``None`` is the dense ReLU
+            network: `compare_implementations`.
+        shapes: Of the formula's arguments.
         absent: What becomes of a test whose library is not installed.
-        **arguments: Those of `compare_implementations`.
+        **arguments: Those of `compare_functions` or `compare_implementations`.
 
     Raises:
         DisagreementError: An implementation returned a wrong gradient, or raised; then its own
@@ -75,14 +104,34 @@ def require_agreement(
     __tracebackhide__ = True
     if absent not in ("fail", "skip"):
         raise UsageError(f"absent={absent!r}: wanted 'fail' or 'skip'")
+    comparison: Comparison | FunctionComparison
     try:
-        comparison = compare_implementations(**arguments)
+        if formula is None:
+            comparison = compare_implementations(**arguments)
+        else:
+            comparison = _compared(formula, shapes, arguments)
     except AbsentError as error:
         if absent == "skip":
             raise unittest.SkipTest(str(error).split(";")[0]) from None
         raise
-    raise_failure(comparison)
+    if isinstance(comparison, FunctionComparison):
+        raise_function_failure(comparison)
+    else:
+        raise_failure(comparison)
     return comparison
+
+
+def _compared(formula: Function, shapes: Any, arguments: dict[str, Any]) -> FunctionComparison:
+    from crosscheck.run.functions.checking import compare_functions, compare_spec, unknown_keyword
+
+    for name in arguments:
+        if name not in signature(compare_functions).parameters:
+            raise unknown_keyword(name)
+    spec = spec_of(formula)
+    if spec is None:
+        return compare_functions(formula, shapes, **arguments)
+    own = {} if shapes is None else {"shapes": shapes}
+    return compare_spec(spec, **own, **arguments)
 
 
 def compare_implementations(

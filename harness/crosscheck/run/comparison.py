@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
@@ -112,10 +113,11 @@ class DisagreementError(AssertionError):
     """An implementation returned a wrong gradient, or raised.
 
     Attributes:
-        comparison: What was compared, with the failing case.
+        comparison: What was compared, with the failing case: a `Comparison`, or a
+            `crosscheck.run.functions.comparison.FunctionComparison`.
     """
 
-    def __init__(self, message: str, comparison: Comparison) -> None:
+    def __init__(self, message: str, comparison: Any) -> None:
         super().__init__(message)
         self.comparison = comparison
 

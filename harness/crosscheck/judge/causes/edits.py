@@ -7,6 +7,8 @@ At a *use*, an operand of a node, the rule sends something down. A mistake there
     transposed   the product with the other matrix as it lies
     piece        another slope on one piece of a function with breakpoints, or at a breakpoint
     array        not of a use: one derivative is c times what it should be, or all are
+    missing      not of a use: one derivative is what it should be without a factor, entry by entry
+                 the value of some step; every way that leads there has lost it
 
 Uses that stand in the same place of the user's text, as in a loop, have their mistakes together.
 
@@ -40,7 +42,7 @@ from crosscheck.program.sweeps import Change, Use, sent_down
 
 __all__ = ["Edit", "EditKind", "Editor"]
 
-EditKind = Literal["scaled", "factor", "transposed", "piece", "array"]
+EditKind = Literal["scaled", "factor", "transposed", "piece", "array", "missing"]
 
 _WITH_FACTORS = ("mul", "select", "piecewise", "elementary", "times_constants")
 
@@ -51,11 +53,12 @@ class Edit:
 
     Attributes:
         kind: Of those in this module's docstring.
-        op: The primitive; for ``"array"`` the name of the derivative, or ``""`` for all.
+        op: The primitive; for ``"array"`` and ``"missing"`` the name of the derivative, or ``""``
+            for all.
         at: Number of the operand.
         source: Where the node stands in the user's text, and where the operand does.
         piece: For ``"piece"``, the number of the piece; -1 - k for breakpoint k.
-        number: Of the node, where its place is not known.
+        number: Of the node, where its place is not known, and for ``"missing"``.
     """
 
     kind: EditKind
@@ -96,11 +99,38 @@ class Editor:
                 if operand not in self._moving:
                     continue
                 source = sources.get(number)
-                where = (at, source, sources.get(operand))
+                where = (at, source, self._source_of(operand, source))
                 for kind, piece in self._kinds(node, operand):
                     edit = Edit(kind, node.op, *where, piece, -1 if source else number)
                     found.setdefault(edit, set()).add((number, at))
         return {edit: frozenset(uses) for edit, uses in found.items()}
+
+    def _source_of(self, number: int, outer: Source | None) -> Source | None:
+        """Where a node stands; of the reciprocal within a division, what is divided by."""
+        node, sources = self.program.nodes[number], self.case.traced_function.sources
+        own = sources.get(number)
+        if own == outer and node.op == "elementary" and node.settings["function"] == "reciprocal":
+            return sources.get(node.inputs[0], own)
+        return own
+
+    @cached_property
+    def missing(self) -> tuple[Edit, ...]:
+        """Factors of whole derivatives: steps whose values have a shape that spreads to theirs."""
+        found = []
+        sources = self.case.traced_function.sources
+        for number in reversed(self.program.needed):
+            node = self.program.nodes[number]
+            if number not in self._moving or node.op in ("input", "take", "expand", "broadcast"):
+                continue
+            for name in self.case.parameters:
+                shape = self.case.shapes[name]
+                if len(node.shape) == len(shape) and all(
+                    size in (1, whole) for size, whole in zip(node.shape, shape, strict=True)
+                ):
+                    source = sources.get(number)
+                    inner = self._source_of(number, source)
+                    found.append(Edit("missing", name, source=source, operand=inner, number=number))
+        return tuple(found)
 
     def _kinds(self, node: Node, operand: int) -> Iterator[tuple[EditKind, int]]:
         yield "scaled", 0
@@ -147,7 +177,7 @@ class Editor:
         nodes = {name: program.inputs[name] for name in self.case.parameters}
         seeds = {program.outputs[LOSS]: graph.ones(())}
         change = None
-        if edit is not None and edit.kind != "array":
+        if edit is not None and edit.kind not in ("array", "missing"):
             change = self._change(edit, size)
         found = sent_down(graph, seeds, program, nodes, rule_of, None, change)
         if edit is not None and edit.kind == "array":
@@ -155,6 +185,9 @@ class Editor:
                 name: value.times(1 + size) if edit.op in ("", name) else value
                 for name, value in found.items()
             }
+        if edit is not None and edit.kind == "missing":
+            factor = Var(graph, edit.number).elementary("reciprocal", row="quotient")
+            found[edit.op] = found[edit.op] * factor
         inputs = {name: Var(graph, number) for name, number in program.inputs.items()}
         return graph.program(inputs, found)
 
@@ -166,7 +199,7 @@ class Editor:
         }
 
     def _change(self, edit: Edit, size: Fraction) -> Change:
-        uses = self.uses[edit]
+        uses = self.uses.get(edit, frozenset())  # it may not be there in this case
 
         def change(use: Use, g: Var, right: Var) -> Var | None:
             if use not in uses:
@@ -186,10 +219,8 @@ class Editor:
         """The cotangent where the operand is on a piece, or at a breakpoint; else 0."""
         z = np.broadcast_to(self.known[node.inputs[0]], shape)
         points = [float(each) for each in node.settings["function"].breakpoints]
-        if piece < 0:
-            here = z == points[-1 - piece]
-        else:
-            here = (np.searchsorted(points, z) == piece) & ~np.isin(z, points)
+        # λ = 0 is the slope on the left.
+        here = z == points[-1 - piece] if piece < 0 else np.searchsorted(points, z) == piece
         places = np.where(here, np.arange(z.size).reshape(z.shape), -1)
         return g.broadcast(shape).take(Places(places.ravel().tolist()), shape)
 

@@ -20,7 +20,9 @@ import numpy as np
 
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.judge.causes.edits import Edit, Editor
+from crosscheck.judge.decisions import GateClass
 from crosscheck.judge.enclosed import leaves_bound
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.arrays import Array
@@ -49,6 +51,19 @@ class Size:
     symbol: str
     number: Fraction | None = None
 
+    def within(self, sizes: Mapping[str, int]) -> Fraction:
+        """The number in a case whose axes have these lengths; of an unknown axis 1."""
+        if self.number is not None:
+            return self.number
+        above, _, below = self.symbol.partition("/")
+        return Fraction(_length(above, sizes), _length(below or "1", sizes))
+
+
+def _length(symbol: str, sizes: Mapping[str, int]) -> int:
+    """A product of axes' lengths and whole numbers."""
+    parts = symbol.strip("()").split("·")
+    return math.prod(int(each) if each.isdigit() else sizes.get(each, 1) for each in parts)
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -59,11 +74,23 @@ class Cause:
         factor: What something is multiplied with: c, of a scaled use or array; the slope of a
             piece; ``None`` where there is no size.
         wrong: Names of the arrays that it makes wrong.
+        at: λ, of a slope at a breakpoint.
+        size: c, of a scaled use or array; of a piece what is added to the slope.
     """
 
     edit: Edit
     factor: Size | None
     wrong: tuple[str, ...]
+    at: Fraction | None = None
+    size: Size | None = None
+
+    def explains(self, failing: Failing) -> bool:
+        """Whether it explains another case."""
+        size = Fraction(1)
+        if self.size is not None:
+            shift = 0 if self.edit.kind == "piece" else 1
+            size = self.size.within(failing.sizes) - shift
+        return failing.is_explained(self.edit, size)
 
 
 class Failing:
@@ -97,19 +124,31 @@ class Failing:
         }
 
     @cached_property
+    def _enclosed(self) -> EnclosedProgram:
+        return EnclosedProgram(self.case, self.model)
+
+    @cached_property
     def _arrays(self) -> dict[str, Enclosure]:
         return {name: Enclosure.of(self.model, each) for name, each in self.case.entries()}
 
-    @cached_property
-    def _forward(self) -> Mapping[int, Enclosure]:
-        with np.errstate(all="ignore"):
-            return values_of(self.case.program, OnEnclosures(self.model), self._arrays)
+    def _arithmetic(self, edit: Edit | None) -> OnEnclosures:
+        """With every slope at open decisions; for a mistake in slopes, the exact sides'."""
+        if edit is None or edit.kind != "piece":
+            return OnEnclosures(self.model, any_slope=dict(self._enclosed.is_open))
+        decided: dict[int, Array] = {}
+        for each in self._enclosed.decisions:
+            if each.gate is GateClass.UNDECIDED and each.place.node in self._enclosed.sites:
+                shape = self._enclosed.values[each.place.node].shape
+                sides = decided.setdefault(each.place.node, np.zeros(shape))
+                sides[each.place.index] = each.side
+        return OnEnclosures(self.model, decided)
 
     def is_explained(self, edit: Edit | None, size: Fraction = Fraction(0)) -> bool:
         """Whether the derivatives lie in the enclosure of the reference's with a mistake."""
-        program = self.editor.gradient(edit, size)
+        program = self.editor.gradient(edit and self.own(edit), size)
         with np.errstate(all="ignore"):
-            values = values_of(program, OnEnclosures(self.model), self._arrays, self._forward)
+            arithmetic = self._arithmetic(edit)
+            values = values_of(program, arithmetic, self._arrays, self._enclosed.values)
             for name, given in self.derivatives.items():
                 value = values[program.outputs[name]]
                 bound = Enclosure(self.model, value.c, value.r, value.e)
@@ -118,13 +157,29 @@ class Failing:
                     return False
         return True
 
+    def own(self, edit: Edit) -> Edit:
+        """A mistake of another case in this one, where its node has another number."""
+        if edit.kind != "missing" or edit in self.editor.missing:
+            return edit
+        same = (
+            each
+            for each in self.editor.missing
+            if each.op == edit.op and each.source == edit.source and each.source is not None
+        )
+        return next(same, edit)
+
+    def changed_by(self, edit: Edit) -> set[str]:
+        """The derivatives that a mistake changes here."""
+        effect = self.editor.effect(self.own(edit)) or {}
+        return {name for name in self.derivatives if name in effect and effect[name].any()}
+
     def fit(self, edit: Edit) -> tuple[float, float]:
         """The size of a mistake by least squares, and what it leaves, as a share of what is wrong.
 
         Returns:
             (0, ∞) for a mistake that has no effect here.
         """
-        effect = self.editor.effect(edit)
+        effect = self.editor.effect(self.own(edit))
         if effect is None:
             return 0.0, math.inf
         off, changed = [], []
@@ -155,14 +210,13 @@ def find_cause(failing: Sequence[Failing]) -> Cause | None:
             if all(
                 each.is_explained(edit, number) for each, number in zip(cases, value, strict=True)
             ):
-                wrong = {
-                    name
-                    for each in cases
-                    for name in each.derivatives
-                    if (effect := each.editor.effect(edit)) is not None and effect[name].any()
-                }
+                wrong = {name for each in cases for name in each.changed_by(edit)}
                 order = tuple(name for name in cases[0].derivatives if name in wrong)
-                return Cause(edit, _factor(edit, size, cases), order)
+                factor = _factor(edit, size, cases)
+                at = None
+                if edit.kind == "piece" and edit.piece < 0 and factor and factor.number is not None:
+                    at = convention(edit, factor.number, cases)
+                return Cause(edit, factor, order, at, size)
     return None
 
 
@@ -171,6 +225,7 @@ def _likely(cases: Sequence[Failing]) -> list[Edit]:
     telling = cases[-1]
     names = list(telling.derivatives)
     edits = [Edit("array", ""), *(Edit("array", name) for name in names), *telling.editor.uses]
+    edits += [each for each in telling.editor.missing if each.op in names]
     left = {edit: telling.fit(edit)[1] for edit in edits}
     order = {edit: place for place, edit in enumerate(edits)}
     ranked = sorted(edits, key=lambda each: (left[each], order[each]))[:_MOST_TRIED]
@@ -192,15 +247,15 @@ def _sizes(
     if not known:
         return
     if edit.kind != "piece":
-        yield from _symbols(cases, known)
+        yield from _symbols(cases, [size for size, _ in fits], [left for _, left in fits])
     simple = Fraction(known[-1] + shift).limit_denominator(_LARGEST_DENOMINATOR)
     yield Size(str(simple), simple), (simple - shift,) * len(cases)
 
 
 def _symbols(
-    cases: Sequence[Failing], known: Sequence[float]
+    cases: Sequence[Failing], read: Sequence[float], left: Sequence[float]
 ) -> Iterator[tuple[Size, tuple[Fraction, ...]]]:
-    """Numbers, and products of sizes, that are near to what was read in the last case."""
+    """Numbers, and products of sizes, the nearest first to what was read in all cases."""
     plain = [Fraction(each) for each in (0, -1, 2, Fraction(1, 2), -2, 4, Fraction(1, 4))]
     candidates: list[tuple[Size, list[Fraction]]] = [
         (Size(str(each), each), [each] * len(cases)) for each in plain
@@ -219,7 +274,12 @@ def _symbols(
                     (Size(f"{more}{symbol}"), [Fraction(factor * each) for each in lengths]),
                     (Size(f"{factor}/{below}"), [Fraction(factor, each) for each in lengths]),
                 ]
-    candidates.sort(key=lambda each: abs(float(each[1][-1]) - 1.0 - known[-1]))
+
+    def distance(candidate: tuple[Size, list[Fraction]]) -> float:
+        told = zip(candidate[1], read, left, strict=True)
+        return sum(abs(float(c) - 1.0 - t) / (1.0 + abs(t)) for c, t, rest in told if rest < 0.5)
+
+    candidates.sort(key=distance)
     for size, values in candidates[:3]:
         yield size, tuple(value - 1 for value in values)
 
@@ -236,5 +296,14 @@ def _factor(edit: Edit, size: Size | None, cases: Sequence[Failing]) -> Size | N
     else:
         piece = function.derivative.pieces[edit.piece]
         base = piece[0] if piece else Fraction(0)
-    slope = Fraction(base) + size.number
-    return Size(str(float(slope)), slope)
+    slope = (Fraction(base) + size.number).limit_denominator(_LARGEST_DENOMINATOR)
+    return Size(f"{float(slope):g}", slope)
+
+
+def convention(edit: Edit, slope: Fraction, cases: Sequence[Failing]) -> Fraction | None:
+    """λ of a slope at a breakpoint: its place between those on the left and on the right."""
+    editor = cases[-1].editor
+    number, _ = min(editor.uses[edit])
+    function = editor.program.nodes[number].settings["function"]
+    left, right = map(Fraction, function.slopes(float(function.breakpoints[-1 - edit.piece])))
+    return None if left == right else (slope - left) / (right - left)

@@ -21,7 +21,16 @@ from typing import Any
 from crosscheck.run.forms import kind_of
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Backward", "HandWritten", "Layer", "backward", "by_name", "count_of", "layer"]
+__all__ = [
+    "Backward",
+    "HandWritten",
+    "Layer",
+    "backward",
+    "by_name",
+    "count_of",
+    "derivatives_of",
+    "layer",
+]
 
 
 @dataclass(frozen=True)
@@ -164,44 +173,50 @@ class HandWritten:
         own = made.kind(*[arguments[name] for name in held.values()])
         values = own.forward(*[arguments[name] for name in rest])
         returned = own.backward(*sent)
-        found = HandWritten(self.function, tuple(rest), self.outputs, tuple(rest), False)
-        derivatives = found.derivatives(returned)
+        derivatives = derivatives_of(returned, tuple(rest), tuple(rest))
         for attribute, name in held.items():
             if name in self.wrt:
                 derivatives[name] = getattr(own, f"d{attribute}", None)
         return self._values(values), {n: d for n, d in derivatives.items() if n in self.wrt}
 
     def derivatives(self, returned: Any) -> dict[str, Any]:
-        """Derivatives by name, from any of the forms; what is left out is not there.
+        """See `derivatives_of`."""
+        return derivatives_of(returned, self.wrt, self.inputs)
 
-        Raises:
-            UsageError: It is something else.
-        """
-        if isinstance(returned, Mapping):
-            found = {}
-            for key, value in returned.items():
-                name = key if key in self.inputs else str(key).removeprefix("d")
-                if name not in self.inputs:
-                    raise UsageError(
-                        f"a derivative by {key!r} returned; wanted {', '.join(self.wrt)}"
-                    )
-                found[name] = value
-            return {name: found[name] for name in self.wrt if name in found}
-        if isinstance(returned, tuple | list):
-            for names in (self.wrt, self.inputs):
-                if len(returned) == len(names):
-                    pairs = dict(zip(names, returned, strict=True))
-                    return {name: pairs[name] for name in self.wrt}
-            raise UsageError(
-                f"{len(returned)} derivatives returned, wanted {len(self.wrt)}: "
-                f"{', '.join(self.wrt)}"
-            )
-        if len(self.wrt) == 1:
-            return {self.wrt[0]: returned}
+
+def derivatives_of(returned: Any, wrt: tuple[str, ...], inputs: tuple[str, ...]) -> dict[str, Any]:
+    """Derivatives by name, from any of the forms; what is left out is not there.
+
+    Args:
+        returned: What a backward pass returned.
+        wrt: Names of what is differentiated.
+        inputs: Names of all arguments.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if isinstance(returned, Mapping):
+        found = {}
+        for key, value in returned.items():
+            name = key if key in inputs else str(key).removeprefix("d")
+            if name not in inputs:
+                raise UsageError(f"a derivative by {key!r} returned; wanted {', '.join(wrt)}")
+            found[name] = value
+        return {name: found[name] for name in wrt if name in found}
+    if isinstance(returned, tuple | list):
+        for names in (wrt, inputs):
+            if len(returned) == len(names):
+                pairs = dict(zip(names, returned, strict=True))
+                return {name: pairs[name] for name in wrt}
         raise UsageError(
-            f"{kind_of(returned)} returned, wanted {len(self.wrt)} derivatives: a tuple or a dict "
-            f"by {', '.join(self.wrt)}"
+            f"{len(returned)} derivatives returned, wanted {len(wrt)}: {', '.join(wrt)}"
         )
+    if len(wrt) == 1:
+        return {wrt[0]: returned}
+    raise UsageError(
+        f"{kind_of(returned)} returned, wanted {len(wrt)} derivatives: a tuple or a dict by "
+        f"{', '.join(wrt)}"
+    )
 
 
 def by_name(returned: Any, outputs: tuple[str, ...]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.network.composed import Composed, Derivatives
 from crosscheck.network.dense import Case, Gradients
@@ -67,7 +68,7 @@ class Partner(Framework):
         self._function = function.function if isinstance(function, Backward) else function
         if not self.is_by_hand:
             self._function = _callable(role, self._function)
-        own = name or _named(self._function)
+        own = _named(self._function) if not name or name.startswith("\0") else name
         vars(self).update(
             name=f"{role} {own}", packages=self._library.packages, dtypes=self._library.dtypes
         )
@@ -75,6 +76,13 @@ class Partner(Framework):
         self.mode = "by hand" if self.is_by_hand else self._library.derivation
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
+
+    @property
+    def state(self) -> FrameworkState:
+        """How it appears in a report."""
+        adapter = getattr(self._library, "adapter", None)
+        versions = {"numpy": np.__version__} if adapter is None else adapter.versions()
+        return FrameworkState(self.name, "available", versions, mode=self.mode)
 
     def gradients(self, case: Case) -> Gradients:
         """Not of dense networks.

@@ -1,0 +1,153 @@
+"""The specification: a function in NumPy, JAX or PyTorch, and its cases."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from crosscheck.cases.functions.record import Record
+from crosscheck.frontends.case import FunctionCase
+from crosscheck.frontends.traced import TracedFunction
+from crosscheck.run.implementations import name_of
+
+__all__ = ["Formula", "FormulaLibrary", "library_of"]
+
+FormulaLibrary = Literal["numpy", "jax", "torch"]
+
+_MODULES: Mapping[str, FormulaLibrary] = {"jax": "jax", "torch": "torch", "equinox": "jax"}
+
+
+def library_of(function: Any) -> FormulaLibrary:
+    """In whose arrays a function is written.
+
+    A module, or a function transformed by JAX, tells; of any other one the modules that its code
+    names do, NumPy's where there are none.
+    """
+    for each in type(function).__mro__:
+        top = each.__module__.partition(".")[0]
+        if top in _MODULES or top == "jaxlib":
+            return _MODULES.get(top, "jax")
+    found = _libraries(function, set())
+    for name in ("jax", "torch"):
+        if name in found:
+            return name
+    return "numpy"
+
+
+def _libraries(function: Any, seen: set[int]) -> set[str]:
+    """The libraries that a function names in its code, or functions that it calls do."""
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen:
+        return set()
+    seen.add(id(code))
+    names = getattr(function, "__globals__", {})
+    closure = inspect.getclosurevars(function).nonlocals if function.__closure__ else {}
+    found = set()
+    for name in _names_of(code):
+        value = closure.get(name, names.get(name))
+        if isinstance(value, types.ModuleType):
+            found.add(_MODULES.get(value.__name__.partition(".")[0], ""))
+        elif isinstance(value, types.FunctionType):
+            module = value.__module__.partition(".")[0]
+            found |= {_MODULES[module]} if module in _MODULES else _libraries(value, seen)
+    return found - {""}
+
+
+def _names_of(code: types.CodeType) -> set[str]:
+    found = {*code.co_names, *code.co_freevars}
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            found |= _names_of(each)
+    return found
+
+
+def frontend(library: FormulaLibrary) -> Callable[..., Any]:
+    """What traces functions of a library."""
+    module, name = {
+        "numpy": ("numpy_.trace", "trace"),
+        "jax": ("jax_tracing", "trace_jax"),
+        "torch": ("torch_", "trace_torch"),
+    }[library]
+    found: Callable[..., Any] = getattr(
+        importlib.import_module(f"crosscheck.frontends.{module}"), name
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A function that says what is to be computed.
+
+    Attributes:
+        function: The function.
+        wrt: Names of the arguments that it is differentiated by, where they are real.
+    """
+
+    function: Callable[..., Any]
+    wrt: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return name_of(self.function)
+
+    @cached_property
+    def library(self) -> FormulaLibrary:
+        """See `library_of`."""
+        return library_of(self.function)
+
+    def traced(self, arguments: Mapping[str, Any], real: Sequence[str]) -> TracedFunction:
+        """The function on arguments, in primitives.
+
+        Args:
+            arguments: Each by name.
+            real: Those that are arrays of real numbers.
+
+        Raises:
+            UsageError: It cannot be traced, or raises.
+        """
+        fixed = [name for name in real if name not in self.wrt]
+        trace = frontend(self.library)
+        found: TracedFunction = trace(self.function, arguments, traced=real, fixed=fixed)
+        return replace(found, parameters=tuple(arguments))
+
+    def case(self, record: Record) -> FunctionCase:
+        """A case of the function, as it is written.
+
+        Raises:
+            UsageError: The function cannot be traced, or raises.
+        """
+        real = {n: array for n, array in record.arguments.items() if array.dtype.kind == "f"}
+        known = {n: array for n, array in record.arguments.items() if n not in real}
+        traced = self.traced({**record.arguments, **record.keywords}, tuple(real))
+        shapes = {
+            name: traced.program.nodes[traced.program.outputs[name]].shape
+            for name in traced.outputs
+        }
+        weights = {
+            name: record.cotangents.get(name, np.ones(shape)) for name, shape in shapes.items()
+        }
+        wrt = tuple(name for name in self.wrt if name in real)
+        return FunctionCase.at(
+            traced, real, weights, wrt, dtype=record.dtype, known={**known, **record.keywords}
+        )
+
+    def output_shapes(
+        self, arguments: Mapping[str, Any], keywords: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """Name of each output to its shape, by tracing.
+
+        Raises:
+            UsageError: The function cannot be traced, or raises.
+        """
+        real = [n for n, array in arguments.items() if np.asarray(array).dtype.kind == "f"]
+        program = (traced := self.traced({**arguments, **keywords}, real)).program
+        return {name: program.nodes[program.outputs[name]].shape for name in traced.outputs}

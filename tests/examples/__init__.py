@@ -1,0 +1,1 @@
+"""Functions as their users write them, right and wrong; see `test_examples`."""
