@@ -453,3 +453,12 @@ def test_numbers_stay_those_of_the_dtype() -> None:
     record = record_of(arguments, {"n": 1}, "bfloat16", x=[value])
     found, _ = counted(record, lambda r: bool(1.2 < r.arguments["x"][0] < 1.9), arguments)
     assert found.arguments["x"].tolist() == [1.75]
+
+
+def test_an_axis_stays_large_enough_for_the_whole_numbers_that_it_bounds() -> None:
+    inputs = {"y": crosscheck.integers(2, "c")}
+    arguments = arguments_of("f", parsed("n c, n", "xy"), inputs=inputs)
+    record = record_of(arguments, {"n": 2, "c": 5}, x=np.ones((2, 5)), y=[4, 3])
+    found, _ = counted(record, lambda r: True, arguments)
+    assert found.sizes == {"n": 1, "c": 3}
+    assert found.arguments["y"].tolist() == [2]

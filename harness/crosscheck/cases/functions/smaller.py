@@ -22,6 +22,7 @@ from crosscheck.cases.shrink import MANY, Shrinking, simpler_numbers
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
+from crosscheck.tools.errors import UsageError
 
 __all__ = ["smaller"]
 
@@ -103,9 +104,12 @@ def _resized(record: Record, sizes: Mapping[str, int], arguments: Arguments) -> 
             if any(new > old for new, old in zip(place.shape, array.shape, strict=True)):
                 return None
             array = array[tuple(map(slice, place.shape))].copy()
-        # Sizes are bounds of whole numbers too.
-        array = domain.mended(array, place)
-        if not domain.holds(array, place):
+        # Sizes are bounds of whole numbers too, and may leave none between them.
+        try:
+            array = domain.mended(array, place)
+            if not domain.holds(array, place):
+                return None
+        except UsageError:
             return None
         arrays[name] = array
     results = arguments.results(arrays, sizes, record.keywords)
