@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from crosscheck.frontends.traced import Source
 from crosscheck.judge.causes.search import Cause
 from crosscheck.judge.causes.sums import CoarseSum
 from crosscheck.judge.verdict import Entry, Kind
-from crosscheck.run.functions.comparison import FunctionComparison, FunctionFailure
+
+if TYPE_CHECKING:
+    from crosscheck.run.functions.comparison import FunctionComparison, FunctionFailure
 
 __all__ = ["cause_text", "comparison_text"]
 
