@@ -45,7 +45,8 @@ def test_a_command_of_the_readme_runs(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, text in zip(("my_network.json", "my_program.json"), blocks("json"), strict=False):
+    names = ("my_gradient.json", "my_network.json", "my_program.json")
+    for name, text in zip(names, blocks("json"), strict=False):
         (tmp_path / name).write_text(text)
     words = shlex.split(line)[1:]
     if words[0] == "power":
@@ -65,7 +66,7 @@ def test_a_command_of_the_readme_runs(
         words += ["--widths", "1,1,1", "--no-growth", "--no-storms", "--no-start-up"]
     if words[0] == "doctor":  # one framework does for all, without minutes of compilation
         words += ["--frameworks", "jax"]
-    assert main(words) == 0
+    assert main(words) == ("my_gradient.json" in words)  # in which a number is wrong
     studies = ("power", "precision", "conventions", "accuracy", "bench")
     checks = words[0] not in (*studies, "explain", "doctor")
     assert (tmp_path / "reports/latest/report.json").is_file() == checks
@@ -197,8 +198,19 @@ def test_the_part_of_the_table_of_conventions_is_what_the_command_prints(
 def test_the_derivation_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = (line for line in SHORT if line.startswith("crosscheck explain --set"))
     assert main(shlex.split(line)[1:]) == 0
-    (picture,) = (text for text in blocks("text") if "∂J/∂b1" in text)
+    (picture,) = (text for text in blocks("text") if "−12 · λ1" in text)
     assert picture in capsys.readouterr().out
+
+
+def test_the_marks_are_what_the_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (text,) = (text for text in blocks("json") if '"gradient"' in text)
+    (tmp_path / "my_gradient.json").write_text(text)
+    case = str(tmp_path / "my_gradient.json")
+    assert main(["explain", "--case", case, "--frameworks", "none"]) == 1
+    (picture,) = (text for text in blocks("text") if text.startswith("Your numbers"))
+    assert capsys.readouterr().out.endswith(picture)
 
 
 def test_the_pictures_are_there_and_small() -> None:

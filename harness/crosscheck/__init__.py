@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         probabilities,
         sorted_,
     )
+    from crosscheck.explain import explain_case
     from crosscheck.judge.compare import Judge
     from crosscheck.judge.decisions import GateClass, GateReading
     from crosscheck.judge.stacks import StackJudge
@@ -71,6 +72,7 @@ __all__ = [
     "compare_functions",
     "compare_implementations",
     "constant",
+    "explain_case",
     "gradients",
     "integers",
     "layer",
@@ -117,6 +119,7 @@ _HOME = {
         "probabilities",
         "sorted_",
     ),
+    "explain": ("explain_case",),
     "run.checking": ("compare_implementations", "require_agreement"),
     "run.functions.checking": ("compare_functions",),
     "run.functions.comparison": ("FunctionComparison",),

@@ -15,6 +15,7 @@ from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.frameworks.base import Framework
+    from crosscheck.network.given import Given
 
 __all__ = ["explain"]
 
@@ -42,7 +43,8 @@ def _changes(
     "--case",
     "source",
     metavar="FILE",
-    help="The network to explain: .json, .npz, .safetensors, or 'worked-example', the default.",
+    help="The network to explain: .json, .npz, .safetensors, or 'worked-example', the default. "
+    'Numbers under "gradient" in a .json are marked: right, or what they should be.',
 )
 @click.option(
     "--from",
@@ -98,7 +100,8 @@ def explain(
     Forward values, the loss, then layer by layer each factor of the chain rule, in symbols and in
     exact numbers. Where ReLU has no derivative its slope stays a symbol λ. Beside the result stand
     the values of the frameworks (of those in --frameworks, or of none: --frameworks none), and the
-    verdict on them; if one of them disagrees, the exit code is 1.
+    verdict on them; if one of them disagrees, the exit code is 1. So it is if the file holds a
+    gradient of your own, some of its arrays or all, and a number in it is wrong.
 
     \b
     Examples:
@@ -108,20 +111,30 @@ def explain(
       crosscheck explain --from reports/latest a401213ce270338b
       crosscheck explain --format html -o worked-example.html
     """  # noqa: D301  (click wants the control character)
-    from crosscheck.explain import check_request, explain_case, with_changes
-    from crosscheck.explain.operators import explain_composed
+    from crosscheck.explain import (
+        check_request,
+        explain_case,
+        require_explainable,
+        with_changes,
+    )
     from crosscheck.tools.atomic import write_text_atomically
 
     if source is not None and reported is not None:
         raise UsageError("--case and --from: both given, wanted one of them")
     formulations, modes = dict(formulations), dict(modes)
-    case, label = _case(source, reported, formulations, modes, frameworks)
+    case, given, label = _case(source, reported, formulations, modes, frameworks)
     composed = _is_composed(case, changes, entry, symbolic)
+    if changes and given is not None:
+        raise UsageError(
+            f"--set: {label} holds a gradient, which is that of its own numbers; leave one out"
+        )
     if changes:
         case = with_changes(case, dict(changes))
         words = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
         label = f"{label} with {words}"
-    if not composed:
+    if composed:
+        require_explainable(case)
+    else:
         check_request(case, entry=entry, symbolic=symbolic)
     adapters: list[Framework] = []
     states: list[FrameworkState] = []
@@ -129,10 +142,7 @@ def explain(
         from crosscheck.frameworks.registry import open_frameworks
 
         adapters, states = open_frameworks(frameworks, formulations, modes)
-    if composed:
-        document = explain_composed(case, adapters, label=label)
-    else:
-        document = explain_case(case, adapters, label=label, entry=entry, symbolic=symbolic)
+    document = explain_case(case, adapters, mine=given, label=label, entry=entry, symbolic=symbolic)
     broken = [state for state in states if state.state == "broken"]
     for state in broken:
         click.echo(f"crosscheck: {state.name} is broken; {state.detail}", err=True)
@@ -166,13 +176,16 @@ def _case(
     formulations: dict[str, str],
     modes: dict[str, str],
     frameworks: tuple[str, ...] | None,
-) -> tuple[Any, str]:
-    """The case, and a name for it; a report adds its formulations and modes to those given."""
-    from crosscheck.network.files import read_any_case
+) -> tuple[Any, Given | None, str]:
+    """The case, numbers given for its gradient, and a name for it.
+
+    A report adds its formulations and modes to those given.
+    """
+    from crosscheck.network.files import read_marked_case
 
     if reported is None:
         source = source or "worked-example"
-        return read_any_case(source), source
+        return *read_marked_case(source), source
     from crosscheck.report.kept import case_of_report
 
     found = case_of_report(*reported)
@@ -180,7 +193,7 @@ def _case(
         if frameworks is None or name in frameworks:
             formulations.setdefault(name, formulation)
             modes.setdefault(name, mode)
-    return found.case, found.label
+    return found.case, None, found.label
 
 
 def _print(written: str) -> None:

@@ -12,6 +12,7 @@ from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
 from crosscheck.numbers.formats import FORMATS, format_of
 from crosscheck.run.events import RunStarted
+from crosscheck.tools.errors import UsageError
 
 __all__ = ["run"]
 
@@ -71,7 +72,6 @@ def run(
       crosscheck run --case my_network.json --formulation torch=clamp
     """  # noqa: D301  (as above)
     from crosscheck.cases.profiles import profile as profile_of
-    from crosscheck.network.files import read_any_case
     from crosscheck.run import crosscheck
     from crosscheck.run.checker import Checker
     from crosscheck.run.environment import environment
@@ -87,7 +87,7 @@ def run(
         operators = _known(operators)
     cases: list[tuple[str, AnyCase]] = []
     for source in sources:
-        cases += points() if source == "worked-example" else [(source, read_any_case(source))]
+        cases += points() if source == "worked-example" else [(source, _case(source))]
     given = bool(cases)
     if seed is None:
         seed = secrets.randbits(32)
@@ -124,6 +124,19 @@ def run(
     if "worked-example" in sources:
         session.show_worked_example()
     return code
+
+
+def _case(source: str) -> AnyCase:
+    """The case in a file, which holds no gradient: that is no framework's."""
+    from crosscheck.network.files import read_marked_case
+
+    case, gradient = read_marked_case(source)
+    if gradient is not None:
+        raise UsageError(
+            f"{source}: holds a gradient, wanted a case alone; "
+            f"`crosscheck explain --case {source}` marks its numbers, beside the frameworks'"
+        )
+    return case
 
 
 def _known(operators: tuple[str, ...]) -> tuple[str, ...]:

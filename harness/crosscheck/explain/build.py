@@ -12,11 +12,13 @@ from crosscheck.explain.closed import closed_formulas
 from crosscheck.explain.comparison import result_section
 from crosscheck.explain.document import Block, Document, Formulas, Items, Paragraph, Part, Section
 from crosscheck.explain.large import entry_section, overview, size
+from crosscheck.explain.marks import marks_of_derivation
 from crosscheck.explain.names import find_entry
 from crosscheck.explain.steps import Derivation, Step
 from crosscheck.explain.values import Value
 from crosscheck.formulas.tree import Expression, Line, Matrix, Number, relation
 from crosscheck.judge.decisions import Decision, Effect, GateClass
+from crosscheck.judge.marking import Marked
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic
@@ -43,6 +45,7 @@ def is_small(derivation: Derivation) -> bool:
 def build(
     derivation: Derivation,
     answers: Sequence[Answer],
+    marked: Marked | None = None,
     *,
     label: str,
     entry: EntryName | None,
@@ -53,6 +56,7 @@ def build(
     Args:
         derivation: The steps.
         answers: What the frameworks say.
+        marked: The reader's own numbers, if there are any.
         label: A name for the case.
         entry: The entry to look into, if any.
         symbolic: Whether closed formulas are wanted.
@@ -73,11 +77,15 @@ def build(
     if symbolic:
         sections.append(closed_formulas(derivation, entry))
     sections.append(result_section(derivation, answers, None if small else entry))
+    failed = any(answer.failed for answer in answers)
+    if marked is not None:
+        sections.append(marks_of_derivation(derivation, marked, small=small))
+        failed |= marked.failed
     return Document(
         title=f"{label}: the gradient, step by step" if label else "The gradient, step by step",
         introduction=(Paragraph((_introduction(derivation),)),),
         sections=tuple(sections),
-        failed=any(answer.failed for answer in answers),
+        failed=failed,
     )
 
 

@@ -95,8 +95,9 @@ class Document:
     Attributes:
         title: Of the whole.
         introduction: What the case is.
-        sections: The derivation, and what the frameworks say.
-        failed: Whether a framework disagrees, crashed or is broken.
+        sections: The derivation, what the frameworks say, and the reader's own numbers, marked.
+        failed: Whether a framework disagrees, crashed or is broken, or one of the reader's own
+            numbers is wrong.
     """
 
     title: str

@@ -13,6 +13,7 @@ from crosscheck.explain.document import Cell, Document, Formulas, Items, Paragra
 from crosscheck.explain.writing import Format
 from crosscheck.formulas.mathml import inline, members
 from crosscheck.formulas.tree import Line
+from crosscheck.judge.marking import Mark
 from crosscheck.judge.verdict import FAILING, Kind
 
 __all__ = ["FORMAT", "fragment", "render"]
@@ -48,6 +49,8 @@ _STYLE = """
 @media print { .crosscheck-explain .wide { overflow: visible; }
   .crosscheck-explain .line { break-inside: avoid; } }
 """
+
+_MARKS = {Mark.RIGHT: "good", Mark.DIGITS: "good", Mark.UNTOLD: "notable", Mark.WRONG: "bad"}
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -136,7 +139,9 @@ def _row(table: Table, cells: tuple[Cell, ...], element: str, form: Format) -> s
 
 
 def _kind(cell: Cell) -> str:
-    """The class of a cell that holds a verdict."""
+    """The class of a cell that holds a verdict or a mark."""
+    if isinstance(cell, str) and cell in set(Mark):
+        return _MARKS[Mark(cell)]
     if not isinstance(cell, str) or cell not in set(Kind):
         return ""
     if Kind(cell) in FAILING:

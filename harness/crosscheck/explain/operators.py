@@ -15,15 +15,18 @@ from typing import Any
 import numpy as np
 
 from crosscheck.explain.document import Block, Cell, Document, Formulas, Paragraph, Section, Table
+from crosscheck.explain.marks import marks_section
 from crosscheck.formulas.tree import Expression, Line, Matrix, Number, Partial, Symbol, Words
 from crosscheck.frameworks.base import Framework
 from crosscheck.judge.door import judge
+from crosscheck.judge.marking import Marked, MarkedEntry, marked
 from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.explanation import consumer_of
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Verdict, fails
-from crosscheck.network.composed import Composed
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.exact import rational_of, rationals
+from crosscheck.network.given import Given
 from crosscheck.network.names import LOSS
 from crosscheck.network.steps import Step
 from crosscheck.numbers.formats import format_of
@@ -36,21 +39,14 @@ from crosscheck.program.exact import OnExact
 from crosscheck.run.answers import answer
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["explain_composed"]
+__all__ = ["explain_composed", "require_explainable"]
 
 _SHOWN = 24
 """Numbers of an array that are written out."""
 
 
-def explain_composed(
-    case: Composed, frameworks: Sequence[Framework] = (), *, label: str = ""
-) -> Document:
-    """The derivation of ``case``, with the frameworks' verdicts beside the result.
-
-    Args:
-        case: A single finite case.
-        frameworks: Adapters; each is asked for the gradient.
-        label: A name for the case.
+def require_explainable(case: AnyCase) -> None:
+    """Whether there is a derivation of a case, of either kind.
 
     Raises:
         UsageError: The case is a stack, or not finite.
@@ -58,7 +54,31 @@ def explain_composed(
     if case.count is not None:
         raise UsageError(f"case: a stack of {case.count} given, wanted one; take a case[i]")
     if not case.is_finite:
-        raise UsageError("case: holds NaN or infinity, for which there is no derivation")
+        raise UsageError(
+            "case: holds NaN or infinity, for which there is no derivation; "
+            "`crosscheck run --case` shows what the frameworks make of it"
+        )
+
+
+def explain_composed(
+    case: Composed,
+    frameworks: Sequence[Framework] = (),
+    *,
+    given: Given | None = None,
+    label: str = "",
+) -> Document:
+    """The derivation of ``case``, with the frameworks' verdicts beside the result.
+
+    Args:
+        case: A single finite case.
+        frameworks: Adapters; each is asked for the gradient.
+        given: Numbers to be marked.
+        label: A name for the case.
+
+    Raises:
+        UsageError: The case is a stack, or not finite.
+    """
+    require_explainable(case)
     question = judge(case)
     verdicts = [answer(each, case, question)[1] for each in frameworks]
     arrays = {name: rationals(array) for name, array in case.entries()}
@@ -76,9 +96,13 @@ def explain_composed(
     if decisions.decisions:
         sections.append(Section("Breakpoints", tuple(_breakpoints(decisions, verdicts))))
     sections.append(Section("The gradient", tuple(_result(case, exact, verdicts))))
+    failed = any(fails(verdict) for verdict in verdicts)
+    if given is not None:
+        found = marked(given, question)
+        sections.append(_marks(found, exact))
+        failed |= found.failed
     introduction = Paragraph((f"{case.description}; key {case.key}.",))
     title = f"The gradient of {label}" if label else "The gradient of a network of operators"
-    failed = any(fails(verdict) for verdict in verdicts)
     return Document(title, (introduction,), tuple(sections), failed)
 
 
@@ -171,6 +195,23 @@ def _result(case: Composed, exact: dict[str, Any], verdicts: Sequence[Verdict]) 
             if verdict.basis
         ]
     return blocks
+
+
+def _marks(found: Marked, exact: dict[str, Any]) -> Section:
+    """Numbers given, at breakpoints beside those of the slopes that fit them best."""
+
+    def called(each: MarkedEntry) -> Expression:
+        by = _symbol(each.array)
+        if each.array == LOSS:
+            return by
+        return Partial(Symbol(LOSS), Symbol(by.letter, by.layer, each.index))
+
+    def wanted(each: MarkedEntry) -> Expression:
+        if found.slopes:
+            return Number(fraction(each.reference), rounded=True)
+        return _number(np.asarray(exact[each.array], dtype=object)[each.index])
+
+    return marks_section(found, called, wanted)
 
 
 def _numbers(values: Any) -> Expression:

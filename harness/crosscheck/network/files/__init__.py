@@ -19,7 +19,8 @@ In ``.npz``, arrays of one string named ``dtype``, ``output`` and ``reduction`` 
 ``.safetensors`` the metadata does, whose other entries are ignored. A dtype so stated wins, and
 the numbers are rounded to it.
 
-A network of operators is JSON with ``program``: see `crosscheck.network.files.program`.
+A network of operators is JSON with ``program``: see `crosscheck.network.files.program`. Either may
+hold ``gradient``, numbers to be marked: see `crosscheck.network.files.gradient`.
 
 In every kind of file ``x`` and ``y`` have two axes, also for a single row: one axis could be
 one row of many inputs or many rows of one.
@@ -51,10 +52,19 @@ from crosscheck.network.files.json_ import (
     json_entry,
     readable,
 )
+from crosscheck.network.given import Given
 from crosscheck.network.names import EntryName, label
 from crosscheck.tools.atomic import write_bytes_atomically
 
-__all__ = ["case_from_json", "case_to_json", "read_any_case", "read_case", "refuse", "write_case"]
+__all__ = [
+    "case_from_json",
+    "case_to_json",
+    "read_any_case",
+    "read_case",
+    "read_marked_case",
+    "refuse",
+    "write_case",
+]
 
 
 def read_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> Case:
@@ -79,13 +89,23 @@ def read_any_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = Fal
     Raises:
         UsageError: The file cannot be read as a case; the message names file and field.
     """
+    return read_marked_case(source, allow_nonfinite=allow_nonfinite)[0]
+
+
+def read_marked_case(
+    source: str | os.PathLike[str], *, allow_nonfinite: bool = False
+) -> tuple[AnyCase, Given | None]:
+    """Read a case, and the numbers that its file holds for its gradient, ``None`` for none.
+
+    Arguments and errors as of `read_any_case`. The numbers of the gradient are finite always.
+    """
     if source == "worked-example":
-        return worked_example()
+        return worked_example(), None
     path, origin = Path(source), str(source) or "''"
-    readers: dict[str, Callable[[bytes, str], AnyCase]] = {
+    readers: dict[str, Callable[[bytes, str], tuple[AnyCase, Given | None]]] = {
         ".json": from_json_text,
-        ".npz": from_npz,
-        ".safetensors": from_safetensors,
+        ".npz": lambda content, origin: (from_npz(content, origin), None),
+        ".safetensors": lambda content, origin: (from_safetensors(content, origin), None),
     }
     try:
         if path.is_dir():
@@ -103,7 +123,7 @@ def read_any_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = Fal
         refuse(origin, f"cannot be read: {error.strerror}")
     if not content:
         refuse(origin, "is empty, wanted a case")
-    case = read(content, origin)
+    case, given = read(content, origin)
     if not allow_nonfinite:
         for name, array in case.entries():
             for index in np.argwhere(~np.isfinite(array))[:1]:
@@ -111,15 +131,18 @@ def read_any_case(source: str | os.PathLike[str], *, allow_nonfinite: bool = Fal
                 if read is from_json_text and isinstance(case, Case):
                     where = json_entry(EntryName.of(name, index))
                 refuse(origin, f"{where} is {array[tuple(index)]}, wanted a finite number")
-    return case
+    return case, given
 
 
-def write_case(case: AnyCase, path: str | os.PathLike[str]) -> None:
+def write_case(
+    case: AnyCase, path: str | os.PathLike[str], *, gradient: Given | None = None
+) -> None:
     """Write a single case in the kind of file that ``path`` ends in, whole or not at all.
 
     Every number comes back bit for bit, signs of zeros and of NaN included. (What else the bits
     of a NaN say is kept by array files as far as the dtype has room for it, and not by JSON.)
-    Arrays are written in the case's dtype; in float32 where NumPy itself has not got it.
+    Arrays are written in the case's dtype; in float32 where NumPy itself has not got it. Numbers
+    given for its ``gradient`` go into JSON alone.
 
     Raises:
         UsageError: The ending is not known, the case is a stack, or the file cannot be written.
@@ -127,7 +150,9 @@ def write_case(case: AnyCase, path: str | os.PathLike[str]) -> None:
     ending = Path(path).suffix.lower()
     require_single(case)
     if ending == ".json":
-        content = readable(case_to_json(case)).encode()
+        content = readable(case_to_json(case, gradient)).encode()
+    elif gradient is not None:
+        refuse(str(path), f"ending {ending or 'missing'}, wanted .json for a case with a gradient")
     elif isinstance(case, Composed):
         refuse(str(path), f"ending {ending or 'missing'}, wanted .json for a network of operators")
     elif ending == ".npz":

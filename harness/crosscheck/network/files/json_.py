@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crosscheck.network.composed import AnyCase, Composed
+from crosscheck.network.dense import Case
 from crosscheck.network.files.building import (
     OPTIONS,
     build_case,
@@ -20,11 +21,14 @@ from crosscheck.network.files.building import (
     require_single,
     shortened,
 )
+from crosscheck.network.files.gradient import given_from_json, given_to_json
 from crosscheck.network.files.numbers import array_of, to_lists
 from crosscheck.network.files.program import composed_from_json, composed_to_json
+from crosscheck.network.given import Given
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
+from crosscheck.numbers.written import WrittenFloat
 
 __all__ = [
     "case_from_json",
@@ -35,14 +39,14 @@ __all__ = [
     "strict_json",
 ]
 
-_KEYS = ("widths", "weights", "biases", "x", "y", *OPTIONS)
+_KEYS = ("widths", "weights", "biases", "x", "y", *OPTIONS, "gradient")
 
 _HUGE = 10**400
 """A whole number beyond every format, in place of one too long to be worth converting."""
 
 
-def case_to_json(case: AnyCase) -> dict[str, Any]:
-    """A single case as what `json.dumps` takes.
+def case_to_json(case: AnyCase, given: Given | None = None) -> dict[str, Any]:
+    """A single case as what `json.dumps` takes, with the numbers given for its gradient, if any.
 
     A number is written as such where its decimal form is exact and short, else as a hex float.
 
@@ -50,8 +54,9 @@ def case_to_json(case: AnyCase) -> dict[str, Any]:
         UsageError: The case is a stack.
     """
     require_single(case)
+    own = {} if given is None else {"gradient": given_to_json(given)}
     if isinstance(case, Composed):
-        return composed_to_json(case)
+        return {**composed_to_json(case), **own}
     return {
         "widths": list(case.network.widths),
         "weights": [to_lists(weight.tolist()) for weight in case.weights],
@@ -59,6 +64,7 @@ def case_to_json(case: AnyCase) -> dict[str, Any]:
         "x": to_lists(case.x.tolist()),
         "y": to_lists(case.y.tolist()),
         **options_of(case),
+        **own,
     }
 
 
@@ -78,7 +84,7 @@ def case_from_json(data: Any, *, origin: str) -> Any:
     """The case that parsed JSON describes; NaN and infinities are let through.
 
     An object with ``program`` is a network of operators (`crosscheck.network.files.program`), any
-    other one a dense network.
+    other one a dense network. A gradient in it is looked at, and left behind.
 
     Args:
         data: What `json.loads` returned.
@@ -87,12 +93,27 @@ def case_from_json(data: Any, *, origin: str) -> Any:
     Raises:
         UsageError: It is none.
     """
+    return _marked_from_json(data, origin)[0]
+
+
+def _marked_from_json(data: Any, origin: str) -> tuple[AnyCase, Given | None]:
+    """The case, and the numbers given for its gradient."""
     if not isinstance(data, dict):
         refuse(
             origin, f"{kind_of(data)} at the top level, wanted an object with {', '.join(_KEYS)}"
         )
+    case: AnyCase
     if "program" in data:
-        return composed_from_json(data, origin=origin)
+        rest = {key: value for key, value in data.items() if key != "gradient"}
+        case = composed_from_json(rest, origin=origin)
+    else:
+        case = _dense_from_json(data, origin)
+    if "gradient" not in data:
+        return case, None
+    return case, given_from_json(data["gradient"], case, origin=origin)
+
+
+def _dense_from_json(data: Mapping[str, Any], origin: str) -> Case:
     for key in data:
         if key not in _KEYS:
             wanted = f"wanted {', '.join(_KEYS)}{close_match(key, _KEYS)}"
@@ -137,10 +158,9 @@ def case_from_json(data: Any, *, origin: str) -> Any:
     return case
 
 
-def from_json_text(content: bytes, origin: str) -> AnyCase:
-    """The case in the bytes of a JSON file."""
-    found: AnyCase = case_from_json(strict_json(content, origin), origin=origin)
-    return found
+def from_json_text(content: bytes, origin: str) -> tuple[AnyCase, Given | None]:
+    """The case in the bytes of a JSON file, and the numbers in it for its gradient."""
+    return _marked_from_json(strict_json(content, origin), origin)
 
 
 def strict_json(content: bytes, origin: str) -> Any:
@@ -166,7 +186,7 @@ def strict_json(content: bytes, origin: str) -> Any:
         return int(text) if len(text) < 400 else _HUGE * (-1 if text[0] == "-" else 1)
 
     def decimal(text: str) -> int | float:
-        value = float(text)
+        value = WrittenFloat(text)
         return value if math.isfinite(value) else _HUGE * (-1 if text[0] == "-" else 1)
 
     try:

@@ -14,7 +14,7 @@ from crosscheck.network.files.building import indexed_path, kind_of, largest_of,
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
 
-__all__ = ["array_of", "array_of_any_depth", "to_lists"]
+__all__ = ["array_of", "array_of_any_depth", "number_of", "to_lists"]
 
 _DEEPEST = 8
 """The most axes of an array."""
@@ -56,7 +56,7 @@ def array_of(data: Any, field: str, depth: int, form: Format, origin: str) -> Ar
 
     def convert(value: Any, at: str, left: int) -> Any:
         if not left:
-            return _number(value, at, form, origin)
+            return number_of(value, at, form, origin)
         if not isinstance(value, list) or not value:
             refuse(origin, f"{at} is {kind_of(value)}; wanted {field} as {shape}, not empty")
         rows = [convert(item, f"{at}[{i}]", left - 1) for i, item in enumerate(value)]
@@ -78,7 +78,7 @@ def array_of(data: Any, field: str, depth: int, form: Format, origin: str) -> Ar
     return round_array(wide, form, partial(indexed_path, field), origin)
 
 
-def _number(value: Any, at: str, form: Format, origin: str) -> float:
+def number_of(value: Any, at: str, form: Format, origin: str) -> float:
     """One number as float64; a hex float must be one of the format."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         refuse(origin, f"{at} is {kind_of(value)}, wanted a number")

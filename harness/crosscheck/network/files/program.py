@@ -40,7 +40,7 @@ from crosscheck.tools.errors import UsageError
 __all__ = ["composed_from_json", "composed_to_json"]
 
 _VERSION = 1
-_KEYS = ("version", "program", "parameters", "inputs", "dtype")
+_KEYS = ("version", "program", "parameters", "inputs", "dtype", "gradient")
 _STEP_KEYS = ("id", "op", "inputs", "attributes")
 
 
@@ -113,7 +113,10 @@ def _step(data: Any, at: str, origin: str) -> Step:
     attributes = data.get("attributes", {})
     if not isinstance(attributes, dict):
         refuse(origin, f"{at}.attributes is {kind_of(attributes)}, wanted an object")
-    wanted: dict[str, Attribute] = attributes
+    wanted: dict[str, Attribute] = {
+        name: float(value) if isinstance(value, float) else value
+        for name, value in attributes.items()
+    }
     settled = operator.settled(wanted)
     found = step(data["id"], data["op"], *given)
     return Step(found.id, found.op, found.inputs, tuple(sorted(settled.items())))
