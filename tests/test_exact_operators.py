@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processors import tensorflow_cuts
 
 from crosscheck.cases.composed import plans, recurrence, seeded_composed
 from crosscheck.frameworks.gatekeeper import ask
@@ -244,13 +244,6 @@ def test_frameworks_agree_step_by_step(name: str, framework: str) -> None:
 
 
 @functools.cache
-def tensorflow_cuts() -> bool:
-    """Whether results of its matrix products in bfloat16 are cut, as on processors with AVX2."""
-    tf = importlib.import_module("tensorflow")
-    one, other = (tf.constant([[each]], tf.bfloat16) for each in (0.091796875, -1.265625))
-    return float(tf.matmul(one, other)[0, 0]) != float((one * other)[0, 0])
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize(

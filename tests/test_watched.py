@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from processors import tensorflow_cuts
 from test_local import DTYPES, SMALL, stack_of
 
 from crosscheck.cases.composed import composed_boundary_cases, composed_cases
@@ -33,7 +34,9 @@ def test_every_step_of_a_framework_is_inside_its_bounds(
 ) -> None:
     case = stack_of(SMALL, dtype, mix)
     check = LocalJudge(case).check(eager.recorded(case))
-    assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
+    cuts = (eager.name, dtype) == ("tensorflow", "bfloat16") and tensorflow_cuts()
+    explained = check.explained[-1 if cuts else 0]  # the last is the named arithmetic
+    assert explained.all(), check.wrong(int(np.argmin(explained)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
