@@ -20,6 +20,7 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.network.dense import worked_example
 from crosscheck.run.checker import Checker
+from crosscheck.run.functions.checking import compare_functions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -108,6 +109,19 @@ def test_the_boundary_is_selected_by_its_name() -> None:
 def program(start: str) -> str:
     (found,) = (text for text in blocks("python") if text.startswith(start))
     return found
+
+
+def test_the_example_of_an_own_function_fails_as_it_says(tmp_path: Path) -> None:
+    source = program("import numpy as np\n\n\ndef affine")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 12
+    file = tmp_path / "test_affine.py"
+    file.write_text(source, "utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), names)
+    found = compare_functions(names["affine"], "n i, o i, o -> n o", by_hand=names["backward"])
+    (said,) = (text for text in blocks("text") if text.startswith("by_hand backward"))
+    key = f"  key     {found.failures[0].record.key}"
+    assert found.message == f"{said.rstrip()}\n{key}"
 
 
 def test_the_program_for_users_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,8 @@ RIGHT: dict[str, dict[str, Any]] = {
         "torch": ["torch_mse"],
         "tensorflow": ["tensorflow_mse"],
         "jax": ["jax_mse"],
+        "sizes": {"n": [1, 3], "k": [1, 2]},
+        "cases": 8,
     },
     "c_layer_norm": {"formula": "layer_norm", "torch": ["Norm"]},
     "d_softmax": {"formula": "softmax", "jax": ["right"], "sizes": {"n": [1, 2], "k": [1, 3]}},
