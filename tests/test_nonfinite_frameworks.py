@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processors import tensorflow_cuts
 from unbounded import stack_of_cases
 
 from crosscheck.frameworks.jax_ import JaxFramework
@@ -99,7 +100,10 @@ def test_tensorflow(formulation: str) -> None:
     ],
 )
 def test_other_modes(name: str, mode: str, formulation: str) -> None:
-    assert answers(name, mode, formulation) == WANTED[name, mode, formulation]
+    wanted = WANTED[name, mode, formulation]
+    if formulation == "max_pool" and tensorflow_cuts():  # another kernel, on AVX2
+        wanted = (*wanted[:2], "1", wanted[3])
+    assert answers(name, mode, formulation) == wanted
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])

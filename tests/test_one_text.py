@@ -137,6 +137,8 @@ NAMED = {
     "studies.stress.networks": "the networks that are stressed, layer by layer",
     "judge.compiled": "the output of a dense network; and a function add",
     "studies.steps": PRIMITIVE,
+    "studies.second": "what a compiler refuses to differentiate twice",
+    "frontends": "operations of array libraries, and functions of one number",
     "studies.operators.measure": "the operators that a compiler is asked of",
     "studies.stress.measure": "the primitives that a kernel computes in a way of its own",
 }

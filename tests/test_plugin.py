@@ -335,6 +335,8 @@ def test_the_example_in_the_readme_runs_and_shows_what_it_says(pytester: pytest.
     out = result.stdout.str()
     # Which cases are drawn is Hypothesis's affair, so that the counts may change with it.
     for line in map(_without_counts, shown.strip().splitlines()):
+        if "undecided" in line:  # on which side rounding comes out is the processor's affair
+            continue
         assert line in map(_without_counts, out.splitlines())
     options = pytester.runpytest_subprocess("--help").stdout.str()
     named = re.findall(r"`(--crosscheck-\w+)", section)

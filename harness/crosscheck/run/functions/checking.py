@@ -38,7 +38,7 @@ _MEANT = {
     "backward": "by_hand",
     "forward": "numpy",
 }
-_TOLERANCES = ("atol", "rtol", "eps", "tol", "tolerance", "rel", "abs")
+_TOLERANCES = ("atol", "rtol", "eps", "tol", "tolerance", "rel")
 
 
 def compare_functions(

@@ -98,7 +98,8 @@ def _name(name: str, failure: FunctionFailure) -> str:
 
 
 def _entry(entry: Entry, failure: FunctionFailure) -> str:
-    name, _, index = entry.name.partition("[")
+    name, *rest = entry.name.split("[")
+    index = "".join(rest)
     where = f"{_name(name, failure) if index or name in failure.wrong else entry.name}"
     where += f"[{', '.join(index.rstrip(']').split(','))}]" if index else ""
     if entry.bound == 0:
