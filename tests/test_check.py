@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_what_cannot_be_used_is_one_line(
     assert len(said.splitlines()) == 1
 
 
-def formula(x):  # type: ignore[no-untyped-def]
+def formula(x: Any) -> Any:
     return (x * x).sum()
 
 
@@ -109,8 +110,9 @@ def formula(x):  # type: ignore[no-untyped-def]
     ],
 )
 def test_an_unknown_keyword_has_an_answer(keyword: str, complaint: str) -> None:
+    given: dict[str, Any] = {keyword: 1}
     with pytest.raises(UsageError, match=re.escape(complaint)):
-        require_agreement(formula, "n ->", **{keyword: 1})
+        require_agreement(formula, "n ->", **given)
 
 
 def test_nothing_to_compare_is_no_success() -> None:

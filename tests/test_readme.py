@@ -120,8 +120,9 @@ def test_the_example_of_an_own_function_fails_as_it_says(tmp_path: Path) -> None
     exec(compile(source, str(file), "exec"), names)
     found = compare_functions(names["affine"], "n i, o i, o -> n o", by_hand=names["backward"])
     (said,) = (text for text in blocks("text") if text.startswith("by_hand backward"))
-    key = f"  key     {found.failures[0].record.key}"
-    assert found.message == f"{said.rstrip()}\n{key}"
+    # Which cases are drawn is Hypothesis's affair, so that counts and numbers may change with it.
+    kept = [line for line in said.rstrip().splitlines()[1:] if not line.startswith("  case")]
+    assert [line for line in kept if line not in found.message.splitlines()] == []
 
 
 def test_the_program_for_users_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
