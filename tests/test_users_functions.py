@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crosscheck import compare_functions, integers
@@ -201,3 +202,24 @@ def test_a_sum_in_bfloat16_breaks_the_contract_and_is_named() -> None:
     assert failure.wrong == ("b",)
     assert "∂b was summed in bfloat16: 258 terms that make 258 come to 256" in found.message
     assert "k_bias_gelu.py:8   x + b" in found.message
+
+
+def _summed(x: Any, w: Any) -> Any:
+    return np.tanh(x @ w).sum()
+
+
+@pytest.mark.parametrize("width", [2, 64])
+@pytest.mark.parametrize("factor", [0.0, 2.0, -1.0, 1.01])
+def test_no_share_of_a_gradient_is_excused_as_another_way_of_writing_it(
+    factor: float, width: int
+) -> None:
+    def backward(x: Any, w: Any) -> Any:
+        slope = 1 - np.tanh(x @ w) ** 2
+        return {"x": np.outer(slope, w), "w": (slope @ x) * x.dtype.type(factor)}
+
+    sizes = {"i": width, "n": [1, 2]}
+    found = compare_functions(
+        _summed, "n i, i ->", by_hand=backward, sizes=sizes, dtypes=("float32",), cases=6
+    )
+    (failure,) = found.failures
+    assert failure.wrong == ("w",)
