@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.library import ANY, Library
-from crosscheck.numbers.named import Arithmetic
+from crosscheck.numbers.named import Arithmetic, arithmetics_of
 
-__all__ = ["Model", "Product"]
+__all__ = ["Model", "Product", "reductions_of"]
 
 Product: TypeAlias = tuple[Literal["forward", "weight", "input"], int]
 """A matrix product of backpropagation and its layer: z_l, ∂J/∂W_l or g_{l-1}."""
@@ -27,6 +28,7 @@ class Model:
         flush: Whether subnormal numbers may be replaced by zero, as results and as operands.
         arithmetic: How matrix products are formed, if not in the dtype's own arithmetic.
         spared: Matrix products that are formed in the dtype's own arithmetic nevertheless.
+        is_partial: Whether any other may be formed in that as well, of which nothing is known.
         is_brief: Whether the reference is float64 also where float64 is what is checked: it errs as
             much as a framework then, for a small part of the time.
         inside: What sums of one operation are formed in, if finer than the format: they are rounded
@@ -38,6 +40,7 @@ class Model:
     flush: bool = False
     arithmetic: Arithmetic | None = None
     spared: frozenset[Product] = frozenset()
+    is_partial: bool = False
     is_brief: bool = False
     inside: Format | None = None
     library: Library | None = None
@@ -95,3 +98,15 @@ class Model:
         if self.is_brief:
             return False
         return self.format.precision > 26  # products of two such numbers exceed float64
+
+
+def reductions_of(model: Model) -> Iterator[Model]:
+    """With each named arithmetic in turn.
+
+    One that only cuts results comes a second time, as one that may be used in some products and not
+    in others: convolutions go another way than matrix products. Bounds grow by an ulp of a product.
+    """
+    for each in arithmetics_of(model.format.name):
+        yield replace(model, arithmetic=each)
+        if each.cut:
+            yield replace(model, arithmetic=each, is_partial=True)

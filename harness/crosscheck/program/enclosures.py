@@ -81,8 +81,18 @@ class OnEnclosures:
         return times_constants(a, constants)
 
     def contract(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """See `Arithmetic`."""
-        return a @ b
+        """See `Arithmetic`.
+
+        Where a named arithmetic may be used or not, the exact value q is still that of the product
+        in it. What the dtype's own arithmetic returns lies within r' + e' of c', its enclosure's
+        centre, and so within |q - c'| + r' + e' of q.
+        """
+        found = a @ b
+        if not self.model.is_partial:
+            return found
+        own = a @ b.spared()
+        apart = np.abs(found.high - own.high) + (own.r + own.e) + found.r
+        return Enclosure(self.model, found.c, found.r, np.maximum(found.e, up(apart, 4)))
 
     def sum(self, a: Enclosure, axes: tuple[int, ...], keep: bool) -> Enclosure:
         """See `Arithmetic`."""

@@ -44,8 +44,7 @@ from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.formats import Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.library import Library
-from crosscheck.numbers.model import Model
-from crosscheck.numbers.named import arithmetics_of
+from crosscheck.numbers.model import Model, reductions_of
 from crosscheck.numbers.scaling import nearest
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
@@ -268,8 +267,11 @@ class ProgramJudge:
         """The named arithmetics whose bounds hold the gradient and would not hold zero."""
         found: list[tuple[float, str, EnclosedProgram, Explanation]] = []
         zeros = given.map_derivatives(np.zeros_like)
-        for arithmetic in arithmetics_of(self.case.dtype):
-            enclosed = self.enclosed(replace(flushed, arithmetic=arithmetic), derivation)
+        for model in reductions_of(flushed):
+            assert model.arithmetic is not None
+            if any(name == model.arithmetic.name for _, name, _, _ in found):
+                continue
+            enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None or not explanation.found:
                 continue
@@ -280,7 +282,7 @@ class ProgramJudge:
                 continue
             entries = worst_entries(explanation.gradients, given, self.format)
             distance = max(each.error for each in entries)
-            found.append((distance, arithmetic.name, enclosed, explanation))
+            found.append((distance, model.arithmetic.name, enclosed, explanation))
         if not found:
             return None
         found.sort(key=lambda each: each[0])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,7 @@ from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import Derivatives
 from crosscheck.numbers.formats import Format
 from crosscheck.numbers.library import Library
-from crosscheck.numbers.model import Model
-from crosscheck.numbers.named import arithmetics_of
+from crosscheck.numbers.model import Model, reductions_of
 
 __all__ = ["UNREAD", "within_any_slopes"]
 
@@ -48,26 +46,24 @@ def within_any_slopes(
         library: Whose elementary functions were called; any, if none is given.
     """
     zeros = given.map_derivatives(np.zeros_like)
-    arithmetics: list[Any] = [None, *arithmetics_of(form.name)]
-    for arithmetic in arithmetics:
-        for flush in (False, True) if arithmetic is None else (True,):
-            model = Model(form, flush=flush, arithmetic=arithmetic, library=library)
-            enclosed = enclosed_of(model)
-            bounds = enclosed.any_gradients
-            if not contains(bounds, given):
+    plain = Model(form, library=library)
+    flushed = replace(plain, flush=True)
+    for model in (plain, flushed, *reductions_of(flushed)):
+        enclosed = enclosed_of(model)
+        bounds = enclosed.any_gradients
+        if not contains(bounds, given):
+            continue
+        found = _compared(named, bounds, given, form)
+        if model.arithmetic is not None:
+            if contains(bounds, zeros) or not is_bounded(bounds, given):
                 continue
-            found = _compared(named, bounds, given, form)
-            if arithmetic is not None:
-                if contains(bounds, zeros) or not is_bounded(bounds, given):
-                    continue
-                return replace(found, kind=Kind.REDUCED, arithmetics=(arithmetic.name,))
-            if flush:
-                return replace(found, kind=Kind.SUBNORMAL)
-            if not enclosed.has_open and is_bounded(bounds, given):
-                return replace(found, kind=Kind.AGREES)
-            return replace(found, kind=Kind.UNDECIDED, detail=UNREAD)
-    flushed = enclosed_of(Model(form, flush=True, library=library))
-    return _compared(named, flushed.any_gradients, given, form)
+            return replace(found, kind=Kind.REDUCED, arithmetics=(model.arithmetic.name,))
+        if model.flush:
+            return replace(found, kind=Kind.SUBNORMAL)
+        if not enclosed.has_open and is_bounded(bounds, given):
+            return replace(found, kind=Kind.AGREES)
+        return replace(found, kind=Kind.UNDECIDED, detail=UNREAD)
+    return _compared(named, enclosed_of(flushed).any_gradients, given, form)
 
 
 def _compared(named: Verdict, bounds: Derivatives, given: Derivatives, form: Format) -> Verdict:
