@@ -27,7 +27,9 @@ PROJECT = ROOT / "pyproject.toml"
 REPORT = "reports/latest"
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
 DEPENDABOT = ".github/dependabot.yml"
-PIP_INSTALL = ("pip", "install", "-q", "--disable-pip-version-check", "-c", str(PINS))
+# Most modules of the frameworks are never imported: to compile them all takes over a minute.
+PIP_OPTIONS = ("pip", "install", "-q", "--disable-pip-version-check", "--no-compile")
+PIP_INSTALL = (*PIP_OPTIONS, "-c", str(PINS))
 
 # Seconds that a program may go on after Ctrl-C, before it is killed.
 PATIENCE = 60.0
@@ -114,7 +116,7 @@ def newest(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on all cores; arguments after -- go to pytest."""
     # Each worker imports all three frameworks (about 1 GB), so many cores are not all used.
-    parallel = ["-n", "auto", "--maxprocesses", "8"]
+    parallel = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadgroup"]
     run(session, "pytest", *parallel, *session.posargs, env=ONE_THREAD)
 
 
@@ -255,7 +257,7 @@ def version_environment(session: nox.Session, requirement: str) -> Path:
     if not (place / "made").is_file():
         session.log(f"Making an environment with {requirement} in {place}")
         session.run_install(sys.executable, "-m", "venv", "--clear", str(place), external=True)
-        install = ("-m", *PIP_INSTALL[:4], "-e", ".", requirement)
+        install = ("-m", *PIP_OPTIONS, "-e", ".", requirement)
         session.run_install(str(scripts / "python"), *install, external=True)
         (place / "made").touch()
     return scripts

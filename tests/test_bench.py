@@ -24,6 +24,8 @@ from crosscheck.studies.bench.local import Local
 from crosscheck.studies.bench.storms import Storm
 from crosscheck.studies.bench.table import as_json, as_markdown
 
+pytestmark = pytest.mark.xdist_group("compiled")  # in one process, which compiles it once
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:

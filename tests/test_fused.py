@@ -30,6 +30,8 @@ from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.numbers.model import Model
 from crosscheck.studies.power import gaussian_stack, plant
 
+pytestmark = pytest.mark.xdist_group("compiled")  # in one process, which compiles it once
+
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
 
 
