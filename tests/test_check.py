@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crosscheck import compare_functions, require_agreement
@@ -118,3 +120,20 @@ def test_an_unknown_keyword_has_an_answer(keyword: str, complaint: str) -> None:
 def test_nothing_to_compare_is_no_success() -> None:
     with pytest.raises(UsageError, match="no implementation given"):
         compare_functions(formula, "n ->")
+
+
+def test_functions_that_are_understood_are_listed_and_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["functions", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"np.maximum", "np.zeros", "np.einsum", "x.sum()", "scipy.special.expit"} <= {
+        *found["numpy"]
+    }
+    assert {"dot_general", "select_n"} <= {*found["jax"]}
+    for name in found["numpy"]:
+        if name.startswith("np."):
+            assert callable(operator.attrgetter(name[3:])(np)), name
+    assert main(["functions", "soft"]) == 0
+    assert "scipy.special.log_softmax" in capsys.readouterr().out
+    assert main(["functions", "np.fft"]) == 4

@@ -44,6 +44,10 @@ def by_singular_values(x):
     return np.linalg.svd(np.outer(x, x))[1]
 
 
+def by_spectral_norm(x):
+    return np.linalg.norm(np.outer(x, x), 2, axis=(0, 1))
+
+
 def into_plain_array(x):
     buffer = PLAIN(3)
     buffer[:] = 0
@@ -89,6 +93,7 @@ def unset(x):
         (by_math, "become plain ones"),
         (by_random_numbers, "random"),
         (by_singular_values, r"np\.linalg\.svd is not understood"),
+        (by_spectral_norm, r"np\.linalg\.norm with ord=2"),
         (into_plain_array, "become plain ones"),
         (as_integers, "becomes one of int"),
         (method_of_captured, "derivative would be lost"),

@@ -16,6 +16,7 @@ from crosscheck.cli.conventions import conventions
 from crosscheck.cli.digits import digits
 from crosscheck.cli.doctor import doctor
 from crosscheck.cli.explain import explain
+from crosscheck.cli.functions import functions
 from crosscheck.cli.power import power
 from crosscheck.cli.precision import precision
 from crosscheck.cli.replay import replay
@@ -86,7 +87,7 @@ def cli() -> None:
 
 _CHECKS = (run, check, write, sweep, replay, digits)
 _EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report)
-_HELP = (doctor, completion)
+_HELP = (functions, doctor, completion)
 
 for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):
     cli.add_command(_command)

@@ -11,9 +11,11 @@ import numpy as np
 from crosscheck.frontends.numpy_.arrays import Decided, Object, Step, Traced
 from crosscheck.frontends.numpy_.tracer import Tracer
 from crosscheck.program.graph import Var
+from crosscheck.tools.errors import UnsupportedError
 
 __all__ = [
     "has_objects",
+    "ignored",
     "is_constant",
     "is_known",
     "number",
@@ -138,3 +140,11 @@ def store(target: Any, value: Any) -> Any:
         target.codes[...] = new.codes
         return target
     return value
+
+
+def ignored(tracer: Tracer, name: str, more: dict[str, Any]) -> None:
+    """Keywords that change nothing in mathematics; others are refused."""
+    for key, value in more.items():
+        is_default = value is np._NoValue or value is None or (key == "where" and value is True)
+        if key not in ("dtype", "casting", "order", "subok", "out") and not is_default:
+            tracer.refuse(f"{name} with {key}=", "Write it another way.", UnsupportedError)

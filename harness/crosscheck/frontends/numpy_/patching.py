@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frontends.numpy_.arrays import Object, Traced
-from crosscheck.frontends.numpy_.functions import SPECIAL, filled
+from crosscheck.frontends.numpy_.functions import filled
 from crosscheck.frontends.numpy_.moving import array_of
 from crosscheck.frontends.numpy_.operands import has_objects, traced
 from crosscheck.frontends.numpy_.sources import is_users
+from crosscheck.frontends.numpy_.special import SPECIAL
 from crosscheck.frontends.numpy_.tracer import Tracer
 
-__all__ = ["patched"]
+__all__ = ["CREATED", "patched"]
 
 _LOCK = threading.RLock()
 
@@ -108,7 +109,7 @@ def _array(copies: bool) -> Callable[[Tracer, Plain], Plain]:
     return write
 
 
-_CREATED: dict[str, Callable[[Tracer, Plain], Plain]] = {
+CREATED: dict[str, Callable[[Tracer, Plain], Plain]] = {
     "zeros": _begun(0.0),
     "ones": _begun(1.0),
     "empty": _begun(None),
@@ -123,6 +124,7 @@ _CREATED: dict[str, Callable[[Tracer, Plain], Plain]] = {
     "ascontiguousarray": _array(False),
     "asfarray": _array(False),
 }
+"""Functions that make arrays, which NumPy does not hand over."""
 
 
 def _strided(tracer: Tracer, plain: Plain) -> Plain:
@@ -173,7 +175,7 @@ def patched(tracer: Tracer, namespace: MutableMapping[str, Any]) -> Iterator[Non
     with _LOCK, ExitStack() as stack:
         replaced: dict[int, Plain] = {}
         places: list[tuple[Any, str, Callable[[Tracer, Plain], Plain]]] = [
-            (np, name, write) for name, write in _CREATED.items() if hasattr(np, name)
+            (np, name, write) for name, write in CREATED.items() if hasattr(np, name)
         ]
         places.append((np.lib.stride_tricks, "as_strided", _strided))
         special = sys.modules.get("scipy.special")

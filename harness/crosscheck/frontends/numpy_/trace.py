@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from crosscheck.frontends.numpy_ import functions, indexing, ufuncs
+from crosscheck.frontends.numpy_ import functions, indexing, methods, ufuncs
 from crosscheck.frontends.numpy_.arrays import Decided, Object, Step, Traced, handle_with
 from crosscheck.frontends.numpy_.operands import traced as as_traced
 from crosscheck.frontends.numpy_.patching import patched
@@ -52,8 +52,8 @@ handle_with(
     function=functions.function,
     get=indexing.get,
     put=indexing.put,
-    method=functions.method,
-    methods=lambda tracer: functions.METHODS,
+    method=methods.method,
+    methods=lambda tracer: methods.METHODS,
 )
 
 

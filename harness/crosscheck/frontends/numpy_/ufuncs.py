@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from crosscheck.program.graph import Var
 from crosscheck.program.places import Places
 from crosscheck.tools.errors import UnsupportedError
 
-__all__ = ["REDUCED", "UFUNCS", "ufunc"]
+__all__ = ["OTHERS", "REDUCED", "UFUNCS", "ufunc"]
 
 _COMPARED = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 _LOGICAL = (
@@ -37,6 +37,11 @@ _LOGICAL = (
 )
 _OF_NUMBERS = ("isnan", "isinf", "isfinite", "signbit")
 _FLAT = ("floor", "ceil", "rint", "trunc")
+_EXTREMES: Mapping[str, Literal[-1, 1]] = {"maximum": 1, "fmax": 1, "minimum": -1, "fmin": -1}
+_POWERS = ("power", "float_power")
+
+OTHERS = (*_COMPARED, *_LOGICAL, *_OF_NUMBERS, *_EXTREMES, *_POWERS, "sign", "heaviside")
+"""Those that are understood and not in `UFUNCS`: they choose, or depend on a constant."""
 
 REDUCED: Mapping[str, str] = {
     "add": "sum",
@@ -187,11 +192,10 @@ def _called(tracer: Tracer, function: Any, inputs: tuple[Any, ...]) -> Any:
         found = choices.step_arithmetic(tracer, name, value, *inputs)
         if found is not None:
             return found
-    if name in ("maximum", "minimum", "fmax", "fmin"):
+    if name in _EXTREMES:
         a, b = (traced(tracer, each) for each in inputs)
-        sign_of = 1 if name in ("maximum", "fmax") else -1
-        return result(tracer, choices.extreme(tracer, a, b, value, sign_of), value, a, b)
-    if name in ("power", "float_power"):
+        return result(tracer, choices.extreme(tracer, a, b, value, _EXTREMES[name]), value, a, b)
+    if name in _POWERS:
         return _power(tracer, value, *inputs)
     if name not in UFUNCS and is_constant(list(inputs)):
         return value
