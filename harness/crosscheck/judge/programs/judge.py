@@ -48,6 +48,7 @@ from crosscheck.numbers.model import Model, reductions_of
 from crosscheck.numbers.scaling import nearest
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
+from crosscheck.program.products import has_products
 from crosscheck.tools.budget import Budget, Exhausted
 from crosscheck.tools.errors import UsageError
 
@@ -122,10 +123,13 @@ class ProgramJudge:
         mode: str = "",
         derivation: Derivation = "reverse",
         library: Library | None = None,
+        is_suspect: bool = False,
     ) -> Verdict:
         """What comparing ``given`` with the reference says; arguments as of the dense judge's.
 
-        ``library`` is that whose elementary functions were called; any, if none is given.
+        ``library`` is that whose elementary functions were called; any, if none is given. Whoever
+        may flush may as well not: where flushing explains nothing nothing less does, and of what
+        ``is_suspect`` that is looked at first. The verdict is the same.
 
         Raises:
             UsageError: All of the gradient is left out.
@@ -141,8 +145,12 @@ class ProgramJudge:
         if self.by_steps:
             return within_any_slopes(self.enclosed, self.format, named, given, library)
         left_open: Verdict | None = None
-        for flush, kind in ((False, None), (True, Kind.SUBNORMAL)):
-            model = Model(self.format, flush=flush, library=library)
+        flushed = Model(self.format, flush=True, library=library)
+        tried: tuple[tuple[bool, Kind | None], ...] = ((False, None), (True, Kind.SUBNORMAL))
+        if is_suspect and explain(self.enclosed(flushed, derivation), given) is None:
+            tried = ()
+        for flush, kind in tried:
+            model = replace(flushed, flush=flush)
             enclosed = self.enclosed(model, derivation)
             explanation = explain(enclosed, given)
             if explanation is None:
@@ -153,7 +161,6 @@ class ProgramJudge:
             left_open = left_open or verdict
         if left_open is not None:
             return left_open
-        flushed = Model(self.format, flush=True, library=library)
         found = self._reduced(named, given, flushed, derivation)
         return found or self._disagreement(named, given, self.enclosed(flushed, derivation))
 
@@ -264,7 +271,12 @@ class ProgramJudge:
     def _reduced(
         self, named: Verdict, given: Derivatives, flushed: Model, derivation: Derivation
     ) -> Verdict | None:
-        """The named arithmetics whose bounds hold the gradient and would not hold zero."""
+        """The named arithmetics whose bounds hold the gradient and would not hold zero.
+
+        They form matrix products; of a program without any the bounds are those that have failed.
+        """
+        if not has_products(self.case.gradient):
+            return None
         found: list[tuple[float, str, EnclosedProgram, Explanation]] = []
         zeros = given.map_derivatives(np.zeros_like)
         for model in reductions_of(flushed):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from crosscheck.cases.functions.record import Record
 from crosscheck.frameworks.gatekeeper import ask
@@ -14,14 +11,11 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.judge.causes.search import Cause, Failing, find_cause
 from crosscheck.judge.causes.sums import CoarseSum, coarse_sum
-from crosscheck.judge.enclosed import leaves_bound
-from crosscheck.judge.entries import worst_entries
 from crosscheck.judge.programs.contract import Precision
 from crosscheck.judge.verdict import Entry, Kind, Verdict, fails
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.formats import format_of
-from crosscheck.numbers.model import Model
 from crosscheck.run.functions.comparison import FunctionComparison, FunctionFailure, Judged
 from crosscheck.run.functions.formula import Formula
 from crosscheck.run.functions.judged import FunctionJudge
@@ -34,14 +28,35 @@ _UNCOMPARED = (Kind.UNSUPPORTED,)
 
 
 @dataclass(frozen=True, eq=False)
+class _Answer:
+    """What a partner returned for a case, and what is said of it.
+
+    Attributes:
+        given: What was returned.
+        verdict: The verdict.
+        wrong: Names of the arrays that are wrong, if it fails.
+        entry: The entry that shows it best, if it fails.
+    """
+
+    given: Derivatives | Refused
+    verdict: Verdict
+    wrong: tuple[str, ...] = ()
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class _Outcome:
-    """One case and what came of it; ``given`` and ``verdicts`` have one for each partner."""
+    """One case and what came of it, an answer for each partner that was asked."""
 
     record: Record
     written: FunctionCase
     case: FunctionCase
-    given: tuple[Derivatives | Refused, ...]
-    verdicts: tuple[Verdict, ...]
+    answers: tuple[_Answer, ...]
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Of the answers."""
+        return tuple(each.verdict for each in self.answers)
 
 
 @dataclass(eq=False)
@@ -65,6 +80,8 @@ class FunctionComparing:
     contract: Precision | None = None
     outcomes: list[_Outcome] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
+    _suspects: set[int] = field(default_factory=set)
+    _alike: bool = True
 
     def run(self, records: Iterable[Record]) -> FunctionComparison:
         """Compare on all cases, and explain what fails.
@@ -96,14 +113,23 @@ class FunctionComparing:
         self.notes |= dict.fromkeys(written.traced_function.notes)
         case = written.recognised
         judge = FunctionJudge(case, self.contract)
-        given, verdicts = [], []
-        for number, partner in enumerate(self.partners):
-            if partners is not None and number not in partners:
-                continue
-            returned = self._asked(partner, case)
-            given.append(returned)
-            verdicts.append(judge.verdict(returned, partner.name, partner.mode))
-        return _Outcome(record, written, case, tuple(given), tuple(verdicts))
+        chosen = range(len(self.partners)) if partners is None else partners
+        answers = tuple(self._answer(number, case, judge) for number in chosen)
+        if len(answers) > 1 and self._alike and any(self._fails(each.verdict) for each in answers):
+            self._alike = judge.are_alike([each.given for each in answers])
+        return _Outcome(record, written, case, answers)
+
+    def _answer(self, number: int, case: FunctionCase, judge: FunctionJudge) -> _Answer:
+        partner = self.partners[number]
+        given = self._asked(partner, case)
+        suspect = number in self._suspects
+        verdict = judge.verdict(given, partner.name, partner.mode, is_suspect=suspect)
+        if not self._fails(verdict):
+            return _Answer(given, verdict)
+        self._suspects.add(number)
+        if isinstance(given, Refused):
+            return _Answer(given, verdict)
+        return _Answer(given, verdict, judge.outside(given), judge.best_entry(given, verdict))
 
     def _asked(self, partner: Partner, case: FunctionCase) -> Derivatives | Refused:
         returned: Derivatives | Refused = ask(partner, case)
@@ -119,15 +145,15 @@ class FunctionComparing:
 
     # -- what fails ----------------------------------------------------------------------------
 
-    def _is_failing(self, verdict: Verdict) -> bool:
+    def _fails(self, verdict: Verdict) -> bool:
         return fails(verdict, self.allow)
 
     def _failure(self, number: int) -> FunctionFailure | None:
-        failing = [each for each in self.outcomes if self._is_failing(each.verdicts[number])]
+        failing = [each for each in self.outcomes if self._fails(each.answers[number].verdict)]
         if not failing:
             return None
         partner = self.partners[number]
-        kinds = {each.verdicts[number].kind for each in failing}
+        kinds = {each.answers[number].verdict.kind for each in failing}
         cause: Cause | CoarseSum | None = None
         if self.contract is not None:
             cause = self._coarse_sum(number, failing)
@@ -136,23 +162,22 @@ class FunctionComparing:
                 [
                     Failing(each.written, given, each.record.sizes)
                     for each in failing
-                    if isinstance(given := each.given[number], Derivatives)
+                    if isinstance(given := each.answers[number].given, Derivatives)
                 ]
             )
         smallest = self._smallest(number, failing, cause)
+        (answer,) = smallest.answers
         if isinstance(cause, CoarseSum):
-            (given,) = smallest.given
-            told = [replace(smallest, given=(given,) * (number + 1))]
-            cause = self._coarse_sum(number, told) or cause
+            cause = self._coarse_sum(0, [smallest]) or cause
         wrong, right, missing = self._arrays(number)
         return FunctionFailure(
             partner.name,
-            smallest.verdicts[0],
+            answer.verdict,
             smallest.case,
             smallest.record,
             (len(failing), len(self.outcomes)),
             cause,
-            _best_entry(smallest, self.contract),
+            answer.entry,
             wrong,
             right,
             missing,
@@ -165,7 +190,7 @@ class FunctionComparing:
         assert self.contract is not None
         coarse = format_of(self.contract.inputs)
         for each in failing:
-            given = each.given[number]
+            given = each.answers[number].given
             if isinstance(given, Derivatives):
                 found = coarse_sum(each.written, given, coarse, self.contract.result)
                 if found is not None:
@@ -177,23 +202,40 @@ class FunctionComparing:
     ) -> _Outcome:
         """The smallest case that fails in the same way, of the same cause, with one answer."""
         first = min(failing, key=lambda each: each.case.size)
-        kind = first.verdicts[number].kind
+        kind = first.answers[number].verdict.kind
+
+        def is_same(found: _Outcome) -> bool:
+            (answer,) = found.answers
+            if answer.verdict.kind is not kind or not self._fails(answer.verdict):
+                return False
+            if cause is None or isinstance(answer.given, Refused):
+                return True
+            if isinstance(cause, CoarseSum):
+                return self._coarse_sum(0, [found]) is not None
+            return cause.explains(Failing(found.written, answer.given, found.record.sizes))
 
         def still_fails(record: Record) -> bool:
             try:
-                found = self._outcome(record, (number,))
+                return is_same(self._outcome(record, (number,)))
             except UsageError:
                 return False
-            (verdict,), (given,) = found.verdicts, found.given
-            if verdict.kind is not kind or not self._is_failing(verdict):
-                return False
-            if cause is None or isinstance(given, Refused):
-                return True
-            if isinstance(cause, CoarseSum):
-                again = _Outcome(record, found.written, found.case, (given,), (verdict,))
-                return self._coarse_sum(0, [again]) is not None
-            return cause.explains(Failing(found.written, given, record.sizes))
 
+        def still_explained(record: Record) -> bool:
+            """The same by the program as it is written: what is shown last gets a verdict."""
+            try:
+                written = self.formula.case(record)
+                given = self._asked(self.partners[number], written)
+            except UsageError:
+                return False
+            if isinstance(given, Refused):
+                return False
+            told = Failing(written, given, record.sizes)
+            return isinstance(cause, Cause) and cause.explains(told) and not told.is_explained(None)
+
+        if isinstance(cause, Cause) and kind is Kind.DISAGREES:
+            found = self._outcome(self.smaller(first.record, still_explained), (number,))
+            if is_same(found):
+                return found
         return self._outcome(self.smaller(first.record, still_fails), (number,))
 
     def _arrays(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -202,14 +244,13 @@ class FunctionComparing:
         wrong: dict[str, None] = {}
         names: dict[str, None] = {}
         for each in self.outcomes:
-            returned = each.given[number]
+            answer = each.answers[number]
             names |= dict.fromkeys(each.case.wanted)
-            if isinstance(returned, Refused):
+            if isinstance(answer.given, Refused):
                 continue
-            found = {n: a for n, a in returned.arrays.items() if not isinstance(a, LeftOut)}
-            given |= dict.fromkeys(found)
-            if self._is_failing(each.verdicts[number]):
-                wrong |= dict.fromkeys(_outside(each.case, self.contract, found))
+            arrays = answer.given.arrays.items()
+            given |= dict.fromkeys(n for n, a in arrays if not isinstance(a, LeftOut))
+            wrong |= dict.fromkeys(answer.wrong)
         order = tuple(names)
         return (
             tuple(name for name in order if name in wrong),
@@ -222,15 +263,10 @@ class FunctionComparing:
         failing = [
             number
             for number in range(len(self.partners))
-            if any(self._is_failing(each.verdicts[number]) for each in self.outcomes)
+            if any(self._fails(each.answers[number].verdict) for each in self.outcomes)
         ]
-        if len(failing) < 2 or len(failing) < len(self.partners):
+        if len(failing) < 2 or len(failing) < len(self.partners) or not self._alike:
             return ()
-        for each in self.outcomes:
-            if any(self._is_failing(verdict) for verdict in each.verdicts) and not _alike(
-                each, self.contract
-            ):
-                return ()
         return tuple(self.partners[number].name for number in failing)
 
     def _require_compared(self, comparison: FunctionComparison) -> None:
@@ -246,7 +282,7 @@ class FunctionComparing:
                 because = f": {min(reasons)}" if reasons else ""
                 raise UsageError(f"{name} was not compared on any case ({told}){because}")
         for number, partner in enumerate(self.partners):
-            verdicts = [each.verdicts[number] for each in self.outcomes]
+            verdicts = [each.answers[number].verdict for each in self.outcomes]
             if any(each.unchecked for each in verdicts) and not any(
                 each.checked for each in verdicts
             ):
@@ -254,59 +290,3 @@ class FunctionComparing:
                     f"{partner.name}: none of the arrays it returned was checked, since their "
                     "bounds cannot tell them from zero; use a dtype with more digits"
                 )
-
-
-def _outside(case: FunctionCase, contract: Precision | None, given: Mapping[str, Any]) -> list[str]:
-    """Names of the arrays that leave their bounds, or have another shape."""
-    enclosed = FunctionJudge(case, contract).judge.enclosed(
-        Model(format_of(case.dtype), flush=True)
-    )
-    bounds = enclosed.any_gradients if enclosed.decisions else enclosed.gradients()
-    found = []
-    for name, value in given.items():
-        bound = bounds.arrays[name]
-        if np.shape(value) != bound.shape or leaves_bound(bound, value).any():
-            found.append(name)
-    return found
-
-
-def _best_entry(outcome: _Outcome, contract: Precision | None) -> Entry | None:
-    """The entry that shows it best: one that must be exactly something, and not zero."""
-    (given,), (verdict,) = outcome.given, outcome.verdicts
-    if isinstance(given, Refused) or verdict.worst is None:
-        return None
-    judge = FunctionJudge(outcome.case, contract).judge
-    enclosed = judge.enclosed(Model(judge.format, flush=True))
-    if enclosed.decisions:
-        return verdict.worst
-    wrong = [
-        each
-        for each in worst_entries(enclosed.gradients(), given, judge.format)
-        if each.bounds > 1.0
-    ]
-    if not wrong:
-        return verdict.worst
-    return max(wrong, key=lambda each: (each.bound == 0, each.reference != 0, each.bounds))
-
-
-def _alike(outcome: _Outcome, contract: Precision | None) -> bool:
-    """Whether what was returned agrees with each other, within what the bounds leave to each."""
-    judge = FunctionJudge(outcome.case, contract).judge
-    bounds = judge.enclosed(Model(judge.format, flush=True)).gradients()
-    first, *rest = outcome.given
-    if isinstance(first, Refused):
-        return False
-    for other in rest:
-        if isinstance(other, Refused):
-            return False
-        for name, one in first.arrays.items():
-            two = other.arrays[name]
-            if isinstance(one, LeftOut) or isinstance(two, LeftOut):
-                continue
-            if np.shape(one) != np.shape(two):
-                return False
-            with np.errstate(all="ignore"):
-                room = 2.0 * bounds.arrays[name].bound
-                if not (np.abs(one - two) <= room).all():
-                    return False
-    return True

@@ -18,6 +18,7 @@ rounded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -26,10 +27,12 @@ import numpy as np
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.frontends.traced import Source
-from crosscheck.judge.entries import worst_of
+from crosscheck.judge.enclosed import leaves_bound
+from crosscheck.judge.entries import worst_entries, worst_of
 from crosscheck.judge.programs.contract import ContractJudge, Precision
+from crosscheck.judge.programs.enclosed import EnclosedProgram
 from crosscheck.judge.programs.judge import ProgramJudge
-from crosscheck.judge.verdict import Kind, Verdict
+from crosscheck.judge.verdict import Entry, Kind, Verdict
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.enclosure import Enclosure
@@ -79,7 +82,13 @@ class FunctionJudge:
         return None
 
     def verdict(
-        self, given: Derivatives | Refused, name: str, mode: str, library: Library | None = None
+        self,
+        given: Derivatives | Refused,
+        name: str,
+        mode: str,
+        library: Library | None = None,
+        *,
+        is_suspect: bool = False,
     ) -> Verdict:
         """What is to be said of what a function returned.
 
@@ -88,6 +97,7 @@ class FunctionJudge:
             name: Of the function.
             mode: How it is differentiated.
             library: Whose elementary functions it calls.
+            is_suspect: Whether it is likely to be wrong; see `ProgramJudge.verdict`.
         """
         if isinstance(given, Refused):
             return Verdict(name, "", mode, given.kind, detail=given.reason)
@@ -96,13 +106,15 @@ class FunctionJudge:
             text = where if isinstance(where, str) else f"{where.text} (line {where.line})"
             detail = f"{text} may come out otherwise by rounding: nothing is said of this case"
             return Verdict(name, "", mode, Kind.UNSUPPORTED, detail=detail)
-        found = self.judge.verdict(given, framework=name, mode=mode, library=library)
+        found = self.judge.verdict(
+            given, framework=name, mode=mode, library=library, is_suspect=is_suspect
+        )
         if found.kind is Kind.DISAGREES and found.worst is not None and self.contract is None:
             return self._unless_near(found, given)
         return found
 
     def _unless_near(self, found: Verdict, given: Derivatives) -> Verdict:
-        enclosed = self.judge.enclosed(Model(self.judge.format, flush=True))
+        enclosed = self._enclosed
         if enclosed.decisions:
             return found
         bounds = enclosed.gradients()
@@ -124,3 +136,54 @@ class FunctionJudge:
             "way of writing it that rounds more, or a small mistake"
         )
         return replace(found, kind=Kind.UNDECIDED, detail=detail)
+
+    # -- what is wrong -------------------------------------------------------------------------
+
+    @property
+    def _enclosed(self) -> EnclosedProgram:
+        return self.judge.enclosed(Model(self.judge.format, flush=True))
+
+    def outside(self, given: Derivatives) -> tuple[str, ...]:
+        """Names of the arrays that leave their bounds, or have another shape."""
+        enclosed = self._enclosed
+        bounds = enclosed.any_gradients if enclosed.decisions else enclosed.gradients()
+        return tuple(
+            name
+            for name, value in given.arrays.items()
+            if not isinstance(value, LeftOut)
+            and (
+                np.shape(value) != bounds.arrays[name].shape
+                or leaves_bound(bounds.arrays[name], value).any()
+            )
+        )
+
+    def best_entry(self, given: Derivatives, verdict: Verdict) -> Entry | None:
+        """The entry that shows it best: one that must be exactly something, and not zero."""
+        if verdict.worst is None or self._enclosed.decisions:
+            return verdict.worst
+        found = worst_entries(self._enclosed.gradients(), given, self.judge.format)
+        wrong = [each for each in found if each.bounds > 1.0]
+        if not wrong:
+            return verdict.worst
+        return max(wrong, key=lambda each: (each.bound == 0, each.reference != 0, each.bounds))
+
+    def are_alike(self, given: Sequence[Derivatives | Refused]) -> bool:
+        """Whether what was returned agrees with each other, within what bounds leave to each."""
+        bounds = self._enclosed.gradients()
+        first, *rest = given
+        if isinstance(first, Refused):
+            return False
+        for other in rest:
+            if isinstance(other, Refused):
+                return False
+            for name, one in first.arrays.items():
+                two = other.arrays[name]
+                if isinstance(one, LeftOut) or isinstance(two, LeftOut):
+                    continue
+                if np.shape(one) != np.shape(two):
+                    return False
+                with np.errstate(all="ignore"):
+                    room = 2.0 * bounds.arrays[name].bound
+                    if not (np.abs(one - two) <= room).all():
+                        return False
+        return True
