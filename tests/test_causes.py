@@ -65,7 +65,7 @@ def backward(case: FunctionCase, change: Callable[[Arrays], None]) -> Derivative
     v["a"] = np.maximum(v["z"], kind(0))
     v["o"] = v["a"] @ v["u"].T
     v["go"] = 2 * v["o"] / kind(v["o"].size) * kind(case.cotangents()["out"])
-    v["to_a"], v["mask"] = v["u"], v["z"] > 0
+    v["to_a"], v["mask"], v["kept"] = v["u"], v["z"] > 0, v["a"]
     change(v)
     v["ga"] = v["go"] @ v["to_a"]
     v["gz"] = v["ga"] * v["mask"]
@@ -73,7 +73,7 @@ def backward(case: FunctionCase, change: Callable[[Arrays], None]) -> Derivative
         "x": v["gz"] @ v["w"],
         "w": v["gz"].T @ v["x"],
         "b": v["gz"].sum(0) if "over" not in v else v["gz"].mean(0),
-        "u": v["go"].T @ v["a"],
+        "u": v["go"].T @ v["kept"],
     }
     arrays = {name: np.asarray(found[name], dtype=np.float64) for name in WRT}
     return Derivatives(LEFT_OUT, {"out": LEFT_OUT, **arrays})
@@ -106,6 +106,8 @@ MISTAKES: dict[str, tuple[Callable[[Arrays], None], tuple[str, str, str]]] = {
     "transposed": (lambda v: v.update(to_a=v["u"].T), ("transposed", "a @ u.T", "")),
     "mask": (_masked(1.0), ("factor", "np.maximum(z, 0)", "")),
     "slope": (_masked(0.01), ("piece", "np.maximum(z, 0)", "0.01")),
+    "exchanged": (lambda v: v.update(kept=v["z"]), ("exchanged", "a @ u.T", "")),
+    "mask of another": (lambda v: v.update(mask=v["o"] > 0), ("exchanged", "np.maximum(z, 0)", "")),
     "mean over rows": (lambda v: v.update(over="rows"), ("array", "b", "1/n")),
 }
 
@@ -119,6 +121,15 @@ def test_a_mistake_is_named_with_its_size(name: str, dtype: str) -> None:
     place = found.edit.op if kind == "array" else found.edit.source.text
     symbol = "" if found.factor is None else found.factor.symbol
     assert (found.edit.kind, place, symbol) == (kind, where, size)
+
+
+def test_what_was_exchanged_is_named() -> None:
+    for name, taken, other in (
+        ("exchanged", "np.maximum(z, 0)", "x @ w.T + b"),
+        ("mask of another", "x @ w.T + b", "a @ u.T"),
+    ):
+        found = _cause(MISTAKES[name][0], "float64")
+        assert (found.edit.taken.text, found.edit.other.text) == (taken, other)
 
 
 def test_two_mistakes_are_not_told_as_one() -> None:

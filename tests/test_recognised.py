@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from spellings import (
 )
 
 from crosscheck.frontends import verbs as v
+from crosscheck.frontends.numpy_.trace import trace
 from crosscheck.frontends.recognised import recognised
 from crosscheck.frontends.traced import Comparison, Source, TracedFunction
 from crosscheck.numbers.enclosure import Enclosure
@@ -32,6 +34,33 @@ from crosscheck.program.evaluate import evaluate
 from crosscheck.program.graph import Program, Var
 
 FLOAT32 = FORMATS["float32"]
+
+
+def _softmax(z: Any) -> Any:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def _log_sum_exp(z: Any) -> Any:
+    m = z.max(axis=1, keepdims=True)
+    return m + np.log(np.exp(z - m).sum(axis=1, keepdims=True))
+
+
+def _without_shift(z: Any) -> Any:
+    return np.log(np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1))
+
+
+def _largest_too(z: Any) -> Any:
+    return _softmax(z) * z.max(axis=1, keepdims=True)
+
+
+SHIFTED: dict[str, tuple[bool, Callable[..., Any]]] = {
+    "softmax": (True, _softmax),
+    "log_sum_exp": (True, _log_sum_exp),
+    "it does not come back": (False, _without_shift),
+    "it is wanted besides": (False, _largest_too),
+    "no rows": (False, lambda z: np.tanh(z - z.max(axis=1, keepdims=True))),
+}
 
 
 def ops(program: Program, everywhere: bool = True) -> list[str]:
@@ -198,3 +227,16 @@ def test_what_vanishes_is_held_where_the_largest_may_be_and_nowhere_else() -> No
         a, Enclosure(model, zero, zero, np.full((1, 1), np.inf))
     )
     assert np.isinf(unknown.bound).all()
+
+
+def _maxima(function: TracedFunction) -> set[int]:
+    program = function.program
+    return {number_ for number_ in program.needed if program.nodes[number_].op == "max"}
+
+
+@pytest.mark.parametrize("name", sorted(SHIFTED))
+def test_a_maximum_is_a_shift_only_where_it_cancels_everywhere(name: str) -> None:
+    is_shift, formula = SHIFTED[name]
+    function = trace(formula, {"z": np.arange(6.0).reshape(2, 3)}, traced=["z"])
+    assert len(_maxima(function)) == 1
+    assert recognised(function).shifts == (_maxima(function) if is_shift else set())

@@ -143,6 +143,14 @@ class FunctionCase(Composed):
         function = self.traced_function
         return replace(self, function=recognised(function))
 
+    @cached_property
+    def shifts(self) -> frozenset[int]:
+        """The nodes that are maxima which cancel: by proof nothing is sent down through them."""
+        program = self.traced_function.program
+        if not any(program.nodes[number].op == "max" for number in program.needed):
+            return frozenset()
+        return self.recognised.traced_function.shifts
+
     @property
     def shapes(self) -> dict[str, Shape]:
         """Name to shape, of the outputs too; see `Composed`."""

@@ -60,7 +60,9 @@ def recognised(traced: TracedFunction) -> TracedFunction:
 
     Returns:
         A function with the same inputs, outputs and comparisons. A step that was replaced has the
-        source of the last of those that it was written in.
+        source of the last of those that it was written in. Its ``shifts`` are the maxima that are
+        nowhere left in it: only compounds of rows do without a maximum, for they are the same
+        function whatever is taken away, so that nothing is sent down through it.
     """
     rewriting = _Rewriting(traced)
     return rewriting.function()
@@ -93,12 +95,16 @@ class _Rewriting:
                 source = self.traced.sources[number]
                 for each in {*range(before, len(self.graph.nodes)), self.new[number].number}:
                     self.sources.setdefault(each, source)
+        rewritten = self.graph.program(
+            {name: self.new[number] for name, number in program.inputs.items()},
+            {name: self.new[number] for name, number in program.outputs.items()},
+        )
+        left = set(rewritten.needed)
+        shifts = {n for n in program.needed if program.nodes[n].op == "max"}
         return replace(
             self.traced,
-            program=self.graph.program(
-                {name: self.new[number] for name, number in program.inputs.items()},
-                {name: self.new[number] for name, number in program.outputs.items()},
-            ),
+            program=rewritten,
+            shifts=frozenset(n for n in shifts if self.new[n].number not in left),
             sources=self.sources,
             comparisons=tuple(
                 replace(each, node=self.new[each.node].number) for each in self.traced.comparisons

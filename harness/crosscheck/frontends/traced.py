@@ -57,6 +57,8 @@ class TracedFunction:
         comparisons: What was decided by numbers.
         parameters: Names of all parameters in the function's order; empty if that is that of the
             program's inputs.
+        shifts: Of a recognised function, the numbers of the nodes of the one that it was recognised
+            in which are maxima that cancel: whatever they are, the function is the same.
         notes: What the user should be told once, each a line: which arrays were captured, which
             keyword is kept at its default.
     """
@@ -69,6 +71,7 @@ class TracedFunction:
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    shifts: frozenset[int] = frozenset()
 
     def as_text(self) -> str:
         """The steps, one in a line, each with its place in the user's text."""

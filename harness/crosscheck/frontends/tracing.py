@@ -327,7 +327,7 @@ class Tracing:
             self._sources,
             tuple(self._compared.values()),
             tuple(self.notes),
-            **({"parameters": tuple(parameters)} if parameters else {}),
+            tuple(parameters),
         )
 
 

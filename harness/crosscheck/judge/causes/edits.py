@@ -6,11 +6,16 @@ At a *use*, an operand of a node, the rule sends something down. A mistake there
     factor       the node's own cotangent: what it should be multiplied with is left out, a mask, f'
     transposed   the product with the other matrix as it lies
     piece        another slope on one piece of a function with breakpoints, or at a breakpoint
+    exchanged    the rule with some other value of the program, of the same shape, in place of the
+                 operand that it takes: x for x̂, W₁ for W₂, f'(a) for f'(z)
     array        not of a use: one derivative is c times what it should be, or all are
     missing      not of a use: one derivative is what it should be without a factor, entry by entry
                  the value of some step; every way that leads there has lost it
 
 Uses that stand in the same place of the user's text, as in a loop, have their mistakes together.
+A maximum that cancels (`FunctionCase.shifts`) is held constant, as everybody does who works the
+derivative out by hand: what is sent to it adds up to 0 while all else is right, and once one term
+is missing it would not.
 
 A gradient is linear in what one use sends down, while all else is right. So with the gradient ĝ of
 the reference and e what changes when the use sends a unit more, a gradient g that comes of it is
@@ -21,8 +26,8 @@ is, without a guess. Whether it explains a gradient is another question, which i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal
@@ -42,8 +47,10 @@ from crosscheck.program.sweeps import Change, Use, sent_down
 
 __all__ = ["Edit", "EditKind", "Editor"]
 
-EditKind = Literal["scaled", "factor", "transposed", "piece", "array", "missing"]
+EditKind = Literal["scaled", "factor", "transposed", "piece", "exchanged", "array", "missing"]
 
+_TAKING = ("mul", "contract", "piecewise", "elementary")
+_MOVING = ("transpose", "broadcast", "expand", "squeeze")
 _WITH_FACTORS = ("mul", "select", "piecewise", "elementary", "times_constants")
 
 
@@ -59,6 +66,8 @@ class Edit:
         source: Where the node stands in the user's text, and where the operand does.
         piece: For ``"piece"``, the number of the piece; -1 - k for breakpoint k.
         number: Of the node, where its place is not known, and for ``"missing"``.
+        other: For ``"exchanged"``, what was taken: the name of an argument, or where it stands.
+        taken: For ``"exchanged"``, where what should have been taken stands, or its name.
     """
 
     kind: EditKind
@@ -68,6 +77,8 @@ class Edit:
     operand: Source | None = None
     piece: int = 0
     number: int = -1
+    other: Source | str = ""
+    taken: Source | str = ""
 
     @property
     def is_free(self) -> bool:
@@ -84,6 +95,7 @@ class Editor:
 
     def __init__(self, case: FunctionCase) -> None:
         self.case, self.program = case, case.program
+        self._effects: dict[Edit, dict[str, Array] | None] = {}
         self.known = values_of(self.program, OnFloats(), dict(case.entries()))
         with np.errstate(all="ignore"):
             self.right = self._evaluated(self.gradient())
@@ -104,6 +116,75 @@ class Editor:
                     edit = Edit(kind, node.op, *where, piece, -1 if source else number)
                     found.setdefault(edit, set()).add((number, at))
         return {edit: frozenset(uses) for edit, uses in found.items()}
+
+    @cached_property
+    def exchanges(self) -> Mapping[Edit, Mapping[Use, int]]:
+        """Each exchange to the uses at which it is made, and what is taken there."""
+        found: dict[Edit, dict[Use, int]] = {}
+        for edit, uses in self.uses.items():
+            if edit.kind != "scaled" or edit.op not in _TAKING or edit.source is None:
+                continue
+            own = {use: self._takes(use) for use in uses}
+            right = {self._named.get(number) for number in own.values()}
+            if len(right) != 1 or None in right:
+                continue
+            for name, numbers in self._by_name.items():
+                taken = self._taken_for(own, numbers)
+                if taken and {name} != right:
+                    (wanted,) = right
+                    assert wanted is not None
+                    made = replace(edit, kind="exchanged", other=name, taken=wanted)
+                    found[made] = taken
+        return found
+
+    def _takes(self, use: Use) -> int:
+        """The operand whose value a rule multiplies with, or differentiates at."""
+        inputs = self.program.nodes[use[0]].inputs
+        return inputs[1 - use[1]] if len(inputs) == 2 else inputs[0]
+
+    def _taken_for(self, own: Mapping[Use, int], numbers: Sequence[int]) -> dict[Use, int]:
+        """The value of a name in place of each; nothing if it has no such shape or is not there."""
+        taken = {}
+        for use, number in own.items():
+            fitting = [
+                each
+                for each in numbers
+                if self.program.nodes[each].shape == self.program.nodes[number].shape
+                and each != number
+            ]
+            if len(fitting) != 1:
+                return {}
+            taken[use] = fitting[0]
+        return taken
+
+    @cached_property
+    def _named(self) -> dict[int, Source | str]:
+        """What each node is called: the name of an input, or the last one that an expression made.
+
+        A node that only moves numbers, as a transposition does, is called as what it moves, if it
+        has no name of its own.
+        """
+        found: dict[int, Source | str] = {
+            number: name for name, number in self.program.inputs.items()
+        }
+        sources = self.case.traced_function.sources
+        for number in self.program.needed:
+            node = self.program.nodes[number]
+            if number in sources:
+                found.setdefault(number, sources[number])
+            elif node.op in _MOVING and node.inputs[0] in found:
+                found.setdefault(number, found[node.inputs[0]])
+        return found
+
+    @cached_property
+    def _by_name(self) -> Mapping[Source | str, Sequence[int]]:
+        """The nodes of each name, in the text's own form of them."""
+        constants = {*self.case.traced_function.constants}
+        found: dict[Source | str, list[int]] = {}
+        for number, name in self._named.items():
+            if number in self.program.needed and name not in constants:
+                found.setdefault(name, []).append(number)
+        return found
 
     def _source_of(self, number: int, outer: Source | None) -> Source | None:
         """Where a node stands; of the reciprocal within a division, what is divided by."""
@@ -151,12 +232,17 @@ class Editor:
         """The nodes through which something is sent to what is differentiated."""
         found = {self.program.inputs[name] for name in self.case.parameters}
         for number in self.program.needed:
-            if found & set(self.program.nodes[number].inputs):
+            if number not in self.case.shifts and found & set(self.program.nodes[number].inputs):
                 found.add(number)
         return found
 
     def effect(self, edit: Edit) -> dict[str, Array] | None:
         """What a mistake of size 1 changes, array by array; ``None`` if it is nothing."""
+        if edit not in self._effects:
+            self._effects[edit] = self._effect(edit)
+        return self._effects[edit]
+
+    def _effect(self, edit: Edit) -> dict[str, Array] | None:
         with np.errstate(all="ignore"):
             if edit.kind == "array":
                 chosen = [edit.op] if edit.op else list(self.right)
@@ -176,9 +262,7 @@ class Editor:
         graph = Graph.of(program)
         nodes = {name: program.inputs[name] for name in self.case.parameters}
         seeds = {program.outputs[LOSS]: graph.ones(())}
-        change = None
-        if edit is not None and edit.kind not in ("array", "missing"):
-            change = self._change(edit, size)
+        change = self._change(edit, size)
         found = sent_down(graph, seeds, program, nodes, rule_of, None, change)
         if edit is not None and edit.kind == "array":
             found = {
@@ -198,11 +282,19 @@ class Editor:
             for name, number in program.outputs.items()
         }
 
-    def _change(self, edit: Edit, size: Fraction) -> Change:
-        uses = self.uses.get(edit, frozenset())  # it may not be there in this case
+    def _change(self, edit: Edit | None, size: Fraction) -> Change:
+        uses: frozenset[Use] = frozenset()
+        exchanged: Mapping[Use, int] = {}
+        if edit is not None and edit.kind == "exchanged":
+            exchanged = self.exchanges.get(edit, exchanged)
+            uses = frozenset(exchanged)
+        elif edit is not None and edit.kind not in ("array", "missing"):
+            uses = self.uses.get(edit, uses)  # it may not be there in this case
 
         def change(use: Use, g: Var, right: Var) -> Var | None:
-            if use not in uses:
+            if use[0] in self.case.shifts:
+                return None
+            if edit is None or use not in uses:
                 return right
             node = self.program.nodes[use[0]]
             if edit.kind == "scaled":
@@ -211,6 +303,8 @@ class Editor:
                 return _summed_to(g, right.shape)
             if edit.kind == "transposed":
                 return _transposed(g, node, use[1], right)
+            if edit.kind == "exchanged":
+                return _exchanged(g, node, use, exchanged[use])
             return right + self._on_piece(g, node, edit.piece, right.shape).times(size)
 
         return change
@@ -233,6 +327,17 @@ def _summed_to(g: Var, shape: Shape) -> Var:
         if wanted == 1 and size != 1
     ]
     return (g.sum(*axes, keep=True) if axes else g).broadcast(shape)
+
+
+def _exchanged(g: Var, node: Node, use: Use, taken: int) -> Var | None:
+    """What the rule sends down with another value for the operand that it takes."""
+    operands = list(node.inputs)
+    operands[1 - use[1] if len(operands) == 2 else 0] = taken
+    values = [Var(g.graph, each) for each in operands]
+    sent: Sequence[Var | None] = rule_of(node.op).vjp(
+        g, Var(g.graph, use[0]), values, node.settings
+    )
+    return sent[use[1]]
 
 
 def _transposed(g: Var, node: Node, at: int, right: Var) -> Var:

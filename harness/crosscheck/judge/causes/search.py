@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -145,6 +145,14 @@ class Failing:
 
     def is_explained(self, edit: Edit | None, size: Fraction = Fraction(0)) -> bool:
         """Whether the derivatives lie in the enclosure of the reference's with a mistake."""
+        return next(self._outside(edit, size), None) is None
+
+    @cached_property
+    def wrong(self) -> frozenset[str]:
+        """Names of the derivatives that leave the enclosure of the reference's."""
+        return frozenset(self._outside(None, Fraction(0)))
+
+    def _outside(self, edit: Edit | None, size: Fraction) -> Iterator[str]:
         program = self.editor.gradient(edit and self.own(edit), size)
         with np.errstate(all="ignore"):
             arithmetic = self._arithmetic(edit)
@@ -154,8 +162,7 @@ class Failing:
                 bound = Enclosure(self.model, value.c, value.r, value.e)
                 whole = OnEnclosures(self.model).broadcast(bound, self.case.shapes[name])
                 if whole.shape != given.shape or leaves_bound(whole, given).any():
-                    return False
-        return True
+                    yield name
 
     def own(self, edit: Edit) -> Edit:
         """A mistake of another case in this one, where its node has another number."""
@@ -210,22 +217,42 @@ def find_cause(failing: Sequence[Failing]) -> Cause | None:
             if all(
                 each.is_explained(edit, number) for each, number in zip(cases, value, strict=True)
             ):
-                wrong = {name for each in cases for name in each.changed_by(edit)}
-                order = tuple(name for name in cases[0].derivatives if name in wrong)
-                factor = _factor(edit, size, cases)
-                at = None
-                if edit.kind == "piece" and edit.piece < 0 and factor and factor.number is not None:
-                    at = convention(edit, factor.number, cases)
-                return Cause(edit, factor, order, at, size)
+                return _cause(edit, size, cases)
     return None
 
 
-def _likely(cases: Sequence[Failing]) -> list[Edit]:
-    """The mistakes that leave least of what is wrong in the case that tells most, in order."""
+def _cause(edit: Edit, size: Size | None, cases: Sequence[Failing]) -> Cause:
+    wrong = {name for each in cases for name in each.changed_by(edit)}
+    order = tuple(name for name in cases[0].derivatives if name in wrong)
+    factor = _factor(edit, size, cases)
+    at = None
+    if edit.kind == "piece" and edit.piece < 0 and factor and factor.number is not None:
+        at = convention(edit, factor.number, cases)
+    return Cause(edit, factor, order, at, size)
+
+
+def _likely(cases: Sequence[Failing]) -> Iterator[Edit]:
+    """The mistakes that leave least of what is wrong in the case that tells most, in order.
+
+    Exchanges are many, and come last: only those at uses that reach just what is wrong.
+    """
     telling = cases[-1]
-    names = list(telling.derivatives)
-    edits = [Edit("array", ""), *(Edit("array", name) for name in names), *telling.editor.uses]
-    edits += [each for each in telling.editor.missing if each.op in names]
+    names, editor = list(telling.derivatives), telling.editor
+    edits = [Edit("array", ""), *(Edit("array", name) for name in names), *editor.uses]
+    edits += [each for each in editor.missing if each.op in names]
+    yield from _best(telling, edits)
+    wrong = telling.wrong
+    yield from _best(
+        telling,
+        [
+            each
+            for each in editor.exchanges
+            if telling.changed_by(replace(each, kind="scaled", other="", taken="")) == wrong
+        ],
+    )
+
+
+def _best(telling: Failing, edits: Sequence[Edit]) -> list[Edit]:
     left = {edit: telling.fit(edit)[1] for edit in edits}
     order = {edit: place for place, edit in enumerate(edits)}
     ranked = sorted(edits, key=lambda each: (left[each], order[each]))[:_MOST_TRIED]

@@ -159,6 +159,10 @@ def _expression(source: Source | None, otherwise: str) -> str:
     return source.text if source is not None and source.text else otherwise
 
 
+def _named(place: Source | str) -> str:
+    return place if isinstance(place, str) else place.text
+
+
 def _sentence(cause: Cause) -> str:
     edit, factor = cause.edit, cause.factor
     symbol = "" if factor is None else factor.symbol
@@ -180,6 +184,9 @@ def _sentence(cause: Cause) -> str:
         return f"{names}: the factor {lost} of the whole derivative is missing"
     if edit.kind == "transposed":
         return f"a matrix is transposed in the backward of {here}"
+    if edit.kind == "exchanged":
+        taken, other = _named(edit.taken), _named(edit.other)
+        return f"{names}: formed with {other} in place of {taken}, in the backward of {here}"
     if edit.kind == "piece":
         if edit.piece < 0:
             λ = "" if cause.at is None else f", λ = {float(cause.at):g}"
