@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +31,10 @@ from crosscheck.program.graph import Graph, Program, Shape, Var
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["FunctionCase", "cotangent_name"]
+
+
+_DERIVED: WeakKeyDictionary[TracedFunction, dict[tuple[str, ...], Traced]] = WeakKeyDictionary()
+"""A function to what becomes of it where it is differentiated by some arguments."""
 
 
 def cotangent_name(output: str) -> str:
@@ -116,6 +121,14 @@ class FunctionCase(Composed):
             wanted = function.program.nodes[number].shape
             if shapes.get(name) != wanted:
                 raise UsageError(f"{name}: shape {shapes.get(name)}, wanted {wanted}")
+        known = _DERIVED.setdefault(function, {})
+        key = tuple(self.parameters)
+        if key not in known:
+            known[key] = self._derived()
+        return known[key]
+
+    def _derived(self) -> Traced:
+        function = self.traced_function
         graph = Graph.of(function.program)
         inputs = {name: Var(graph, number) for name, number in function.program.inputs.items()}
         total: Var | None = None

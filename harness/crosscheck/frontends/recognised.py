@@ -31,6 +31,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -64,8 +65,12 @@ def recognised(traced: TracedFunction) -> TracedFunction:
         nowhere left in it: only compounds of rows do without a maximum, for they are the same
         function whatever is taken away, so that nothing is sent down through it.
     """
-    rewriting = _Rewriting(traced)
-    return rewriting.function()
+    if traced not in _KNOWN:
+        _KNOWN[traced] = _Rewriting(traced).function()
+    return _KNOWN[traced]
+
+
+_KNOWN: WeakKeyDictionary[TracedFunction, TracedFunction] = WeakKeyDictionary()
 
 
 class _Rewriting:
