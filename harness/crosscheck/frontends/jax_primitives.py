@@ -14,12 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frontends import verbs
-from crosscheck.frontends.forms import folded
-from crosscheck.frontends.tracing import Extended, Known, Tracing, Value, shape_of
+from crosscheck.frontends import values, verbs
+from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
 from crosscheck.frontends.windows import Sliding, convolved, extreme_over
-from crosscheck.numbers.piecewise import piecewise
-from crosscheck.operators import sort
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import UnsupportedError
 
@@ -27,8 +24,6 @@ __all__ = ["MOVES", "RULES", "gathered", "scattered"]
 
 Params = Mapping[str, Any]
 Rule = Callable[..., Any]
-
-_ABSOLUTE = piecewise("abs", "|z|", "0", "0 -1", "0 1")
 
 
 def _lifted(write: Callable[..., Var]) -> Rule:
@@ -40,98 +35,17 @@ def _elementary(name: str) -> Rule:
     return _lifted(lambda x: verbs.elementary(name, x))
 
 
-# -- with infinite entries -----------------------------------------------------------------------
+def _plain(write: Callable[..., Value]) -> Rule:
+    """A rule that needs no parameters, of `crosscheck.frontends.values`."""
+    return lambda t, params, *x: write(t, *x)
 
 
-def _parts(t: Tracing, value: Value) -> tuple[Var, Any]:
-    real = t.real(value)
-    return (real.var, real.special) if isinstance(real, Extended) else (real, np.zeros(real.shape))
-
-
-def _linear(write: Callable[[Var, Var], Var], plain: Callable[..., Any]) -> Rule:
-    """A sum or a difference, of infinite numbers too."""
-
-    def rule(t: Tracing, params: Params, a: Value, b: Value) -> Value:
-        (one, first), (two, second) = _parts(t, a), _parts(t, b)
-        with np.errstate(invalid="ignore"):
-            special = plain(first, second)
-        return t.extended(write(one, two), special)
-
-    return rule
-
-
-def _product(t: Tracing, params: Params, a: Value, b: Value) -> Value:
-    for mask, other in ((a, b), (b, a)):
-        if isinstance(mask, Known) and mask.test is not None and not isinstance(other, Known):
-            numbers = np.asarray(mask.array)
-            if np.isin(numbers, (0, 1)).all():
-                shape = np.broadcast_shapes(numbers.shape, shape_of(other))
-                zero = Known(np.zeros(shape))
-                return t.selected(Known(numbers != 0, mask.pairs, mask.test), other, zero)
-    for value, other in ((a, b), (b, a)):
-        if isinstance(value, Extended) and isinstance(other, Known):
-            factor = np.asarray(other.array, np.float64)
-            with np.errstate(invalid="ignore"):
-                special = np.where(value.special != 0, value.special * factor, 0.0)
-            return t.extended(verbs.multiply(value.var, t.lift(other)), special)
-    return verbs.multiply(t.lift(a), t.lift(b))
-
-
-def _exp(t: Tracing, params: Params, x: Value) -> Value:
-    var, special = _parts(t, x)
-    found = verbs.elementary("exp", var)
-    if not special.any():
-        return found
-    if not (special <= 0).all():
-        raise UnsupportedError("exp of an infinite or undefined number")
-    return verbs.moved(found, lambda places: np.where(special == 0, places, -1))
-
-
-def _extreme(sign: int) -> Rule:
-    def rule(t: Tracing, params: Params, a: Value, b: Value) -> Value:
-        for one, two in ((a, b), (b, a)):
-            numbers = np.asarray(t.numbers(one)) if isinstance(one, Known) else None
-            if numbers is not None and (numbers == -sign * np.inf).all():
-                return two
-        (one, first), (two, second) = _parts(t, a), _parts(t, b)
-        if first.any() or second.any():
-            chosen = np.maximum if sign > 0 else np.minimum
-            numbers_ = chosen(t.numbers(a), t.numbers(b))
-            shape = numbers_.shape
-            alone = np.broadcast_to(second == -sign * np.inf, shape)
-            other = np.broadcast_to(first == -sign * np.inf, shape)
-            if not (alone | other | ~np.isfinite(numbers_)).all():
-                raise UnsupportedError("max or min of numbers of which some are infinite")
-            special = np.where(np.isfinite(numbers_), 0.0, numbers_)
-            return t.extended(verbs.chosen(alone, one, two), special)
-        return folded(verbs.extreme(one, two, sign))
-
-    return rule
+def _axes(params: Params) -> tuple[int, ...]:
+    return tuple(int(each) for each in params["axes"])
 
 
 def _extreme_along(sign: int) -> Rule:
-    def rule(t: Tracing, params: Params, x: Value) -> Value:
-        axes = tuple(int(each) for each in params["axes"])
-        var, special = _parts(t, x)
-        if not special.any():
-            return verbs.extreme_along(var, axes, sign)
-        numbers = np.where(special == 0, 0.0, special)
-        if np.isnan(special).any() or (special == sign * np.inf).any():
-            raise UnsupportedError("an extreme of numbers of which one is NaN or infinite")
-        places = np.where(numbers == 0, verbs.numbered(var.shape), -1)
-        rest = [at for at in range(places.ndim) if at not in axes]
-        lead = tuple(places.shape[at] for at in rest)
-        rows = places.transpose([*rest, *axes]).reshape(math.prod(lead), -1)
-        found, none = extreme_over(var, rows, sign)
-        return t.extended(verbs.reshaped(found, lead), none.reshape(lead))
-
-    return rule
-
-
-def _held(t: Tracing, params: Params, x: Value) -> Value:
-    if isinstance(x, Extended):
-        return Extended(x.var.held(), x.special)
-    return x.held() if isinstance(x, Var) else x
+    return lambda t, params, x: values.extreme_along(t, x, _axes(params), sign)
 
 
 def _converted(t: Tracing, params: Params, x: Value) -> Value:
@@ -141,30 +55,11 @@ def _converted(t: Tracing, params: Params, x: Value) -> Value:
         return x
     if params["new_dtype"] == np.bool_:
         return t.compared("ne", x, Known(np.zeros(())), np.not_equal)
-    found: Value = _stepped(np.trunc)(t, params, x)
-    return found
+    return values.stepped(t, x, np.trunc, params["new_dtype"])
 
 
 def _stepped(write: Callable[[Any], Any]) -> Rule:
-    """A function with steps: known, as long as no number gets to the next step."""
-
-    def rule(t: Tracing, params: Params, x: Value) -> Value:
-        numbers = np.asarray(t.numbers(x))
-        found = write(numbers)
-        var = t.lift(x)
-        half = np.round is write
-        ends = [found - 0.5, found + 0.5] if half else [np.floor(numbers), np.floor(numbers) + 1]
-        pairs = tuple((var, t.lift(Known(each))) for each in ends)
-        dtype = params.get("new_dtype")
-        return Known(found if dtype is None else found.astype(dtype), pairs)
-
-    return rule
-
-
-def _sign(t: Tracing, params: Params, x: Value) -> Value:
-    numbers = np.sign(t.numbers(x))
-    var = t.lift(x)
-    return Known(numbers, () if t.is_data(var) else ((var, var.graph.zeros(var.shape)),))
+    return lambda t, params, x: values.stepped(t, x, write)
 
 
 def _is_finite(t: Tracing, params: Params, x: Value) -> Value:
@@ -185,24 +80,7 @@ def _select(t: Tracing, params: Params, which: Value, *cases: Value) -> Value:
     return found
 
 
-def _not(t: Tracing, params: Params, x: Known) -> Value:
-    test = None if x.test is None else x.test.negated()
-    return Known(np.logical_not(x.array), x.pairs, test)
-
-
 # -- numbers entry by entry ----------------------------------------------------------------------
-
-
-def _power(t: Tracing, params: Params, x: Value, y: Value) -> Value:
-    exponents = np.unique(np.asarray(t.numbers(y), np.float64))
-    if not isinstance(y, Known) or len(exponents) != 1:
-        raise UnsupportedError("pow: wanted one exponent that is a constant")
-    return verbs.power(t.lift(x), float(exponents[0]))
-
-
-def _clamp(t: Tracing, params: Params, low: Value, x: Value, high: Value) -> Value:
-    found: Value = _extreme(-1)(t, params, _extreme(1)(t, params, x, low), high)
-    return found
 
 
 def _erfc(x: Var) -> Var:
@@ -213,77 +91,18 @@ def _erfc(x: Var) -> Var:
 
 
 def _sum(t: Tracing, params: Params, x: Value) -> Value:
-    return verbs.sum_along(t.lift(x), tuple(int(each) for each in params["axes"]))
-
-
-def _multiplied(t: Tracing, params: Params, x: Value) -> Value:
-    found = t.lift(x)
-    for axis in sorted((int(each) for each in params["axes"]), reverse=True):
-        parts = _slices(found, axis)
-        total = parts[0] if parts else found.graph.ones(_without(found.shape, axis))
-        for each in parts[1:]:
-            total = verbs.multiply(total, each)
-        found = total
-    return found
-
-
-def _slices(x: Var, axis: int) -> list[Var]:
-    def at(number: int) -> Callable[[Any], Any]:
-        return lambda places: np.take(places, number, axis)
-
-    return [verbs.moved(x, at(number)) for number in range(x.shape[axis])]
-
-
-def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    return tuple(size for at, size in enumerate(shape) if at != axis)
-
-
-def _cumulative_sum(t: Tracing, params: Params, x: Value) -> Value:
-    """Each a sum of its own, of what comes before it, in any order."""
-    axis, var = params["axis"], t.lift(x)
-    count = var.shape[axis]
-    taken = np.arange(count)[:, None] >= np.arange(count)
-    taken = taken.T if params["reverse"] else taken
-
-    def change(places: Any) -> Any:
-        moved = np.moveaxis(places, axis, -1)
-        return np.where(taken, moved[..., None, :], -1)
-
-    found = verbs.moved(var, change).sum(-1)
-    return verbs.moved(found, lambda places: np.moveaxis(places, -1, axis))
+    return verbs.sum_along(t.lift(x), _axes(params))
 
 
 def _cumulative(step: Callable[[Var, Var], Var]) -> Rule:
-    def rule(t: Tracing, params: Params, x: Value) -> Value:
-        axis = params["axis"]
-        parts = _slices(t.lift(x), axis)
-        parts = parts[::-1] if params["reverse"] else parts
-        found = parts[:1]
-        for each in parts[1:]:
-            found.append(step(found[-1], each))
-        found = found[::-1] if params["reverse"] else found
-        return t.moved_together(found, lambda *places: np.stack(places, axis))
-
-    return rule
+    return lambda t, params, x: values.cumulative(t, x, params["axis"], step, params["reverse"])
 
 
 def _argument(sign: int) -> Rule:
-    """Where the extreme is: known, as long as no other is."""
-
     def rule(t: Tracing, params: Params, x: Value) -> Value:
         (axis,) = params["axes"]
-        numbers = np.asarray(t.numbers(x)) * sign
-        best = np.argmax(numbers, axis)
-        var = t.lift(x)
-        count = numbers.shape[axis]
-        if count < 2:
-            return Known(best.astype(params["index_dtype"]))
-        places = np.moveaxis(verbs.numbered(var.shape), axis, -1)
-        is_best = np.arange(count) == best[..., None]
-        others = places[~is_best].reshape(*best.shape, count - 1)
-        chosen = np.broadcast_to(places[is_best].reshape(*best.shape, 1), others.shape)
-        pair = verbs.moved(var, lambda _: chosen), verbs.moved(var, lambda _: others)
-        return Known(best.astype(params["index_dtype"]), () if t.is_data(var) else (pair,))
+        found = values.argument(t, x, axis, sign)
+        return Known(found.array.astype(params["index_dtype"]), found.pairs)
 
     return rule
 
@@ -291,49 +110,15 @@ def _argument(sign: int) -> Rule:
 def _sort(t: Tracing, params: Params, *x: Value) -> list[Value]:
     axis = params["dimension"]
     if len(x) == 1:
-        var = t.lift(x[0])
-        return [sort.OPERATOR.expand(var, axis=axis - len(var.shape))]
+        return [values.sorted_along(t, x[0], axis)]
     if params["num_keys"] != 1:
         raise UnsupportedError(f"sort by {params['num_keys']} keys, wanted one")
     order = np.argsort(np.asarray(t.numbers(x[0])), axis, kind="stable")
-    return _in_order(t, x, order, axis)
-
-
-def _in_order(t: Tracing, x: Sequence[Value], order: Any, axis: int) -> list[Value]:
-    """Numbers in an order that was found by comparing the first of them."""
-
-    def change(places: Any) -> Any:
-        return np.take_along_axis(places, order, axis)
-
-    keys = t.moved(x[0], change)
-    pairs: tuple[tuple[Var, Var], ...] = ()
-    if not isinstance(keys, Known) and order.shape[axis] > 1:
-        var, count = t.lift(keys), order.shape[axis]
-        neighbours = [_cut(var, axis, k, count - 1 + k) for k in (0, 1)]
-        pairs = () if t.is_data(var) else ((neighbours[0], neighbours[1]),)
-    found = []
-    for each in x:
-        there = t.moved(each, change)
-        if isinstance(there, Known):
-            there = Known(there.array, (*there.pairs, *pairs))
-        else:
-            t.note(pairs)
-        found.append(there)
-    return found
-
-
-def _cut(x: Var, axis: int, begin: int, end: int) -> Var:
-    return verbs.moved(x, lambda places: np.take(places, np.arange(begin, end), axis))
+    return values.in_order(t, x, order, axis)
 
 
 def _top(t: Tracing, params: Params, x: Value) -> list[Value]:
-    axis, count = params.get("axis", len(shape_of(x)) - 1), params["k"]
-    numbers = np.asarray(t.numbers(x))
-    order = np.argsort(-numbers, axis, kind="stable")
-    last = np.moveaxis(order, axis, -1)
-    places = np.moveaxis(np.broadcast_to(np.arange(last.shape[-1]), last.shape), -1, axis)
-    found = _in_order(t, [x, Known(places)], order, axis)
-    return [t.moved(each, lambda at: np.take(at, range(count), axis)) for each in found]
+    return values.top(t, x, params["k"], params.get("axis", len(shape_of(x)) - 1))
 
 
 # -- products ------------------------------------------------------------------------------------
@@ -445,13 +230,6 @@ def _transposed(t: Tracing, params: Params, x: Value) -> Value:
     return t.moved(x, lambda places: places.transpose(order))
 
 
-def _joined(t: Tracing, params: Params, *x: Value) -> Value:
-    axis = params["dimension"]
-    if all(isinstance(each, Var) for each in x):
-        return verbs.joined([t.lift(each) for each in x], axis)
-    return t.moved_together(x, lambda *places: np.concatenate(places, axis))
-
-
 def gathered(t: Tracing, params: Params, x: Value, change: Callable[..., Any]) -> Value:
     """``gather``: with NaN, or another number, where an index is beyond the end.
 
@@ -483,32 +261,32 @@ def _same(t: Tracing, params: Params, *x: Value) -> Any:
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
-        "add": _linear(verbs.add, np.add),
-        "add_any": _linear(verbs.add, np.add),
-        "sub": _linear(verbs.subtract, np.subtract),
-        "neg": lambda t, params, x: t.extended(_parts(t, x)[0].times(-1), -_parts(t, x)[1]),
-        "mul": _product,
+        "add": _plain(values.added),
+        "add_any": _plain(values.added),
+        "sub": _plain(values.subtracted),
+        "neg": _plain(values.negative),
+        "mul": _plain(values.product),
         "div": _lifted(verbs.divide),
-        "max": _extreme(1),
-        "min": _extreme(-1),
-        "clamp": _clamp,
-        "abs": _lifted(lambda x: folded(x.piecewise(_ABSOLUTE))),
-        "exp": _exp,
+        "max": lambda t, params, a, b: values.extreme(t, a, b, 1),
+        "min": lambda t, params, a, b: values.extreme(t, a, b, -1),
+        "clamp": lambda t, params, low, x, high: values.clamped(t, x, low, high),
+        "abs": _plain(values.absolute),
+        "exp": _plain(values.exponential),
         "square": _lifted(lambda x: verbs.power(x, 2)),
         "integer_pow": lambda t, params, x: verbs.power(t.lift(x), params["y"]),
-        "pow": _power,
+        "pow": _plain(values.powered),
         "erfc": _lifted(_erfc),
         "logistic": _elementary("sigmoid"),
         **{
             name: _elementary(name)
             for name in ("log", "log1p", "expm1", "tanh", "erf", "sin", "cos", "sqrt", "rsqrt")
         },
-        "sign": _sign,
+        "sign": _plain(values.sign_of),
         "floor": _stepped(np.floor),
         "ceil": _stepped(np.ceil),
         "round": _stepped(np.round),
         "is_finite": _is_finite,
-        "stop_gradient": _held,
+        "stop_gradient": _plain(values.held),
         "convert_element_type": _converted,
         "copy": _same,
         "copy_p": _same,
@@ -519,15 +297,17 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ge": _compare("ge", np.greater_equal),
         "lt": _compare("lt", np.less),
         "le": _compare("le", np.less_equal),
-        "not": _not,
+        "not": lambda t, params, x: values.inverted(x),
         "select_n": _select,
         "reduce_sum": _sum,
-        "reduce_prod": _multiplied,
+        "reduce_prod": lambda t, params, x: values.product_along(t, x, _axes(params)),
         "reduce_max": _extreme_along(1),
         "reduce_min": _extreme_along(-1),
         "argmax": _argument(1),
         "argmin": _argument(-1),
-        "cumsum": _cumulative_sum,
+        "cumsum": lambda t, params, x: values.cumulative_sum(
+            t, x, params["axis"], params["reverse"]
+        ),
         "cumprod": _cumulative(verbs.multiply),
         "cummax": _cumulative(lambda a, b: verbs.extreme(a, b, 1)),
         "cummin": _cumulative(lambda a, b: verbs.extreme(a, b, -1)),
@@ -541,7 +321,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "broadcast_in_dim": _repeated,
         "squeeze": _squeezed,
         "transpose": _transposed,
-        "concatenate": _joined,
+        "concatenate": lambda t, params, *x: values.joined(t, x, params["dimension"]),
         "reshape": lambda t, params, x: t.moved(
             x, lambda places: places.reshape(params["new_sizes"])
         ),
