@@ -7,12 +7,12 @@ What is read is the function itself; a derivative that the user has written for 
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from crosscheck.frontends.calling import called
 from crosscheck.frontends.jax_reading import Reader
 from crosscheck.frontends.traced import TracedFunction
 from crosscheck.frontends.tracing import Known, Tracing, Value
@@ -126,26 +126,6 @@ def _jaxpr(jax: Any, function: Callable[..., Any], given: _Arguments, name: str)
         first = (str(error).strip() or "no message").splitlines()[0]
         raise UsageError(f"the function {name} raised {type(error).__name__}: {first}") from error
     return found[0], found[1]
-
-
-def called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """The function on arguments by name, if those are its parameters, else by position."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return function(*arguments.values())
-    if not all(name in parameters for name in arguments):
-        return function(*arguments.values())
-    by_name = {
-        name: value
-        for name, value in arguments.items()
-        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    by_place = [arguments[name] for name in parameters if name in arguments and name not in by_name]
-    skipped = [name for name in list(parameters)[: len(by_place)] if name not in arguments]
-    if skipped:
-        return function(**arguments)
-    return function(*by_place, **by_name)
 
 
 def _named(jax: Any, form: Any, values: Sequence[Value], tracing: Tracing) -> dict[str, Value]:

@@ -131,11 +131,8 @@ class Tracing:
             raise UnsupportedError("complex numbers, wanted real ones")
         array = np.asarray(value.array).astype(np.float64)
         special = np.where(np.abs(array) < INFINITE, 0.0, array)
-        special = (
-            np.where(np.isnan(special), special, np.sign(special) * np.inf)
-            if (special.any())
-            else special
-        )
+        is_none = (special == 0) | np.isnan(special)
+        special = np.where(is_none, special, np.copysign(np.inf, special))
         found = self._constant(np.where(special == 0, array, 0.0))
         return found if not special.any() else Extended(found, special)
 
@@ -250,7 +247,8 @@ class Tracing:
         shape = shape_of(value)
         places = np.asarray(change(verbs.numbered(shape))).astype(np.intp)
         if isinstance(value, Var):
-            return value.take(Places(places.ravel().tolist()), places.shape)
+            stays = places.shape == shape and np.array_equal(places, verbs.numbered(shape))
+            return value if stays else value.take(Places(places.ravel().tolist()), places.shape)
 
         def taken(array: Any) -> Any:
             if not array.size:

@@ -8,12 +8,8 @@ why every case is traced anew.
 
 The formula is mathematics: float64 throughout, whatever dtypes are named in it.
 
-**What is held against what.** The function is first run twice directly, on copies: the results must
-be the same bit for bit. Then the numbers that were carried through the trace must be those of the
-direct run: bit for bit, or else within the bounds of the program's own enclosures in float64. And
-the program, run in float64, must give the direct run's numbers within the same bounds: both are the
-formula computed in float64, each in an order of its own, and those bounds hold for any order. Where
-a bound is infinite, as next to the end of a function's domain, nothing is said of the entry.
+What the program, and the numbers that were carried, are held against is the function run directly:
+`crosscheck.frontends.agreement`.
 """
 
 from __future__ import annotations
@@ -24,10 +20,11 @@ import inspect
 import traceback
 from collections.abc import Callable, Collection, Mapping
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from crosscheck.frontends.agreement import require_same, require_values
 from crosscheck.frontends.numpy_ import functions, indexing, methods, ufuncs
 from crosscheck.frontends.numpy_.arrays import Decided, Object, Step, Traced, handle_with
 from crosscheck.frontends.numpy_.operands import traced as as_traced
@@ -36,12 +33,6 @@ from crosscheck.frontends.numpy_.sources import is_users, line_of, located_at, p
 from crosscheck.frontends.numpy_.tracer import Tracer
 from crosscheck.frontends.traced import Source, TracedFunction
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import FORMATS
-from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.numbers.model import Model
-from crosscheck.program.enclosures import OnEnclosures
-from crosscheck.program.evaluate import evaluate
-from crosscheck.program.floats import OnFloats
 from crosscheck.program.graph import Program
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
@@ -87,7 +78,10 @@ def trace(
     }
     call = _caller(function, name)
     direct = [_direct(call, name, wanted, traced) for _ in range(2)]
-    _require_equal(function, name, *direct)
+    try:
+        require_same(name, *direct)
+    except UsageError as error:
+        raise UsageError(f"{_random_place(function)}{error}") from None
 
     tracer = Tracer(names=_captured(function))
     inputs = {}
@@ -120,7 +114,8 @@ def trace(
         notes=tuple(tracer.notes),
     )
     arrays = {**{key: wanted[key] for key in traced}, **tracer.constants}
-    _require_values(found, arrays, {k: each.value for k, each in outputs.items()}, direct[0])
+    carried = {key: each.value for key, each in outputs.items()}
+    require_values(found, arrays, direct[0], carried=carried, library="NumPy")
     return found
 
 
@@ -298,25 +293,6 @@ def _captured(function: Callable[..., Any]) -> dict[int, str]:
     return {id(value): key for key, value in found.items() if type(value) is np.ndarray}
 
 
-# -- what is held against what -------------------------------------------------------------------
-
-
-def _require_equal(
-    function: Callable[..., Any], name: str, one: Mapping[str, Array], other: Mapping[str, Array]
-) -> None:
-    """Raise unless both runs gave the same numbers, bit for bit."""
-    if one.keys() == other.keys() and all(
-        one[key].shape == other[key].shape and one[key].tobytes() == other[key].tobytes()
-        for key in one
-    ):
-        return
-    where = _random_place(function)
-    raise UsageError(
-        f"{where}the formula {name} gave other numbers when it was run again: it uses random "
-        "numbers or what an earlier run left behind; take what is random as an argument"
-    )
-
-
 def _random_place(function: Callable[..., Any]) -> str:
     inner = inspect.unwrap(function)
     code = getattr(getattr(inner, "__func__", inner), "__code__", None)
@@ -327,51 +303,3 @@ def _random_place(function: Callable[..., Any]) -> str:
             source = located_at(code, each.offset)
             return f"{place(source)}: "
     return ""
-
-
-@in_ieee_arithmetic
-def _require_values(
-    found: TracedFunction,
-    arrays: Mapping[str, Array],
-    carried: Mapping[str, Array],
-    direct: Mapping[str, Array],
-) -> None:
-    """Raise unless the program and the trace have the function's numbers; see the module."""
-    for key in found.outputs:
-        if key not in direct or direct[key].shape != carried[key].shape:
-            _differs(found, key, "is of another shape")
-    with np.errstate(all="ignore"):
-        run = evaluate(found.program, OnFloats(), arrays)
-        same = all(
-            np.array_equal(run[key], direct[key], equal_nan=True)
-            and np.array_equal(carried[key], direct[key], equal_nan=True)
-            for key in found.outputs
-        )
-        if same:
-            return
-        model = Model(FORMATS["float64"])
-        from crosscheck.numbers.enclosure import Enclosure
-
-        boxes = {key: Enclosure.of(model, value) for key, value in arrays.items()}
-        enclosed = evaluate(found.program, OnEnclosures(model), boxes)
-        for key in found.outputs:
-            box = enclosed[key]
-            for numbers in (run[key], carried[key]):
-                _require_within(found, key, numbers, direct[key], box)
-
-
-def _require_within(
-    found: TracedFunction, key: str, numbers: Array, direct: Array, box: Any
-) -> None:
-    """Two computed results differ by at most twice what each may err by."""
-    bound = 2.0 * np.broadcast_to(box.e, direct.shape)
-    finite = np.isfinite(bound) & np.isfinite(direct) & np.isfinite(numbers)
-    if (np.abs(numbers - direct) > bound)[finite].any():
-        _differs(found, key, "has other numbers")
-
-
-def _differs(found: TracedFunction, key: str, how: str) -> NoReturn:
-    raise UnsupportedError(
-        f"{found.name}: as it was traced, {key} {how} than in NumPy; nothing was checked. "
-        "Does it decide by where arrays are, or by who calls it?"
-    )

@@ -74,7 +74,7 @@ def frontend(library: FormulaLibrary) -> Callable[..., Any]:
     module, name = {
         "numpy": ("numpy_.trace", "trace"),
         "jax": ("jax_tracing", "trace_jax"),
-        "torch": ("torch_", "trace_torch"),
+        "torch": ("torch_.trace", "trace_torch"),
     }[library]
     found: Callable[..., Any] = getattr(
         importlib.import_module(f"crosscheck.frontends.{module}"), name

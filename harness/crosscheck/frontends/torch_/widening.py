@@ -1,0 +1,83 @@
+"""A function in float64, whatever dtypes are named in it.
+
+Dtypes belong to implementations, and the formula is mathematics: what it converts to float32 stays
+what it is, and what it makes in bfloat16 is made in float64.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from crosscheck.tools.errors import UnsupportedError
+
+__all__ = ["in_float64", "widened"]
+
+
+def widened(
+    torch: Any, call: Any, args: Any, kwargs: Any, wider: Callable[[Any], Any]
+) -> tuple[Any, Any]:
+    """The operands of an operation in float64; what is written into stays what it is.
+
+    Args:
+        torch: The library.
+        call: The operator.
+        args: What it is handed by position.
+        kwargs: And by name.
+        wider: A tensor as one of float64.
+
+    Raises:
+        UnsupportedError: There are complex numbers among them.
+    """
+    arguments = call._schema.arguments
+    written = {
+        each.name for each in arguments if each.alias_info is not None and each.alias_info.is_write
+    }
+
+    def wide(each: Any) -> Any:
+        if isinstance(each, list | tuple):
+            return [wide(one) for one in each]
+        is_dtype = isinstance(each, torch.dtype)
+        if not (is_dtype or isinstance(each, torch.Tensor)):
+            return each
+        dtype = each if is_dtype else each.dtype
+        if dtype.is_complex:
+            raise UnsupportedError("complex numbers, wanted real ones")
+        if not dtype.is_floating_point or dtype == torch.float64:
+            return each
+        return torch.float64 if is_dtype else wider(each)
+
+    given = [
+        each if schema.name in written else wide(each)
+        for schema, each in zip(arguments, args, strict=False)
+    ]
+    return given, {name: each if name in written else wide(each) for name, each in kwargs.items()}
+
+
+@contextlib.contextmanager
+def in_float64(torch: Any) -> Iterator[None]:
+    """All that this thread computes with PyTorch is in float64 while this lasts."""
+    modes = importlib.import_module("torch.utils._python_dispatch")
+
+    class Mode(modes.TorchDispatchMode):  # type: ignore[misc, name-defined]
+        def __torch_dispatch__(
+            self, call: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            given, named = widened(torch, call, args, kwargs or {}, lambda each: each.double())
+            return call(*given, **named)
+
+    with default_float64(torch), Mode():
+        yield
+
+
+@contextlib.contextmanager
+def default_float64(torch: Any) -> Iterator[None]:
+    """What has no dtype of its own is float64 while this lasts."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
