@@ -141,7 +141,7 @@ def smooth_activations(x: Any) -> Any:
     )  # fmt: skip
 
 
-class ScaledSine(torch.autograd.Function):  # type: ignore[misc]
+class ScaledSine(torch.autograd.Function):  # type: ignore[misc, name-defined]
     @staticmethod
     def forward(ctx: Any, x: Any, scale: float) -> Any:
         ctx.save_for_backward(x)
@@ -154,7 +154,7 @@ class ScaledSine(torch.autograd.Function):  # type: ignore[misc]
         return torch.cos(x) * ctx.scale * g, None
 
 
-class Cubed(torch.autograd.Function):  # type: ignore[misc]
+class Cubed(torch.autograd.Function):  # type: ignore[misc, name-defined]
     @staticmethod
     def forward(x: Any) -> Any:
         y = torch.empty_like(x)
@@ -251,7 +251,7 @@ def mapped(x: Any) -> Any:
     return torch.vmap(lambda row: torch.tanh(row) * row.sum())(x)
 
 
-class Net(nn.Module):  # type: ignore[misc]
+class Net(nn.Module):  # type: ignore[misc, name-defined]
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(4, 3, 3, padding=1)

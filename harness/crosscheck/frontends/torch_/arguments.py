@@ -113,7 +113,7 @@ class Arguments:
 def _callable(torch: Any, function: Any) -> Callable[..., Any]:
     """What to call: of an ``autograd.Function`` its ``apply``."""
     if isinstance(function, type) and issubclass(function, torch.autograd.Function):
-        return getattr(function, "apply")  # noqa: B009  (mypy knows no such attribute of a type)
+        function = getattr(function, "apply")  # noqa: B009  (mypy knows no such attribute of a type)
     found: Callable[..., Any] = function
     return found
 

@@ -121,7 +121,8 @@ class Recorder:
     def source(self) -> Source | None:
         """Where in the user's code we are."""
         frames: list[Frame] = []
-        frame, called = sys._getframe(1), sys._getframe(0)
+        called = sys._getframe(0)
+        frame = called.f_back
         call = self.torch.nn.Module._call_impl.__code__
         inside: tuple[Any, Frame] | None = None
         while frame is not None and frame is not self._outside:
