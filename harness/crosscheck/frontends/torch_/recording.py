@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ class Recorder:
         """Where in the user's code we are."""
         frames: list[Frame] = []
         called = sys._getframe(0)
-        frame = called.f_back
+        frame: FrameType | None = called.f_back
         call = self.torch.nn.Module._call_impl.__code__
         inside: tuple[Any, Frame] | None = None
         while frame is not None and frame is not self._outside:
@@ -130,7 +131,7 @@ class Recorder:
                 inside = frame.f_locals["self"], (called.f_code, called.f_lasti)
             if not frame.f_code.co_filename.startswith(_OURS):
                 frames.append((frame.f_code, frame.f_lasti))
-            frame, called = frame.f_back, frame
+            called, frame = frame, frame.f_back
         found = source_of(frames)
         if found is None or inside is None or "torch" not in Path(found.file).parts:
             return found
