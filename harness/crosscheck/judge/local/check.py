@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.judge.entries import entry_of
-from crosscheck.judge.local.record import Record
+from crosscheck.judge.local.record import AnyRecord
 from crosscheck.judge.local.step import OpenPlace, Part, StepBounds
 from crosscheck.judge.verdict import Entry
 from crosscheck.numbers.arrays import Array
@@ -142,7 +142,7 @@ class Check:
         stacked: bool,
         models: Sequence[Model],
         checked: Sequence[Comparison],
-        readings: Sequence[tuple[Record, StepBounds]],
+        readings: Sequence[tuple[AnyRecord, StepBounds]],
         left_out: Flags,
     ) -> None:
         self._format, self._stacked = form, stacked
@@ -185,7 +185,7 @@ class Check:
         return found
 
     @property
-    def steps(self) -> Sequence[tuple[Record, StepBounds]]:
+    def steps(self) -> Sequence[tuple[AnyRecord, StepBounds]]:
         """Every step with what bounds it, in the first arithmetic."""
         return self._bounds
 
@@ -301,7 +301,7 @@ class Check:
         return tuple(found)
 
     def _readings_at(
-        self, record: Record, bounds: StepBounds, place: OpenPlace, index: int
+        self, record: AnyRecord, bounds: StepBounds, place: OpenPlace, index: int
     ) -> Iterator[LocalReading]:
         slopes, is_read = bounds.slopes.get(place.site), bounds.is_read(place)
         values = bounds.value(place.site)

@@ -16,7 +16,7 @@ import numpy as np
 from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
 from crosscheck.judge.local.check import Check
 from crosscheck.judge.local.programs import RESULT
-from crosscheck.judge.local.record import Record
+from crosscheck.judge.local.record import AnyRecord
 from crosscheck.judge.local.step import OpenPlace, Part, StepBounds
 from crosscheck.judge.vacuity import vacuous
 from crosscheck.network.composed import Composed
@@ -41,7 +41,9 @@ def readings_of(check: Check, case: Composed) -> tuple[GateReading, ...]:
     return tuple(sorted(found, key=lambda each: each.place))
 
 
-def _at(record: Record, bounds: StepBounds, place: OpenPlace, node: int) -> Iterator[GateReading]:
+def _at(
+    record: AnyRecord, bounds: StepBounds, place: OpenPlace, node: int
+) -> Iterator[GateReading]:
     """The decisions at one site of a step."""
     slopes, values = bounds.slopes.get(place.site), bounds.value(place.site)
     is_read, is_idle = bounds.is_read(place), bounds.is_idle(place)
@@ -84,7 +86,7 @@ def _breakpoint(place: OpenPlace, value: float) -> tuple[float, tuple[float, flo
     return found
 
 
-def _nodes_of(case: Composed, record: Record, bounds: StepBounds) -> dict[int, int]:
+def _nodes_of(case: Composed, record: AnyRecord, bounds: StepBounds) -> dict[int, int]:
     """Where a step's program decides, to the node of the network's program that it is."""
     program = bounds.program
     value = Program(program.nodes, program.inputs, {RESULT: program.outputs[RESULT]})

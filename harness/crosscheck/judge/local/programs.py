@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from crosscheck.judge.local.record import Record
 from crosscheck.network.steps import Step
+from crosscheck.numbers.arrays import Array
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.derive import vjp
 from crosscheck.program.graph import Graph, Program, Shape
@@ -20,10 +20,10 @@ COTANGENT = "cotangent"
 """What the input is called that holds the cotangent of the result."""
 
 
-def shapes_of(record: Record, stacked: bool) -> tuple[tuple[str, Shape], ...]:
+def shapes_of(operands: Mapping[str, Array], stacked: bool) -> tuple[tuple[str, Shape], ...]:
     """Name of each operand to its shape in one case."""
     lead = 1 if stacked else 0
-    return tuple((name, array.shape[lead:]) for name, array in record.operands.items())
+    return tuple((name, array.shape[lead:]) for name, array in operands.items())
 
 
 def program_of(

@@ -4,12 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
+from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
 from crosscheck.network.composed import AnyGradients
 from crosscheck.network.steps import Step
 from crosscheck.numbers.arrays import Array
+from crosscheck.operators.registry import operator_of
+from crosscheck.program.graph import Program
 
-__all__ = ["Record", "Recorded"]
+__all__ = ["AnyRecord", "Record", "Recorded"]
+
+
+class AnyRecord(Protocol):
+    """What one step held, whatever it is a step of."""
+
+    @property
+    def step(self) -> Step:
+        """The step; its operands are named, and its attributes are those of an operator."""
+
+    @property
+    def operands(self) -> Mapping[str, Array]:
+        """By name, what the step was given."""
+
+    @property
+    def results(self) -> Mapping[str, Array]:
+        """By name, what it returned."""
+
+    @property
+    def cotangents(self) -> Mapping[str, Array]:
+        """The cotangents of the results, by the names that the program has for them."""
+
+    @property
+    def sent(self) -> Mapping[str, Array]:
+        """By name of an operand, what goes down to it."""
+
+    @property
+    def placed(self) -> Callable[..., Array] | None:
+        """See `crosscheck.operators.operator.Operator`."""
+
+    def program(self, stacked: bool) -> Program:
+        """Of the operands and `cotangents`: the results, and what goes down to each of `sent`."""
+
+    def map(self: _AnyRecord, change: Callable[[Array], Array]) -> _AnyRecord:
+        """The same step with other arrays."""
+
+
+_AnyRecord = TypeVar("_AnyRecord", bound=AnyRecord)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +77,25 @@ class Record:
     cotangent: Array
     sent: Mapping[str, Array]
     formulation: str = ""
+
+    @property
+    def results(self) -> Mapping[str, Array]:
+        """See `AnyRecord`."""
+        return {RESULT: self.result}
+
+    @property
+    def cotangents(self) -> Mapping[str, Array]:
+        """See `AnyRecord`."""
+        return {COTANGENT: self.cotangent}
+
+    @property
+    def placed(self) -> Callable[..., Array] | None:
+        """See `AnyRecord`."""
+        return operator_of(self.step.op).placed
+
+    def program(self, stacked: bool) -> Program:
+        """See `AnyRecord`."""
+        return program_of(self.step, shapes_of(self.operands, stacked), tuple(self.sent))
 
     def map(self, change: Callable[[Array], Array]) -> Record:
         """The same step with other arrays."""

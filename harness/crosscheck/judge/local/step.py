@@ -41,15 +41,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.judge.entries import ratio_of
-from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
-from crosscheck.judge.local.record import Record
+from crosscheck.judge.local.record import AnyRecord
 from crosscheck.judge.local.ties import TiesRead, in_order, read_ties
 from crosscheck.numbers.arrays import Array, blocks
 from crosscheck.numbers.enclosure import Enclosure, OpenSum
 from crosscheck.numbers.model import Model
 from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.numbers.sides import sides_of
-from crosscheck.operators.registry import operator_of
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import values_of
 from crosscheck.program.graph import Program
@@ -69,7 +67,7 @@ class Part:
     """One array of a record, beside what encloses it.
 
     Attributes:
-        name: `RESULT`, or the operand whose cotangent it is.
+        name: Of a result, or of the operand whose cotangent it is.
         given: What the framework held.
         bound: What encloses it.
         refused: Entries that no decision explains, whatever ``bound`` says.
@@ -157,14 +155,12 @@ class StepBounds:
         stacked: Whether arrays have an axis over cases in front.
     """
 
-    def __init__(self, record: Record, model: Model, stacked: bool) -> None:
+    def __init__(self, record: AnyRecord, model: Model, stacked: bool) -> None:
         self.record, self.model = record, model
-        self.program: Program = program_of(
-            record.step, shapes_of(record, stacked), tuple(record.sent)
-        )
+        self.program: Program = record.program(stacked)
         self._arrays = {
             name: Enclosure.of(model, array)
-            for name, array in (*record.operands.items(), (COTANGENT, record.cotangent))
+            for name, array in (*record.operands.items(), *record.cotangents.items())
         }
         self._idle: dict[int, NDArray[np.bool_]] = {}
         for each in self._arrays.values():
@@ -202,14 +198,15 @@ class StepBounds:
     @cached_property
     def _ties(self) -> TiesRead:
         step, record = self.record.step, self.record
-        placed = operator_of(step.op).placed
+        placed = record.placed
         if placed is not None and record.sent:
             ((name, sent),) = record.sent.items()
+            ((result, cotangent),) = zip(record.results, record.cotangents.values(), strict=True)
             compared = record.operands[name]
             if self.model.flush:  # all that may be read as zero is equal
                 compared = np.where(np.abs(compared) < self.model.least, 0.0, compared)
-            keys = placed(compared, record.cotangent, sent, **step.settings)
-            return in_order(self.program, self._values, {name: keys}, RESULT)
+            keys = placed(compared, cotangent, sent, **step.settings)
+            return in_order(self.program, self._values, {name: keys}, result)
         return read_ties(
             self.program, self._values, self.record.sent, lambda weights: self._sent(weights)
         )
@@ -229,21 +226,22 @@ class StepBounds:
             found.append(OpenPlace(site, (), tied, tied & (z.high == best)))
         return tuple(found)
 
-    def live(self, alive: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Where the result can matter, by where the operands can; notes it for ties.
+    def live(self, alive: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+        """Where each result can matter, by where the operands can; notes it for ties.
 
         Args:
             alive: Name of each operand to where it can matter.
         """
-        forward = Program(
-            self.program.nodes, self.program.inputs, {RESULT: self.program.outputs[RESULT]}
-        )
+        outputs = {name: self.program.outputs[name] for name in self.record.results}
+        forward = Program(self.program.nodes, self.program.inputs, outputs)
         with np.errstate(all="ignore"):
             found = live_values(forward, self._values, alive)
         for site, tied in self._ties.tied.items():
             self._idle[site] = np.asarray(~(tied & found[site]).any(axis=-1, keepdims=True))
-        shape = self.record.result.shape
-        return np.broadcast_to(found[forward.outputs[RESULT]], shape)
+        return {
+            name: np.broadcast_to(found[outputs[name]], result.shape)
+            for name, result in self.record.results.items()
+        }
 
     @cached_property
     def _ends(self) -> Sequence[Mapping[str, Enclosure]]:
@@ -357,7 +355,8 @@ class StepBounds:
     def _closed(self, name: str, values: Mapping[int, Any]) -> Enclosure:
         """A result as one number for each of its entries; an axis over cases where it has none."""
         value = values[self.program.outputs[name]]
-        given = self.record.result if name == RESULT else self.record.sent[name]
+        results = self.record.results
+        given = results[name] if name in results else self.record.sent[name]
         if isinstance(value, OpenSum) and value.shape == given.shape and value.model == self.model:
             return value
         closed = Enclosure(self.model, value.c, value.r, value.e)
@@ -371,8 +370,9 @@ class StepBounds:
         return found
 
     def parts(self) -> Iterator[Part]:
-        """The result, then what was sent to each operand."""
-        yield Part(RESULT, self.record.result, self._closed(RESULT, self._values))
+        """Each result, then what was sent to each operand."""
+        for name, given in self.record.results.items():
+            yield Part(name, given, self._closed(name, self._values))
         slopes, refused = self.slopes, self._decided[1]
         sent = self._sent(slopes, self._ties.free) if slopes else None
         for name, given in self.record.sent.items():

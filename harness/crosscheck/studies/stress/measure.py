@@ -30,7 +30,6 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.libraries import calls, library_of
 from crosscheck.judge.local.check import Check, Comparison
 from crosscheck.judge.local.judge import LocalJudge
-from crosscheck.judge.local.programs import program_of, shapes_of
 from crosscheck.judge.local.record import Recorded
 from crosscheck.numbers.accuracy import committed
 from crosscheck.numbers.arrays import Array
@@ -189,7 +188,7 @@ def _departing(recorded: Recorded, framework: str, dtype: str) -> dict[str, str]
     departing = _departures(framework, dtype)
     found = {}
     for record in recorded.records:
-        program = program_of(record.step, shapes_of(record, stacked=True), tuple(record.sent))
+        program = record.program(stacked=True)
         called = {record.step.op, *(name for name, _ in calls(program))}
         called |= {program.nodes[number].op for number in program.needed}
         if names := sorted(called & departing):
