@@ -17,6 +17,7 @@ from crosscheck.cli.digits import digits
 from crosscheck.cli.doctor import doctor
 from crosscheck.cli.explain import explain
 from crosscheck.cli.functions import functions
+from crosscheck.cli.module import module
 from crosscheck.cli.power import power
 from crosscheck.cli.precision import precision
 from crosscheck.cli.replay import replay
@@ -75,6 +76,7 @@ def cli() -> None:
     crosscheck run --case worked-example    one network, every value beside the reference
     crosscheck run --case my_network.json   your own network
     crosscheck check layer.py               your own functions against their formula
+    crosscheck module my_models:net         your own model, operation by operation
     crosscheck explain                      the derivation of one gradient, step by step
     crosscheck digits                       a trained network on real data
     crosscheck sweep --cases 1e6            a million networks, in batches
@@ -85,7 +87,7 @@ def cli() -> None:
     """  # noqa: D301  (click wants the control character)
 
 
-_CHECKS = (run, check, write, sweep, replay, digits)
+_CHECKS = (run, check, write, module, sweep, replay, digits)
 _EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report)
 _HELP = (functions, doctor, completion)
 

@@ -17,7 +17,7 @@ from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
-__all__ = ["Reader"]
+__all__ = ["PlacedError", "Reader"]
 
 _MOST_TURNS = 10_000
 _INNER = ("call_jaxpr", "jaxpr", "fun_jaxpr")
@@ -70,12 +70,26 @@ class Reader:
 
         for equation in jaxpr.eqns:
             operands = [value(each) for each in equation.invars]
-            with self._tracing.at(self._source(equation)):
+            with self._tracing.at(self.source(equation)):
                 results = self._applied(equation, operands)
             found.update(zip(equation.outvars, results, strict=True))
         return [value(each) for each in jaxpr.outvars]
 
-    def _source(self, equation: Any) -> Source | None:
+    def equation(self, equation: Any, operands: Sequence[Value]) -> list[Value]:
+        """The results of one equation.
+
+        Args:
+            equation: Of a jaxpr.
+            operands: Its own.
+
+        Raises:
+            UnsupportedError: As of `run`.
+        """
+        with self._tracing.at(self.source(equation)):
+            return self._applied(equation, operands)
+
+    def source(self, equation: Any) -> Source | None:
+        """Where an equation stands."""
         traceback = equation.source_info.traceback
         if self._inside_library or traceback is None:
             return None
@@ -102,14 +116,14 @@ class Reader:
             raise self._placed(error, name) from None
         return result if isinstance(result, list) else [result]
 
-    def _placed(self, error: Exception, name: str) -> UnsupportedError:
+    def _placed(self, error: Exception, name: str) -> PlacedError:
         """The error with the primitive and the user's line, once."""
-        if isinstance(error, _Placed):
+        if isinstance(error, PlacedError):
             return error
         source = self._tracing.source
         where = "" if source is None else f"{source.file}:{source.line}: "
         what = "" if source is None else f", in {source.text}"
-        return _Placed(f"{where}{name}: {error}{what}")
+        return PlacedError(f"{where}{name}: {error}{what}", name, str(error))
 
     def _folded(self, equation: Any, operands: Sequence[Value]) -> list[Value]:
         """What is known of known numbers, by the primitive itself."""
@@ -272,8 +286,17 @@ class Reader:
         return self.run(branches[at].jaxpr, branches[at].consts, rest)
 
 
-class _Placed(UnsupportedError):
-    """An error that says where."""
+class PlacedError(UnsupportedError):
+    """An error that says where.
+
+    Attributes:
+        primitive: What is not understood.
+        reason: Why.
+    """
+
+    def __init__(self, message: str, primitive: str, reason: str) -> None:
+        super().__init__(message)
+        self.primitive, self.reason = primitive, reason
 
 
 def _is_value(each: Any) -> bool:

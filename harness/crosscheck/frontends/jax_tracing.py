@@ -6,6 +6,7 @@ What is read is the function itself; a derivative that the user has written for 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from crosscheck.frontends.traced import TracedFunction
 from crosscheck.frontends.tracing import Known, Tracing, Value
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
-__all__ = ["trace_jax"]
+__all__ = ["JaxFunction", "trace_jax"]
 
 
 def trace_jax(
@@ -42,27 +43,105 @@ def trace_jax(
         UsageError: A name is unknown, an array that is traced is not real, or the function raises.
         UnsupportedError: A primitive has no rule, or a branch of Python's depends on numbers.
     """
-    jax = importlib.import_module("jax")
-    unknown = [name for name in (*traced, *fixed) if name not in arguments]
-    if unknown:
-        raise UsageError(f"{unknown[0]!r} is no argument; there are {', '.join(arguments)}")
-    with _wide(jax):
-        given = _Arguments(jax, arguments, (*traced, *fixed))
-        name = getattr(function, "__name__", None) or type(function).__name__
-        closed, form = _jaxpr(jax, function, given, name)
-        constant = [leaf for leaf, of in given.owners.items() if of in fixed]
-        tracing = Tracing(given.arrays, constant)
-        inputs = [tracing.inputs[each] for each in given.arrays]
-        values = Reader(jax, tracing).run(closed.jaxpr, closed.consts, inputs)
-        outputs = _named(jax, form, values, tracing)
-        return tracing.result(name, outputs, tuple(arguments))
+    return JaxFunction(function, arguments, traced=traced, fixed=fixed).traced()
 
 
-def _wide(jax: Any) -> Any:
-    """float64 is float64 while this lasts."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    return importlib.import_module("jax.experimental").enable_x64(True)
+class JaxFunction:
+    """A function on arguments of some shapes, as JAX reads it.
+
+    Attributes:
+        jax: The library.
+        name: Of the function.
+        arrays: Name to float64 numbers of each leaf that becomes an input.
+        closed: Its jaxpr, of these leaves in their order.
+        form: The tree of what it returns, of shapes.
+
+    Args:
+        function: As of `trace_jax`, like what follows.
+        arguments: Likewise.
+        traced: Likewise.
+        fixed: Likewise.
+        dtype: Of the real numbers: the function may ask for it.
+        change: Of the jaxpr, before it is read.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        *,
+        traced: Sequence[str],
+        fixed: Sequence[str] = (),
+        dtype: str = "float64",
+        change: Callable[[Any, Any], Any] = lambda jax, closed: closed,
+    ) -> None:
+        self.jax: Any = importlib.import_module("jax")
+        self._function, self._arguments, self._dtype = function, arguments, dtype
+        self._fixed = fixed
+        unknown = [name for name in (*traced, *fixed) if name not in arguments]
+        if unknown:
+            raise UsageError(f"{unknown[0]!r} is no argument; there are {', '.join(arguments)}")
+        self.name = getattr(function, "__name__", None) or type(function).__name__
+        with self.session():
+            self._given = _Arguments(self.jax, arguments, (*traced, *fixed))
+            self.arrays = self._given.arrays
+            closed, self.form = _jaxpr(self.jax, function, self._given, self.name, dtype)
+            self.closed = change(self.jax, closed)
+
+    def session(self) -> Any:
+        """float64 is float64 while this lasts, if that is the dtype."""
+        if self._dtype != "float64":
+            return contextlib.nullcontext()
+        if hasattr(self.jax, "enable_x64"):
+            return self.jax.enable_x64(True)
+        return importlib.import_module("jax.experimental").enable_x64(True)
+
+    def call(self, *leaves: Any) -> Any:
+        """What the function itself returns."""
+        return called(self._function, self._given.put(leaves))
+
+    def names(self) -> list[str | None]:
+        """Of each leaf of what it returns its name; ``None`` of one that is no real number."""
+        leaves, _ = self.jax.tree_util.tree_flatten_with_path(self.form)
+        single = len(leaves) == 1 and not leaves[0][0]
+        found: list[str | None] = []
+        for path, leaf in leaves:
+            words = ".".join(map(_key, path))
+            name = "out" if single else words if isinstance(self.form, dict) else f"out{words}"
+            real = leaf.dtype.kind not in "biu"
+            found.append(name if real else None)
+        return found
+
+    def traced(self) -> TracedFunction:
+        """See `trace_jax`.
+
+        Raises:
+            UsageError: It returns no real numbers.
+            UnsupportedError: A primitive has no rule.
+        """
+        owners = self._given.owners
+        constant = [leaf for leaf, of in owners.items() if of in self._fixed]
+        with self.session():
+            tracing = Tracing(self.arrays, constant)
+            inputs = [tracing.inputs[each] for each in self.arrays]
+            reader = Reader(self.jax, tracing)
+            values = reader.run(self.closed.jaxpr, self.closed.consts, inputs)
+            outputs = self._named(values, tracing)
+            return tracing.result(self.name, outputs, tuple(self._arguments))
+
+    def _named(self, values: Sequence[Value], tracing: Tracing) -> dict[str, Value]:
+        """The outputs by name; those that are no real numbers are left out, and that is noted."""
+        found = {}
+        for name, value in zip(self.names(), values, strict=True):
+            if name is None:
+                tracing.notes.append("an output is no array of real numbers: left out")
+                continue
+            if isinstance(value, Known):
+                value = Known(np.asarray(value.array), value.pairs)
+            found[name] = value
+        if not found:
+            raise UsageError("the function returns no array of real numbers")
+        return found
 
 
 class _Arguments:
@@ -107,11 +186,13 @@ def _key(entry: Any) -> str:
     return str(entry)
 
 
-def _jaxpr(jax: Any, function: Callable[..., Any], given: _Arguments, name: str) -> tuple[Any, Any]:
+def _jaxpr(
+    jax: Any, function: Callable[..., Any], given: _Arguments, name: str, dtype: str
+) -> tuple[Any, Any]:
     def call(*leaves: Any) -> Any:
         return called(function, given.put(leaves))
 
-    leaves = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in given.arrays.values()]
+    leaves = [jax.ShapeDtypeStruct(each.shape, dtype) for each in given.arrays.values()]
     try:
         found = jax.make_jaxpr(call, return_shape=True)(*leaves)
     except CrosscheckError:
@@ -126,22 +207,3 @@ def _jaxpr(jax: Any, function: Callable[..., Any], given: _Arguments, name: str)
         first = (str(error).strip() or "no message").splitlines()[0]
         raise UsageError(f"the function {name} raised {type(error).__name__}: {first}") from error
     return found[0], found[1]
-
-
-def _named(jax: Any, form: Any, values: Sequence[Value], tracing: Tracing) -> dict[str, Value]:
-    """The outputs by name; those that are no real numbers are left out, and that is noted."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(form)
-    single = len(leaves) == 1 and not leaves[0][0]
-    found = {}
-    for (path, leaf), value in zip(leaves, values, strict=True):
-        words = ".".join(map(_key, path))
-        name = "out" if single else words if isinstance(form, dict) else f"out{words}"
-        if np.issubdtype(leaf.dtype, np.integer) or leaf.dtype == np.bool_:
-            tracing.notes.append(f"{name} is no array of real numbers: left out")
-            continue
-        if isinstance(value, Known):
-            value = Known(np.asarray(value.array), value.pairs)
-        found[name] = value
-    if not found:
-        raise UsageError("the function returns no array of real numbers")
-    return found

@@ -1,0 +1,294 @@
+"""What the words of a command line name: a model, an example of its inputs, a loss.
+
+A model is one of
+
+    f(x, …)                    a JAX function; the file's arrays are its arguments by name, or by
+                               position; ``params.layer.w`` is a leaf of a tree that it takes
+    (f, parameters)            a JAX function and the tree that is its first argument, as of
+                               ``(module.apply, variables)``
+    an object that is called   and is a tree of arrays, as of equinox: its real arrays
+    make()                     something without required arguments that returns one of these
+
+Reading PyTorch modules is another entry of the table in `crosscheck.run.modules.reading`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosscheck.frontends.calling import called
+from crosscheck.numbers.formats import format_of
+from crosscheck.run.functions.partnered import loaded
+from crosscheck.run.modules.reading import Asked
+from crosscheck.tools.errors import UsageError
+
+__all__ = ["ask", "example", "named_object"]
+
+PARAMETERS = "model"
+"""What the parameters of a model are called that brings its own."""
+
+
+def ask(
+    where: str,
+    arrays: Mapping[str, Any],
+    *,
+    loss: str | None = None,
+    wrt: Sequence[str] = (),
+    dtype: str | None = None,
+) -> Asked:
+    """A model and the numbers that it is asked about.
+
+    Args:
+        where: ``PKG:MODEL`` or ``FILE.py:MODEL``.
+        arrays: Of `example`.
+        loss: Likewise of a function of what the model returns, and of arrays by name; or the name
+            of one beside the model.
+        wrt: Names, or beginnings of names, of what it is differentiated by.
+        dtype: Of the real numbers; by default that of the model's, or of the example's.
+
+    Raises:
+        UsageError: Something is not there, or is none of the forms.
+    """
+    model = named_object(where)
+    name = where.rpartition(":")[2]
+    arguments: dict[str, Any] = dict(arrays)
+    targets: dict[str, Any] = {}
+    function: Callable[..., Any] | None = None
+    if loss is not None:
+        beside = where.rpartition(":")[0]
+        function = named_object(loss if ":" in loss else f"{beside}:{loss}")
+        targets = {n: arguments.pop(n) for n in _further(function) if n in arguments}
+    own, parameters = _model(model, where, arguments)
+    given = {**parameters, **arguments, **targets}
+    whole = _with_loss(own, function, name, tuple(given), tuple(targets))
+    real = [key for key, value in given.items() if _is_real(value)]
+    chosen = dtype or _dtype(given)
+    format_of(chosen)
+    tops = [each.partition(".")[0] for each in wrt]
+    for each in wrt:
+        if each.partition(".")[0] not in real:
+            raise UsageError(f"--wrt {each}: wanted some of {', '.join(real)}")
+    chosen_by = tuple(key for key in real if not tops or key in tops)
+    if function is not None and not wrt:
+        chosen_by = tuple(key for key in chosen_by if key not in targets)
+    fixed = tuple(key for key in real if key not in chosen_by)
+    return Asked(name, "jax", whole, given, chosen_by, fixed, chosen, tuple(wrt))
+
+
+def named_object(where: str) -> Any:
+    """What ``PKG:NAME`` or ``FILE.py:NAME`` names.
+
+    Raises:
+        UsageError: There is none, or importing it raises.
+    """
+    package, separator, name = where.rpartition(":")
+    if not (separator and package and name):
+        raise UsageError(f"{where}: wanted PKG:MODEL or FILE.py:MODEL, as in my_models:net")
+    try:
+        if package.endswith(".py"):
+            found: Any = loaded(package)
+        else:
+            sys.path.insert(0, str(Path.cwd()))
+            try:
+                found = importlib.import_module(package)
+            finally:
+                sys.path.remove(str(Path.cwd()))
+    except UsageError:
+        raise
+    except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0]
+        raise UsageError(
+            f"{package}: importing it raised {type(error).__name__}: {first}"
+        ) from None
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [each for each in vars(found) if not each.startswith("_")]
+            raise UsageError(f"{where}: no {part!r} there; there are {', '.join(known[:20])}")
+        found = getattr(found, part)
+    return found
+
+
+def example(path: Path) -> dict[str, Any]:
+    """The arrays of a ``.npz`` file by name; dots in a name make a tree.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            flat = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            f"--input {path}: {first}; wanted a file that np.savez(path, x=…) has written"
+        ) from None
+    found: dict[str, Any] = {}
+    for name, array in flat.items():
+        *tree, last = name.split(".")
+        here = found
+        for part in tree:
+            here = here.setdefault(part, {})
+            if not isinstance(here, dict):
+                raise UsageError(f"--input {path}: {name} is below an array of the file")
+        here[last] = array
+    return {name: _lists(value) for name, value in found.items()}
+
+
+def _lists(value: Any) -> Any:
+    """A tree whose keys are 0, 1, 2, … as a list."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _lists(each) for key, each in value.items()}
+    if list(inner) == [str(k) for k in range(len(inner))]:
+        return list(inner.values())
+    return inner
+
+
+def _leaves(value: Any) -> list[NDArray[Any]]:
+    if isinstance(value, Mapping):
+        return [leaf for each in value.values() for leaf in _leaves(each)]
+    if isinstance(value, list | tuple):
+        return [leaf for each in value for leaf in _leaves(each)]
+    return [np.asarray(value)]
+
+
+def _is_real(value: Any) -> bool:
+    """Whether a tree is of real numbers throughout."""
+    leaves = _leaves(value)
+    return bool(leaves) and all(_of_reals(each.dtype) for each in leaves)
+
+
+def _of_reals(dtype: Any) -> bool:
+    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
+
+
+def _dtype(given: Mapping[str, Any]) -> str:
+    for value in given.values():
+        for leaf in _leaves(value):
+            if _of_reals(leaf.dtype):
+                return str(leaf.dtype.name)
+    raise UsageError("no array of real numbers among the model's parameters and its example")
+
+
+def _further(function: Callable[..., Any]) -> list[str]:
+    """Names of the arguments of a loss after the first."""
+    try:
+        return list(inspect.signature(function).parameters)[1:]
+    except (TypeError, ValueError):
+        raise UsageError(f"{function!r}: its parameters are not known; wrap it") from None
+
+
+def _with_loss(
+    own: Callable[[Mapping[str, Any]], Any],
+    loss: Callable[..., Any] | None,
+    name: str,
+    names: Sequence[str],
+    targets: Sequence[str],
+) -> Callable[..., Any]:
+    """The whole, of its arguments in their order."""
+
+    def whole(*values: Any) -> Any:
+        arguments = dict(zip(names, values, strict=True))
+        rest = {key: value for key, value in arguments.items() if key not in targets}
+        returned = own(rest)
+        if loss is None:
+            return returned
+        return loss(returned, **{key: arguments[key] for key in targets})
+
+    whole.__name__ = name
+    return whole
+
+
+def _model(
+    model: Any, where: str, arguments: Mapping[str, Any]
+) -> tuple[Callable[[Mapping[str, Any]], Any], dict[str, Any]]:
+    """The model as a function of a dict, and the arguments that it brings."""
+    if inspect.isclass(model) or (callable(model) and arguments and _is_factory(model)):
+        model = model()
+    if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
+        function, parameters = model
+
+        def paired(given: Mapping[str, Any]) -> Any:
+            rest = {key: value for key, value in given.items() if key != PARAMETERS}
+            return _put(function, given[PARAMETERS], rest)
+
+        return paired, {PARAMETERS: _plain(parameters)}
+    tree = _Tree(model)
+    if tree.arrays:
+        if not callable(model):
+            raise UsageError(f"{where}: {type(model).__name__} is nothing that can be called")
+
+        def of_tree(given: Mapping[str, Any]) -> Any:
+            rest = {key: value for key, value in given.items() if key != PARAMETERS}
+            return called(tree.put(given[PARAMETERS]), rest)
+
+        return of_tree, {PARAMETERS: tree.arrays}
+    if not callable(model):
+        raise UsageError(
+            f"{where}: {type(model).__name__}, wanted a function, a pair of a function and its "
+            "parameters, or an object that is called and holds arrays"
+        )
+    return lambda given: called(model, given), {}
+
+
+def _put(function: Callable[..., Any], first: Any, rest: Mapping[str, Any]) -> Any:
+    """The function of its parameters, then of the others by name where it has these names."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return function(first, *rest.values())
+    if all(name in parameters for name in rest):
+        return function(first, **rest)
+    return function(first, *rest.values())
+
+
+def _is_factory(model: Callable[..., Any]) -> bool:
+    """Whether it is a function that takes nothing."""
+    if not inspect.isfunction(model):
+        return False
+    return not inspect.signature(model).parameters
+
+
+def _plain(parameters: Any) -> Any:
+    """A tree with arrays of NumPy's for leaves."""
+    jax: Any = importlib.import_module("jax")
+    return jax.tree_util.tree_map(np.asarray, parameters)
+
+
+class _Tree:
+    """An object that is a tree of arrays and of other things.
+
+    Attributes:
+        arrays: Its arrays of real numbers, by their places.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._jax: Any = importlib.import_module("jax")
+        flat, self._form = self._jax.tree_util.tree_flatten_with_path(model)
+        self._leaves: list[tuple[str, Any]] = [
+            (_place(self._jax, path), leaf) for path, leaf in flat
+        ]
+        self.arrays = {
+            place: np.asarray(leaf) for place, leaf in self._leaves if place and _is_array(leaf)
+        }
+
+    def put(self, arrays: Mapping[str, Any]) -> Any:
+        """The object with other arrays."""
+        leaves = [arrays.get(place, leaf) for place, leaf in self._leaves]
+        return self._jax.tree_util.tree_unflatten(self._form, leaves)
+
+
+def _place(jax: Any, path: Sequence[Any]) -> str:
+    return str(jax.tree_util.keystr(tuple(path), simple=True, separator="/"))
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype") and _of_reals(np.dtype(leaf.dtype))
