@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -238,6 +239,13 @@ def test_the_commands_of_the_page(
     assert found["leaves"] == ["params.b1", "params.w1", "params.w2"]
     assert main(third) == 1
     said = capsys.readouterr().out
+    page_ = Path("page/module.html").read_text("utf-8")
+    root = ElementTree.fromstring(re.findall(r"<svg.*?</svg>", page_, re.DOTALL)[0])
+    groups = {each.findtext("text"): each for each in root.iter("g")}
+    assert groups["4 squash"].get("class") == "bad"
+    assert {each.get("class") for each in groups.values()} == {"bad", "good", "leaf"}
+    assert len({(r.get("x"), r.get("y")) for r in root.iter("rect")}) == len(groups)
+    assert "The first operation that is wrong is 4 squash" in page_
     (told,) = re.findall(r"```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     for line in told.splitlines():
         assert line.partition("…")[0].strip() in re.sub(r"\S*/models.py", "models.py", said)

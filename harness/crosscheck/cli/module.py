@@ -63,6 +63,12 @@ def module(
 
     asked = ask(where, example(example_file), loss=loss, wrt=wrt or (), dtype=dtype)
     outcome = check_model(asked, seed=seed, is_loss=loss is not None)
+    if report is not None:
+        from crosscheck.report.html import model_page
+        from crosscheck.tools.atomic import write_text_atomically
+
+        report.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(report / "module.html", model_page(outcome))
     if as_json:
         click.echo(json.dumps(as_json_of(outcome), indent=2))
     else:

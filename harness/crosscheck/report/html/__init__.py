@@ -25,6 +25,7 @@ from crosscheck.judge.vacuity import SAMPLED
 from crosscheck.judge.verdict import MEANING
 from crosscheck.report.html.boundary import STATUSES, boundary
 from crosscheck.report.html.cases import Card, numbered
+from crosscheck.report.html.graph import drawing
 from crosscheck.report.html.grid import conventions, find_table
 from crosscheck.report.html.numbers import UNREAD
 from crosscheck.report.html.overview import (
@@ -39,10 +40,12 @@ from crosscheck.report.html.overview import (
     spread,
 )
 from crosscheck.report.json_ import JsonReport
+from crosscheck.report.module import ratio_text
 from crosscheck.run.events import Event
+from crosscheck.run.modules.outcome import ModelOutcome
 from crosscheck.tools.atomic import write_text_atomically
 
-__all__ = ["HtmlReport", "excerpt", "page"]
+__all__ = ["HtmlReport", "excerpt", "model_page", "page"]
 
 
 class HtmlReport:
@@ -126,6 +129,17 @@ def excerpt(report: Mapping[str, Any]) -> str:
         frameworks=framework_lines(report, kinks),
         kinks=kinks,
         meaning=MEANING,
+    )
+
+
+def model_page(model: ModelOutcome) -> str:
+    """The page of a model: its verdict, the graph of its operations, a table of them, its kinks."""
+    picture = drawing(model.operations, model.leaves)
+    return _template("module.html").render(
+        model=model,
+        drawing=picture,
+        looks={each.id: each.look for each in picture.places},
+        ratio=ratio_text,
     )
 
 
