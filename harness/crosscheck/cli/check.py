@@ -95,7 +95,7 @@ def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:
 def _listed(each: Spec) -> str:
     """The formula and what is compared with it, in a line."""
     given = [f"{role} {name}" for role, known in each.implementations.items() for name in known]
-    return f"{each.formula.__name__}: {', '.join(given)}"
+    return f"{each.name}: {', '.join(given)}"
 
 
 def _compared(each: Spec, given: dict[str, Any]) -> FunctionComparison:
@@ -141,7 +141,7 @@ def _domain(text: str) -> Any:
 def _show_trace(each: Spec, given: dict[str, Any]) -> None:
     from crosscheck.run.functions.checking import traced_spec
 
-    click.echo(f"{each.formula.__name__}:")
+    click.echo(f"{each.name}:")
     click.echo(traced_spec(each, **_settings(given)).as_text())
 
 

@@ -18,9 +18,11 @@ from crosscheck.numbers.named import known_names
 from crosscheck.run.functions.comparing import FunctionComparing
 from crosscheck.run.functions.comparison import FunctionComparison
 from crosscheck.run.functions.formula import Formula
+from crosscheck.run.functions.modules import forward_of, parameters_of, with_parameters
 from crosscheck.run.functions.partners import Partner
 from crosscheck.run.functions.records import About, found, keep, records_of, smaller_of
 from crosscheck.run.functions.spec import ROLES, Spec
+from crosscheck.run.implementations import name_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["EXAMPLES", "compare_functions", "compare_spec", "traced_spec", "unknown_keyword"]
@@ -158,19 +160,24 @@ def _about(
 ) -> About:
     if not callable(formula):
         raise UsageError(f"formula={formula!r}: wanted a function")
-    required, defaults = _parameters(formula)
+    required, defaults = _parameters(forward_of(formula))
     kept = {name: value for name, value in defaults.items() if name not in (static or {})}
-    names = tuple(name for name in required if name not in (static or {}))
+    own_arrays = parameters_of(formula)
+    names = tuple(name for name in (*required, *own_arrays) if name not in (static or {}))
+    if shapes is not None and not isinstance(shapes, Shapes):
+        shapes = with_parameters(shapes, own_arrays)
     kinds: Mapping[str, str] = {}
     own = dict(inputs or {})
     if shapes is None:
-        said = annotated(formula)
+        said = annotated(forward_of(formula))
         if said is None:
             raise UsageError(
-                f"{getattr(formula, '__name__', formula)}: no shapes given, wanted text such as "
+                f"{name_of(formula)}: no shapes given, wanted text such as "
                 "'b i, o i, o -> b o', example arrays, or annotations of jaxtyping"
             )
         known, kinds = said
+        if own_arrays:
+            known = parsed(with_parameters(known.text, own_arrays), names)
     elif isinstance(shapes, str):
         known = parsed(shapes, names)
     elif isinstance(shapes, Shapes):

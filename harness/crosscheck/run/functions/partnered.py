@@ -66,7 +66,7 @@ def specs_in(module: ModuleType, name: str = "") -> list[Spec]:
     Raises:
         UsageError: There are none, or none of this name.
     """
-    found = [each for each in _all(module) if not name or each.formula.__name__ == name]
+    found = [each for each in _all(module) if not name or each.name == name]
     if not found:
         wanted = (
             "wanted a function with @crosscheck.spec, or with partners by name: f and f_backward, "

@@ -24,6 +24,7 @@ from crosscheck.network.tree import LEFT_OUT
 from crosscheck.run import libraries
 from crosscheck.run.functions import forms
 from crosscheck.run.functions.forms import Backward, HandWritten, Layer, by_name
+from crosscheck.run.functions.modules import called_with, forward_of, is_module
 from crosscheck.run.implementations import from_the_function_on, name_of, require_available
 from crosscheck.run.libraries import ROLES, numbers_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
@@ -158,13 +159,15 @@ def _called(function: Any, arguments: Mapping[str, Any], keywords: Mapping[str, 
     """By name where the names agree, else by position; keywords where they are taken."""
     __tracebackhide__ = True
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = inspect.signature(forward_of(function)).parameters
     except (TypeError, ValueError):
         return function(*arguments.values())
     anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     taken = {name: value for name, value in keywords.items() if name in parameters or anything}
     if set(arguments) <= set(parameters):
         return function(**arguments, **taken)
+    if is_module(function):
+        return called_with(function, arguments, taken)
     return function(*arguments.values(), **taken)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from crosscheck.run.implementations import name_of
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["ROLES", "Spec", "spec", "spec_of"]
@@ -38,6 +39,11 @@ class Spec:
     implementations: dict[str, dict[str, Any]] = field(default_factory=dict)
     examples: list[Mapping[str, Any]] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """The formula's name."""
+        return name_of(self.formula)
+
     def add(self, role: str, function: F) -> F:
         """Register an implementation; a decorator's body.
 
@@ -47,7 +53,7 @@ class Spec:
         name = getattr(function, "__name__", type(function).__name__)
         known = self.implementations.setdefault(role, {})
         if name in known:
-            raise UsageError(f"{role} {name}: registered twice for {self.formula.__name__}")
+            raise UsageError(f"{role} {name}: registered twice for {self.name}")
         known[name] = function
         return function
 

@@ -19,7 +19,7 @@ def test_of(spec: Spec, path: str, shapes: str | None) -> str:
         path: Of the file that it is in.
         shapes: Of its arguments; guessed as one axis each where nothing is known.
     """
-    name = spec.formula.__name__
+    name = spec.name
     given = [
         (role, own, value)
         for role, known in spec.implementations.items()
