@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosscheck import compare_functions
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.frontends.torch_.trace import trace_torch
 from crosscheck.frontends.traced import TracedFunction
@@ -339,15 +340,15 @@ def by_pytorch(
     )
 
 
-def judged(write: Any, arguments: Mapping[str, Any]) -> tuple[FunctionCase, Any]:
-    """A case of a function with PyTorch's own derivatives, and the verdict on them."""
+def judged(write: Any, arguments: Mapping[str, Any], other: Any = None) -> tuple[FunctionCase, Any]:
+    """A case of a function with PyTorch's own derivatives of it or another; and the verdict."""
     found = traced(write, arguments)
     shapes = {n: found.program.nodes[found.program.outputs[n]].shape for n in found.outputs}
     seeds = {
         name: np.cos(1.0 + np.arange(int(np.prod(shape)))).reshape(shape)
         for name, shape in shapes.items()
     }
-    values, gradients = by_pytorch(write, arguments, found, seeds)
+    values, gradients = by_pytorch(other or write, arguments, found, seeds)
     numbers_ = dict(_leaves(write, arguments))
     case = FunctionCase.at(found, numbers_, seeds, tuple(gradients))
     given = Derivatives(LEFT_OUT, {**values, **gradients})
@@ -385,10 +386,223 @@ def test_dtypes_that_are_named_are_float64() -> None:
     assert torch.get_default_dtype() == torch.float32
 
 
-def test_what_has_no_rule_is_refused_with_the_line() -> None:
-    with pytest.raises(UnsupportedError, match=r"lgamma: no rule .* torch.lgamma\(x\)") as caught:
-        of(lambda x: torch.lgamma(x))
+KINKS = {
+    "relu": (F.relu, 1),
+    "relu6": (F.relu6, 2),
+    "leaky_relu": (F.leaky_relu, 1),
+    "hardtanh": (F.hardtanh, 2),
+    "clamp": (lambda x: x.clamp(-1, 2), 2),
+    "mask": (lambda x: x * (x > 0), 1),
+    "mask as numbers": (lambda x: (x > 0).float() * x, 1),
+    "assigned": (lambda x: x.clone().masked_fill_(x < 0, 0.0), 1),
+    "abs": (torch.abs, 1),
+    "huber": (lambda x: F.huber_loss(x, torch.zeros(3, 4)), 2),
+    "softshrink": (F.softshrink, 2),
+    "threshold": (lambda x: F.threshold(x, 1.0, 1.0), 1),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_a_choice_whose_sides_meet_is_one_function_with_kinks(name: str) -> None:
+    write, count = KINKS[name]
+    found = of(write)
+    functions = [
+        found.program.nodes[number].settings["function"]
+        for number in found.program.needed
+        if found.program.nodes[number].op == "piecewise"
+    ]
+    assert [len(each.breakpoints) for each in functions] == [count]
+    assert found.comparisons == ()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: torch.where(x > 0, x + 1, x),
+        lambda x: F.threshold(x, 1.0, 0.0),
+        lambda x: x * torch.floor(x),
+        lambda x: x[x > 0.1],
+        lambda x: x[:, x.sum(0).argmax()],
+        lambda x: x[0][x[1].long() % 4],
+        lambda x: x.sign() * x**2,
+        F.softplus,
+    ],
+    ids=["jump", "threshold", "steps", "mask", "place", "whole", "sign", "softplus"],
+)
+def test_what_is_chosen_by_numbers_otherwise_is_noted(write: Callable[..., Any]) -> None:
+    found = of(write)
+    assert found.comparisons
+    assert all(each.source is not None for each in found.comparisons)
+
+
+def test_numbers_that_are_only_given_may_be_branched_on() -> None:
+    def chosen(x: Any, m: Any, n: Any) -> Any:
+        if n > 1 and m.max() > 0.5:
+            return x * m
+        return x
+
+    arguments = {"x": X, "m": np.abs(X), "n": np.array(2)}
+    found = trace_torch(chosen, arguments, traced=["x"], fixed=["m"])
+    assert set(found.program.inputs) == {"x", "m"}
+    assert len(found.comparisons) == 1
+
+
+def test_a_step_is_told_by_the_line_and_the_expression() -> None:
+    def layered(x: Any) -> Any:
+        y = F.relu(x * 2)
+        return torch.tanh(y) + F.relu(y - 1)
+
+    found = of(layered)
+    texts = {each.text for each in found.sources.values()}
+    assert {"F.relu(x * 2)", "x * 2", "torch.tanh(y)", "F.relu(y - 1)"} <= texts
+    assert {each.file for each in found.sources.values()} == {__file__}
+
+
+def test_a_step_of_pytorchs_own_modules_is_told_by_its_path() -> None:
+    made = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.ReLU(), nn.LayerNorm(3)))
+    found = trace_torch(made, {"input": X}, traced=["input"])
+    texts = {each.text for each in found.sources.values()}
+    assert texts == {"0 (Linear)", "1.0 (ReLU)", "1.1 (LayerNorm)"}
+
+
+def test_the_forward_pass_is_read_and_not_the_derivative_of_the_users() -> None:
+    class Wrong(ScaledSine):
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * ScaledSine.backward(ctx, g)[0], None
+
+    case, verdict = judged(lambda x: Wrong.apply(x, 3.0), {"x": X})
+    assert verdict.kind is Kind.DISAGREES
+    assert case.traced_function.program.nodes[-1].op == "times_constants"
+
+
+WRONG: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "another slope": (lambda x: F.leaky_relu(x, 0.1), lambda x: F.leaky_relu(x, 0.01)),
+    "another mean": (lambda x: x - x.mean(0), lambda x: x - x.mean(0).detach()),
+    "another variance": (lambda x: x.var(0), lambda x: x.var(0, correction=0)),
+    "another axis": (lambda x: x.softmax(0), lambda x: x.softmax(1)),
+    "one step less": (lambda x: x.clone().mul_(2).relu_(), lambda x: x.relu()),
+    "a part written over": (lambda x: _overwritten(x, 1), lambda x: _overwritten(x, 2)),
+    "padding that learns": (lambda x: _embedded(x, None), lambda x: _embedded(x, 2)),
+    "counts with zeros": (lambda x: _pooled(x, True), lambda x: _pooled(x, False)),
+}
+
+
+def _overwritten(x: Any, column: int) -> Any:
+    y = x * 1
+    y.view(-1)[column::4] = x[:, 0] ** 2
+    return y
+
+
+def _embedded(x: Any, padding: int | None) -> Any:
+    return F.embedding(torch.tensor(IDS), x, padding_idx=padding) ** 2
+
+
+def _pooled(x: Any, with_zeros: bool) -> Any:
+    return F.avg_pool1d(x[None], 3, 2, padding=1, count_include_pad=with_zeros)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_another_function_than_the_one_that_was_read_disagrees(name: str) -> None:
+    right, wrong = WRONG[name]
+    assert judged(right, {"x": X})[1].kind is Kind.AGREES
+    assert judged(right, {"x": X}, wrong)[1].kind is Kind.DISAGREES
+
+
+def test_reading_changes_no_bit_of_anything() -> None:
+    def gradient() -> list[Any]:
+        net.zero_grad()
+        net.eval()(image).square().sum().backward()
+        return [each.grad.clone() for each in net.parameters()]
+
+    net, image = seeded(Net), torch.tensor(IMAGE, dtype=torch.float32)
+    for _ in range(2):
+        net.train()(image)
+    before, state = gradient(), {n: b.clone() for n, b in net.state_dict().items()}
+    numbers_, draws = IMAGE.copy(), torch.get_rng_state()
+    trace_torch(net.train(), {"x": numbers_}, traced=["x"])
+    assert all(torch.equal(one, other) for one, other in zip(before, gradient(), strict=True))
+    assert all(torch.equal(state[name], each) for name, each in net.state_dict().items())
+    assert torch.equal(draws, torch.get_rng_state())
+    assert np.array_equal(numbers_, IMAGE)
+    assert "apply" not in vars(torch.autograd.function._SingleLevelFunction)
+    assert torch.get_default_dtype() == torch.float32
+
+
+class Ctx(nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, x: Any) -> Any:
+        return F.dropout(x, training=self.training)
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "lgamma": (torch.lgamma, "lgamma: no rule for this operation"),
+    "inverse": (lambda x: torch.linalg.inv(x[:3, :3]), "no rule"),
+    "power": (lambda x: x**x, "pow: wanted one exponent"),
+    "fourier": (lambda x: torch.fft.fft(x).real, "_fft_r2c: no rule"),
+    "complex": (lambda x: (x * 1j).abs(), "complex numbers, wanted real ones"),
+    "infinite": (lambda x: torch.where(x > 0, x, -torch.inf).sin(), "infinite"),
+    "branch": (lambda x: x if x.sum() > 0 else -x, "depends on the numbers"),
+    "number": (lambda x: x * float(x[0, 0]), "depends on the numbers"),
+    "numpy": (lambda x: x * torch.tensor(x.detach().numpy()), "numpy: the numbers of a tensor"),
+    "random": (lambda x: x * torch.rand(4), "random numbers"),
+    "dropout": (Ctx(), "random numbers"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_rule_is_refused_with_the_line(name: str) -> None:
+    write, words = REFUSED[name]
+    if name == "lgamma":
+        write = lambda x: torch.lgamma(x)  # noqa: E731  (the line is what is asked for)
+    with pytest.raises(UnsupportedError, match=words) as caught:
+        of(write)
     assert str(caught.value).startswith(f"{__file__}:")
     assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="raised RuntimeError"):
+
+
+def test_what_the_user_does_wrong_is_said() -> None:
+    with pytest.raises(UsageError, match="raised RuntimeError: mat1 and mat2"):
         of(lambda x: x @ x)
+    with pytest.raises(UsageError, match="'y' is no argument"):
+        trace_torch(torch.sin, {"x": X}, traced=["y"])
+    with pytest.raises(UsageError, match="wanted real numbers"):
+        of(torch.sin, X + 1j)
+    with pytest.raises(UsageError, match="no tensor of real numbers"):
+        of(lambda x: x.argmax())
+    with pytest.raises(UnsupportedError, match="out: an entry is infinite or NaN"):
+        of(lambda x: x + torch.empty(4))
+    calls: list[None] = []
+
+    def counted(x: Any) -> Any:
+        calls.append(None)
+        return x * len(calls)
+
+    with pytest.raises(UsageError, match="gave other numbers when it was run again"):
+        of(counted)
+
+
+def test_a_module_is_a_formula_of_its_inputs_and_parameters() -> None:
+    class Half(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return torch.tanh(x @ self.inner.weight.T + self.inner.bias) * self.factor
+
+        factor = 1.0
+
+    class Scaled(Half):
+        factor = 0.5
+
+    def by_hand(x: Any, weight: Any, bias: Any, g: Any) -> Any:
+        d = g * (1 - np.tanh(x @ weight.T + bias) ** 2)
+        return d @ weight, d.T @ x, d.sum(0)
+
+    arguments: dict[str, Any] = {"sizes": {"b": [1, 2]}, "cases": 4, "dtypes": ["float64"]}
+    given = {"same": Half(), "half": Scaled()}
+    found = compare_functions(Half(), "b 2 -> b 2", torch=given, by_hand=by_hand, **arguments)
+    assert [each.name for each in found.failures] == ["torch half"]
+    assert "half of what they must be" in found.message
+    with pytest.raises(UsageError, match=r"no parameter 'inner\.weight'; it has weight"):
+        compare_functions(Half(), "b 2 -> b 2", torch=nn.Linear(2, 2), **arguments)

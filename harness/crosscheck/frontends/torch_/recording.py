@@ -29,7 +29,7 @@ from crosscheck.frontends.sources import Frame, source_of, written
 from crosscheck.frontends.torch_.memory import Memory, numbers_of
 from crosscheck.frontends.torch_.operation import Operation
 from crosscheck.frontends.torch_.operations import applied, has_rule
-from crosscheck.frontends.torch_.widening import widened
+from crosscheck.frontends.torch_.widening import has_complex, widened
 from crosscheck.frontends.traced import Source
 from crosscheck.frontends.tracing import Extended, Known, Tracing, Value, shape_of
 from crosscheck.program.graph import Var
@@ -215,6 +215,8 @@ class Recorder:
         return copy
 
     def _dispatched(self, call: Any, args: Any, kwargs: Any) -> Any:
+        if has_complex(self.torch, (*args, *kwargs.values())):
+            raise UnsupportedError("complex numbers, wanted real ones")
         args, kwargs = widened(self.torch, call, args, kwargs, self._wider)
         if call._schema.is_mutable:
             return self._mutated(call, args, kwargs)
@@ -315,8 +317,11 @@ class Recorder:
     def _require_certain(self, call: Any, operation: Operation) -> None:
         torch, name = self.torch, _short(call)
         if name in ("_local_scalar_dense", "equal"):
-            if not operation.is_known or operation.pairs:
+            sides = [side for pair in operation.pairs for side in pair]
+            is_place = not _is_floating_or_bool(operation)
+            if not operation.is_known or (any(map(self.varies, sides)) and not is_place):
                 raise UnsupportedError(_WORDS_OF_NUMBERS)
+            self.tracing.note(operation.pairs)
             return
         if torch.Tag.nondeterministic_seeded in call.tags and not has_rule(operation):
             raise UnsupportedError(
@@ -354,8 +359,14 @@ class Recorder:
         for tensor in found if isinstance(found, tuple | list) else [found]:
             if isinstance(tensor, self.torch.Tensor) and not self.memory.knows(tensor):
                 self.memory.put(tensor, Known(numbers_of(tensor), operation.pairs, None))
-        if operation.has_test:
+        if operation.has_test and has_rule(operation):
             self._put(found, applied(self.tracing, operation))
+
+
+def _is_floating_or_bool(operation: Operation) -> bool:
+    """Whether a number is no whole one, which may be a place."""
+    (tensor, *_) = operation.args
+    return bool(tensor.is_floating_point()) or str(tensor.dtype) == "torch.bool"
 
 
 def _mode_of(recorder: Recorder) -> Any:

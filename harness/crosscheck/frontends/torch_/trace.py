@@ -22,9 +22,9 @@ from crosscheck.frontends.torch_.patching import recording
 from crosscheck.frontends.torch_.recording import Recorder
 from crosscheck.frontends.torch_.widening import in_float64
 from crosscheck.frontends.traced import TracedFunction
-from crosscheck.frontends.tracing import Known, Tracing, Value
+from crosscheck.frontends.tracing import Extended, Known, Tracing, Value
 from crosscheck.numbers.arrays import Array
-from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
 
 __all__ = ["trace_torch"]
 
@@ -56,8 +56,6 @@ def trace_torch(
     """
     torch = importlib.import_module("torch")
     given = Arguments(torch, function, arguments, (*traced, *fixed))
-    direct = [_direct(torch, given) for _ in range(2)]
-    require_same(given.name, *direct)
     constant = [leaf for leaf, owner in given.owners.items() if owner in fixed]
     tracing = Tracing(given.arrays, constant)
     recorder = Recorder(torch, tracing)
@@ -72,6 +70,8 @@ def trace_torch(
         returned = _called(given, leaves, recorder)
     outputs = _outputs(torch, returned, recorder)
     found = tracing.result(given.name, outputs, tuple(arguments))
+    direct = [_direct(torch, given) for _ in range(2)]
+    require_same(given.name, *direct)
     arrays = {**given.arrays, **found.constants}
     require_values(found, arrays, direct[0], library="PyTorch")
     return found
@@ -128,6 +128,10 @@ def _outputs(torch: Any, returned: Any, recorder: Recorder) -> dict[str, Value]:
                 recorder.tracing.notes.append(f"{name} is no tensor of real numbers: left out")
             continue
         value = recorder.value(tensor)
+        if isinstance(value, Extended):
+            raise UnsupportedError(
+                f"{name}: an entry is infinite or NaN whatever the arguments are"
+            )
         found[name] = Known(np.asarray(value.array)) if isinstance(value, Known) else value
     if not found:
         raise UsageError("the function returns no tensor of real numbers")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from crosscheck.tools.errors import UnsupportedError
-
-__all__ = ["in_float64", "widened"]
+__all__ = ["default_float64", "has_complex", "in_float64", "widened"]
 
 
 def widened(
@@ -27,9 +25,6 @@ def widened(
         args: What it is handed by position.
         kwargs: And by name.
         wider: A tensor as one of float64.
-
-    Raises:
-        UnsupportedError: There are complex numbers among them.
     """
     arguments = call._schema.arguments
     written = {
@@ -43,8 +38,6 @@ def widened(
         if not (is_dtype or isinstance(each, torch.Tensor)):
             return each
         dtype = each if is_dtype else each.dtype
-        if dtype.is_complex:
-            raise UnsupportedError("complex numbers, wanted real ones")
         if not dtype.is_floating_point or dtype == torch.float64:
             return each
         return torch.float64 if is_dtype else wider(each)
@@ -54,6 +47,19 @@ def widened(
         for schema, each in zip(arguments, args, strict=False)
     ]
     return given, {name: each if name in written else wide(each) for name, each in kwargs.items()}
+
+
+def has_complex(torch: Any, operands: Sequence[Any]) -> bool:
+    """Whether a dtype, or a tensor's, is complex."""
+    for each in operands:
+        if isinstance(each, list | tuple):
+            if has_complex(torch, each):
+                return True
+        elif isinstance(each, torch.dtype | torch.Tensor):
+            dtype = each if isinstance(each, torch.dtype) else each.dtype
+            if dtype.is_complex:
+                return True
+    return False
 
 
 @contextlib.contextmanager
