@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness" / "crosscheck"
 
 ROOMS = (
     "tools",
+    "workers",
     "numbers",
     "program",
     "formulas",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from crosscheck.cli import main
 from crosscheck.frameworks import registry
+from crosscheck.workers.process import running
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -121,7 +121,7 @@ def test_training_is_ended_where_the_frameworks_are_not_there(crosscheck: Run) -
     code, _, told = crosscheck("digits", "--model", "cnn", "--frameworks", "tourch")
     assert code == 4
     assert "did you mean 'torch'" in told
-    assert multiprocessing.active_children() == []
+    assert running() == []
 
 
 BAD_USAGE = [
@@ -179,12 +179,14 @@ def test_help_has_examples(crosscheck: Run) -> None:
 
 
 def test_a_broken_framework_fails_the_run(crosscheck: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = registry.known
+    load = registry._load
 
-    def with_a_wreck() -> Any:
-        return {"torch": known()["torch"], "wreck": ImportError("no such symbol")}
+    def with_a_wreck(name: str, values: Sequence[str]) -> Any:
+        return ImportError("no such symbol") if name == "wreck" else load(name, values)
 
-    monkeypatch.setattr(registry, "known", with_a_wreck)
+    torch = registry._BUILT_IN["torch"]
+    monkeypatch.setattr(registry, "_registered", lambda: {"torch": [torch], "wreck": ["a:A"]})
+    monkeypatch.setattr(registry, "_load", with_a_wreck)
     code, out, _ = crosscheck("run", "--case", "worked-example")
     assert code == 1
     assert "wreck: broken; ImportError: no such symbol" in out
@@ -194,7 +196,7 @@ def test_a_broken_framework_fails_the_run(crosscheck: Run, monkeypatch: pytest.M
 def test_without_any_framework_nothing_is_checked(
     crosscheck: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "known", dict)
+    monkeypatch.setattr(registry, "_registered", dict)
     code, out, _ = crosscheck("run", "--max-examples", "2")
     assert code == 5
     assert "nothing checked" in out

@@ -45,7 +45,8 @@ from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.fast import batched_gradients
 from crosscheck.studies import power
 from crosscheck.studies.conventions import measure as measuring
-from crosscheck.studies.conventions.table import Key, Row
+from crosscheck.studies.conventions.apart import Found
+from crosscheck.studies.conventions.table import Key
 from crosscheck.studies.power import gaussian_stack
 from crosscheck.studies.precision.measure import influence
 from crosscheck.tools.errors import UnsupportedError
@@ -465,7 +466,7 @@ def test_nothing_but_the_gatekeeper_asks_a_framework() -> None:
 # Studies, which have no verdicts
 
 
-def quits(part: Sequence[Key]) -> dict[Key, Row]:
+def quits(part: Sequence[Key]) -> Found:
     """In a process of its own, which imports this module."""
     os._exit(0)
 
@@ -475,7 +476,7 @@ def test_a_library_that_exits_while_conventions_are_measured_is_named(
 ) -> None:
     (source,), _ = measuring.sources(["numpy"])
     exiting = replace(source, session=lambda: sys.exit(0))
-    with pytest.raises(CrashedError, match=r"^numpy: CRASHED: SystemExit: 0$"):
+    with pytest.raises(CrashedError, match=r"^numpy, by hand, relu: CRASHED: SystemExit: 0$"):
         measuring.measure([exiting], formulations=["relu"])
     monkeypatch.setattr(measuring, "_part", quits)
     with pytest.raises(CrashedError, match=r"^numpy, by hand, relu: CRASHED: the process ended"):

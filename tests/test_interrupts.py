@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -23,8 +22,10 @@ from crosscheck.run.checker import Checker
 from crosscheck.run.crosscheck import check_given, run
 from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
 from crosscheck.studies.conventions import measure as measuring
-from crosscheck.studies.conventions.table import Key, Row
+from crosscheck.studies.conventions.apart import Found
+from crosscheck.studies.conventions.table import Key
 from crosscheck.tools.interrupts import interrupts
+from crosscheck.workers.process import running
 
 Steps = Callable[[str], None]
 Held = Callable[[], AbstractContextManager[None]]
@@ -190,7 +191,8 @@ def test_a_framework_that_swallows_an_interrupt_when_it_is_imported_is_not_calle
             except BaseException:
                 raise ImportError("partially initialized module") from None
 
-    monkeypatch.setattr(registry, "known", lambda: {"swallows": Swallows})
+    monkeypatch.setattr(registry, "_registered", lambda: {"swallows": ["a:A"]})
+    monkeypatch.setattr(registry, "_load", lambda *_: Swallows)
     with pytest.raises(KeyboardInterrupt):
         registry.open_frameworks(["swallows"])
 
@@ -202,11 +204,11 @@ def test_a_command_whose_interrupt_is_swallowed_does_not_end_with_0(
     assert cli.main([]) == 2
 
 
-def hangs_at_last(part: Sequence[Key]) -> dict[Key, Row]:
+def hangs_at_last(part: Sequence[Key]) -> Found:
     """In a process of its own, which imports this module; the eager part is the last begun."""
     if part[0].mode == "eager":
         time.sleep(60)
-    return {}
+    return Found()
 
 
 def test_an_interrupt_ends_the_measuring_of_conventions_and_its_processes(
@@ -223,4 +225,4 @@ def test_an_interrupt_ends_the_measuring_of_conventions_and_its_processes(
             progress=lambda done, of: signal.raise_signal(signal.SIGINT),
         )
     assert time.monotonic() - began < 50
-    assert multiprocessing.active_children() == []
+    assert running() == []

@@ -126,6 +126,23 @@ def test_fewer_bits_leave_more_gates_open() -> None:
         assert single.kinks == double.kinks == 0
 
 
+def test_what_fails_is_told_with_its_trial_and_the_other_settings_are_measured() -> None:
+    def fails(case: Case) -> Gradients:
+        if case.dtype == "float32":
+            raise MemoryError("all of it")
+        return faulty.correct(case)
+
+    wanted = [Setting((4,), dtype) for dtype in ("float64", "float32", "float64")]
+    found = measure(partial(Planted, fails), wanted, trials=2, seed=0)
+    assert [result.trials for result in found] == [2, 0, 2]
+    assert [result.failed for result in found] == [
+        "",
+        "planted: CRASHED: MemoryError: all of it; in trial 0",
+        "",
+    ]
+    assert "| planted: CRASHED: MemoryError: all of it; in trial 0 |" in table(found)
+
+
 @pytest.mark.parametrize("framework", BUILT_IN)
 @pytest.mark.parametrize("dtype", WORKING)
 def test_lambda_matters_in_every_dtype_at_a_unit_that_is_exactly_zero(

@@ -25,9 +25,10 @@ from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.coordinate import coordinated
 from crosscheck.run.sweep.dense import DenseWork
 from crosscheck.run.sweep.engine import steps
-from crosscheck.run.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung
 from crosscheck.run.sweep.work import opened
 from crosscheck.tools.errors import UsageError
+from crosscheck.workers.pool import ProcessExecutor
+from crosscheck.workers.process import WorkerDied, WorkerHung
 
 CASES = (
     *("--cases", "250000", "--seed", "7", "--widths", "1,1"),

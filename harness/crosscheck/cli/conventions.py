@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crosscheck.cli.isolation import Place, place_options
 from crosscheck.cli.measuring import measuring, report_state
 from crosscheck.cli.options import names
+from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
-    from crosscheck.studies.conventions.table import Table
+    from crosscheck.studies.conventions.table import Key, Table
 
 __all__ = ["conventions"]
 
@@ -60,6 +63,7 @@ __all__ = ["conventions"]
     show_default="processors, at most 4",
     help="Processes to measure in.",
 )
+@place_options
 def conventions(
     frameworks: tuple[str, ...] | None,
     formulations: tuple[str, ...] | None,
@@ -71,6 +75,7 @@ def conventions(
     accept: bool,
     baseline: Path | None,
     jobs: int,
+    place: Place,
 ) -> int:
     """Measure what every framework does at the kink, or check that it has not changed.
 
@@ -100,17 +105,23 @@ def conventions(
         raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
     if recorded and (check or accept):
         raise UsageError(f"--recorded measures nothing, so it cannot {chosen[0][2:]}")
+    lost: dict[Key, str] = {}
     if recorded:
         table = _recorded(baseline, frameworks, formulations)
     else:
-        table = _measured(frameworks, formulations, compiled, check, baseline, jobs)
+        table = _measured(frameworks, formulations, compiled, check, baseline, jobs, place, lost)
+    for key, what in lost.items():
+        click.echo(f"{' '.join(astuple(key))}: {what}", err=True)
     if check:
-        return int(_check(table, baseline))
+        code = _check(table, baseline)
+        return int(ExitCode.DISAGREEMENT if lost else code)
+    if accept and lost:
+        raise CrashedError(f"nothing is accepted: {len(lost)} conventions could not be measured")
     if accept:
         _accept(table, baseline)
     else:
         _show(table, as_json=as_json, as_markdown=as_markdown)
-    return int(ExitCode.OK)
+    return int(ExitCode.DISAGREEMENT if lost else ExitCode.OK)
 
 
 def _recorded(
@@ -131,8 +142,10 @@ def _measured(
     check: bool,
     baseline: Path | None,
     jobs: int,
+    place: Place,
+    lost: dict[Key, str],
 ) -> Table:
-    """The table as measured.
+    """The table as measured; what could not be, since a framework died, is put into ``lost``.
 
     Raises:
         UsageError: It is to be checked, and a framework of the baseline is not installed; or a
@@ -146,12 +159,18 @@ def _measured(
     known: tuple[str, ...] = ()
     if check:  # before minutes of work
         known = read_table(folder(baseline) / TABLE).frameworks
-    found, states = sources(frameworks)
+    found, states = sources(frameworks, **place.opening())
     for state in states:
         report_state(state, must_be_there=state.name in known)
     with measuring() as progress:
         return measure(
-            found, formulations=formulations, slow=compiled, jobs=jobs, progress=progress
+            found,
+            formulations=formulations,
+            slow=compiled,
+            jobs=jobs if place.isolated or jobs > 1 else None,
+            deadline=place.deadline,
+            lost=lost,
+            progress=progress,
         )
 
 

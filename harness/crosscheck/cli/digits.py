@@ -7,6 +7,7 @@ from functools import partial
 
 import click
 
+from crosscheck.cli.isolation import Place, isolation_options
 from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
@@ -28,12 +29,14 @@ _MLP = "mlp"
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--dtype", default="float32", show_default=True, help="Of the trained network.")
+@isolation_options
 @checking_options
 def digits(
     model: str,
     seed: int,
     dtype: str,
     checking: Checking,
+    place: Place,
 ) -> int:
     """Cross-check a trained network on real data.
 
@@ -45,7 +48,7 @@ def digits(
     from crosscheck.judge.certificates import BY_STEPS
     from crosscheck.run import crosscheck
     from crosscheck.run.environment import environment
-    from crosscheck.run.sweep.pool import ProcessExecutor
+    from crosscheck.workers.pool import ProcessExecutor
 
     format_of(dtype)
     by_steps = model != _MLP
@@ -55,7 +58,7 @@ def digits(
     try:
         pool.submit(os.getpid).result()
         training = pool.submit(_trained, model, dtype, seed)
-        session = Session(checking, by_steps=by_steps)
+        session = Session(checking, place, by_steps=by_steps)
         case, accuracy, steps = training.result()
     finally:
         pool.shutdown(cancel_futures=True)

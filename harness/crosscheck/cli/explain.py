@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from crosscheck.cli.isolation import Place, isolation_options, until_the_end
 from crosscheck.cli.options import framework_options
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import ExitCode
@@ -83,6 +84,7 @@ def _changes(
     help="Write to a file instead of the terminal.",
 )
 @framework_options
+@isolation_options
 def explain(
     source: str | None,
     reported: tuple[str, str] | None,
@@ -94,6 +96,7 @@ def explain(
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
+    place: Place,
 ) -> int:
     """Derive the gradient of one network, step by step.
 
@@ -141,7 +144,8 @@ def explain(
     if frameworks != ("none",):
         from crosscheck.frameworks.registry import open_frameworks
 
-        adapters, states = open_frameworks(frameworks, formulations, modes)
+        adapters, states = open_frameworks(frameworks, formulations, modes, **place.opening())
+        adapters = [until_the_end(each) for each in adapters]
     document = explain_case(case, adapters, mine=given, label=label, entry=entry, symbolic=symbolic)
     broken = [state for state in states if state.state == "broken"]
     for state in broken:

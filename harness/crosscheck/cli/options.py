@@ -73,14 +73,16 @@ def gathered(kind: type, name: str, command: _Command) -> _Command:
     """A command that is given the values of several options as one value.
 
     Args:
-        kind: A dataclass whose fields have the names of the options.
+        kind: A dataclass whose fields have the names of the options; some may have defaults, and
+            the command no such option.
         name: Of the argument.
         command: The command.
     """
 
     @functools.wraps(command)
     def call(*arguments: Any, **given: Any) -> Any:
-        value = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+        there = [each.name for each in fields(kind) if each.name in given]
+        value = kind(**{each: given.pop(each) for each in there})
         return command(*arguments, **given, **{name: value})
 
     return call

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from crosscheck.cli.isolation import Place, isolation_options, until_the_end
 from crosscheck.cli.options import names
+from crosscheck.frameworks.base import Framework
 from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
@@ -44,6 +46,7 @@ __all__ = ["precision"]
     metavar="FILE.svg",
     help="Draw the figure there as well; needs matplotlib.",
 )
+@isolation_options
 def precision(
     framework: str,
     dtypes: tuple[str, ...],
@@ -52,6 +55,7 @@ def precision(
     quick: bool,
     as_json: bool,
     plot: Path | None,
+    place: Place,
 ) -> int:
     """Measure how often the derivative of ReLU at 0 changes the gradient, by precision.
 
@@ -65,7 +69,7 @@ def precision(
       crosscheck precision --trials 200 --plot precision.svg     half an hour
       crosscheck precision --framework jax --dtype float16,float32 --json
     """  # noqa: D301  (click wants the control character)
-    from crosscheck.frameworks.registry import known, open_frameworks
+    from crosscheck.frameworks.registry import open_frameworks
     from crosscheck.report import precision as report
     from crosscheck.studies.precision.measure import measure
     from crosscheck.studies.precision.settings import default_settings, quick_settings
@@ -75,13 +79,17 @@ def precision(
         format_of(dtype)
     if plot is not None:
         report.require_plots()  # before half an hour of work
-    _, (state,) = open_frameworks([framework])
-    adapter = known()[framework]
-    if state.state != "available" or not isinstance(adapter, type):
-        raise UsageError(f"framework={framework!r}: {state.state}; {state.detail}")
+
+    def opened(*, formulation: str) -> Framework:
+        found, (state,) = open_frameworks([framework], {framework: formulation}, **place.opening())
+        if not found:
+            raise UsageError(f"framework={framework!r}: {state.state}; {state.detail}")
+        return until_the_end(found[0])
+
     settings = quick_settings(dtypes) if quick else default_settings(dtypes)
-    results = measure(adapter, settings, trials=trials, seed=seed, gate_trials=min(trials, 20))
+    results = measure(opened, settings, trials=trials, seed=seed, gate_trials=min(trials, 20))
     if plot is not None:
         write_text_atomically(plot, report.plot(results))
     click.echo(report.json_lines(results) if as_json else report.table(results), nl=False)
-    return int(ExitCode.OK)
+    failed = any(result.failed for result in results)
+    return int(ExitCode.DISAGREEMENT if failed else ExitCode.OK)

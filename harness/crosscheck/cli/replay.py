@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crosscheck.cli.isolation import Place, isolation_options
 from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
 from crosscheck.cli.streams import ENDLESS, Stream, steps_option, stream_options
@@ -24,12 +25,14 @@ __all__ = ["replay"]
 @click.argument("address", metavar="SEED:INDEX")
 @stream_options
 @steps_option
+@isolation_options
 @checking_options
 def replay(
     address: str,
     steps: bool,
     stream: Stream,
     checking: Checking,
+    place: Place,
 ) -> int:
     """Show one case of a sweep, and every verdict on it.
 
@@ -52,7 +55,7 @@ def replay(
         raise UsageError("replay: several shapes given, wanted one --widths and one --dtype")
     (shape,) = shapes
     case, family = case_of(shape, seed, index, mix)
-    session = Session(checking)
+    session = Session(checking, place)
     settings = Settings(shapes, index + 1, seed, mix, allow=session.allow, steps=steps)
     started = RunStarted(
         command=session.command(settings.address(shape, index).split()),

@@ -7,6 +7,7 @@ import secrets
 import click
 
 from crosscheck.cli.completion import operator_names
+from crosscheck.cli.isolation import Place, isolation_options
 from crosscheck.cli.options import Checking, checking_options, names
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
@@ -51,6 +52,7 @@ __all__ = ["run"]
     metavar="A,B",
     help=f"Of generated cases: {', '.join(FORMATS)}.",
 )
+@isolation_options
 @checking_options
 def run(
     sources: tuple[str, ...],
@@ -60,6 +62,7 @@ def run(
     seed: int | None,
     dtypes: tuple[str, ...],
     checking: Checking,
+    place: Place,
 ) -> int:
     """Cross-check generated networks, or your own.
 
@@ -92,7 +95,7 @@ def run(
     if seed is None:
         seed = secrets.randbits(32)
 
-    session = Session(checking)
+    session = Session(checking, place)
     words = ["crosscheck", "run"]
     if given:
         words += [word for source in sources for word in ("--case", source)]

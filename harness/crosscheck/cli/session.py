@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from crosscheck.cli.isolation import Place, until_the_end
 from crosscheck.cli.options import Checking
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import RunStarted
@@ -18,18 +19,27 @@ class Session:
 
     Args:
         checking: What the options say.
+        place: Where frameworks run; in this process, if nothing is said.
         by_steps: Whether frameworks are asked in modes that show their steps, where nothing else
             is said.
     """
 
-    def __init__(self, checking: Checking, *, by_steps: bool = False) -> None:
+    def __init__(
+        self, checking: Checking, place: Place | None = None, *, by_steps: bool = False
+    ) -> None:
         from crosscheck.frameworks.registry import open_frameworks
 
         self.checking = checking
         self.report, self.allow = checking.report, checking.allow
-        self.frameworks, states = open_frameworks(
-            checking.frameworks, checking.formulations, checking.modes, by_steps=by_steps
+        self._place = place
+        opened, states = open_frameworks(
+            checking.frameworks,
+            checking.formulations,
+            checking.modes,
+            by_steps=by_steps,
+            **({} if place is None else place.opening()),
         )
+        self.frameworks = [until_the_end(each) for each in opened]
         self.states: tuple[FrameworkState, ...] = tuple(states)
 
     def command(self, words: Sequence[str]) -> str:
@@ -41,6 +51,8 @@ class Session:
         for option, pairs in (("--formulation", given.formulations), ("--mode", given.modes)):
             for name, choice in pairs.items():
                 parts += [option, f"{name}={choice}"]
+        if self._place is not None:
+            parts += self._place.words()
         if self.allow:
             parts += ["--allow", ",".join(self.allow)]
         return shlex.join(parts)

@@ -4,7 +4,7 @@ Whatever a framework does, it does it in the process of the command, and a libra
 ``os._exit(0)`` there, from a thread or a handler of its own as well, ends it at once and with
 success: no report is written, and a CI job is green. So the work is done in a child, which says
 with which exit code it comes to its end, its *end mark*, as the last thing it does; and the parent,
-which imports nothing but this, waits for it:
+which imports next to nothing, waits for it:
 
 =========================================  =====================================================
 the child                                  exit code
@@ -29,11 +29,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from crosscheck.workers.orphans import end_with
+
 __all__ = ["is_program", "needs_none", "supervised"]
 
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2")
 _CRASHED = 1  # as `crosscheck.run.events.ExitCode`, which is not imported here
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 def is_program(argv: Sequence[str]) -> bool:
@@ -76,7 +77,7 @@ def supervised(work: Callable[[], int]) -> int:
     parent, child = os.getpid(), os.fork()
     if child == 0:
         own = os.getpid()
-        _end_with(parent)
+        end_with(parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
         code = work()
@@ -125,18 +126,6 @@ def _is_in_foreground() -> bool:
         return os.tcgetpgrp(sys.__stderr__.fileno()) == os.getpgrp() if sys.__stderr__ else False
     except OSError:
         return False
-
-
-def _end_with(parent: int) -> None:
-    """Have this process be killed when its parent is."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was killed before that
-        os._exit(_CRASHED)
 
 
 def _concluded(code: int, mark: int | None, seen: set[int]) -> int:

@@ -131,7 +131,7 @@ def _program(context: click.Context, source: str, resume: bool) -> AnyCase:
 
 def _session(checking: Checking, settings: Settings) -> Session:
     """The frameworks of a sweep, with one thread each."""
-    from crosscheck.run.sweep.process import one_thread
+    from crosscheck.workers.threads import one_thread
 
     with one_thread(os.environ):  # frameworks look at it when they are opened here
         return Session(

@@ -10,7 +10,7 @@ from crosscheck.judge.decisions import GateReading, Place
 from crosscheck.judge.door import Question
 from crosscheck.judge.verdict import Verdict, fails
 from crosscheck.network.dense import Case, Gradients
-from crosscheck.run.answers import answer
+from crosscheck.run.answers import asking, with_verdict
 
 __all__ = ["Answer", "ask"]
 
@@ -48,9 +48,9 @@ def ask(case: Case, frameworks: Sequence[Framework], question: Question) -> list
         frameworks: Adapters.
         question: One about the same case.
     """
-    found = []
-    for framework in frameworks:
-        given, verdict = answer(framework, case, question)
+    found, waiting = [], [(each, asking(each, case, "run")) for each in frameworks]
+    for framework, awaited in waiting:
+        given, verdict = with_verdict(framework, awaited(), question)
         default = next(iter(framework.formulations))
         name = framework.name
         if framework.formulation != default:

@@ -36,7 +36,7 @@ from crosscheck.operators.registry import operator_of
 from crosscheck.program.derive import cotangents
 from crosscheck.program.evaluate import evaluate, values_of
 from crosscheck.program.exact import OnExact
-from crosscheck.run.answers import answer
+from crosscheck.run.answers import asking, with_verdict
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["explain_composed", "require_explainable"]
@@ -80,7 +80,8 @@ def explain_composed(
     """
     require_explainable(case)
     question = judge(case)
-    verdicts = [answer(each, case, question)[1] for each in frameworks]
+    waiting = [(each, asking(each, case, "run")) for each in frameworks]
+    verdicts = [with_verdict(each, awaited(), question)[1] for each, awaited in waiting]
     arrays = {name: rationals(array) for name, array in case.entries()}
     forward = values_of(case.program, OnExact(rational_of), arrays)
     sent = evaluate(cotangents(case.program, LOSS, case.results), OnExact(rational_of), arrays)

@@ -46,6 +46,7 @@ from crosscheck.frameworks.refusals import (
     RefusedError,
     reason_of,
 )
+from crosscheck.frameworks.remote import Awaited, ElsewhereError, Remote
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
@@ -56,7 +57,50 @@ from crosscheck.program.second import Way
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users
 
-__all__ = ["ask", "ask_adapter", "ask_batch", "ask_twice", "required", "watch"]
+__all__ = ["accepted", "ask", "ask_adapter", "ask_batch", "ask_twice", "begin", "required", "watch"]
+
+
+def begin(framework: Framework, case: AnyCase, *, watched: bool = False) -> Awaited:
+    """Ask a framework that works in another process, and go on; one that works here waits its turn.
+
+    Args:
+        framework: As of `ask`.
+        case: Likewise.
+        watched: Whether its steps are asked for too, in one of its ``watched_modes``.
+
+    Returns:
+        Gives what `ask` gives; and what `watch` gives, or ``None`` where the first is `Refused` or
+        nobody has asked for it.
+    """
+    if isinstance(framework, Remote) and case.dtype in framework.dtypes:
+        awaited = framework.begin(case, watched=watched)
+        return lambda: _arrived(awaited, case)
+
+    def here() -> tuple[Any, Any]:
+        given = ask(framework, case)
+        if isinstance(given, Refused) or not watched:
+            return given, None
+        return given, watch(framework, case)
+
+    return here
+
+
+def _arrived(awaited: Awaited, case: AnyCase) -> tuple[Any, Any]:
+    """What has come from another process, looked at once more in this one."""
+    given, recorded = awaited()
+    if not isinstance(given, Refused):
+        returned = given
+
+        def admit() -> AnyGradients:
+            if isinstance(case, Composed):
+                return admitted_by_name(returned, case)
+            return admitted(returned, case)
+
+        given = _outcome(admit)
+    if recorded is not None and not isinstance(recorded, Refused):
+        shown = recorded
+        recorded = _outcome(lambda: admitted_records(shown, case))
+    return given, None if isinstance(given, Refused) else recorded
 
 
 def ask(framework: Framework, case: AnyCase) -> Any:
@@ -75,6 +119,8 @@ def ask(framework: Framework, case: AnyCase) -> Any:
     """
     if case.dtype not in framework.dtypes:
         return Refused(Kind.UNSUPPORTED, f"{case.dtype} is not among its dtypes", raised=True)
+    if isinstance(framework, Remote):
+        return begin(framework, case)()[0]
     copy = case.copied()
     held, wanted = list(copy.entries()), [array for _, array in case.entries()]
 
@@ -214,6 +260,8 @@ def _outcome(call: Callable[[], object]) -> Any:
             return call()
     except UnsupportedError as error:
         return Refused(Kind.UNSUPPORTED, reason_of(error), raised=True)
+    except ElsewhereError as error:
+        return error.refused
     except KeyboardInterrupt as error:
         if may_be_the_users():
             raise
@@ -233,12 +281,21 @@ def required(framework: Framework, case: Case) -> Gradients:
         UnsupportedError: The framework cannot do it.
         CrashedError: It failed.
     """
-    found = ask(framework, case)
+    return accepted(framework, ask(framework, case))
+
+
+def accepted(framework: Framework, found: Any) -> Gradients:
+    """What a framework was asked for, as by `required`.
+
+    Raises:
+        UnsupportedError: As of `required`.
+        CrashedError: Likewise.
+    """
     if isinstance(found, Gradients):
         return found
     if found.kind is Kind.UNSUPPORTED:
         raise UnsupportedError(found.reason.removeprefix(f"{UnsupportedError.__name__}: "))
-    raise CrashedError(f"{framework.name}: CRASHED: {found.reason}")
+    raise CrashedError(f"{framework.name}: {found.kind}: {found.reason}")
 
 
 def _steers_the_tests(error: BaseException) -> bool:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from crosscheck.judge.verdict import Kind
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
 
-__all__ = ["ChangedError", "CrashedError", "Refused", "RefusedError", "reason_of"]
+__all__ = ["NOT_ASKED", "ChangedError", "CrashedError", "Refused", "RefusedError", "reason_of"]
+
+
+NOT_ASKED = "not asked"
+"""How the reason begins where a framework was given up."""
 
 
 class RefusedError(CrosscheckError):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from types import MappingProxyType
 
@@ -19,7 +20,18 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 
-__all__ = ["GROUP", "adapter_of", "known", "names", "open_frameworks", "state_of"]
+__all__ = [
+    "GROUP",
+    "Opened",
+    "Request",
+    "adapter_of",
+    "all_here",
+    "known",
+    "names",
+    "open_frameworks",
+    "open_here",
+    "state_of",
+]
 
 GROUP = "crosscheck.frameworks"
 """The entry-point group: name to ``package.module:Class``."""
@@ -102,12 +114,52 @@ def state_of(name: str, formulation: str | None = None, mode: str | None = None)
     return _open(name, adapter_of(name), formulation, mode)[1]
 
 
+@dataclass(frozen=True)
+class Request:
+    """A framework that is to be opened.
+
+    Attributes:
+        name: Of the framework.
+        formulation: One of its formulations; the default is its first.
+        mode: One of its modes; the default is its first.
+        by_steps: Whether the default mode is the first that shows its steps, if any does.
+    """
+
+    name: str
+    formulation: str | None = None
+    mode: str | None = None
+    by_steps: bool = False
+
+
+Opened = tuple[Framework | None, FrameworkState]
+"""A framework, where it is available, and its state."""
+
+
+def open_here(request: Request) -> Opened:
+    """Open one framework in this process.
+
+    Raises:
+        UsageError: It has no such formulation or mode.
+    """
+    adapter, mode = adapter_of(request.name), request.mode
+    if request.by_steps and mode is None and not isinstance(adapter, BaseException):
+        mode = next((each for each in adapter.modes if each in adapter.watched_modes), None)
+    return _open(request.name, adapter, request.formulation, mode)
+
+
+def all_here(requests: Sequence[Request]) -> Iterator[Opened]:
+    """One after the other, as they are asked for."""
+    return map(open_here, requests)
+
+
 def open_frameworks(
     names: Sequence[str] | None = None,
     formulations: Mapping[str, str] = _DEFAULTS,
     modes: Mapping[str, str] = _DEFAULTS,
     *,
     by_steps: bool = False,
+    others: Iterable[str] = (),
+    opened: Callable[[Sequence[Request]], Iterable[Opened]] = all_here,
 ) -> tuple[list[Framework], list[FrameworkState]]:
     """Open the frameworks of a run.
 
@@ -116,6 +168,9 @@ def open_frameworks(
         formulations: Framework name to formulation, where it is not to be the default.
         modes: Framework name to mode, likewise.
         by_steps: Whether the default mode is the first that shows its steps, if any does.
+        others: More names, of frameworks in other environments.
+        opened: Opens them, all together: here, or each in a process of its own
+            (`crosscheck.frameworks.isolated`).
 
     Returns:
         The available frameworks, and the states of all that were asked for (of all known ones
@@ -126,28 +181,25 @@ def open_frameworks(
         UsageError: A framework asked for is unknown or absent, or has no such formulation or
             mode; or a formulation or mode is given for a framework that is not in use.
     """
-    adapters = known()
+    registered = [*_registered(), *others]
     if names is not None and (isinstance(names, str) or not names):
         raise UsageError(
-            f"frameworks={names!r}: wanted a list with at least one of {', '.join(adapters)}"
+            f"frameworks={names!r}: wanted a list with at least one of {', '.join(registered)}"
         )
-    wanted = list(adapters if names is None else dict.fromkeys(names))
-    _require_known("framework", wanted, adapters)
+    wanted = list(registered if names is None else dict.fromkeys(names))
+    _require_known("framework", wanted, registered)
     for field, choices in (("formulation", formulations), ("mode", modes)):
-        _require_known(field, choices, adapters)
+        _require_known(field, choices, registered)
         for name, choice in choices.items():
             if name not in wanted:
                 raise UsageError(
                     f"{field} {name}={choice}: {name} is not in use, only {', '.join(wanted)}; "
                     f"ask for {name} as well or leave the {field} out"
                 )
+    requests = [Request(name, formulations.get(name), modes.get(name), by_steps) for name in wanted]
     frameworks, states = [], []
     with interrupts() as held:  # while a library is imported, much may swallow one
-        for name in wanted:
-            adapter, mode = adapters[name], modes.get(name)
-            if by_steps and mode is None and not isinstance(adapter, BaseException):
-                mode = next((each for each in adapter.modes if each in adapter.watched_modes), None)
-            framework, state = _open(name, adapter, formulations.get(name), mode)
+        for name, (framework, state) in zip(wanted, opened(requests), strict=True):
             with held():
                 pass  # it was no fault of the framework's
             asked_for = names is not None or name in formulations or name in modes
@@ -159,7 +211,7 @@ def open_frameworks(
     return frameworks, states
 
 
-def _require_known(field: str, names: Iterable[str], adapters: Mapping[str, object]) -> None:
+def _require_known(field: str, names: Iterable[str], adapters: Collection[str]) -> None:
     for name in names:
         if name not in adapters:
             close = difflib.get_close_matches(str(name).lower(), adapters, n=1)

@@ -75,9 +75,9 @@ def _lines(dtype: str, results: Sequence[Result], unclassified: bool) -> Iterato
     for result in results:
         setting, counts = result.setting, result.counts
         cells = [_network(setting), f"{setting.rows:,}", f"{setting.gates:,}"]
-        if result.unsupported:
-            reason = result.unsupported.replace("|", "\\|")
-            cells += ["0", f"UNSUPPORTED: {reason}"] + [""] * (len(columns) - 4)
+        if result.unsupported or result.failed:
+            reason = result.failed or f"UNSUPPORTED: {result.unsupported}"
+            cells += ["0", reason.replace("|", "\\|")] + [""] * (len(columns) - 4)
         else:
             low, high = result.interval
             cells += [
@@ -244,16 +244,16 @@ def plot(results: Sequence[Result]) -> str:
     line for each dtype, told apart in grey as well.
 
     Args:
-        results: What `crosscheck.studies.precision.measure.measure` returned. The unsupported ones
+        results: What `crosscheck.studies.precision.measure.measure` returned. Those without trials
             are left out; networks of unequal layers or without biases belong to no series, and are
             drawn only if there is no series at all.
 
     Raises:
         UsageError: matplotlib is not installed, or there is nothing to draw.
     """
-    usable = [result for result in results if not result.unsupported]
+    usable = [result for result in results if result.trials]
     if not usable:
-        raise UsageError("precision: no result to draw; every setting is unsupported")
+        raise UsageError("precision: no result to draw; every setting is unsupported or failed")
     require_plots()
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask, watch
+from crosscheck.frameworks.gatekeeper import begin
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.certificates import CERTIFICATES, Certificate
 from crosscheck.judge.door import Answer, Question
@@ -16,7 +17,17 @@ from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.again import differing
 
-__all__ = ["OTHER_BITS", "UNSEEN", "answer", "asked", "names_of", "of_the_whole", "verdict_of"]
+__all__ = [
+    "OTHER_BITS",
+    "UNSEEN",
+    "answer",
+    "asked",
+    "asking",
+    "names_of",
+    "of_the_whole",
+    "verdict_of",
+    "with_verdict",
+]
 
 OTHER_BITS = "its steps were discarded: watched, it returned another gradient"
 """Why there is no local certificate where watching changes a bit."""
@@ -24,33 +35,45 @@ UNSEEN = "its steps could not be seen"
 """Why there is none where watching fails; the reason follows."""
 
 
-def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused:
-    """What a framework returns for a case or a stack, with its steps where they are asked for.
+def asking(framework: Framework, case: AnyCase, command: str) -> Callable[[], Answer | Refused]:
+    """Ask a framework for a case or a stack; what is returned waits for `asked`.
+
+    One that works in another process is at it from now on (`crosscheck.frameworks.isolated`).
 
     Args:
         framework: An adapter.
         case: The case, or a stack.
         command: Of `CERTIFICATES`: says which certificates are asked for.
     """
-    given = ask(framework, case)
-    if isinstance(given, Refused):
-        return given
-    found = Answer(given, framework.derivation, names_of(framework))
     shows = framework.mode in framework.watched_modes
     wanted = CERTIFICATES[command, shows]
-    found = replace(
-        found,
-        by_adjoint=Certificate.ADJOINT in wanted,
-        by_relations=Certificate.RELATIONS in wanted,
-    )
-    if Certificate.LOCAL not in wanted:
-        return found
-    recorded = watch(framework, case)
-    if isinstance(recorded, Refused):
-        return replace(found, note=f"{UNSEEN}: {recorded.reason}")
-    if np.any(differing(given, recorded.given)):
-        return replace(found, note=OTHER_BITS)
-    return replace(found, recorded=recorded)
+    awaited = begin(framework, case, watched=Certificate.LOCAL in wanted)
+
+    def answer() -> Answer | Refused:
+        given, recorded = awaited()
+        if isinstance(given, Refused):
+            return given
+        found = Answer(
+            given,
+            framework.derivation,
+            names_of(framework),
+            by_adjoint=Certificate.ADJOINT in wanted,
+            by_relations=Certificate.RELATIONS in wanted,
+        )
+        if recorded is None:
+            return found
+        if isinstance(recorded, Refused):
+            return replace(found, note=f"{UNSEEN}: {recorded.reason}")
+        if np.any(differing(given, recorded.given)):
+            return replace(found, note=OTHER_BITS)
+        return replace(found, recorded=recorded)
+
+    return answer
+
+
+def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused:
+    """What a framework returns for a case or a stack, with its steps where they are asked for."""
+    return asking(framework, case, command)()
 
 
 def verdict_of(
@@ -72,7 +95,13 @@ def answer(
     framework: Framework, case: AnyCase, question: Question, index: int = 0, command: str = "run"
 ) -> tuple[Any, Verdict]:
     """What a framework returns for a single case, if anything, and the verdict on it."""
-    found = asked(framework, case, command)
+    return with_verdict(framework, asked(framework, case, command), question, index)
+
+
+def with_verdict(
+    framework: Framework, found: Answer | Refused, question: Question, index: int = 0
+) -> tuple[Any, Verdict]:
+    """What a framework has returned for a single case, if anything, and the verdict on it."""
     if isinstance(found, Refused):
         return None, Verdict(*names_of(framework), found.kind, detail=found.reason)
     return found.given, question.another(found, index)

@@ -12,6 +12,7 @@ import numpy as np
 
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.refusals import NOT_ASKED
 from crosscheck.frameworks.script import script
 from crosscheck.judge.door import Question, judge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
@@ -98,7 +99,8 @@ class Checker:
 
     def is_lasting(self, verdict: Verdict) -> bool:
         """Whether it does so again when the same call is made again."""
-        return self.is_failing(verdict) and not came_and_went(verdict)
+        gone = came_and_went(verdict) or verdict.detail.startswith(NOT_ASKED)
+        return self.is_failing(verdict) and not gone
 
     def verdicts(self, case: AnyCase, question: Question | None = None) -> tuple[Verdict, ...]:
         """One verdict per framework on a single case."""

@@ -12,19 +12,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.frameworks.refusals import Refused
+from crosscheck.frameworks.remote import Remote
 from crosscheck.network.dense import worked_example
 from crosscheck.numbers.formats import format_of
+from crosscheck.tools.loaded import loaded_libraries
 
 __all__ = ["environment", "keeps_subnormals", "processor_model"]
 
@@ -47,6 +47,8 @@ def environment(frameworks: Sequence[Framework] = (), dtype: str = "float64") ->
         frameworks: Of these it is measured what they do with subnormal numbers.
         dtype: In which precision.
     """
+    loaded = loaded_libraries()
+    elsewhere = [each.loaded for each in frameworks if isinstance(each, Remote)]
     found = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -54,7 +56,7 @@ def environment(frameworks: Sequence[Framework] = (), dtype: str = "float64") ->
         "machine": platform.machine(),
         "processor": processor_model(),
         "processors": str(os.cpu_count()),
-        "blas": _blas(),
+        "blas": "; ".join(sorted(loaded.union(*elsewhere))) or "none that tells",
         "threads": ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if _is_set(name))
         or "not limited",
         "subnormal numbers, numpy": _told(_numpy_keeps_subnormals()),
@@ -98,22 +100,6 @@ def _told(kept: bool | None) -> str:
 
 def _is_set(name: str) -> bool:
     return bool(os.environ.get(name))
-
-
-def _blas() -> str:
-    """Libraries in this process that split sums over threads; BLAS by version and processor type.
-
-    As they are now: which kernels a library takes, and how many threads, is decided when it is
-    loaded. Apple's Accelerate does not tell.
-    """
-    return "; ".join(sorted({_library(each) for each in threadpool_info()})) or "none that tells"
-
-
-def _library(told: Mapping[str, Any]) -> str:
-    name = f"{told['internal_api']} {told['version'] or ''}".strip()
-    kernels = f" ({told['architecture']})" if told.get("architecture") else ""
-    threads = told["num_threads"]
-    return f"{name}{kernels}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def processor_model() -> str:

@@ -16,7 +16,14 @@ from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import LATER, differing, named, named_at_once
-from crosscheck.run.answers import answer, asked, names_of, of_the_whole, verdict_of
+from crosscheck.run.answers import (
+    answer,
+    asking,
+    names_of,
+    of_the_whole,
+    verdict_of,
+    with_verdict,
+)
 
 __all__ = ["Judged", "changed_since", "judged", "judged_stack"]
 
@@ -52,10 +59,11 @@ def judged(
         is_failing: See `IsFailing`.
         command: As of `crosscheck.run.answers.asked`.
     """
+    waiting = [asking(framework, case, command) for framework in frameworks]
     question = judge(case, by_steps=command == BY_STEPS)
-    answers = [answer(framework, case, question, command=command) for framework in frameworks]
     given, verdicts = [], []
-    for framework, (returned, verdict) in zip(frameworks, answers, strict=True):
+    for framework, found in zip(frameworks, waiting, strict=True):
+        returned, verdict = with_verdict(framework, found(), question)
         given.append(returned)
         if is_failing(verdict):
             again, then = answer(framework, case, question, command=command)
@@ -70,7 +78,8 @@ def judged_stack(
 ) -> Judged:
     """What is said of a stack; see `judged`."""
     count = stack.count or 0
-    answers = [asked(framework, stack, command) for framework in frameworks]
+    waiting = [asking(framework, stack, command) for framework in frameworks]
+    answers = [found() for found in waiting]
     pairs = list(zip(frameworks, answers, strict=True))
     given = [each for each in answers if not isinstance(each, Refused)]
     question, columns = judge(stack, given, with_arrays=True), []

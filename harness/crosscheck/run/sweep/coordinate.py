@@ -17,8 +17,8 @@ from typing import Generic, Protocol, TypeVar
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
 from crosscheck.run.sweep.checkpoint import changed
-from crosscheck.run.sweep.pool import WorkerLostError
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.workers.process import WorkerLostError
 
 __all__ = ["Done", "Step", "Work", "coordinated"]
 

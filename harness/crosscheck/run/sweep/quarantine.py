@@ -20,9 +20,10 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.check import batches_of, judged
-from crosscheck.run.sweep.pool import ProcessExecutor, WorkerDied, WorkerHung, WorkerLostError
 from crosscheck.run.sweep.record import Checked
 from crosscheck.run.sweep.work import ask_batches, ask_case
+from crosscheck.workers.pool import ProcessExecutor
+from crosscheck.workers.process import WorkerDied, WorkerHung, WorkerLostError
 
 __all__ = ["ENDED", "Quarantine", "kind_of_loss"]
 

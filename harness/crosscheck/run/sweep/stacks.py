@@ -24,10 +24,11 @@ from crosscheck.run.checker import Checker
 from crosscheck.run.events import AskedAgain, CaseChecked, Event, StackChecked
 from crosscheck.run.records import RECORDS
 from crosscheck.run.sweep.coordinate import Done, Step
-from crosscheck.run.sweep.pool import ProcessExecutor, WorkerLostError
-from crosscheck.run.sweep.process import ended_at, this_worker
 from crosscheck.run.sweep.quarantine import ENDED, kind_of_loss
 from crosscheck.run.sweep.work import opened
+from crosscheck.workers.pool import ProcessExecutor
+from crosscheck.workers.process import WorkerLostError
+from crosscheck.workers.threads import ended_at, this_worker
 
 __all__ = ["Found", "Stacks", "take"]
 

@@ -18,9 +18,9 @@ from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.check import asking, batches_of, check_parts
 from crosscheck.run.sweep.checkpoint import made_with
 from crosscheck.run.sweep.coordinate import Done
-from crosscheck.run.sweep.process import ONE_THREAD, ended_at, this_worker
 from crosscheck.run.sweep.record import Checked
 from crosscheck.tools.errors import CrosscheckError
+from crosscheck.workers.threads import ONE_THREAD, ended_at, this_worker
 
 __all__ = [
     "Choice",

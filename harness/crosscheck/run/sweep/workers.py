@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
 from crosscheck.run.sweep.coordinate import Step, Work, coordinated
-from crosscheck.run.sweep.pool import ProcessExecutor
 from crosscheck.tools.errors import UsageError
+from crosscheck.workers.pool import ProcessExecutor
 
 __all__ = ["on_cluster", "on_processes"]
 
@@ -66,7 +66,7 @@ def on_cluster(
 
     Dask itself does again what a lost worker was at, and says so in its events; a piece of work
     that has cost several workers their lives comes back as a failure. A worker that hangs ends
-    itself at the deadline (`crosscheck.run.sweep.process.ended_at`), and its nanny starts another.
+    itself at the deadline (`crosscheck.workers.threads.ended_at`), and its nanny starts another.
 
     Args:
         work: The sweep.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.isolated import Isolated
 from crosscheck.frameworks.own_lines import NUMPY, SYMPY
 from crosscheck.frameworks.pointwise import Point, Pointwise
 from crosscheck.frameworks.refusals import CrashedError, reason_of
-from crosscheck.frameworks.registry import known, open_frameworks
+from crosscheck.frameworks.registry import Opened, Request, all_here, known, open_frameworks
 from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.verdict import Kind
 from crosscheck.operators.selections import Selection
-from crosscheck.run.sweep.pool import ProcessExecutor, WorkerLostError
+from crosscheck.studies.conventions.apart import Found, measured_apart
 from crosscheck.studies.conventions.points import SUBJECTS, Subject, points_of, spelled
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table
 from crosscheck.tools.errors import UsageError
@@ -62,11 +62,15 @@ class Source:
     session: Callable[[], AbstractContextManager[object]] = field(default=nullcontext)
 
 
-def sources(names: Sequence[str] | None) -> tuple[list[Source], list[FrameworkState]]:
+def sources(
+    names: Sequence[str] | None, opened: Callable[[Sequence[Request]], Iterable[Opened]] = all_here
+) -> tuple[list[Source], list[FrameworkState]]:
     """Where the rows of the table come from.
 
     Args:
         names: Frameworks, ``numpy`` and ``sympy`` among them; ``None`` for all there are.
+        opened: As of `crosscheck.frameworks.registry.open_frameworks`: here, if nothing is said.
+            Those opened elsewhere are ended again; what can be measured is known then.
 
     Returns:
         The sources, and the states of the frameworks: one that is absent or broken has no
@@ -79,7 +83,10 @@ def sources(names: Sequence[str] | None) -> tuple[list[Source], list[FrameworkSt
     frameworks: list[Framework] = []
     states: list[FrameworkState] = []
     if wanted is None or wanted:
-        frameworks, states = open_frameworks(wanted)
+        frameworks, states = open_frameworks(wanted, opened=opened)
+        for each in frameworks:
+            if isinstance(each, Isolated):
+                each.close()
     versions = {state.name: state.versions for state in states}
     found = [
         Source(each.name, _versions(versions[each.name]), each.lines, each.session)
@@ -111,7 +118,9 @@ def measure(
     *,
     formulations: Collection[str] | None = None,
     slow: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
+    deadline: float | None = None,
+    lost: dict[Key, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Table:
     """The table of conventions.
@@ -120,11 +129,16 @@ def measure(
         found: Where its rows come from.
         formulations: Only formulations or units of these names.
         slow: Measure the slow modes (compilers) as well.
-        jobs: How many processes to measure in; with 1 it is this one.
+        jobs: How many processes to measure in; this one, if nothing is said.
+        deadline: Seconds that a convention may take in another process; any, if nothing is said.
+        lost: Gets the conventions at which a framework tried to end the program, died or hung,
+            with what came of it; the table has no rows of them.
         progress: Is told how many conventions are measured, of how many in all.
 
     Raises:
         UsageError: No source has any such formulation.
+        CrashedError: A framework died, hung, or tried to end the program, and nobody asked for
+            ``lost``.
     """
     versions = {source.name: source.versions for source in found}
     chosen = {source: list(keys(source, formulations, slow)) for source in found}
@@ -132,49 +146,43 @@ def measure(
     if formulations is not None:
         _require_known(formulations, found, wanted)
     rows: dict[Key, Row] = {}
+    without: dict[Key, str] = {}
 
-    with interrupts() as held, closing(_measured(chosen, jobs)) as measured:
+    with interrupts() as held, closing(_measured(chosen, jobs, deadline)) as measured:
         for part in measured:
             with held():
-                rows.update(part)
+                rows.update(part.rows)
+                without.update(part.lost)
                 if progress is not None:
-                    progress(len(rows), len(wanted))
+                    progress(len(rows) + len(without), len(wanted))
+    if without and lost is None:
+        key, what = next(iter(without.items()))
+        raise CrashedError(f"{key.framework}, {key.mode}, {key.unit}: {what}")
+    if lost is not None:
+        lost.update(without)
     return Table(
         versions,
         _environment(),
-        {key: replace(rows[key], versions=versions[key.framework]) for key in wanted},
+        {
+            key: replace(rows[key], versions=versions[key.framework])
+            for key in wanted
+            if key in rows
+        },
         None if formulations is None else frozenset(formulations),
     )
 
 
 def _measured(
-    chosen: Mapping[Source, Sequence[Key]], jobs: int
-) -> Generator[Mapping[Key, Row], None, None]:
-    """The rows, some at a time, as they are measured.
-
-    Raises:
-        CrashedError: A library ended the process that measured.
-    """
-    if jobs == 1:
+    chosen: Mapping[Source, Sequence[Key]], jobs: int | None, deadline: float | None
+) -> Generator[Found, None, None]:
+    """The rows, some at a time, as they are measured."""
+    if jobs is None:
         for source, each in chosen.items():
             for key in each:
                 yield _rows(source, [key])
         return
-    # The parts of one mode; the last first, since JAX compiles every one of its own.
-    parts: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
-    for key in reversed([key for each in chosen.values() for key in each]):
-        parts[key.framework, key.mode, key.unit].append(key)
-    pool = ProcessExecutor(jobs, deadline=None)
-    futures = {pool.submit(_part, part): key for key, part in parts.items()}
-    try:
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except WorkerLostError as error:
-                where = ", ".join(futures[future])
-                raise CrashedError(f"{where}: CRASHED: the process {error.what}") from error
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an interrupt nobody waits for the rest
+    wanted = [key for each in chosen.values() for key in each]
+    yield from measured_apart(wanted, _part, jobs, deadline)
 
 
 def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequence[Key]) -> None:
@@ -190,27 +198,26 @@ def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequ
             )
 
 
-def _part(wanted: Sequence[Key]) -> dict[Key, Row]:
-    """Rows of one framework, measured in a process of their own."""
+def _part(wanted: Sequence[Key]) -> Found:
+    """Conventions of one framework, measured in a process of their own."""
     (source,), _ = sources([wanted[0].framework])
     return _rows(source, wanted)
 
 
-def _rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
-    """Rows of one source.
-
-    Raises:
-        CrashedError: A library did not just say that it cannot do something, but tried to end the
-            program.
-    """
-    try:
-        return _measured_rows(source, wanted)
-    except Exception:
-        raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+def _rows(source: Source, wanted: Sequence[Key]) -> Found:
+    """Rows of one source; where a library tries to end the program there is none."""
+    rows: dict[Key, Row] = {}
+    lost: dict[Key, str] = {}
+    for key in wanted:
+        try:
+            rows.update(_measured_rows(source, [key]))
+        except Exception:
             raise
-        raise CrashedError(f"{source.name}: CRASHED: {reason_of(error)}") from error
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and may_be_the_users():
+                raise
+            lost[key] = f"{Kind.CRASHED}: {reason_of(error)}"
+    return Found(rows, lost)
 
 
 def _measured_rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:

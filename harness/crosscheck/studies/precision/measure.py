@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import required
+from crosscheck.frameworks.gatekeeper import accepted, begin
+from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.studies.precision.gates import (
@@ -71,6 +72,8 @@ class Result:
         unexplained: Trials in which λ mattered although the sign of every gate of the whole
             minibatch is certain, also for arithmetic that flushes subnormal numbers.
         unsupported: Why the framework cannot do the setting; empty if it can.
+        failed: In which trial it failed, and how; empty if it did not. What other trials had
+            shown is not told then.
     """
 
     setting: Setting
@@ -83,6 +86,7 @@ class Result:
     gate_rows: int = 0
     unexplained: int = 0
     unsupported: str = ""
+    failed: str = ""
 
     @property
     def share(self) -> float:
@@ -122,7 +126,8 @@ def influence(zero: Framework, one: Framework, case: Case) -> Influence:
                 f"{framework.name}: {case.dtype} is none of its dtypes, "
                 f"{', '.join(framework.dtypes)}"
             )
-    before, after = _flat(required(zero, case)), _flat(required(one, case))
+    awaited = [(each, begin(each, case)) for each in (zero, one)]
+    before, after = (_flat(accepted(each, answer()[0])) for each, answer in awaited)
     if np.array_equal(before, after, equal_nan=True):
         return Influence(matters=False, change=0.0)
     with np.errstate(all="ignore"):
@@ -159,8 +164,8 @@ def measure(
         exact_products: See `count_gates`.
 
     Returns:
-        One result per setting, in their order. Where the framework cannot do a dtype, the result
-        has no trials and says why.
+        One result per setting, in their order. Where the framework cannot do a dtype, or fails,
+        the result has no trials and says why.
 
     Raises:
         UsageError: An argument is not as described, scikit-learn is not installed, or the
@@ -184,6 +189,9 @@ def measure(
             reason = " ".join(str(error).split())
             results.append(Result(setting, zero.name, unsupported=reason))
             continue
+        if result.failed:
+            results.append(result)
+            continue
         counted = min(gate_trials, result.trials)
         rows = min(gate_rows, setting.rows)
         counts = GateCounts()
@@ -200,7 +208,10 @@ def _measure(zero: Framework, one: Framework, setting: Setting, trials: int, see
     largest = 0.0
     for trial in range(trials):
         case = draw(setting, seed=seed, trial=trial)
-        found = influence(zero, one, case)
+        try:
+            found = influence(zero, one, case)
+        except CrashedError as error:
+            return Result(setting, zero.name, failed=f"{error}; in trial {trial}")
         if found.matters:
             matters += 1
             largest = max(largest, found.change)

@@ -1,4 +1,4 @@
-"""The process of a worker: its threads, how long it may take, and its name."""
+"""What a process that works keeps to: its threads, how long it may take, and its name."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import faulthandler
 import os
 import socket
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
-__all__ = ["ONE_THREAD", "ended_at", "one_thread", "this_worker"]
+__all__ = ["ONE_THREAD", "added_for_one_thread", "ended_at", "one_thread", "this_worker"]
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -21,10 +21,15 @@ ONE_THREAD = {
 """What keeps a worker to one thread. The libraries read it when they are imported."""
 
 
+def added_for_one_thread(environment: Mapping[str, str]) -> dict[str, str]:
+    """`ONE_THREAD`, where the user has not said otherwise in an environment."""
+    return {name: value for name, value in ONE_THREAD.items() if name not in environment}
+
+
 @contextmanager
 def one_thread(environment: MutableMapping[str, str]) -> Iterator[None]:
     """`ONE_THREAD` in an environment, where the user has not said otherwise."""
-    added = {name: value for name, value in ONE_THREAD.items() if name not in environment}
+    added = added_for_one_thread(environment)
     environment.update(added)
     try:
         yield

@@ -1,0 +1,1 @@
+"""Worker processes: warm, watched, and replaced when they die or hang."""
