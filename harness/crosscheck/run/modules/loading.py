@@ -7,9 +7,9 @@ A model is one of
     (f, parameters)            a JAX function and the tree that is its first argument, as of
                                ``(module.apply, variables)``
     an object that is called   and is a tree of arrays, as of equinox: its real arrays
+    a module of PyTorch        its parameters are its own
+    f(x, …)                    a function of PyTorch tensors
     make()                     something without required arguments that returns one of these
-
-Reading PyTorch modules is another entry of the table in `crosscheck.run.modules.reading`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from crosscheck.frontends.calling import called
 from crosscheck.numbers.formats import format_of
+from crosscheck.run.functions.formula import FormulaLibrary, library_of
 from crosscheck.run.functions.partnered import loaded
 from crosscheck.run.modules.reading import Asked
 from crosscheck.tools.errors import UsageError
@@ -66,7 +67,7 @@ def ask(
         beside = where.rpartition(":")[0]
         function = named_object(loss if ":" in loss else f"{beside}:{loss}")
         targets = {n: arguments.pop(n) for n in _further(function) if n in arguments}
-    own, parameters = _model(model, where, arguments)
+    own, parameters, library, parts = _model(model, where, arguments)
     given = {**parameters, **arguments, **targets}
     whole = _with_loss(own, function, name, tuple(given), tuple(targets))
     real = [key for key, value in given.items() if _is_real(value)]
@@ -80,7 +81,7 @@ def ask(
     if function is not None and not wrt:
         chosen_by = tuple(key for key in chosen_by if key not in targets)
     fixed = tuple(key for key in real if key not in chosen_by)
-    return Asked(name, "jax", whole, given, chosen_by, fixed, chosen, tuple(wrt))
+    return Asked(name, library, whole, given, chosen_by, fixed, chosen, tuple(wrt), parts)
 
 
 def named_object(where: str) -> Any:
@@ -207,36 +208,76 @@ def _with_loss(
     return whole
 
 
-def _model(
-    model: Any, where: str, arguments: Mapping[str, Any]
-) -> tuple[Callable[[Mapping[str, Any]], Any], dict[str, Any]]:
-    """The model as a function of a dict, and the arguments that it brings."""
+_Loaded = tuple[
+    Callable[[Mapping[str, Any]], Any], dict[str, Any], FormulaLibrary, Mapping[int, str]
+]
+"""A model as a function of a dict, what it brings, its library, and names of its parts."""
+
+
+def _model(model: Any, where: str, arguments: Mapping[str, Any]) -> _Loaded:
     if inspect.isclass(model) or (callable(model) and arguments and _is_factory(model)):
         model = model()
+    if callable(model) and _library(model) == "torch":
+        return _of_torch(model)
     if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
         function, parameters = model
+        first = _Tree(parameters)
 
         def paired(given: Mapping[str, Any]) -> Any:
-            rest = {key: value for key, value in given.items() if key != PARAMETERS}
-            return _put(function, given[PARAMETERS], rest)
+            return _put(function, first.put(given[PARAMETERS]), _others(given))
 
-        return paired, {PARAMETERS: _plain(parameters)}
+        return paired, {PARAMETERS: first.arrays}, "jax", {}
     tree = _Tree(model)
     if tree.arrays:
         if not callable(model):
             raise UsageError(f"{where}: {type(model).__name__} is nothing that can be called")
 
         def of_tree(given: Mapping[str, Any]) -> Any:
-            rest = {key: value for key, value in given.items() if key != PARAMETERS}
-            return called(tree.put(given[PARAMETERS]), rest)
+            return called(tree.put(given[PARAMETERS]), _others(given))
 
-        return of_tree, {PARAMETERS: tree.arrays}
+        return of_tree, {PARAMETERS: tree.arrays}, "jax", {}
     if not callable(model):
         raise UsageError(
             f"{where}: {type(model).__name__}, wanted a function, a pair of a function and its "
             "parameters, or an object that is called and holds arrays"
         )
-    return lambda given: called(model, given), {}
+    return lambda given: called(model, given), {}, "jax", {}
+
+
+def _library(model: Any) -> FormulaLibrary:
+    """As of `library_of`; of a function that names neither, that of its file's imports."""
+    found = library_of(model)
+    names = {
+        getattr(each, "__name__", "").partition(".")[0]
+        for each in getattr(inspect.unwrap(model), "__globals__", {}).values()
+        if inspect.ismodule(each)
+    }
+    return "torch" if found == "numpy" and "torch" in names and "jax" not in names else found
+
+
+def _others(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model does not bring itself."""
+    return {key: value for key, value in given.items() if key != PARAMETERS}
+
+
+def _of_torch(model: Any) -> _Loaded:
+    """A function of tensors, or a module with its parameters; buffers are copied for each call."""
+    torch: Any = importlib.import_module("torch")
+    if not isinstance(model, torch.nn.Module):
+        return lambda given: called(model, given), {}, "torch", {}
+
+    def forward(given: Mapping[str, Any]) -> Any:
+        buffers = {name: each.detach().clone() for name, each in model.named_buffers()}
+        state = {**given[PARAMETERS], **buffers}
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return torch.func.functional_call(model, state, args, kwargs)
+
+        return called(call, _others(given), of=model.forward)
+
+    arrays = {name: each.detach().numpy().copy() for name, each in model.named_parameters()}
+    parts = {id(part): name for name, part in model.named_modules()}
+    return forward, {PARAMETERS: arrays}, "torch", parts
 
 
 def _put(function: Callable[..., Any], first: Any, rest: Mapping[str, Any]) -> Any:
@@ -255,12 +296,6 @@ def _is_factory(model: Callable[..., Any]) -> bool:
     if not inspect.isfunction(model):
         return False
     return not inspect.signature(model).parameters
-
-
-def _plain(parameters: Any) -> Any:
-    """A tree with arrays of NumPy's for leaves."""
-    jax: Any = importlib.import_module("jax")
-    return jax.tree_util.tree_map(np.asarray, parameters)
 
 
 class _Tree:
@@ -287,7 +322,7 @@ class _Tree:
 
 
 def _place(jax: Any, path: Sequence[Any]) -> str:
-    return str(jax.tree_util.keystr(tuple(path), simple=True, separator="/"))
+    return str(jax.tree_util.keystr(tuple(path), simple=True, separator="."))
 
 
 def _is_array(leaf: Any) -> bool:

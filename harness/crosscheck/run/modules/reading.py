@@ -28,6 +28,7 @@ class Asked:
         fixed: Names of those that are real numbers too.
         dtype: Of the real numbers.
         only: Beginnings of the names of the leaves that are wanted; all if it is empty.
+        parts: Of a module of PyTorch's, the name of each part by identity.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Asked:
     fixed: tuple[str, ...]
     dtype: str
     only: tuple[str, ...] = ()
+    parts: Mapping[int, str] = field(default_factory=dict)
 
     def wants(self, leaf: str) -> bool:
         """Whether a leaf is differentiated by."""
@@ -145,7 +147,9 @@ class ModelReader(Protocol):
         """What it held at each operation."""
 
 
-READERS: Mapping[str, tuple[str, str]] = MappingProxyType({"jax": ("jax_", "JaxReader")})
+READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"jax": ("jax_", "JaxReader"), "torch": ("torch_", "TorchReader")}
+)
 """Library to the module here and the class that reads its models."""
 
 
