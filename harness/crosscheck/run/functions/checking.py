@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crosscheck.cases.functions.arguments import Arguments, arguments_of
@@ -29,6 +30,9 @@ __all__ = ["EXAMPLES", "compare_functions", "compare_spec", "traced_spec", "unkn
 
 EXAMPLES: Mapping[str, int] = {"quick": 12, "default": 32, "nightly": 1_000}
 """Profile to how many cases are generated for one call, over all dtypes together."""
+
+_COMPILED = 2
+"""`About.combinations` for JAX, which compiles every operation for each shape and dtype."""
 
 _MEANT = {
     "pytorch": "torch",
@@ -126,6 +130,8 @@ def compare_functions(
     if not partners:
         raise UsageError(f"no implementation given, wanted at least one of {', '.join(ROLES)}")
     about = _about(formula, shapes, inputs, wrt, static, sizes, edges, cotangents)
+    if any(each.role == "jax" for each in partners):
+        about = replace(about, combinations=_COMPILED)
     chosen = _dtypes(dtypes, contract, partners)
     comparing = FunctionComparing(
         about.formula,

@@ -37,11 +37,14 @@ class About:
         formula: The formula.
         arguments: What it is called with.
         notes: What the user should be told once.
+        combinations: About how many different sizes are drawn, beside those that let every axis
+            have each of its lengths.
     """
 
     formula: Formula
     arguments: Arguments
     notes: tuple[str, ...]
+    combinations: int = 12
 
 
 def records_of(
@@ -70,7 +73,12 @@ def records_of(
         share = (count + len(dtypes) - 1 - number) // len(dtypes)
         if share:
             search(
-                records(about.arguments, dtype=dtype, aim=_aiming(about.formula)),
+                records(
+                    about.arguments,
+                    dtype=dtype,
+                    aim=_aiming(about.formula),
+                    combinations=about.combinations,
+                ),
                 lambda record, new: drawn.append(record),
                 name=f"{about.formula.name}_{dtype}",
                 settings=settings(),
