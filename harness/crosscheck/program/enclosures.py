@@ -35,7 +35,7 @@ from crosscheck.program.graph import Shape
 from crosscheck.program.places import Places
 from crosscheck.program.sweeps import Formed
 
-__all__ = ["OnEnclosures"]
+__all__ = ["OnEnclosures", "cleared", "moved"]
 
 
 @dataclass

@@ -91,7 +91,7 @@ def _taken(node: Node, x: Alive, value: Any) -> Alive:
     found = flat[..., places.array]
     if places.is_there is not None:
         found = found & places.is_there
-    return found.reshape(*lead, *node.shape)
+    return found.reshape((*lead, *node.shape))
 
 
 def _is_shut(z: Enclosure, function: Piecewise) -> Alive:

@@ -24,8 +24,6 @@ from crosscheck.tools.errors import UsageError
 
 __all__ = ["Comparing"]
 
-_UNCOMPARED = (Kind.UNSUPPORTED,)
-
 
 @dataclass(eq=False)
 class Comparing:
@@ -174,7 +172,7 @@ class Comparing:
     def _require_compared(self) -> None:
         """Raise a `UsageError` if an implementation was not compared on any case."""
         for name, kinds in self.result().kinds.items():
-            if not any(kind not in _UNCOMPARED for kind in kinds):
+            if all(kind is Kind.UNSUPPORTED for kind in kinds):
                 told = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "no cases"
                 reasons = {
                     verdict.detail

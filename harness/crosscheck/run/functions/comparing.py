@@ -9,6 +9,7 @@ from crosscheck.cases.functions.record import Record
 from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frontends.case import FunctionCase
+from crosscheck.judge.causes.differences import Difference, find_difference
 from crosscheck.judge.causes.search import Cause, Failing, find_cause
 from crosscheck.judge.causes.sums import CoarseSum, coarse_sum
 from crosscheck.judge.programs.contract import Precision
@@ -23,8 +24,6 @@ from crosscheck.run.functions.partners import Partner
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["FunctionComparing"]
-
-_UNCOMPARED = (Kind.UNSUPPORTED,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +153,16 @@ class FunctionComparing:
             return None
         partner = self.partners[number]
         kinds = {each.answers[number].verdict.kind for each in failing}
-        cause: Cause | CoarseSum | None = None
+        cause: Cause | CoarseSum | Difference | None = None
         if self.contract is not None:
             cause = self._coarse_sum(number, failing)
         elif Kind.DISAGREES in kinds:
-            cause = find_cause(
-                [
-                    Failing(each.written, given, each.record.sizes)
-                    for each in failing
-                    if isinstance(given := each.answers[number].given, Derivatives)
-                ]
-            )
+            told = [
+                Failing(each.written, given, each.record.sizes)
+                for each in failing
+                if isinstance(given := each.answers[number].given, Derivatives)
+            ]
+            cause = find_cause(told) or find_difference(told)
         smallest = self._smallest(number, failing, cause)
         (answer,) = smallest.answers
         if isinstance(cause, CoarseSum):
@@ -198,7 +196,10 @@ class FunctionComparing:
         return None
 
     def _smallest(
-        self, number: int, failing: Sequence[_Outcome], cause: Cause | CoarseSum | None
+        self,
+        number: int,
+        failing: Sequence[_Outcome],
+        cause: Cause | CoarseSum | Difference | None,
     ) -> _Outcome:
         """The smallest case that fails in the same way, of the same cause, with one answer."""
         first = min(failing, key=lambda each: each.case.size)
@@ -230,9 +231,10 @@ class FunctionComparing:
             if isinstance(given, Refused):
                 return False
             told = Failing(written, given, record.sizes)
-            return isinstance(cause, Cause) and cause.explains(told) and not told.is_explained(None)
+            assert isinstance(cause, Cause | Difference)
+            return cause.explains(told) and not told.is_explained(None)
 
-        if isinstance(cause, Cause) and kind is Kind.DISAGREES:
+        if isinstance(cause, Cause | Difference) and kind is Kind.DISAGREES:
             found = self._outcome(self.smaller(first.record, still_explained), (number,))
             if is_same(found):
                 return found
@@ -271,7 +273,7 @@ class FunctionComparing:
 
     def _require_compared(self, comparison: FunctionComparison) -> None:
         for name, kinds in comparison.kinds.items():
-            if not any(kind not in _UNCOMPARED for kind in kinds):
+            if all(kind is Kind.UNSUPPORTED for kind in kinds):
                 reasons = {
                     verdict.detail
                     for each in self.outcomes

@@ -11,6 +11,7 @@ from typing import Any
 from crosscheck.cases.functions.record import Record
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frontends.case import FunctionCase
+from crosscheck.judge.causes.differences import Difference
 from crosscheck.judge.causes.search import Cause
 from crosscheck.judge.causes.sums import CoarseSum
 from crosscheck.judge.verdict import Entry, Kind, Verdict
@@ -59,7 +60,7 @@ class FunctionFailure:
     case: FunctionCase
     record: Record
     cases: tuple[int, int]
-    cause: Cause | CoarseSum | None
+    cause: Cause | CoarseSum | Difference | None
     entry: Entry | None
     wrong: tuple[str, ...]
     right: tuple[str, ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosscheck.frontends.traced import Source
+from crosscheck.judge.causes.differences import Difference
 from crosscheck.judge.causes.search import Cause
 from crosscheck.judge.causes.sums import CoarseSum
 from crosscheck.judge.verdict import Entry, Kind
@@ -123,8 +124,14 @@ def _digits(entry: Entry) -> int:
     return int(np.clip(np.ceil(np.log10(abs(entry.reference) / entry.bound)) + 1, 2, 15))
 
 
-def cause_text(cause: Cause | CoarseSum) -> str:
+def cause_text(cause: Cause | CoarseSum | Difference) -> str:
     """A cause in words, with the user's line, and what to do about it."""
+    if isinstance(cause, Difference):
+        names = ", ".join(f"∂{name}" for name in cause.names)
+        return (
+            f"{names}: a {cause.quotient} difference with step {cause.step}, off by its truncation"
+            "\nno derivative: a smaller step is nearer to it and rounds more"
+        )
     if isinstance(cause, CoarseSum):
         return _of_sum(cause)
     edit = cause.edit

@@ -1,0 +1,95 @@
+"""Wrong functions that what excuses others must not let pass; and differences told as such."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_causes import WRT, case
+
+from crosscheck import compare_functions
+from crosscheck.judge.verdict import Kind
+from crosscheck.network.composed import Derivatives
+from crosscheck.network.tree import LEFT_OUT
+from crosscheck.run.functions.judged import FunctionJudge
+from crosscheck.tools.errors import UsageError
+
+
+def _cubes(x: Any, w: Any) -> Any:
+    return (np.tanh(x @ w) ** 3).sum()
+
+
+def _quotient(name: str, step: float, factor: float = 1.0) -> Any:
+    def backward(x: Any, w: Any) -> Any:
+        found = []
+        for k in range(len(w)):
+            move = np.zeros_like(w)
+            move[k] = step
+            if name == "central":
+                found.append((_cubes(x, w + move) - _cubes(x, w - move)) / (2 * step))
+            else:
+                found.append((_cubes(x, w + move) - _cubes(x, w)) / step)
+        return {"w": factor * np.array(found, dtype=w.dtype)}
+
+    return backward
+
+
+def _told(backward: Any) -> str:
+    found = compare_functions(_cubes, "n i, i ->", by_hand=backward, cases=12)
+    assert not found.passed
+    return found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "told"),
+    [("central", 2.0**-6, "1/64"), ("central", 1e-2, "1/100"), ("forward", 1e-3, "1/1000")],
+)
+def test_a_difference_is_named_with_its_step(name: str, step: float, told: str) -> None:
+    message = _told(_quotient(name, step))
+    assert f"∂w: a {name} difference with step {told}, off by its truncation" in message
+
+
+def test_what_is_no_difference_is_not_told_as_one() -> None:
+    assert "difference with step" not in _told(_quotient("central", 2.0**-6, factor=1.01))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("factor", [0.0, 2.0, -1.0, 0.5])
+def test_in_few_digits_no_multiple_of_a_gradient_passes_as_another_way_of_writing_it(
+    dtype: str, factor: float
+) -> None:
+    kinds = []
+    for seed in range(8):
+        one, _ = case(seed, dtype)
+        judge = FunctionJudge(one)
+        right = judge.judge.reference
+        arrays = {name: right.arrays[name] * factor for name in WRT}
+        given = Derivatives(LEFT_OUT, {"out": LEFT_OUT, **arrays})
+        kinds.append(judge.verdict(given, "mine", "by hand").kind)
+    assert Kind.DISAGREES in kinds
+    if abs(factor - 1) >= 1:
+        # It is off by the derivative at least, which the room for other ways must be less than.
+        assert Kind.UNDECIDED not in kinds
+
+
+def test_a_function_whose_cases_all_hold_an_open_comparison_does_not_pass() -> None:
+    def jump(x: Any) -> Any:
+        return np.where(x > 0, x + 1, x).sum()
+
+    def wrong(x: Any) -> Any:
+        return {"x": 7 * np.ones_like(x)}
+
+    with pytest.raises(UsageError, match=r"not compared on any case.*np\.where\(x > 0, x \+ 1"):
+        compare_functions(jump, "n ->", by_hand=wrong, inputs={"x": [0.0, 0.0]}, cases=4)
+
+
+def test_a_number_that_is_taken_from_a_sorted_array_with_ties_is_compared() -> None:
+    def smallest(x: Any) -> Any:
+        return np.sort(x)[0] * x[0]
+
+    def backward(x: Any) -> Any:
+        return {"x": 5 * np.ones_like(x)}
+
+    found = compare_functions(smallest, "n ->", by_hand=backward, inputs={"x": [1.0, 1.0]}, cases=4)
+    assert found.failures[0].wrong == ("x",)
