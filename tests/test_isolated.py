@@ -19,16 +19,20 @@ import processes
 import pytest
 from misbehaving import CHANGES, DIES, HANGS, RAISES, TRIGGER, WAYS
 
+from crosscheck.cases.stream.settings import Settings, Shape
 from crosscheck.frameworks import isolated
+from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask, begin
 from crosscheck.frameworks.isolated import Isolated, Isolation
 from crosscheck.frameworks.refusals import NOT_ASKED, Refused
 from crosscheck.frameworks.registry import open_frameworks
 from crosscheck.judge.verdict import Kind
-from crosscheck.network.dense import Case, Gradients, worked_example
+from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.reference import gradients
 from crosscheck.run.checker import Checker
 from crosscheck.run.events import CaseChecked, Event
+from crosscheck.run.sweep.check import check_part
+from crosscheck.run.sweep.fast import mode_of
 from crosscheck.tools.errors import UsageError
 
 DEADLINE = 60.0
@@ -197,6 +201,20 @@ def test_a_framework_that_dies_again_and_again_is_given_up(monkeypatch: pytest.M
     assert verdict.detail == f"{NOT_ASKED}: it has cost 1 processes"
     assert checker.is_failing(verdict)
     assert not checker.is_lasting(verdict)  # nobody tries to make it smaller
+
+
+def test_batches_are_asked_for_there_by_the_road_of_a_sweep(plain: Isolated) -> None:
+    settings = Settings((Shape(Network((4, 8, 1))),), 100, 7, frameworks=("plain",))
+    (here,), _ = open_frameworks(["plain"])
+    part = next(settings.parts(0, 100))
+    found = [check_part(part, settings, [each]).summary for each in (here, plain)]
+    assert found[0].kinds == found[1].kinds
+    assert mode_of(plain, "float64") == mode_of(here, "float64")
+    assert plain.there(type_of) == "Plain"
+
+
+def type_of(framework: Framework) -> str:
+    return type(framework).__name__
 
 
 def test_an_answer_that_nobody_took_is_not_taken_for_that_of_another_case(plain: Isolated) -> None:

@@ -45,6 +45,7 @@ from crosscheck.program.second import Way
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.loaded import loaded_libraries
 from crosscheck.workers.process import Asked, Worker, WorkerHung, WorkerLostError
+from crosscheck.workers.wire import written
 
 __all__ = ["DEADLINE", "MOST", "Isolated", "Isolation", "kind_of_loss"]
 
@@ -113,6 +114,11 @@ def _answered(case: AnyCase, watched: bool) -> tuple[Any, Any]:
     if isinstance(given, Refused) or not watched:
         return given, None
     return given, watch(framework, case)
+
+
+def _there(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:
+    (framework,) = _opened
+    return function(framework, *arguments), None
 
 
 def _answered_twice(case: Composed, direction: Direction, way: Way) -> tuple[Any, Any]:
@@ -216,6 +222,11 @@ class Isolated(Remote):
         """See `Remote.begin`."""
         waiting = self._begin(_key(case), _answered, case, watched)
         return lambda: self._wait(waiting)
+
+    def there(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """See `Remote.there`."""
+        key = hashlib.blake2b(written((function, arguments)), digest_size=16).digest()
+        return self._wait(self._begin(key, _there, function, arguments))[0]
 
     def twice(self, case: Composed, direction: Direction, way: Way) -> Any:
         """See `Remote.twice`."""

@@ -56,5 +56,17 @@ class Remote(Framework):
         """
 
     @abc.abstractmethod
+    def there(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function makes of the framework itself, in its process.
+
+        Args:
+            function: Is called with the framework and the arguments; found there by its name.
+            *arguments: Sent there.
+
+        Returns:
+            What it returns; `Refused` where the process is lost.
+        """
+
+    @abc.abstractmethod
     def twice(self, case: Composed, direction: Direction, way: Way) -> Any:
         """See `Framework.products`; `Refused` in its place where there is no answer."""

@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.batched import Batched, batched
 from crosscheck.frameworks.gatekeeper import ask_adapter, ask_batch
+from crosscheck.frameworks.refusals import Refused
+from crosscheck.frameworks.remote import Remote
 from crosscheck.network.batch import Batch
 from crosscheck.run.sweep.steps import are_shown
 
@@ -34,6 +36,9 @@ def mode_of(framework: Framework, dtype: str, command: str = "sweep") -> str:
 
     The adapter's name for its mode where it goes through the adapter, else a line of source.
     """
+    if isinstance(framework, Remote):
+        found = framework.there(mode_of, dtype, command)
+        return framework.mode if isinstance(found, Refused) else str(found)
     through = _is_through_adapter(framework, dtype, command)
     return framework.mode if through else _path(framework).mode
 
@@ -60,6 +65,8 @@ def batched_gradients(framework: Framework, batch: Batch, command: str = "sweep"
         Arrays in `crosscheck.network.batch.held_dtype`; in float64 where they come from the
         adapter.
     """
+    if isinstance(framework, Remote):
+        return framework.there(batched_gradients, batch, command)
     if _is_through_adapter(framework, batch.dtype, command):
         return ask_adapter(framework, batch)
     return ask_batch(_path(framework), batch)
