@@ -176,7 +176,18 @@ def test_the_one_that_watches_imports_nothing_heavy() -> None:
 RUN = ["run", "--case", "worked-example"]
 
 
-@pytest.mark.parametrize("command", [RUN, [*RUN, "--in-process"], ["sweep"]])
+SWEEP = ["sweep", "--cases", "100"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(RUN, id="run"),
+        pytest.param(SWEEP, id="sweep", marks=pytest.mark.long),
+        pytest.param([*RUN, "--in-process"], id="run in process"),
+        pytest.param([*SWEEP, "--in-process"], id="sweep in process"),
+    ],
+)
 def test_a_framework_that_ends_the_process_fails_the_command(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,8 +197,9 @@ def test_a_framework_that_ends_the_process_fails_the_command(
     environment = {**os.environ, "PYTHONPATH": path}
     done = processes.run(words, capture_output=True, env=environment)
     assert done.returncode == 1
-    if command == RUN:  # as a program it does not let a framework into its process
-        assert "the process ended with 0" in done.stdout
+    if "--in-process" not in command:  # as a program it lets no framework into its process
+        assert "CRASHED" in done.stdout
+        assert "ended with 0" in done.stdout
         assert done.stderr == ""
     else:
         ended = "crosscheck: the process of this command ended with 0 before "

@@ -15,7 +15,7 @@ from crosscheck.cli.supervisor import is_program
 from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["Place", "isolation_options", "place_options", "until_the_end"]
+__all__ = ["Place", "isolated_option", "isolation_options", "place_options", "until_the_end"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Place:
         isolated: Whether frameworks run in processes of their own.
         deadline: Seconds that an answer may take there.
         others: Frameworks of other environments: names to the paths of their Pythons.
+        environment: Variables that are added in those processes.
 
     Raises:
         UsageError: Another environment is named, and all are to run in this process; or there is
@@ -35,6 +36,7 @@ class Place:
     isolated: bool
     deadline: float
     others: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.deadline > 0:
@@ -50,7 +52,7 @@ class Place:
             return {}
         from crosscheck.frameworks.isolated import Isolation
 
-        isolation = Isolation(self.deadline, dict(self.others))
+        isolation = Isolation(self.deadline, dict(self.others), self.environment)
         named = {"others": tuple(self.others)} if self.others else {}
         return {**named, "opened": isolation.opened}
 
@@ -68,14 +70,15 @@ def until_the_end(framework: Framework) -> Framework:
     return framework
 
 
+isolated_option = click.option(
+    "--isolated/--in-process",
+    "isolated",
+    default=lambda: is_program(sys.argv),
+    help="Run each framework in a process of its own, where it may crash or hang, or all "
+    "in this one, to debug. Default: isolated; called from Python, in its process.",
+)
 _HERE = (
-    click.option(
-        "--isolated/--in-process",
-        "isolated",
-        default=lambda: is_program(sys.argv),
-        help="Run each framework in a process of its own, where it may crash or hang, or all "
-        "in this one, to debug. Default: isolated; called from Python, in its process.",
-    ),
+    isolated_option,
     click.option(
         "--deadline",
         callback=seconds,

@@ -96,7 +96,7 @@ def sweep(
             number = secrets.randbits(32) if seed is None else seed
             count = cases or (None if until is not None else _CASES)
             stacks = stacks_of(case, checking, count, number, certified=steps)
-            return sweep_program(Session(checking), program, stacks, workers, until)
+            return sweep_program(Session(checking, workers.place), program, stacks, workers, until)
         stream = stream.of(case.network, case.rows, case.dtype)
     resumed = load(checking.report) if resume else None
     wanted = Settings(
@@ -112,7 +112,7 @@ def sweep(
         steps=steps,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
-    return _run(_session(checking, settings), settings, resumed, until, workers)
+    return _run(_session(checking, settings, workers), settings, resumed, until, workers)
 
 
 def _program(context: click.Context, source: str, resume: bool) -> AnyCase:
@@ -129,7 +129,7 @@ def _program(context: click.Context, source: str, resume: bool) -> AnyCase:
     return case
 
 
-def _session(checking: Checking, settings: Settings) -> Session:
+def _session(checking: Checking, settings: Settings, workers: Workers) -> Session:
     """The frameworks of a sweep, with one thread each."""
     from crosscheck.workers.threads import one_thread
 
@@ -141,7 +141,8 @@ def _session(checking: Checking, settings: Settings) -> Session:
                 dict(settings.modes),
                 settings.allow,
                 checking.report,
-            )
+            ),
+            workers.place,
         )
 
 

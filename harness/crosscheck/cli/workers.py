@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crosscheck.cli.isolation import Place, isolated_option
 from crosscheck.cli.options import gathered, with_options
 from crosscheck.cli.streams import seconds
 from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
+from crosscheck.workers.threads import added_for_one_thread
 
 if TYPE_CHECKING:
     from crosscheck.run.sweep.coordinate import Step, Work
@@ -30,6 +33,7 @@ class Workers:
         jobs: How many processes on this machine; ``None`` for this one.
         scheduler: The address of a Dask cluster, if there is to be one.
         deadline: Seconds that a worker has for a piece of work.
+        isolated: Whether one process beside this one does the work where nothing else is said.
 
     Raises:
         UsageError: Both are given.
@@ -38,6 +42,7 @@ class Workers:
     jobs: int | None
     scheduler: str | None
     deadline: float
+    isolated: bool
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.scheduler is not None:
@@ -46,7 +51,12 @@ class Workers:
     @property
     def are_wanted(self) -> bool:
         """Whether anybody else is to do the work."""
-        return self.jobs is not None or self.scheduler is not None
+        return self.jobs is not None or self.scheduler is not None or self.isolated
+
+    @property
+    def place(self) -> Place:
+        """Where frameworks are opened for what they are, not to do the work: one thread each."""
+        return Place(self.isolated, self.deadline, environment=added_for_one_thread(os.environ))
 
     @contextmanager
     def at_work(
@@ -77,7 +87,8 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Share the work among N processes. Default: all of it in this one.",
+            help="Share the work among N processes. Default: in one, or with "
+            "--in-process in this one.",
         ),
         click.option(
             "--scheduler",
@@ -90,8 +101,8 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="5m",
             show_default=True,
             metavar="TIME",
-            help="With --jobs or --scheduler: take a worker for hung that does not answer in this "
-            "time.",
+            help="Take a worker for hung that does not answer in this time.",
         ),
     ]
+    options.append(isolated_option)
     return with_options(options, gathered(Workers, "workers", command))

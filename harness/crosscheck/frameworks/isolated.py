@@ -316,6 +316,7 @@ class Isolation:
     Attributes:
         deadline: Seconds that an answer may take.
         others: Frameworks of other environments: names to the paths of their Pythons.
+        environment: Variables that are added to those of this process.
 
     Raises:
         UsageError: A name is not that of a framework, a hyphen, and anything.
@@ -323,6 +324,7 @@ class Isolation:
 
     deadline: float = DEADLINE
     others: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.others:
@@ -399,7 +401,7 @@ class Isolation:
 
         def start() -> Worker:
             try:
-                return Worker(python=python)
+                return Worker(python=python, environment=self.environment)
             except OSError as error:
                 raise UsageError(
                     f"worker {name}={python}: {error.strerror}; wanted the path of a Python"
