@@ -25,7 +25,7 @@ bound, as where a value may overflow or leave the domain of a function, or that 
 were not judged at a breakpoint; `!` that a derivative is wrong, see below; `-` that the framework
 cannot do it. `forward` carries a tangent for each entry upwards. It and PyTorch's
 compiler are asked for gradients only, and the compiler, ten seconds for each network, for those of
-ten operators that are composed of several steps. What is missing otherwise has not been judged yet.
+ten operators that are composed of several steps. A blank cell elsewhere has not been judged.
 """
 
 
