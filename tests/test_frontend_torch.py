@@ -264,6 +264,19 @@ class Net(nn.Module):  # type: ignore[misc, name-defined]
         return self.head(x.flatten(1))
 
 
+class Residual(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(2))
+        self.norm, self.gate = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Any) -> Any:
+        y = F.relu(self.norm(self.first(x)), inplace=True)
+        y = self.second(y) * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(y, 1)))
+        y += x
+        return F.relu(y)
+
+
 def seeded(make: Callable[[], Any]) -> Any:
     torch.manual_seed(3)
     return make()
@@ -279,6 +292,8 @@ MODULES: dict[str, tuple[Any, dict[str, Any]]] = {
         seeded(lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout()).eval()),
         {"input": X},
     ),
+    "residual": (seeded(Residual), {"x": IMAGE[:1]}),
+    "rrelu": (nn.RReLU().eval(), {"input": X}),
     "lstm": (seeded(lambda: nn.LSTM(4, 3, batch_first=True)), {"input": numbers(2, 3, 4)}),
     "gru": (seeded(lambda: nn.GRU(4, 3)), {"input": numbers(3, 2, 4)}),
     "transformer": (seeded(encoder), {"src": numbers(2, 3, 4)}),
@@ -364,7 +379,20 @@ def _leaves(write: Any, arguments: Mapping[str, Any]) -> Any:
             yield name, parameter.detach().double().numpy()
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *MODULES])
+LONG = (
+    "gru", "instance_norm", "losses", "lstm", "mlp_of_a_tree", "residual", "sorted_and_summed_up",
+    "transformer in evaluation",
+)  # fmt: skip
+"""What is left out of the functions where tests have to be short."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=pytest.mark.long) if each in LONG else each
+        for each in (*FUNCTIONS, *MODULES)
+    ],
+)
 def test_the_program_has_pytorchs_values_and_gradients(name: str) -> None:
     write, arguments = (FUNCTIONS | MODULES)[name]
     _, verdict = judged(write, arguments)
@@ -425,7 +453,7 @@ def test_a_choice_whose_sides_meet_is_one_function_with_kinks(name: str) -> None
         lambda x: x[:, x.sum(0).argmax()],
         lambda x: x[0][x[1].long() % 4],
         lambda x: x.sign() * x**2,
-        F.softplus,
+        lambda x: F.softplus(x, 2.0),
     ],
     ids=["jump", "threshold", "steps", "mask", "place", "whole", "sign", "softplus"],
 )
@@ -558,6 +586,23 @@ def test_what_has_no_rule_is_refused_with_the_line(name: str) -> None:
         of(write)
     assert str(caught.value).startswith(f"{__file__}:")
     assert "\n" not in str(caught.value)
+
+
+def test_a_tensor_that_was_not_seen_to_be_computed_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="returned by an operation beside another"):
+        of(lambda x: F.max_unpool1d(*F.max_pool1d(x[None], 2, return_indices=True), 2))
+    weight = torch.ones(4, requires_grad=True)
+    assert of(lambda x: x * weight).notes == ()
+    elsewhere = weight * 2
+    with pytest.raises(UnsupportedError, match="was computed elsewhere"):
+        of(lambda x: x * elsewhere)
+
+
+def test_a_number_that_pytorch_asks_for_itself_is_noted() -> None:
+    found = of(lambda x: F.gaussian_nll_loss(x, torch.zeros(3, 4), x.abs() + 1.0))
+    assert [each.source.text for each in found.comparisons if each.source is not None] == [
+        "F.gaussian_nll_loss(x, torch.zeros(3, 4), x.abs() + 1.0)"
+    ] * len(found.comparisons)
 
 
 def test_what_the_user_does_wrong_is_said() -> None:

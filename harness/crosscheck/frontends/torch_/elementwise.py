@@ -1,26 +1,25 @@
-"""Operations of PyTorch's number by number, and the choices among them."""
+"""Arithmetic of PyTorch's number by number, and the choices among them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from crosscheck.frontends import values, verbs
-from crosscheck.frontends.forms import folded
 from crosscheck.frontends.torch_.operation import is_value
 from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
-from crosscheck.numbers.piecewise import Piecewise
-from crosscheck.operators import hard_sigmoid, leaky_relu
 from crosscheck.tools.errors import UnsupportedError
 
-__all__ = ["ELEMENTWISE", "as_value"]
+__all__ = ["ELEMENTWISE", "RANDOM", "as_value", "clamped", "divided", "scaled"]
 
 Rule = Callable[..., Any]
+
+RANDOM = "random numbers; take what is random as an argument, or call eval() of the module"
+"""What is said of random numbers."""
 
 
 def as_value(x: Any) -> Value:
@@ -40,37 +39,55 @@ def _elementary(name: str) -> Rule:
 # -- arithmetic ----------------------------------------------------------------------------------
 
 
-def _scaled(t: Tracing, x: Any, factor: Any) -> Value:
+def scaled(t: Tracing, x: Any, factor: Any) -> Value:
+    """A multiple."""
     return as_value(x) if factor == 1 else values.product(t, as_value(x), as_value(factor))
 
 
 def _added(t: Tracing, a: Any, b: Any, alpha: Any = 1) -> Value:
-    return values.added(t, as_value(a), _scaled(t, b, alpha))
+    return values.added(t, as_value(a), scaled(t, b, alpha))
 
 
 def _subtracted(t: Tracing, a: Any, b: Any, alpha: Any = 1) -> Value:
-    return values.subtracted(t, as_value(a), _scaled(t, b, alpha))
+    return values.subtracted(t, as_value(a), scaled(t, b, alpha))
 
 
 def _reversed(t: Tracing, a: Any, b: Any, alpha: Any = 1) -> Value:
-    return values.subtracted(t, as_value(b), _scaled(t, a, alpha))
+    return values.subtracted(t, as_value(b), scaled(t, a, alpha))
 
 
-def _divided(t: Tracing, a: Any, b: Any, rounding_mode: str | None = None) -> Value:
+def divided(t: Tracing, a: Any, b: Any, rounding_mode: str | None = None) -> Value:
+    """a / b, or its whole part."""
     found = verbs.divide(t.lift(as_value(a)), t.lift(as_value(b)))
     if rounding_mode is None:
         return found
     return values.stepped(t, found, np.floor if rounding_mode == "floor" else np.trunc)
 
 
+def _rest(write: Callable[..., Any]) -> Rule:
+    """What a division leaves: a - b k, k known as long as no number gets to the next one."""
+
+    def rule(t: Tracing, a: Any, b: Any) -> Value:
+        quotient = verbs.divide(t.lift(as_value(a)), t.lift(as_value(b)))
+        count = values.stepped(t, quotient, write)
+        return values.subtracted(t, as_value(a), values.product(t, as_value(b), count))
+
+    return rule
+
+
+def _hypotenuse(t: Tracing, a: Any, b: Any) -> Value:
+    squares = [verbs.power(t.lift(as_value(each)), 2) for each in (a, b)]
+    return verbs.elementary("sqrt", verbs.add(*squares))
+
+
 def _combined(t: Tracing, x: Any, a: Any, b: Any, value: Any = 1) -> Value:
     """``addcmul``."""
-    return values.added(t, x, _scaled(t, values.product(t, a, b), value))
+    return values.added(t, x, scaled(t, values.product(t, a, b), value))
 
 
 def _with_quotient(t: Tracing, x: Any, a: Any, b: Any, value: Any = 1) -> Value:
     """``addcdiv``."""
-    return values.added(t, x, _scaled(t, _divided(t, a, b), value))
+    return values.added(t, x, scaled(t, divided(t, a, b), value))
 
 
 def _between(t: Tracing, a: Any, b: Any, weight: Any) -> Value:
@@ -116,7 +133,8 @@ def _extreme(sign: int) -> Rule:
     return lambda t, a, b: values.extreme(t, as_value(a), as_value(b), sign)
 
 
-def _clamped(t: Tracing, x: Any, low: Any = None, high: Any = None) -> Value:
+def clamped(t: Tracing, x: Any, low: Any = None, high: Any = None) -> Value:
+    """min(max(x, low), high)."""
     ends = [None if each is None else as_value(each) for each in (low, high)]
     return values.clamped(t, as_value(x), *ends)
 
@@ -149,118 +167,20 @@ def _negated(t: Tracing, x: Any) -> Value:
     return values.inverted(_known(x))
 
 
-def _relu(t: Tracing, x: Any) -> Value:
-    return values.extreme(t, x, Known(np.zeros(())), 1)
-
-
-def _leaky(t: Tracing, x: Any, slope: Any = 0.01) -> Value:
-    return folded(leaky_relu.OPERATOR.expand(t.lift(x), slope=float(slope)))
-
-
-def _tanh_clamped(t: Tracing, x: Any, low: Any = -1, high: Any = 1) -> Value:
-    return _clamped(t, x, low, high)
-
-
-def _threshold(t: Tracing, x: Any, bound: Any, value: Any) -> Value:
-    """z where it is beyond the threshold, else another number."""
-    mask = t.compared("gt", x, Known(np.asarray(float(bound))), np.greater)
-    other = Known(np.full(shape_of(x), float(value)))
-    return t.selected(mask, x, other)
-
-
-def _shrunk(t: Tracing, x: Any, bend: Any = 0.5) -> Value:
-    b, zero, one = Fraction(float(bend)), Fraction(0), Fraction(1)
-    pieces = ((b, one), (zero,), (-b, one))
-    function = Piecewise("softshrink", "softshrink", (-b, b), pieces, roundings=1)
-    return t.lift(x).piecewise(function)
-
-
-def _gated(t: Tracing, x: Any) -> Value:
-    """``hardswish``: z times `hard_sigmoid`."""
-    var = t.lift(x)
-    return verbs.multiply(var, hard_sigmoid.OPERATOR.expand(var))
-
-
-def _exponential_unit(t: Tracing, x: Any, alpha: Any = 1, scale: Any = 1, inner: Any = 1) -> Value:
-    """``elu``: scale z for z > 0, else scale alpha (e^(inner z) - 1)."""
-    var = t.lift(x)
-    if (alpha, scale, inner) == (1, 1, 1):
-        return verbs.elementary("elu", var)
-    positive = _scaled(t, var, scale)
-    grown = verbs.elementary("expm1", t.lift(_scaled(t, var, inner)))
-    below = _scaled(t, _scaled(t, grown, alpha), scale)
-    mask = t.compared("gt", var, Known(np.zeros(())), np.greater)
-    return t.selected(mask, positive, below)
-
-
-def _continuous_unit(t: Tracing, x: Any, alpha: Any = 1) -> Value:
-    """``celu``: z for z > 0, else α (e^(z / α) - 1)."""
-    below = _scaled(t, verbs.elementary("expm1", t.lift(_divided(t, x, alpha))), alpha)
-    mask = t.compared("gt", x, Known(np.zeros(())), np.greater)
-    return t.selected(mask, x, below)
-
-
-def _halved(t: Tracing, x: Any, dim: int = -1) -> Value:
-    """``glu``: one half times `sigmoid` of the other."""
-    parts = [
-        t.lift(t.moved(x, lambda places, k=k: np.split(places, 2, dim)[k]))  # type: ignore[misc]
-        for k in (0, 1)
-    ]
-    return verbs.multiply(parts[0], verbs.elementary("sigmoid", parts[1]))
-
-
-def _with_slopes(t: Tracing, x: Any, weight: Any) -> Value:
-    """``prelu``: max(z, 0) + w min(z, 0)."""
-    zero = Known(np.zeros(()))
-    below = values.product(t, as_value(weight), values.extreme(t, x, zero, -1))
-    return values.added(t, _relu(t, x), below)
-
-
-# -- functions of analysis -------------------------------------------------------------------------
-
-
-def _gelu(t: Tracing, x: Any, approximate: str = "none") -> Value:
-    return verbs.elementary("gelu_tanh" if approximate == "tanh" else "gelu", t.lift(x))
-
-
-def _softplus(t: Tracing, x: Any, beta: Any = 1, threshold: Any = 20) -> Value:
-    """log(1 + e^(β z)) / β; where β z is beyond the threshold it is z itself, as PyTorch says."""
-    inner = t.lift(_scaled(t, x, beta))
-    found: Value = verbs.elementary("softplus", inner)
-    if beta != 1:
-        found = _divided(t, found, beta)
-    beyond = t.compared("gt", inner, Known(np.asarray(float(threshold))), np.greater)
-    return t.selected(beyond, x, found)
-
-
-def _log_sigmoid(t: Tracing, x: Any) -> list[Value | None]:
-    """``log_sigmoid_forward``: -softplus(-z), and a buffer."""
-    return [verbs.elementary("softplus", t.lift(x).times(-1)).times(-1), None]
-
-
-def _mish(t: Tracing, x: Any) -> Value:
-    var = t.lift(x)
-    return verbs.multiply(var, verbs.elementary("tanh", verbs.elementary("softplus", var)))
-
-
-def _logit(t: Tracing, x: Any, eps: Any = None) -> Value:
-    inside = x if eps is None else _clamped(t, x, eps, 1 - eps)
-    var = t.lift(inside)
-    rest = verbs.subtract(var.graph.ones(()), var)
-    return verbs.elementary("log", verbs.divide(var, rest))
-
-
 ELEMENTWISE: Mapping[str, Rule] = MappingProxyType(
     {
         "add": _added,
         "sub": _subtracted,
         "rsub": _reversed,
         "mul": _of(values.product),
-        "div": _divided,
+        "div": divided,
         "neg": _of(values.negative),
         "abs": _of(values.absolute),
         "pow": _of(values.powered),
         "exp": _of(values.exponential),
+        "remainder": _rest(np.floor),
+        "fmod": _rest(np.trunc),
+        "hypot": _hypotenuse,
         "addcmul": _combined,
         "addcdiv": _with_quotient,
         "lerp": _between,
@@ -275,30 +195,14 @@ ELEMENTWISE: Mapping[str, Rule] = MappingProxyType(
                 "silu",
             )
         },
-        "gelu": _gelu,
-        "softplus": _softplus,
-        "log_sigmoid_forward": _log_sigmoid,
-        "mish": _mish,
         "xlogy": lambda t, x, y: verbs.multiply(t.lift(x), verbs.elementary("log", t.lift(y))),
-        "celu": _continuous_unit,
-        "glu": _halved,
-        "logit": _logit,
-        "relu": _relu,
-        "leaky_relu": _leaky,
-        "hardtanh": _tanh_clamped,
-        "clamp": _clamped,
-        "clamp_min": lambda t, x, low: _clamped(t, x, low),
-        "clamp_max": lambda t, x, high: _clamped(t, x, None, high),
+        "clamp": clamped,
+        "clamp_min": lambda t, x, low: clamped(t, x, low),
+        "clamp_max": lambda t, x, high: clamped(t, x, None, high),
         "maximum": _extreme(1),
         "minimum": _extreme(-1),
         "fmax": _extreme(1),
         "fmin": _extreme(-1),
-        "threshold": _threshold,
-        "softshrink": _shrunk,
-        "hardsigmoid": lambda t, x: hard_sigmoid.OPERATOR.expand(t.lift(x)),
-        "hardswish": _gated,
-        "elu": _exponential_unit,
-        "_prelu_kernel": _with_slopes,
         "where": _chosen,
         "masked_fill": _filled,
         "sign": _of(values.sign_of),

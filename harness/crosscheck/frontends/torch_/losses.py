@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.frontends import values, verbs
-from crosscheck.frontends.torch_.elementwise import as_value
+from crosscheck.frontends.torch_.elementwise import RANDOM, as_value
 from crosscheck.frontends.torch_.moving import require_known
 from crosscheck.frontends.torch_.norms import softmax
 from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
@@ -166,9 +166,7 @@ def _attention(
 ) -> list[Value | None]:
     """softmax(q kᵀ s + mask) v."""
     if dropout:
-        raise UnsupportedError(
-            "random numbers; take what is random as an argument, or call eval() of the module"
-        )
+        raise UnsupportedError(RANDOM)
     one, two = t.lift(q), t.lift(k)
     factor = 1 / math.sqrt(one.shape[-1]) if scale is None else float(scale)
     scores: Value = verbs.matmul(one, two.transposed).times(Fraction(factor))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
 from crosscheck.program.graph import Shape
+from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["Geometry", "Memory", "geometry_of", "numbers_of"]
 
@@ -99,6 +100,15 @@ class Memory:
     def __init__(self, tracing: Tracing) -> None:
         self._tracing = tracing
         self._storages: dict[int, _Storage] = {}
+        self._lost: dict[int, Any] = {}
+
+    def lose(self, tensor: Any) -> None:
+        """A result that has no rule: it is refused once anything is done with it."""
+        self._lost[tensor.untyped_storage()._cdata] = tensor
+
+    def is_lost(self, tensor: Any) -> bool:
+        """Whether a tensor is such a result, or a view of one."""
+        return tensor.untyped_storage()._cdata in self._lost
 
     def knows(self, tensor: Any) -> bool:
         """Whether something is known of the memory that a tensor is in."""
@@ -114,11 +124,25 @@ class Memory:
         storage.values[window] = storage.version, value
 
     def get(self, tensor: Any) -> Value:
-        """What a tensor holds; one that was never met is a constant of the function's own."""
+        """What a tensor holds; one that was never met is a constant of the function's own.
+
+        Raises:
+            UnsupportedError: It was computed where nothing of it was seen.
+        """
         if not tensor.numel():
             return Known(numbers_of(tensor))
-        storage = self._storages.get(tensor.untyped_storage()._cdata)
+        key = tensor.untyped_storage()._cdata
+        if self.is_lost(tensor):
+            raise UnsupportedError(
+                "a result goes in that was returned by an operation beside another"
+            )
+        storage = self._storages.get(key)
         if storage is None:
+            if tensor.grad_fn is not None:
+                raise UnsupportedError(
+                    "a tensor goes in that was computed elsewhere; take it as an argument, or "
+                    "detach() it"
+                )
             self.put(tensor, Known(numbers_of(tensor)))
             return self.get(tensor)
         window = geometry_of(tensor)

@@ -112,6 +112,13 @@ def _by_gather(operation: Operation, places: Any) -> Any:
     return operation.torch.gather(places, axis, index)
 
 
+def _by_summing(operation: Operation, places: Any) -> Any:
+    """``scatter_reduce``, if it adds up, to what is there."""
+    if operation.at(4) != "sum" or not operation.at(5, True):
+        raise UnsupportedError(f"reduce={operation.at(4)!r}, wanted 'sum', with include_self")
+    return _by_gather(operation, places)
+
+
 def _by_selection(operation: Operation, places: Any) -> Any:
     return operation.torch.index_select(places, operation.at(1), operation.at(2))
 
@@ -128,6 +135,7 @@ def _by_taking(operation: Operation, places: Any) -> Any:
 ADDING: Mapping[str, tuple[int, Places]] = MappingProxyType(
     {
         "scatter_add": (3, _by_gather),
+        "scatter_reduce": (3, _by_summing),
         "index_add": (3, _by_selection),
         "index_put": (2, _by_index),
         "_unsafe_index_put": (2, _by_index),
@@ -146,7 +154,7 @@ def added_at(t: Tracing, operation: Operation) -> Value:
     numbered = operation.torch.tensor(verbs.numbered(shape_of(x)), dtype=operation.torch.float64)
     places = places_of(operation, numbered).numpy().astype(np.intp)
     var = t.lift(update)
-    if operation.name == "scatter_add":
+    if operation.name in ("scatter_add", "scatter_reduce"):
         begin = tuple(slice(0, size) for size in places.shape)
         var = verbs.moved(var, lambda at: at[begin])
     alpha = operation.kwargs.get("alpha", 1)

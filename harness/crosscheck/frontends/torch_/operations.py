@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crosscheck.frontends.torch_ import moving
+from crosscheck.frontends.torch_.activations import ACTIVATIONS
 from crosscheck.frontends.torch_.elementwise import ELEMENTWISE
 from crosscheck.frontends.torch_.layers import LAYERS
 from crosscheck.frontends.torch_.losses import LOSSES
@@ -30,7 +31,7 @@ _VIEWS: Mapping[str, Callable[..., Any]] = {
 }
 
 RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {**_VIEWS, **ELEMENTWISE, **REDUCTIONS, **LAYERS, **NORMS, **LOSSES}
+    {**_VIEWS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS, **LAYERS, **NORMS, **LOSSES}
 )
 """Rules by the operator's name."""
 

@@ -7,8 +7,8 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from crosscheck.frontends.torch_.recording import Recorder, modes
-from crosscheck.frontends.torch_.widening import default_float64
+from crosscheck.frontends.torch_.recording import Recorder
+from crosscheck.frontends.torch_.widening import mode_of, settled
 from crosscheck.frontends.tracing import Known
 
 __all__ = ["recording"]
@@ -24,12 +24,11 @@ def recording(recorder: Recorder) -> Iterator[None]:
     """
     torch = recorder.torch
     with contextlib.ExitStack() as stack:
-        stack.enter_context(default_float64(torch))
+        stack.enter_context(settled(torch))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_forward_passes(recorder))
         stack.enter_context(_numbers_refused(recorder))
-        for mode in modes(recorder):
-            stack.enter_context(mode)
+        stack.enter_context(mode_of(recorder.dispatch))
         yield
 
 
@@ -45,7 +44,7 @@ def _forward_passes(recorder: Recorder) -> Iterator[None]:
     between, base = functions._SingleLevelFunction, torch._C._FunctionBase
 
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        return recorder.forward(cls, args, kwargs)
+        return _forward(recorder, cls, args, kwargs)
 
     assert "apply" not in vars(between)
     assert hasattr(base, "apply")
@@ -78,3 +77,35 @@ def _numbers_refused(recorder: Recorder) -> Iterator[None]:
 
     with Mode():
         yield
+
+
+def _forward(recorder: Recorder, function: Any, args: Any, kwargs: Any) -> Any:
+    """An ``autograd.Function``, of which only the forward pass is done.
+
+    That is done without autograd's knowledge, as PyTorch does it; what it returns is differentiated
+    if anything is that it was handed.
+    """
+    torch = recorder.torch
+    between = torch.autograd.function._SingleLevelFunction
+    context = torch.autograd.function.FunctionCtx()
+    constants: list[int] = []
+    context.mark_non_differentiable = lambda *each: constants.extend(map(id, each))
+    context.needs_input_grad = tuple(
+        isinstance(each, torch.Tensor) and each.requires_grad for each in args
+    )
+    has_context = function.setup_context is between.setup_context
+    given = [recorder.entering(each) for each in args]
+    recorder.inside_forward += 1
+    try:
+        with torch.no_grad():
+            found = function.forward(*((context,) if has_context else ()), *given, **kwargs)
+    finally:
+        recorder.inside_forward -= 1
+
+    def leaving(each: Any) -> Any:
+        is_constant = not isinstance(each, torch.Tensor) or id(each) in constants
+        if is_constant or not any(context.needs_input_grad) or not each.is_floating_point():
+            return each
+        return each.detach().requires_grad_().view_as(each)
+
+    return tuple(map(leaving, found)) if isinstance(found, tuple) else leaving(found)

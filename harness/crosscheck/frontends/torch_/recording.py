@@ -15,22 +15,19 @@ What is mutated is put back to its functional form: the operation's, then writte
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from crosscheck.frontends import values
-from crosscheck.frontends.sources import Frame, source_of, written
+from crosscheck.frontends.torch_.elementwise import RANDOM
+from crosscheck.frontends.torch_.frames import Frames
 from crosscheck.frontends.torch_.memory import Memory, numbers_of
+from crosscheck.frontends.torch_.mutation import arguments_of, plain_of, results_of, targets_of
 from crosscheck.frontends.torch_.operation import Operation
 from crosscheck.frontends.torch_.operations import applied, has_rule
-from crosscheck.frontends.torch_.widening import has_complex, widened
-from crosscheck.frontends.traced import Source
+from crosscheck.frontends.torch_.widening import has_complex, mode_of, widened
 from crosscheck.frontends.tracing import Extended, Known, Tracing, Value, shape_of
 from crosscheck.program.graph import Var
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
@@ -64,21 +61,20 @@ class Recorder:
 
     Attributes:
         memory: What tensors hold.
-        modules: Name of each part of the module that is read, by identity.
+        inside_forward: How many operations we are in whose parts autograd does not see.
         refusal: The last error that was raised here, whatever became of it above.
 
     Args:
         torch: The library.
         tracing: The program in the making.
+        frames: Of the function.
     """
 
-    def __init__(self, torch: Any, tracing: Tracing) -> None:
-        self.torch, self.tracing = torch, tracing
+    def __init__(self, torch: Any, tracing: Tracing, frames: Frames) -> None:
+        self.torch, self.tracing, self.frames = torch, tracing, frames
         self.memory = Memory(tracing)
         self.refusal: CrosscheckError | None = None
         self.inside_forward = 0
-        self.modules: dict[int, str] = {}
-        self._outside: Any = None
         self._varies: dict[int, bool] = {}
         self._decompositions: Any = None
 
@@ -115,37 +111,13 @@ class Recorder:
 
     # -- calls -----------------------------------------------------------------------------------
 
-    def outside(self, frame: Any) -> None:
-        """Frames from this one outwards are none of the function's."""
-        self._outside = frame
-
-    def source(self) -> Source | None:
-        """Where in the user's code we are."""
-        frames: list[Frame] = []
-        called = sys._getframe(0)
-        frame: FrameType | None = called.f_back
-        call = self.torch.nn.Module._call_impl.__code__
-        inside: tuple[Any, Frame] | None = None
-        while frame is not None and frame is not self._outside:
-            if frame.f_code is call and inside is None:
-                inside = frame.f_locals["self"], (called.f_code, called.f_lasti)
-            if not frame.f_code.co_filename.startswith(_OURS):
-                frames.append((frame.f_code, frame.f_lasti))
-            called, frame = frame, frame.f_back
-        found = source_of(frames)
-        if found is None or inside is None or "torch" not in Path(found.file).parts:
-            return found
-        module, place = inside
-        path = self.modules.get(id(module), "") or "the module"
-        return replace(written(*place), text=f"{path} ({type(module).__name__})")
-
     def dispatch(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """An operation of PyTorch's: its tensors, after its steps were added.
 
         Raises:
             PlacedError: There is no rule for it.
         """
-        with self.tracing.at(self.source()):
+        with self.tracing.at(self.frames.source()):
             try:
                 return self._dispatched(call, args, kwargs)
             except UnsupportedError as error:
@@ -163,46 +135,13 @@ class Recorder:
 
     def refuse(self, words: str) -> PlacedError:
         """An error at the place where we are."""
-        source = self.source()
+        source = self.frames.source()
         where = "" if source is None else f"{source.file}:{source.line}: "
         what = "" if source is None else f", in {source.text}"
         self.refusal = PlacedError(f"{where}{words}{what}")
         return self.refusal
 
-    def forward(self, function: Any, args: Any, kwargs: Any) -> Any:
-        """An ``autograd.Function``, of which only the forward pass is done.
-
-        That is done without autograd's knowledge, as PyTorch does it; what it returns is
-        differentiated if anything is that it was handed.
-        """
-        torch = self.torch
-        context = torch.autograd.function.FunctionCtx()
-        constants: list[int] = []
-        context.mark_non_differentiable = lambda *each: constants.extend(map(id, each))
-        context.needs_input_grad = tuple(
-            isinstance(each, torch.Tensor) and each.requires_grad for each in args
-        )
-        is_new = (
-            function.setup_context is not torch.autograd.function._SingleLevelFunction.setup_context
-        )
-        given = [self._entering(each) for each in args]
-        self.inside_forward += 1
-        try:
-            with torch.no_grad():
-                found = function.forward(*(() if is_new else (context,)), *given, **kwargs)
-        finally:
-            self.inside_forward -= 1
-        moves = any(context.needs_input_grad)
-
-        def leaving(each: Any) -> Any:
-            is_constant = not isinstance(each, torch.Tensor) or id(each) in constants
-            if is_constant or not moves or not each.is_floating_point():
-                return each
-            return each.detach().requires_grad_().view_as(each)
-
-        return tuple(map(leaving, found)) if isinstance(found, tuple) else leaving(found)
-
-    def _entering(self, each: Any) -> Any:
+    def entering(self, each: Any) -> Any:
         """An operand where autograd is not asked: a copy of one that is a constant to it."""
         if not isinstance(each, self.torch.Tensor) or each.requires_grad:
             return each
@@ -249,16 +188,18 @@ class Recorder:
 
     def _by_parts(self, decomposed: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """An operation as PyTorch decomposes it, below autograd."""
-        given = [self._entering(each) for each in args]
+        given = [self.entering(each) for each in args]
         self.inside_forward += 1
         try:
-            with _mode_of(self):
+            with mode_of(self.dispatch):
                 return decomposed(*given, **kwargs)
         finally:
             self.inside_forward -= 1
 
     def _viewed(self, call: Any, args: Any, kwargs: Any) -> Any:
         """A window on the same memory: its value is read there."""
+        if self.memory.is_lost(args[0]):
+            return call(*args, **kwargs)
         operation = Operation.of(self.torch, call, args, kwargs, self.memory.get)
         found = call(*args, **kwargs)
         if has_rule(operation) and not operation.is_known:
@@ -267,25 +208,17 @@ class Recorder:
 
     def _mutated(self, call: Any, args: Any, kwargs: Any) -> Any:
         """An operation that writes into its operands, as one that does not, and a writing."""
-        schema = call._schema
-        targets = [
-            kwargs[each.name] if each.name in kwargs else args[at]
-            for at, each in enumerate(schema.arguments)
-            if each.alias_info is not None and each.alias_info.is_write
-        ]
-        plain = self._plain(call)
+        targets, plain = targets_of(call, args, kwargs), plain_of(self.torch, call)
+        if self.torch.Tag.nondeterministic_seeded in call.tags and plain is None:
+            raise UnsupportedError(RANDOM)
         if plain is None:
             raise UnsupportedError("no rule for this operation, which changes its operand")
-        kept = {
-            each.name: kwargs[each.name]
-            for each in schema.arguments
-            if each.name in kwargs and not each.is_out
-        }
-        found = self._dispatched(plain, args, kept)
-        results = list(found) if isinstance(found, tuple | list) else [found]
-        for target, result in zip(targets, results, strict=False):
+        found = self._dispatched(plain, args, arguments_of(call, kwargs))
+        own, results = results_of(plain, found, len(targets))
+        for target, result in zip(targets, results, strict=True):
             self._write(target, result)
-        return targets[0] if len(targets) == 1 else tuple(targets)
+        returned = own or targets
+        return returned[0] if len(returned) == 1 else tuple(returned)
 
     def _write(self, target: Any, result: Any) -> None:
         value = self.memory.get(result)
@@ -296,42 +229,26 @@ class Recorder:
         self.memory.write(target, value)
         target.detach().copy_(result)
 
-    def _plain(self, call: Any) -> Any:
-        """The operation that returns what this one writes."""
-        packet = _short(call)
-        name = packet.removesuffix("_") if packet != "copy_" else "copy"
-        names = [name, f"{name}_functional"]
-        wanted = [each.name for each in call._schema.arguments if not each.is_out]
-        for each in names:
-            found = getattr(getattr(self.torch.ops, call.namespace), each, None)
-            for overload in found.overloads() if found is not None else ():
-                other = getattr(found, overload)
-                own = [a.name for a in other._schema.arguments]
-                is_same = own[: len(wanted)] == wanted and (
-                    _types(other)[: len(wanted)] == _types(call)[: len(wanted)]
-                )
-                if is_same and not other._schema.is_mutable:
-                    return other
-        return None
-
     def _require_certain(self, call: Any, operation: Operation) -> None:
         torch, name = self.torch, _short(call)
         if name in ("_local_scalar_dense", "equal"):
             sides = [side for pair in operation.pairs for side in pair]
-            is_place = not _is_floating_or_bool(operation)
-            if not operation.is_known or (any(map(self.varies, sides)) and not is_place):
+            is_free = not _is_floating_or_bool(operation) or self.frames.are_pytorchs()
+            if not operation.is_known or (any(map(self.varies, sides)) and not is_free):
                 raise UnsupportedError(_WORDS_OF_NUMBERS)
             self.tracing.note(operation.pairs)
             return
         if torch.Tag.nondeterministic_seeded in call.tags and not has_rule(operation):
-            raise UnsupportedError(
-                "random numbers; take what is random as an argument, or call eval() of the module"
-            )
+            raise UnsupportedError(RANDOM)
 
     def _decomposed(self, call: Any) -> Any:
+        """An operation in others, as PyTorch writes it; ``None`` if it does not."""
         if self._decompositions is None:
             decompositions = importlib.import_module("torch._decomp")
             self._decompositions = decompositions.decomposition_table
+        composite = self.torch._C.DispatchKey.CompositeImplicitAutograd
+        if call not in self._decompositions and call.has_kernel_for_dispatch_key(composite):
+            return call.decompose
         return self._decompositions.get(call)
 
     def _wider(self, tensor: Any) -> Any:
@@ -345,14 +262,16 @@ class Recorder:
         tensors = list(found) if isinstance(found, tuple | list) else [found]
         given = results if isinstance(results, list) else [results]
         for tensor, value in zip(tensors, given, strict=False):
-            if value is None or not isinstance(tensor, self.torch.Tensor):
+            if not isinstance(tensor, self.torch.Tensor) or not tensor.numel():
+                continue
+            if value is None:
+                self.memory.lose(tensor)
                 continue
             if shape_of(value) != tuple(tensor.shape):
                 raise UnsupportedError(
                     f"a result of shape {tuple(tensor.shape)} was read as {shape_of(value)}"
                 )
-            if tensor.numel():
-                self.memory.put(tensor, value)
+            self.memory.put(tensor, value)
 
     def _put_known(self, found: Any, operation: Operation) -> None:
         """What is known of known numbers, by the operation itself."""
@@ -369,18 +288,6 @@ def _is_floating_or_bool(operation: Operation) -> bool:
     return bool(tensor.is_floating_point()) or str(tensor.dtype) == "torch.bool"
 
 
-def _mode_of(recorder: Recorder) -> Any:
-    modes = importlib.import_module("torch.utils._python_dispatch")
-
-    class Mode(modes.TorchDispatchMode):  # type: ignore[misc, name-defined]
-        def __torch_dispatch__(
-            self, call: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            return recorder.dispatch(call, args, kwargs or {})
-
-    return Mode()
-
-
 def _short(call: Any) -> str:
     """``add`` of ``aten.add.Tensor``."""
     return str(call._schema.name.partition("::")[2])
@@ -388,15 +295,3 @@ def _short(call: Any) -> str:
 
 def _name_of(call: Any) -> str:
     return str(call._schema.name.removeprefix("aten::"))
-
-
-def _types(call: Any) -> list[str]:
-    return [str(each.type) for each in call._schema.arguments]
-
-
-def modes(recorder: Recorder) -> Sequence[Any]:
-    """What has to be entered so that everything that is done is recorded."""
-    return [_mode_of(recorder)]
-
-
-_OURS = str(importlib.import_module("crosscheck.frontends.torch_").__path__[0])

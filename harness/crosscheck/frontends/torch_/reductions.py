@@ -14,6 +14,7 @@ from crosscheck.frontends import values, verbs
 from crosscheck.frontends.torch_.operation import is_value
 from crosscheck.frontends.tracing import Known, Tracing, Value, shape_of
 from crosscheck.program.graph import Var
+from crosscheck.program.places import Places
 from crosscheck.tools.errors import UnsupportedError
 
 __all__ = ["REDUCTIONS", "axes_of"]
@@ -129,8 +130,35 @@ def _norm(
     raise UnsupportedError(f"a norm of order {order}, wanted 1, 2 or inf")
 
 
+def _distances(t: Tracing, a: Value, b: Value, order: float, _: Any = None) -> Value:
+    """``cdist``: norms of the differences of all pairs of rows."""
+    one, two = t.lift(a).expand(-2), t.lift(b).expand(-3)
+    return _norm(t, verbs.subtract(one, two), order, -1)
+
+
 def _cumulative(step: Any) -> Rule:
     return lambda t, x, dim, **_: values.cumulative(t, x, dim % len(shape_of(x)), step)
+
+
+def _with_places(step: Any) -> Rule:
+    """``cummax`` and ``cummin``, which return places as well; those are not known here."""
+    write = _cumulative(step)
+    return lambda t, x, dim: [write(t, x, dim), None]
+
+
+def _log_sums(t: Tracing, x: Value, dim: int) -> Value:
+    """``logcumsumexp``: of each and what comes before it the logarithm of the sum of powers."""
+    axis, var = dim % len(shape_of(x)), t.lift(x)
+    before = np.tri(var.shape[axis], dtype=bool)
+
+    def change(places: Any) -> Any:
+        last = np.moveaxis(places, axis, -1)[..., None, :]
+        return np.broadcast_to(last, (*last.shape[:-2], *before.shape))
+
+    rows = verbs.moved(var, change)
+    kept = np.where(before, verbs.numbered(rows.shape), -1)
+    found = rows.log_sum_exp(Places(kept.ravel().tolist())).squeeze(-1)
+    return verbs.moved(found, lambda places: np.moveaxis(places, -1, axis))
 
 
 def _sorted(t: Tracing, x: Value, dim: int = -1, descending: bool = False, **_: Any) -> Any:
@@ -188,8 +216,12 @@ REDUCTIONS: Mapping[str, Rule] = MappingProxyType(
         "argmin": _argument(-1),
         "prod": _product_along,
         "linalg_vector_norm": _norm,
+        "_cdist_forward": _distances,
         "cumsum": lambda t, x, dim, **_: values.cumulative_sum(t, x, dim % len(shape_of(x))),
         "cumprod": _cumulative(verbs.multiply),
+        "cummax": _with_places(lambda a, b: verbs.extreme(a, b, 1)),
+        "cummin": _with_places(lambda a, b: verbs.extreme(a, b, -1)),
+        "logcumsumexp": _log_sums,
         "sort": _sorted,
         "topk": _top,
         "kthvalue": _smallest,

@@ -18,6 +18,7 @@ import numpy as np
 
 from crosscheck.frontends.agreement import require_same, require_values
 from crosscheck.frontends.torch_.arguments import Arguments
+from crosscheck.frontends.torch_.frames import Frames
 from crosscheck.frontends.torch_.patching import recording
 from crosscheck.frontends.torch_.recording import Recorder
 from crosscheck.frontends.torch_.widening import in_float64
@@ -58,32 +59,34 @@ def trace_torch(
     given = Arguments(torch, function, arguments, (*traced, *fixed))
     constant = [leaf for leaf, owner in given.owners.items() if owner in fixed]
     tracing = Tracing(given.arrays, constant)
-    recorder = Recorder(torch, tracing)
-    leaves = {}
-    for name, array in given.arrays.items():
-        leaf = torch.tensor(array, dtype=torch.float64)
-        leaves[name] = leaf if name in constant else leaf.requires_grad_().clone()
-        recorder.memory.put(leaves[name], tracing.inputs[name])
-    recorder.outside(sys._getframe())
-    recorder.modules = given.modules
+    recorder = Recorder(torch, tracing, Frames(torch, sys._getframe(), given.modules))
+    leaves = _leaves(torch, given, constant)
+    for name, leaf in leaves.items():
+        recorder.memory.put(leaf, tracing.inputs[name])
     with recording(recorder):
         returned = _called(given, leaves, recorder)
     outputs = _outputs(torch, returned, recorder)
     found = tracing.result(given.name, outputs, tuple(arguments))
-    direct = [_direct(torch, given) for _ in range(2)]
+    direct = [_direct(torch, given, constant) for _ in range(2)]
     require_same(given.name, *direct)
     arrays = {**given.arrays, **found.constants}
     require_values(found, arrays, direct[0], library="PyTorch")
     return found
 
 
-def _direct(torch: Any, given: Arguments) -> dict[str, Array]:
+def _leaves(torch: Any, given: Arguments, constant: Sequence[str]) -> dict[str, Any]:
+    """The inputs as tensors, which may be written into and are differentiated."""
+    leaves = {}
+    for name, array in given.arrays.items():
+        leaf = torch.tensor(array, dtype=torch.float64)
+        leaves[name] = leaf if name in constant else leaf.requires_grad_().clone()
+    return leaves
+
+
+def _direct(torch: Any, given: Arguments, constant: Sequence[str]) -> dict[str, Array]:
     """The function's results, without anything about it."""
-    leaves = {
-        name: torch.tensor(array, dtype=torch.float64) for name, array in given.arrays.items()
-    }
-    with in_float64(torch), torch.no_grad():
-        returned = _called(given, leaves)
+    with in_float64(torch), torch.enable_grad():
+        returned = _called(given, _leaves(torch, given, constant))
     found = {}
     for name, tensor in _named(torch, returned).items():
         if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["default_float64", "has_complex", "in_float64", "widened"]
+__all__ = ["has_complex", "in_float64", "mode_of", "settled", "widened"]
 
 
 def widened(
@@ -65,25 +66,39 @@ def has_complex(torch: Any, operands: Sequence[Any]) -> bool:
 @contextlib.contextmanager
 def in_float64(torch: Any) -> Iterator[None]:
     """All that this thread computes with PyTorch is in float64 while this lasts."""
+
+    def in_wide(call: Any, args: Any, kwargs: Any) -> Any:
+        given, named = widened(torch, call, args, kwargs, lambda each: each.double())
+        return call(*given, **named)
+
+    with settled(torch), mode_of(in_wide):
+        yield
+
+
+def mode_of(dispatch: Callable[[Any, Any, Any], Any]) -> Any:
+    """A mode that hands each operation over: the operator, its operands, and those by name."""
     modes = importlib.import_module("torch.utils._python_dispatch")
 
     class Mode(modes.TorchDispatchMode):  # type: ignore[misc, name-defined]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # else every such call imports the compiler, and is wrapped by it
+
         def __torch_dispatch__(
             self, call: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            given, named = widened(torch, call, args, kwargs or {}, lambda each: each.double())
-            return call(*given, **named)
+            return dispatch(call, args, kwargs or {})
 
-    with default_float64(torch), Mode():
-        yield
+    return Mode()
 
 
 @contextlib.contextmanager
-def default_float64(torch: Any) -> Iterator[None]:
-    """What has no dtype of its own is float64 while this lasts."""
+def settled(torch: Any) -> Iterator[None]:
+    """What has no dtype of its own is float64, and nothing is compiled, while this lasts."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
+    with contextlib.ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        torch.set_default_dtype(torch.float64)
+        stack.callback(torch.set_default_dtype, before)
         yield
-    finally:
-        torch.set_default_dtype(before)
