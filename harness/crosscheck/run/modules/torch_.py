@@ -23,10 +23,9 @@ import numpy as np
 
 from crosscheck.frameworks.fetched import Fetched
 from crosscheck.frontends.recognised import recognised
-from crosscheck.frontends.torch_.recording import Recorder
+from crosscheck.frontends.torch_.frames import Frames
 from crosscheck.frontends.torch_.trace import trace_torch
 from crosscheck.frontends.traced import Source, TracedFunction
-from crosscheck.frontends.tracing import Tracing
 from crosscheck.judge.local.functions import Operation, Output, RecordedFunction, has_slope
 from crosscheck.network.steps import Step
 from crosscheck.numbers.arrays import Array
@@ -209,9 +208,7 @@ class _Calls:
         self._torch, self._tree = torch, tree
         self.runs: list[_Call] = []
         self._names: dict[int, tuple[str, Any]] = {id(t): (n, t) for n, t in leaves.items()}
-        self._frames = Recorder(torch, Tracing({}))
-        self._frames.modules = dict(parts)
-        self._frames.outside(sys._getframe(1))
+        self._frames = Frames(torch, sys._getframe(1), parts)
         self._applying = False
 
     def name(self, tensor: Any) -> str:
