@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from crosscheck.frontends.traced import TracedFunction
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LEFT_OUT
+from crosscheck.run.functions.checking import compare_spec
 from crosscheck.run.functions.judged import FunctionJudge
+from crosscheck.run.functions.partnered import loaded, specs_in
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
 torch = pytest.importorskip("torch")
@@ -651,3 +654,51 @@ def test_a_module_is_a_formula_of_its_inputs_and_parameters() -> None:
     assert "half of what they must be" in found.message
     with pytest.raises(UsageError, match=r"no parameter 'inner\.weight'; it has weight"):
         compare_functions(Half(), "b 2 -> b 2", torch=nn.Linear(2, 2), **arguments)
+
+
+MODELS = """
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Linear(2, width)
+
+    def forward(self, x):
+        return torch.relu(self.inner(x))
+
+class Relu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.relu(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * (x > 0) * FACTOR
+
+class ModelNew(Model):
+    def forward(self, x):
+        return Relu.apply(self.inner(x))
+
+def get_inputs():
+    return [torch.ones(1, 2)]
+
+def get_init_inputs():
+    return [1]
+"""
+
+
+@pytest.mark.parametrize("factor", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_two_models_of_a_file_are_compared_with_all_their_parameters(
+    tmp_path: Path, factor: int
+) -> None:
+    file = tmp_path / f"models_{factor}.py"
+    file.write_text(f"{MODELS}\nFACTOR = {factor}\n")
+    (spec,) = specs_in(loaded(str(file)), "Model")
+    found = compare_spec(spec, cases=6, dtypes=["float64"])
+    assert found.passed == (factor == 1)
+    assert not found.passed or set(found.kinds) == {"torch ModelNew"}
+    assert found.passed or "wrong  ∂x, ∂inner.weight, ∂inner.bias" in found.message
