@@ -216,7 +216,8 @@ def test_nothing_is_complained_of_when_all_is_well(tmp_path: Path) -> None:
         check=True,
         cwd=tmp_path,
     )
-    assert done.stderr == ""
+    # On a slow machine it says what it waits for.
+    assert [line for line in done.stderr.splitlines() if not line.endswith(" …")] == []
 
 
 def test_an_interrupt_ends_with_2_and_a_report_of_what_was_done(tmp_path: Path) -> None:

@@ -197,10 +197,10 @@ def sealed(content: Any) -> bytes:
 
 HOSTILE = {
     "empty": (b"", "not a thing: Expecting value"),
-    "binary": (b"\x00\xff\xfe", "not a thing: not JSON"),
-    "deep lists": (b"[" * 10**5, "not a thing: not JSON"),
-    "deep objects": (b'{"a":' * 10**5, "not a thing: not JSON"),
-    "a deep field": (b'{"schema_version": 7, "a": ' + b"[" * 900 + b"]" * 900 + b"}", "damaged"),
+    "binary": (b"\x00\xff\xfe", "not a thing: not text in UTF-8"),
+    "deep lists": (b"[" * 10**5, "not a thing: nested too deeply"),
+    "deep objects": (b'{"a":' * 10**5, "not a thing: nested too deeply"),
+    "a deep field": (b'{"schema_version": 7, "a": ' + b"[" * 900 + b"]" * 900 + b"}", "deeply"),
     "a long number": (b'{"schema_version": ' + b"9" * 10**5 + b"}", "not a thing: not JSON"),
     "a large number": (
         b'{"schema_version": 7, "a": 1e999}',
@@ -235,5 +235,5 @@ def test_what_is_no_such_file_is_refused_in_one_line(
 def test_where_there_is_none_it_is_said_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file; make one"):
         KIND.read(tmp_path / "nothing.json")
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="is a folder, wanted a file"):
         KIND.read(tmp_path)

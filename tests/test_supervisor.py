@@ -195,15 +195,16 @@ def test_a_framework_that_ends_the_process_fails_the_command(
     words = [sys.executable, "-m", "crosscheck", *command, "--frameworks", "quits"]
     path = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path}
-    done = processes.run(words, capture_output=True, env=environment)
+    done = processes.run(words, capture_output=True, env=environment, cwd=tmp_path)
     assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if not line.endswith(" …")]
     if "--in-process" not in command:  # as a program it lets no framework into its process
         assert "CRASHED" in done.stdout
         assert "ended with 0" in done.stdout
-        assert done.stderr == ""
+        assert said == []
     else:
         ended = "crosscheck: the process of this command ended with 0 before "
-        assert done.stderr.startswith(ended)
+        assert said[0].startswith(ended)
 
 
 # Where the command is run by a program of one's own, and by workers

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crosscheck.cli.supervisor import is_program, needs_none, supervised
+from crosscheck.cli.waiting import told_if_slow
 
 if TYPE_CHECKING:
     from crosscheck.cli.commands import cli
@@ -29,15 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; those of the process by default.
 
     Returns:
-        0 fine, 1 disagreement, 2 interrupted, 3 internal error, 4 usage, 5 nothing checked.
+        0 fine, 1 disagreement, 2 interrupted, 3 internal error, 4 usage, 5 nothing checked; 141
+        if whoever reads the standard output has closed it, as ``head`` does.
     """
 
     def work() -> int:
         code: int = importlib.import_module("crosscheck.cli.commands").run_command(argv)
         return code
 
+    def watched() -> int:
+        with told_if_slow("starting"):
+            importlib.import_module("crosscheck.cli.commands")
+        return work()
+
     if argv is None and is_program(sys.argv) and not needs_none(sys.argv):
-        return supervised(work)
+        return supervised(watched)
     return work()
 
 

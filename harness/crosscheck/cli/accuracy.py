@@ -11,6 +11,7 @@ import click
 from crosscheck.cli.completion import framework_names, function_names
 from crosscheck.cli.measuring import measuring, report_state
 from crosscheck.cli.options import names
+from crosscheck.cli.waiting import told_if_slow
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
@@ -148,17 +149,21 @@ def _measured(
     Raises:
         UsageError: A framework of ``known`` is not installed, or something is unknown.
     """
+    from crosscheck.numbers.accuracy import RECORD
     from crosscheck.studies.accuracy.measure import parts
     from crosscheck.studies.accuracy.points import BRIEF, SETTINGS
     from crosscheck.studies.accuracy.run import empty, measure, opened
+    from crosscheck.tools.atomic import require_writable
 
     parts(functions, dtypes)  # before seconds of imports
-    found, states = opened(frameworks)
+    with told_if_slow("opening frameworks"):
+        found, states = opened(frameworks)
     for state in states:
         report_state(state, must_be_there=known is not None and state.name in known.frameworks)
     settings = SETTINGS if full else BRIEF
     date = datetime.now(UTC).date().isoformat()
     if keep is not None:
+        require_writable(keep / RECORD)
         keep.mkdir(parents=True, exist_ok=True)
     with measuring() as progress:
         record = measure(

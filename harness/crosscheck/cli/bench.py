@@ -137,7 +137,7 @@ def bench(batches: _Batches, also: _Also, report: str, quiet: bool) -> int:
 
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
     from crosscheck.studies.bench.table import as_json, as_markdown
-    from crosscheck.tools.atomic import write_text_atomically
+    from crosscheck.tools.atomic import require_writable, write_text_atomically
 
     if not is_compiled():
         click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
@@ -146,6 +146,7 @@ def bench(batches: _Batches, also: _Also, report: str, quiet: bool) -> int:
         if not quiet:
             click.echo(line, err=True)
 
+    require_writable(f"{report}.json")  # before twenty minutes
     measured = _measured(batches.plan, also, tell)
     table = as_markdown(*measured)
     content = json.dumps(as_json(*measured), indent=1, allow_nan=False)

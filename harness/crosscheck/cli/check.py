@@ -54,7 +54,7 @@ def _domains(
     default="default",
     show_default=True,
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
 @click.option("--trace", is_flag=True, help="Print the formula's steps, and check nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:

@@ -13,6 +13,7 @@ import click
 from crosscheck.cli.isolation import Place, place_options
 from crosscheck.cli.measuring import measuring, report_state
 from crosscheck.cli.options import names
+from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
@@ -91,6 +92,9 @@ def conventions(
       crosscheck conventions --check                        has anything changed?
       crosscheck conventions --accept                       yes, and that is all right
     """  # noqa: D301  (click wants the control character)
+    from crosscheck.studies.conventions.baseline import TABLE, folder
+    from crosscheck.tools.atomic import require_writable
+
     chosen = [
         option
         for option, is_set in (
@@ -106,6 +110,8 @@ def conventions(
     if recorded and (check or accept):
         raise UsageError(f"--recorded measures nothing, so it cannot {chosen[0][2:]}")
     lost: dict[Key, str] = {}
+    if accept:  # before minutes of work
+        require_writable(folder(baseline, to_write=True) / TABLE)
     if recorded:
         table = _recorded(baseline, frameworks, formulations)
     else:
@@ -159,7 +165,8 @@ def _measured(
     known: tuple[str, ...] = ()
     if check:  # before minutes of work
         known = read_table(folder(baseline) / TABLE).frameworks
-    found, states = sources(frameworks, **place.opening())
+    with told_if_slow("opening frameworks"):
+        found, states = sources(frameworks, **place.opening())
     for state in states:
         report_state(state, must_be_there=state.name in known)
     with measuring() as progress:

@@ -27,7 +27,7 @@ _MLP = "mlp"
     show_default=True,
     help="What is trained; all but the first are checked step by step, uncompiled.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
 @click.option("--dtype", default="float32", show_default=True, help="Of the trained network.")
 @isolation_options
 @checking_options

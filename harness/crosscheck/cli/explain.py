@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from crosscheck.cli.complaints import complain
 from crosscheck.cli.isolation import Place, isolation_options, until_the_end
 from crosscheck.cli.options import framework_options
+from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
@@ -30,7 +32,7 @@ def _changes(
         entry, separator, text = value.partition("=")
         try:
             number = float.fromhex(text) if "x" in text.lower() else float(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: a hex float beyond all
             separator = ""
         if not (entry and separator):
             wanted = "wanted ENTRY=NUMBER, as in x=0 or W2[0,1]=0x1.8p-3"
@@ -120,8 +122,10 @@ def explain(
         require_explainable,
         with_changes,
     )
-    from crosscheck.tools.atomic import write_text_atomically
+    from crosscheck.tools.atomic import require_writable, write_text_atomically
 
+    if output is not None:
+        require_writable(output)
     if source is not None and reported is not None:
         raise UsageError("--case and --from: both given, wanted one of them")
     formulations, modes = dict(formulations), dict(modes)
@@ -144,12 +148,13 @@ def explain(
     if frameworks != ("none",):
         from crosscheck.frameworks.registry import open_frameworks
 
-        adapters, states = open_frameworks(frameworks, formulations, modes, **place.opening())
+        with told_if_slow("opening frameworks"):
+            adapters, states = open_frameworks(frameworks, formulations, modes, **place.opening())
         adapters = [until_the_end(each) for each in adapters]
     document = explain_case(case, adapters, mine=given, label=label, entry=entry, symbolic=symbolic)
     broken = [state for state in states if state.state == "broken"]
     for state in broken:
-        click.echo(f"crosscheck: {state.name} is broken; {state.detail}", err=True)
+        complain(f"{state.name} is broken; {state.detail}")
     written = document.render(form)
     if output is not None:
         write_text_atomically(output, written)
@@ -202,9 +207,10 @@ def _case(
 
 def _print(written: str) -> None:
     """Text with its headings bold on a terminal; the variable NO_COLOR is respected."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    from crosscheck.tools.consoles import Terminal
+
+    console = Terminal(soft_wrap=True)
     for line in written.splitlines():
         console.print(Text(line, style="" if line.startswith(" ") else "bold"))

@@ -45,10 +45,11 @@ def report_state(state: FrameworkState, *, must_be_there: bool) -> None:
 @contextmanager
 def measuring() -> Iterator[Callable[[int, int], None] | None]:
     """A bar on a terminal; nothing in a log."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    from crosscheck.tools.consoles import Terminal
+
+    console = Terminal(stderr=True)
     if not console.is_terminal:
         yield None
         return

@@ -83,9 +83,12 @@ def power(
     percent, how many of these faults are caught, and how many correct gradients are rejected.
     """
     from crosscheck.report.power import table
+    from crosscheck.tools.atomic import require_writable
 
     if program is not None:
         return _of_program(program, min(cases, _MOST_CASES))
+    if certificates or catalogue:
+        require_writable(f"{report or 'reports/POWER'}.json")  # before a quarter of an hour
     if certificates:
         return _certificates(framework, quick, seed, jobs, report)
     if catalogue:

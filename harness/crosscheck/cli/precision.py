@@ -8,6 +8,7 @@ import click
 
 from crosscheck.cli.isolation import Place, isolation_options, until_the_end
 from crosscheck.cli.options import names
+from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.base import Framework
 from crosscheck.numbers.formats import WORKING, format_of
 from crosscheck.run.events import ExitCode
@@ -73,15 +74,19 @@ def precision(
     from crosscheck.report import precision as report
     from crosscheck.studies.precision.measure import measure
     from crosscheck.studies.precision.settings import default_settings, quick_settings
-    from crosscheck.tools.atomic import write_text_atomically
+    from crosscheck.tools.atomic import require_writable, write_text_atomically
 
     for dtype in dtypes:
         format_of(dtype)
     if plot is not None:
         report.require_plots()  # before half an hour of work
+        require_writable(plot)
 
     def opened(*, formulation: str) -> Framework:
-        found, (state,) = open_frameworks([framework], {framework: formulation}, **place.opening())
+        with told_if_slow("opening frameworks"):
+            found, (state,) = open_frameworks(
+                [framework], {framework: formulation}, **place.opening()
+            )
         if not found:
             raise UsageError(f"framework={framework!r}: {state.state}; {state.detail}")
         return until_the_end(found[0])

@@ -90,7 +90,7 @@ def sweep_program(
         versions = made_with(session.states, environment())
         with (
             workers.at_work(stacks, session.frameworks, versions) as results,
-            contextlib.closing(results(0)) as steps,
+            contextlib.closing(results(0, None if until is None else begun + until)) as steps,
         ):
             for step in steps:
                 if not take(checker, step) or is_over():

@@ -14,6 +14,7 @@ from crosscheck.cli.session import Session
 from crosscheck.cli.streams import ENDLESS, Stream, steps_option, stream_options
 from crosscheck.run.events import ExitCode, RunStarted
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import cut
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.settings import Settings, Shape
@@ -77,9 +78,11 @@ def replay(
 
 def _parsed(address: str) -> tuple[int, int]:
     """Seed and index."""
-    match = re.fullmatch(r"(\d+):(\d+)", address)
+    match = re.fullmatch(r"(\d{1,20}):(\d{1,20})", address)
     if match is None or int(match[1]) >= 2**64 or int(match[2]) >= ENDLESS:
-        raise UsageError(f"{address!r}: wanted SEED:INDEX, two whole numbers, such as 7:16384")
+        raise UsageError(
+            f"{cut(repr(address), 60)}: wanted SEED:INDEX, two whole numbers, such as 7:16384"
+        )
     return int(match[1]), int(match[2])
 
 

@@ -42,7 +42,9 @@ __all__ = ["run"]
     help="Draw networks of these operators alone, e.g. gelu,softmax; 'all' for every one.",
 )
 @click.option("--max-examples", type=click.IntRange(min=1), help="Cases to draw, instead.")
-@click.option("--seed", type=click.IntRange(min=0), help="Repeat a run. Default: a fresh seed.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), help="Repeat a run. Default: a fresh seed."
+)
 @click.option(
     "--dtype",
     "dtypes",

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import click
+
+from crosscheck.cli.complaints import complain
 from crosscheck.cli.isolation import Place, until_the_end
 from crosscheck.cli.options import Checking
+from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.run.events import RunStarted
+from crosscheck.run.events import ExitCode, RunStarted
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.folders import claimed
 
 __all__ = ["Session"]
+
+
+def reported(codes: Iterator[int]) -> int:
+    """The exit code of a run, though its report may not be written.
+
+    Args:
+        codes: Gives the exit code, and then writes what is left of the report. A disagreement that
+            was found is what the command ends with even so; the complaint is told beside it.
+
+    Raises:
+        UsageError: The report cannot be written, and no disagreement was found.
+    """
+    code = next(codes)
+    try:
+        next(codes, None)
+    except UsageError as error:
+        if code != ExitCode.DISAGREEMENT:
+            raise
+        complain(str(error))
+    return code
 
 
 class Session:
@@ -32,13 +58,17 @@ class Session:
         self.checking = checking
         self.report, self.allow = checking.report, checking.allow
         self._place = place
-        opened, states = open_frameworks(
-            checking.frameworks,
-            checking.formulations,
-            checking.modes,
-            by_steps=by_steps,
-            **({} if place is None else place.opening()),
-        )
+        context = click.get_current_context(silent=True)
+        if context is not None:  # before the work, and until its very end
+            context.with_resource(claimed(checking.report))
+        with told_if_slow("opening frameworks"):
+            opened, states = open_frameworks(
+                checking.frameworks,
+                checking.formulations,
+                checking.modes,
+                by_steps=by_steps,
+                **({} if place is None else place.opening()),
+            )
         self.frameworks = [until_the_end(each) for each in opened]
         self.states: tuple[FrameworkState, ...] = tuple(states)
 
@@ -69,16 +99,21 @@ class Session:
         from crosscheck.run import crosscheck
         from crosscheck.run.checker import Checker
 
-        with open_sinks(self.report) as emit:
-            return int(
-                crosscheck.run(
-                    lambda emit: Checker(self.frameworks, emit, allow=self.allow, command=command),
-                    work,
-                    started,
-                    self.states,
-                    emit,
+        def listened_to() -> Iterator[int]:
+            with open_sinks(self.report) as emit:
+                yield int(
+                    crosscheck.run(
+                        lambda emit: Checker(
+                            self.frameworks, emit, allow=self.allow, command=command
+                        ),
+                        work,
+                        started,
+                        self.states,
+                        emit,
+                    )
                 )
-            )
+
+        return reported(listened_to())
 
     def show_worked_example(self) -> None:
         """Every convention side by side."""

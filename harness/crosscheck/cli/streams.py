@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crosscheck.cli.options import gathered, names, with_options
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import cut
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.families import Mix
@@ -28,6 +30,17 @@ __all__ = [
 ENDLESS = 2**62
 """More cases than anybody can check."""
 
+_LONGEST = 10**6 * 3600
+"""Seconds, a hundred years: what the system waits for is limited."""
+
+_MOST_NUMBERS = 2**22
+"""Of a case that is drawn: 32 MiB in float64. The smallest batches have sixteen of them, and there
+are some copies of each batch."""
+
+
+def _shown(value: str) -> str:
+    return cut(repr(value), 60)
+
 
 def whole_number(
     context: click.Context, parameter: click.Parameter, value: str | None
@@ -41,7 +54,7 @@ def whole_number(
         number = 0
     if not (1 <= number < ENDLESS and number == int(number)):
         raise click.BadParameter(
-            f"{value!r}: wanted a whole number, such as 1e6", context, parameter
+            f"{_shown(value)}: wanted a whole number, such as 1e6", context, parameter
         )
     return int(number)
 
@@ -53,9 +66,14 @@ def seconds(context: click.Context, parameter: click.Parameter, value: str | Non
     match = re.fullmatch(r"(\d+(?:\.\d*)?)([smh]?)", value)
     if match is None:
         raise click.BadParameter(
-            f"{value!r}: wanted a time such as 90s, 10m or 2h", context, parameter
+            f"{_shown(value)}: wanted a time such as 90s, 10m or 2h", context, parameter
         )
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    found = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    if found > _LONGEST:
+        raise click.BadParameter(
+            f"{_shown(value)}: wanted at most {_LONGEST // 3600:,}h", context, parameter
+        )
+    return found
 
 
 def _widths(
@@ -64,9 +82,9 @@ def _widths(
     found = []
     for value in values:
         words = value.split(",")
-        if len(words) < 2 or not all(re.fullmatch(r"\s*0*[1-9]\d*\s*", word) for word in words):
+        if len(words) < 2 or not all(re.fullmatch(r"\s*0*[1-9]\d{0,9}\s*", word) for word in words):
             raise click.BadParameter(
-                f"{value!r}: wanted at least two positive whole numbers, such as 4,8,1",
+                f"{_shown(value)}: wanted at least two positive whole numbers, such as 4,8,1",
                 context,
                 parameter,
             )
@@ -101,11 +119,15 @@ class Stream:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """One shape for each dtype and widths."""
+        """One shape for each dtype and widths.
+
+        Raises:
+            UsageError: A case of one has more numbers than are drawn.
+        """
         from crosscheck.cases.stream.settings import Shape
         from crosscheck.network.dense import Network
 
-        return tuple(
+        found = tuple(
             Shape(
                 Network(each, self.output, self.reduction),  # type: ignore[arg-type]
                 self.rows,
@@ -114,6 +136,14 @@ class Stream:
             for dtype in self.dtypes
             for each in dict.fromkeys(self.widths)
         )
+        for shape in found:
+            if shape.numbers > _MOST_NUMBERS:
+                widths = ",".join(map(str, shape.network.widths))
+                raise UsageError(
+                    f"--widths {cut(widths, 60)} --rows {shape.rows}: a case of {shape.numbers:,} "
+                    f"numbers, wanted at most {_MOST_NUMBERS:,}"
+                )
+        return found
 
     @property
     def families(self) -> Mix:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from crosscheck.cli.complaints import complain
 from crosscheck.cli.options import Checking, checking_options
 from crosscheck.cli.session import Session
 from crosscheck.cli.streams import (
@@ -22,13 +23,15 @@ from crosscheck.cli.streams import (
     whole_number,
 )
 from crosscheck.cli.workers import Workers, worker_options
-from crosscheck.run.events import RunStarted
+from crosscheck.run.events import ExitCode, RunStarted
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.settings import Settings
     from crosscheck.network.composed import AnyCase
     from crosscheck.run.sweep.checkpoint import Checkpoint
+    from crosscheck.run.sweep.coordinate import Source
+    from crosscheck.run.sweep.record import Checked
 
 __all__ = ["sweep"]
 
@@ -206,7 +209,7 @@ def _run(
     from crosscheck.run.sweep.checkpoint import changed, made_with
     from crosscheck.run.sweep.conclude import smallest
     from crosscheck.run.sweep.dense import DenseWork
-    from crosscheck.run.sweep.engine import Source, Sweep, in_this_process
+    from crosscheck.run.sweep.engine import Sweep, in_this_process
 
     environment = described()
     versions = made_with(session.states, environment)
@@ -232,16 +235,22 @@ def _run(
     work = DenseWork(settings), session.frameworks, versions
     with contextlib.closing(terminal), contextlib.ExitStack() as stack:
         if workers.are_wanted:
-            source: Source = stack.enter_context(workers.at_work(*work))
+            source: Source[Checked] = stack.enter_context(workers.at_work(*work))
         else:
             source = in_this_process(settings, session.frameworks)
-        return int(
-            under_way.run(
-                source,
-                until=until,
-                conclude=lambda tally: smallest(settings, session.frameworks, tally),
+        try:
+            return int(
+                under_way.run(
+                    source,
+                    until=until,
+                    conclude=lambda tally: smallest(settings, session.frameworks, tally),
+                )
             )
-        )
+        except UsageError as error:
+            if not under_way.failed:
+                raise
+            complain(str(error))  # that a report cannot be written hides no disagreement
+            return int(ExitCode.DISAGREEMENT)
 
 
 def _started(session: Session, settings: Settings, environment: Mapping[str, str]) -> RunStarted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ from crosscheck.tools.errors import UsageError
 from crosscheck.workers.threads import added_for_one_thread
 
 if TYPE_CHECKING:
-    from crosscheck.run.sweep.coordinate import Step, Work
+    from crosscheck.run.sweep.coordinate import Source, Work
 
 __all__ = ["Workers", "worker_options"]
 
@@ -61,7 +61,7 @@ class Workers:
     @contextmanager
     def at_work(
         self, work: Work[T], frameworks: Sequence[Framework], versions: Mapping[str, str]
-    ) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
+    ) -> Iterator[Source[T]]:
         """Whoever else does the work of a sweep, until the block ends.
 
         Args:

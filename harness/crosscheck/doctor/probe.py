@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crosscheck.numbers.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
+from crosscheck.tools.words import named
 
 __all__ = ["LIBRARIES", "main"]
 
@@ -63,8 +64,7 @@ def main(arguments: list[str]) -> None:
             try:
                 found = function()
             except BaseException as error:  # whatever a library raises is a finding
-                message = " ".join(str(error).split())[:500]
-                tell(fail=step, error=f"{type(error).__name__}: {message}")
+                tell(fail=step, error=named(error, 500))
                 if step == "import":
                     tell(done=True)
                     return

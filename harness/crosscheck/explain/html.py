@@ -15,6 +15,7 @@ from crosscheck.formulas.mathml import inline, members
 from crosscheck.formulas.tree import Line
 from crosscheck.judge.marking import Mark
 from crosscheck.judge.verdict import FAILING, Kind
+from crosscheck.tools.words import lines_shown
 
 __all__ = ["FORMAT", "fragment", "render"]
 
@@ -74,7 +75,8 @@ body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 3rem; background:
 
 def render(document: Document) -> str:
     """The document as a page."""
-    return _PAGE.format(title=html.escape(document.title), body=fragment(document))
+    page = _PAGE.format(title=html.escape(document.title), body=fragment(document))
+    return lines_shown(page)
 
 
 def fragment(document: Document) -> str:

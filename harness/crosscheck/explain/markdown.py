@@ -10,6 +10,7 @@ from crosscheck.explain.document import Cell, Document, Formulas, Items, Paragra
 from crosscheck.explain.latex import aligned_rows
 from crosscheck.explain.writing import Format
 from crosscheck.formulas.latex import inline
+from crosscheck.tools.words import shown
 
 __all__ = ["FORMAT", "render"]
 
@@ -58,7 +59,7 @@ def _table(table: Table, form: Format) -> Iterator[str]:
 
 
 def _prose(words: str) -> str:
-    return _SPECIAL.sub(r"\\\1", html.escape(words, quote=False))
+    return _SPECIAL.sub(r"\\\1", html.escape(shown(words), quote=False))
 
 
 FORMAT = Format(

@@ -44,6 +44,7 @@ from crosscheck.network.second import Direction, Products
 from crosscheck.program.second import Way
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.loaded import loaded_libraries
+from crosscheck.tools.words import message_of, named
 from crosscheck.workers.process import Asked, Worker, WorkerHung, WorkerLostError
 from crosscheck.workers.wire import written
 
@@ -263,7 +264,7 @@ class Isolated(Remote):
         except WorkerLostError as error:
             waiting.answer = self._lost(waiting.key, error), None
         except Exception as error:
-            reason = f"its answer could not be sent: {error}"
+            reason = f"its answer could not be sent: {message_of(error)}"
             waiting.answer = Refused(Kind.CRASHED, reason), None
         waiting.asked = self._waiting = None
         return waiting.answer
@@ -384,7 +385,7 @@ class Isolation:
             detail = f"its process {error.what} while it was imported"
             return None, _broken(name, request, detail)
         except Exception as error:  # of another environment, in which something is missing
-            return None, _broken(name, request, f"{type(error).__name__}: {error}")
+            return None, _broken(name, request, named(error))
         state = replace(about.state, name=name)
         if state.state != "available":
             return None, state

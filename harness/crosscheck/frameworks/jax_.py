@@ -22,6 +22,7 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.second import WAYS, Way
 from crosscheck.tools.errors import UnsupportedError
+from crosscheck.tools.words import message_of
 
 __all__ = ["JaxFramework"]
 
@@ -123,7 +124,7 @@ class JaxFramework(Adapter):
 
     def unsupported(self, error: Exception) -> str | None:
         """See `Adapter.unsupported`."""
-        said = " ".join(str(error).split())
+        said = message_of(error)
         is_told = isinstance(error, NotImplementedError) or _NO_TANGENTS in said
         return said if is_told else None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crosscheck.judge.verdict import Kind
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError
+from crosscheck.tools.words import message_of, named
 
 __all__ = ["NOT_ASKED", "ChangedError", "CrashedError", "Refused", "RefusedError", "reason_of"]
 
@@ -54,13 +55,8 @@ class Refused:
 
 def reason_of(error: BaseException) -> str:
     """An exception in one line; of one that only says what was returned, the bare words."""
-    try:
-        words = str(error).strip().splitlines()
-    except BaseException:  # it is the library's own method that is called
-        words = []
     # What a library cannot do is told whole; what else it says may be pages.
-    whole = isinstance(error, UnsupportedError)
-    first = " ".join(" ".join(words).split()) if whole else words[0] if words else ""
+    first_line = not isinstance(error, UnsupportedError)
     if isinstance(error, RefusedError):
-        return first
-    return f"{type(error).__name__}: {first}".strip()
+        return message_of(error, first_line=first_line)
+    return named(error, first_line=first_line)

@@ -19,6 +19,7 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
+from crosscheck.tools.words import named
 
 __all__ = [
     "GROUP",
@@ -274,7 +275,7 @@ def _installation(name: str, adapter: type[Framework]) -> str:
 def _broken(
     name: str, error: BaseException, formulation: str | None, mode: str | None
 ) -> FrameworkState:
-    detail = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+    detail = named(error, silent="no message")
     return FrameworkState(
         name, "broken", formulation=formulation or "", mode=mode or "", detail=detail
     )

@@ -23,6 +23,7 @@ from crosscheck.network.composed import Composed
 from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.second import Way
+from crosscheck.tools.words import lines_of
 
 __all__ = ["TensorFlowFramework"]
 
@@ -127,7 +128,7 @@ class TensorFlowFramework(Adapter):
         errors = self._tf.errors
         if not isinstance(error, TypeError | ValueError | LookupError | errors.OpError):
             return None
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        lines = lines_of(error)
         for line in lines:
             if any(phrase in line for phrase in _UNSUPPORTED):
                 return line

@@ -21,6 +21,7 @@ from crosscheck.network.dense import Case
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.program.second import Way
+from crosscheck.tools.words import lines_of, message_of
 
 __all__ = ["TorchFramework"]
 
@@ -247,15 +248,15 @@ class TorchFramework(Adapter):
         while (cause := chain[-1].__cause__) is not None:
             chain.append(cause)
         for each in chain:
-            said = str(each).strip()
+            lines = lines_of(each)
             if isinstance(each, NotImplementedError):
-                return " ".join(said.split())
-            if any(phrase in said for phrase in _UNSUPPORTED):
-                return said.splitlines()[0]
+                return message_of(each)
+            if any(phrase in line for line in lines for phrase in _UNSUPPORTED):
+                return lines[0]
         if self.mode == "compile":
             exceptions = importlib.import_module("torch._dynamo.exc")
             if isinstance(error, exceptions.Unsupported):
-                return str(error).strip().splitlines()[0]
+                return message_of(error, first_line=True)
         return None
 
     def from_numpy(self, own: NDArray[Any], dtype: str) -> Any:

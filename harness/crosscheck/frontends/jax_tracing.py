@@ -18,6 +18,7 @@ from crosscheck.frontends.jax_reading import Reader
 from crosscheck.frontends.traced import TracedFunction
 from crosscheck.frontends.tracing import Known, Tracing, Value
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
+from crosscheck.tools.words import message_of, named
 
 __all__ = ["JaxFunction", "trace_jax"]
 
@@ -198,12 +199,12 @@ def _jaxpr(
     except CrosscheckError:
         raise
     except jax.errors.JAXTypeError as error:
-        first = str(error).strip().splitlines()[0]
+        first = message_of(error, first_line=True)
         raise UnsupportedError(
             f"{name}: something that is no array depends on the numbers of one; write both sides "
             f"with jnp.where, or make the argument static ({first})"
         ) from None
     except Exception as error:
-        first = (str(error).strip() or "no message").splitlines()[0]
-        raise UsageError(f"the function {name} raised {type(error).__name__}: {first}") from error
+        said = named(error, first_line=True, silent="no message")
+        raise UsageError(f"the function {name} raised {said}") from error
     return found[0], found[1]

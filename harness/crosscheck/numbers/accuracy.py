@@ -25,7 +25,9 @@ from typing import Literal, TypeAlias
 
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import json_of
 from crosscheck.tools.records import Decimal, Records
+from crosscheck.tools.words import message_of, shown
 
 __all__ = [
     "RECORD",
@@ -252,21 +254,18 @@ def read_record(path: Path) -> Record:
     Raises:
         UsageError: There is none, or the file holds something else.
     """
+    stored = json_of(path, name="a record of accuracy", instead=_INSTEAD, missing=f"; {_INSTEAD}")
     try:
-        stored = json.loads(path.read_text("utf-8"))
         if stored.pop("format") != _VERSION:
             raise ValueError("another format")
         return _RECORDS.together(stored, Record)
-    except OSError as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); wanted a record, as 'crosscheck accuracy "
-            "--accept' writes it"
-        ) from error
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise UsageError(
-            f"{path}: no record of accuracy ({str(error)[:120]}); wanted a file that 'crosscheck "
-            "accuracy --accept' wrote"
-        ) from error
+            f"{shown(str(path))}: no record of accuracy ({message_of(error, 120)}); {_INSTEAD}"
+        ) from None
+
+
+_INSTEAD = "wanted a file that 'crosscheck accuracy --accept' wrote"
 
 
 @lru_cache(maxsize=1)

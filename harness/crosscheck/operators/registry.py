@@ -16,6 +16,7 @@ from importlib import metadata
 from crosscheck.operators.operator import Operator
 from crosscheck.operators.randomness import refuse_random
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import named
 
 __all__ = ["GROUP", "known", "operator_of", "register"]
 
@@ -44,8 +45,8 @@ def _installed() -> dict[str, Operator]:
             operator = entry.load()
         except Exception as error:
             raise UsageError(
-                f"operator {entry.name!r} ({entry.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}; mend or uninstall what declares it"
+                f"operator {entry.name!r} ({entry.value}) cannot be loaded: {named(error)}; "
+                f"mend or uninstall what declares it"
             ) from error
         if not isinstance(operator, Operator):
             raise UsageError(f"operator {entry.name!r} ({entry.value}) is no crosscheck Operator")

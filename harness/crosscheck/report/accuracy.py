@@ -13,6 +13,7 @@ from crosscheck.numbers.elementary import ELEMENTARY
 from crosscheck.numbers.formats import WORKING
 from crosscheck.operators.elementary_lines import elementary_lines
 from crosscheck.studies.accuracy.departures import MANY, departures
+from crosscheck.tools.consoles import Terminal
 
 __all__ = ["markdown", "show"]
 
@@ -39,8 +40,8 @@ def _lines(record: Record, dtype: str) -> Iterator[tuple[str, list[str]]]:
     for row in record.rows:
         key = row.key
         if key.dtype == dtype:
-            own = key.formulation == next(iter(elementary_lines(key.framework)[key.function]))
-            way = "" if own else key.formulation
+            lines = elementary_lines(key.framework).get(key.function, {})
+            way = "" if key.formulation == next(iter(lines), "") else key.formulation
             cells = here.setdefault((key.function, way), {})
             cells.setdefault((key.framework, key.mode), []).append(row)
     names = list(ELEMENTARY)
@@ -75,7 +76,7 @@ def show(record: Record, console: Console | None = None) -> None:
         record: The record.
         console: Where to print; the standard output by default.
     """
-    out = console or Console(highlight=False)
+    out = console or Terminal()
     if not out.is_terminal:
         out.width = max(out.width, _WIDE)
     for dtype in WORKING:

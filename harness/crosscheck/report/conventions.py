@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from crosscheck.studies.conventions.expected import Expected
 from crosscheck.studies.conventions.table import Table
 from crosscheck.studies.conventions.view import LEGEND, Block, Line, blocks
+from crosscheck.tools.consoles import Terminal
 
 __all__ = ["markdown", "show"]
 
@@ -52,7 +53,7 @@ def show(
         sources: (framework, unit, formulation) to what is written there.
         console: Where to print; the standard output by default.
     """
-    out = console or Console(highlight=False)
+    out = console or Terminal()
     if not out.is_terminal:
         out.width = max(out.width, _WIDE)
     grouped = _contradictions(found)

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from crosscheck.doctor.diagnosis import Diagnosis, FrameworkHealth, LibraryHealth, Subnormals
+from crosscheck.tools.consoles import Terminal
 
 __all__ = ["progress", "show", "to_json"]
 
@@ -32,7 +33,7 @@ _VERDICT = {
 @contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function to call with each thing that is done; shows it on a terminal only."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda name: None
         return
@@ -70,7 +71,7 @@ def show(diagnosis: Diagnosis, console: Console | None = None) -> None:
         diagnosis: The findings.
         console: Where to print; the standard output by default.
     """
-    out = console or Console(highlight=False)
+    out = console or Terminal()
     _heading(out, "Machine")
     for name, value in diagnosis.system.items():
         _fact(out, name, value)

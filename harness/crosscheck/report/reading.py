@@ -11,6 +11,8 @@ from typing import Any
 
 from crosscheck.report.document import Document
 from crosscheck.report.json_ import KIND
+from crosscheck.report.plausible import require_plausible
+from crosscheck.run.events import ExitCode
 from crosscheck.run.records import RECORDS
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.sealed import bare
@@ -42,13 +44,14 @@ class Report:
             source: A ``report.json``, or a folder that holds one.
 
         Raises:
-            UsageError: There is no such file, or it is no report of this version, or damaged.
+            UsageError: There is no such file, or it is no report of this version, or damaged, or
+                what it says cannot be; see `crosscheck.report.plausible`.
         """
         path = Path(source)
         path = path / _NAME if path.is_dir() else path
         report = cls(KIND.read(path), path.parent)
         try:
-            _ = report.content
+            require_plausible(report.content)
         except ValueError as error:
             raise KIND.damaged(path, str(error)) from None
         return report
@@ -85,5 +88,5 @@ class Report:
 
     def __repr__(self) -> str:
         run = self.document["run"]
-        word = "passed" if self.passed else "failed"
+        word = ExitCode(run["exit_code"]).word
         return f"<Report {word}: {run['reason']}; {run['cases']:,} cases>"

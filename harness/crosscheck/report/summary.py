@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +10,10 @@ from crosscheck.judge.vacuity import SAMPLED
 from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
 from crosscheck.report.policies import policy_rows
-from crosscheck.run.events import CaseChecked, Event, ExitCode
+from crosscheck.run.events import CaseChecked, Event
 from crosscheck.run.tally import Tally, failing_verdicts
 from crosscheck.tools.atomic import write_text_atomically
+from crosscheck.tools.words import code_in_markdown, cut, fenced, in_markdown
 
 __all__ = ["MarkdownSummary", "markdown"]
 
@@ -54,20 +54,19 @@ def _lines(tally: Tally) -> Iterator[str]:
     yield from _not_checked(tally)
     yield from _policies(tally)
     yield from _failures(tally)
-    yield f"Repeat it: `{tally.started.command}`"
+    yield f"Repeat it: {code_in_markdown(tally.started.command)}"
 
 
 def _outcome(tally: Tally) -> Iterator[str]:
     started, finished = tally.started, tally.finished
     assert started is not None
     assert finished is not None
-    word = "passed" if finished.exit_code is ExitCode.OK else "failed"
-    yield f"# Gradient cross-check: {word}"
+    yield f"# Gradient cross-check: {finished.exit_code.word}"
     yield ""
     profile = f", profile {started.profile}" * bool(started.profile)
     seed = "" if started.seed is None else f", seed {started.seed}{profile}"
     yield (
-        f"{finished.reason}. {tally.cases:,} cases, "
+        f"{in_markdown(finished.reason)}. {tally.cases:,} cases, "
         + ("" if finished.distinct is None else f"{finished.distinct:,} of them distinct, ")
         + f"in {finished.seconds:.0f} s{seed}."
     )
@@ -91,9 +90,10 @@ def _frameworks(tally: Tally) -> Iterator[str]:
         ],
     )
     for (name, certificate), found in sorted(tally.certified.items()):
-        yield f"- {name}, {certificate} certificate: {found.words}"
+        told = in_markdown(found.words)
+        yield f"- {in_markdown(name)}, {in_markdown(certificate)} certificate: {told}"
     for name, repeats in sorted(tally.again.items()):
-        yield f"- {name}: {repeats.words}"
+        yield f"- {in_markdown(name)}: {in_markdown(repeats.words)}"
     if tally.again or tally.certified:
         yield ""
 
@@ -114,7 +114,7 @@ def _boundary(tally: Tally) -> Iterator[str]:
                     key.slope,
                     f"{line.gates:,}",
                     f"{line.cases:,}",
-                    f"`{line.example[0]}`" if line.example else "",
+                    _Code(f"`{line.example[0]}`") if line.example else "",
                 ]
                 for key, line in sorted(tally.boundary.items())
             ],
@@ -182,10 +182,12 @@ def _all_kinds(tally: Tally, framework: str) -> list[tuple[Kind, int]]:
 
 
 def _failure(event: CaseChecked) -> Iterator[str]:
-    yield f"### `{event.case.key}`, {event.label}{' (shrunk)' if event.shrunk else ''}"
+    label = in_markdown(event.label)
+    yield f"### `{event.case.key}`, {label}{' (shrunk)' if event.shrunk else ''}"
     yield ""
     for verdict in failing_verdicts(event):
-        line = f"- **{f'{verdict.framework} {verdict.formulation}'.strip()}: {verdict.kind}.** "
+        who = in_markdown(f"{verdict.framework} {verdict.formulation}".strip())
+        line = f"- **{who}: {verdict.kind}.** "
         worst = verdict.worst
         if worst is not None:
             line += (
@@ -193,23 +195,25 @@ def _failure(event: CaseChecked) -> Iterator[str]:
                 f"the bound {worst.bound:.3g}. "
             )
         # A library's message is full of "<class …>", which a page would swallow as a tag.
-        yield line + html.escape(verdict.detail or MEANING[verdict.kind], quote=False)
+        yield line + in_markdown(cut(verdict.detail or MEANING[verdict.kind]))
     yield ""
     text = json.dumps(case_to_json(event.case))
     if len(text) <= 4000:
-        yield from ("```json", text, "```", "")
+        yield from (*fenced(text, "json"), "")
     for name, program in event.scripts.items():
         if len(program) <= 4000:
-            yield from (f"With {name} alone:", "", "```python", program.rstrip(), "```", "")
+            alone = f"With {in_markdown(name)} alone:"
+            yield from (alone, "", *fenced(program.rstrip(), "python"), "")
+
+
+class _Code(str):
+    """A cell that is Markdown already."""
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield "| " + " | ".join(heading) + " |"
     yield "|" + "---|" * len(heading)
     for row in rows:
-        yield (
-            "| "
-            + " | ".join(html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
-            + " |"
-        )
+        cells = (cell if isinstance(cell, _Code) else in_markdown(cell) for cell in row)
+        yield f"| {' | '.join(cells)} |"
     yield ""

@@ -23,7 +23,6 @@ from crosscheck.run.certified import Certifications
 from crosscheck.run.events import (
     CaseChecked,
     Event,
-    ExitCode,
     Part,
     RunFinished,
     RunStarted,
@@ -32,6 +31,7 @@ from crosscheck.run.events import (
 )
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally, failing_verdicts
+from crosscheck.tools.consoles import Terminal
 
 __all__ = ["TerminalReport"]
 
@@ -60,7 +60,7 @@ class TerminalReport:
     """
 
     def __init__(self, folder: Path, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Terminal()
         if not self._console.is_terminal:
             # A log has no width of its own; tables should not be folded at a guess of it.
             self._console.width = max(self._console.width, _WIDE)
@@ -205,10 +205,10 @@ class TerminalReport:
             out.print(self._policy_table())
         self._failures()
         out.print()
-        passed = event.exit_code is ExitCode.OK
-        word = "[bold green]passed[/bold green]" if passed else "[bold red]failed[/bold red]"
+        word = event.exit_code.word
+        style = {"passed": "bold green", "interrupted": "bold yellow"}.get(word, "bold red")
         started = self._tally.started
-        out.print(f"{word}: {escape(event.reason)}")
+        out.print(f"[{style}]{word}[/{style}]: {escape(event.reason)}")
         generated = (
             f"; seed {started.seed}" + f", profile {started.profile}" * bool(started.profile)
             if started is not None and started.seed is not None

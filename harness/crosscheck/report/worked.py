@@ -9,6 +9,7 @@ from rich.table import Table
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.studies.worked import points, side_by_side
+from crosscheck.tools.consoles import Terminal
 
 __all__ = ["show"]
 
@@ -26,7 +27,7 @@ def show(frameworks: Sequence[Framework], console: Console | None = None) -> Non
         frameworks: Adapters, in the order in which they are shown.
         console: Where to print; the standard output by default.
     """
-    out = console or Console(highlight=False)
+    out = console or Terminal()
     for (name, case), note in zip(points(), _NOTES, strict=True):
         table = Table(title=name, title_justify="left", caption=note, caption_justify="left")
         table.add_column("source")

@@ -42,6 +42,11 @@ class ExitCode(IntEnum):
     USAGE = 4
     NOTHING_CHECKED = 5
 
+    @property
+    def word(self) -> str:
+        """What became of the run, in a word."""
+        return {ExitCode.OK: "passed", ExitCode.INTERRUPTED: "interrupted"}.get(self, "failed")
+
 
 @dataclass(frozen=True)
 class RunStarted:

@@ -14,6 +14,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.run.forms import GRADIENTS, WrongFormError, is_form, is_loss, kind_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.words import message_of
 
 __all__ = ["ROLES", "Library", "WrongShapeError", "numbers_of"]
 
@@ -320,7 +321,9 @@ def numbers_of(value: Any) -> Array:
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of several lengths
-        raise RefusedError(f"{kind_of(value)} returned that is no array: {error}") from error
+        raise RefusedError(
+            f"{kind_of(value)} returned that is no array: {message_of(error)}"
+        ) from error
     if array.dtype.kind not in "fiu":
         raise RefusedError(f"{array.dtype} returned, wanted real numbers")
     with np.errstate(all="ignore"):

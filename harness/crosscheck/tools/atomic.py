@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import shown
 
-__all__ = ["write_bytes_atomically", "write_text_atomically"]
+__all__ = ["require_writable", "write_bytes_atomically", "write_text_atomically"]
 
 
 def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -40,10 +42,35 @@ def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise UsageError(
-            f"{os.fspath(path)}: cannot be written: {error.strerror or error}; "
-            f"choose a file in a folder that can be written to"
-        ) from error
+        raise _refused(path, error) from error
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before the work whether ``path`` can be written to after it; nothing is left there.
+
+    Raises:
+        UsageError: It cannot be.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():
+            return
+        place = target.parent
+        while not place.exists():
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place, prefix=".crosscheck-"):
+            pass
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: str | os.PathLike[str], error: OSError) -> UsageError:
+    return UsageError(
+        f"{shown(os.fspath(path))}: cannot be written: {error.strerror or shown(str(error))}; "
+        f"choose a file in a folder that can be written to"
+    )
 
 
 def _mode(target: Path) -> int:
@@ -56,5 +83,5 @@ def _mode(target: Path) -> int:
 
 
 def write_text_atomically(path: str | os.PathLike[str], content: str) -> None:
-    """`write_bytes_atomically` for text, in UTF-8."""
-    write_bytes_atomically(path, content.encode("utf-8"))
+    """`write_bytes_atomically` for text, in UTF-8, halves of characters as escapes."""
+    write_bytes_atomically(path, content.encode("utf-8", "backslashreplace"))

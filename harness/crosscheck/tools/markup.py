@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from crosscheck.tools.words import shown
+
 __all__ = ["CELL", "LEFT", "SOFT", "table", "text"]
 
 CELL = "padding:.15em .6em;text-align:right;font-variant-numeric:tabular-nums"
@@ -14,7 +16,7 @@ SOFT = "opacity:.7"
 
 def text(words: object) -> str:
     """Any text, escaped."""
-    return html.escape(str(words))
+    return html.escape(shown(str(words)))
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:

@@ -34,6 +34,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from numpy.typing import NDArray
 
 from crosscheck.tools.schemas import Schemas, is_named, is_paired, is_tuple, is_uniform
+from crosscheck.tools.words import cut, shown
 
 __all__ = ["Decimal", "Records", "array_of", "number", "numbers", "value_of"]
 
@@ -295,8 +296,7 @@ def _shown(data: Any) -> str:
     """Strange data in a message, in a few characters."""
     if isinstance(data, list | dict):
         return f"{_KINDS[type(data)]} of {len(data)}"
-    text = repr(data)
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+    return cut(repr(data), _SHORT)
 
 
 _SHORT = 40
@@ -315,4 +315,4 @@ def _line(error: Exception) -> str:
         return " ".join(str(error).split())[:120]
 
     words, _, where = cattrs.transform_error(error, format_exception=said)[0].rpartition(" @ ")
-    return f"{where.removeprefix('$').removeprefix('.') or 'all of it'}: {words}"
+    return shown(f"{where.removeprefix('$').removeprefix('.') or 'all of it'}: {words}")

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import json_of
+from crosscheck.tools.words import cut, shown
 
 __all__ = ["FileKind", "bare", "checksum"]
 
 _VERSION, _CHECKSUM = "schema_version", "checksum"
 
-_LARGEST = 2**30
-"""Bytes of a file that is read; a larger one is none of this package's."""
+_LARGEST, _MOST_VALUES = 2**28, 2**23
+"""Bytes and values of a file that is read: enough for eighty cases of the largest that are kept."""
 
 
 def checksum(content: Mapping[str, Any]) -> str:
@@ -81,27 +83,22 @@ class FileKind:
         Raises:
             UsageError: There is no such file, or it is another one, or damaged.
         """
-        try:
-            if path.is_file() and path.stat().st_size > _LARGEST:
-                raise UsageError(f"{path}: more than a GiB, so it is not {self.name}")
-            text = path.read_bytes()
-        except FileNotFoundError:
-            raise UsageError(f"{path}: no such file{self.missing}") from None
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
-        try:
-            content = json.loads(text, parse_constant=_no_number)
-        except (ValueError, RecursionError, MemoryError) as error:
-            reason = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON"
-            raise UsageError(f"{path}: not {self.name}: {reason}; {self.instead}") from None
+        content = json_of(
+            path,
+            most=_LARGEST,
+            most_values=_MOST_VALUES,
+            name=self.name,
+            instead=self.instead,
+            missing=self.missing,
+        )
         if not isinstance(content, dict) or _VERSION not in content:
             self._refuse(path, f"JSON, but not {self.name}: no field {_VERSION}")
         version = content[_VERSION]
         if type(version) is not int or version != self.version:
-            shown = repr(version) if len(repr(version)) < 40 else f"{repr(version)[:40]}…"
+            told = cut(shown(repr(version)), 40)
             self._refuse(
                 path,
-                f"{self.name} of version {shown}, and this crosscheck reads version {self.version}",
+                f"{self.name} of version {told}, and this crosscheck reads version {self.version}",
                 "use the crosscheck that wrote it, or ",
             )
         if not _fits(content):
@@ -110,10 +107,12 @@ class FileKind:
 
     def damaged(self, path: Path, where: str) -> UsageError:
         """The complaint about a file whose checksum fits, and which holds something else."""
-        return UsageError(f"{path}: {self.name} that is damaged: {where}; {self.instead}")
+        return UsageError(
+            f"{shown(str(path))}: {self.name} that is damaged: {where}; {self.instead}"
+        )
 
     def _refuse(self, path: Path, complaint: str, advice: str = "") -> NoReturn:
-        raise UsageError(f"{path}: {complaint}; {advice}{self.instead}")
+        raise UsageError(f"{shown(str(path))}: {complaint}; {advice}{self.instead}")
 
 
 def _fits(content: Mapping[str, Any]) -> bool:
@@ -121,7 +120,3 @@ def _fits(content: Mapping[str, Any]) -> bool:
         return bool(content.get(_CHECKSUM) == checksum(content))
     except (ValueError, RecursionError, MemoryError):
         return False
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")

@@ -14,6 +14,7 @@ import numpy as np
 
 from crosscheck.cases.functions.shapes import Shapes, parsed
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import message_of
 
 __all__ = ["annotated", "exemplified"]
 
@@ -42,7 +43,7 @@ def exemplified(
         try:
             arrays[name] = np.asarray(example)
         except (ValueError, TypeError, RuntimeError) as error:
-            raise UsageError(f"shapes: example {name} is no array: {error}") from None
+            raise UsageError(f"shapes: example {name} is no array: {message_of(error)}") from None
         if arrays[name].dtype.kind not in "biuf" and not _is_low(arrays[name]):
             raise UsageError(
                 f"shapes: example {name} is of {arrays[name].dtype}, wanted an array of numbers"

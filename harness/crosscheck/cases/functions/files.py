@@ -32,13 +32,13 @@ from crosscheck.network.files.json_ import readable, strict_json
 from crosscheck.network.files.numbers import array_of_any_depth, to_lists
 from crosscheck.numbers.formats import FORMATS, Format
 
-__all__ = ["record_from_json", "record_from_text", "record_to_json", "record_to_text"]
+__all__ = ["MOST_BYTES", "record_from_json", "record_from_text", "record_to_json", "record_to_text"]
 
 _VERSION = 1
 _REQUIRED = ("function", "arguments")
 _KEYS = ("version", *_REQUIRED, "dtype", "sizes", "cotangents", "keywords", "kind", "key")
 _LONG = 8
-_MOST_BYTES = 2**26
+MOST_BYTES = 2**26
 _MOST_ENTRIES = 2**22
 _MOST_AXES = 8
 _MOST_NAMES = 256
@@ -78,8 +78,8 @@ def record_from_text(content: bytes | str, *, origin: str) -> Record:
         UsageError: It holds none.
     """
     content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    if len(content) > _MOST_BYTES:
-        refuse(origin, f"{len(content)} bytes, wanted at most {_MOST_BYTES}")
+    if len(content) > MOST_BYTES:
+        refuse(origin, f"{len(content)} bytes, wanted at most {MOST_BYTES}")
     return record_from_json(strict_json(content, origin), origin=origin)
 
 

@@ -24,6 +24,7 @@ from crosscheck.cases.functions.shapes import Shape
 from crosscheck.cases.functions.source import Place, Source
 from crosscheck.network.files.building import indexed_path, round_array
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import message_of
 
 __all__ = ["constant", "domain_of", "settled"]
 
@@ -133,7 +134,7 @@ def _array(value: Any, who: str) -> Any:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"{who}: no array: {error}") from None
+        raise UsageError(f"{who}: no array: {message_of(error)}") from None
     is_low = array.dtype.kind == "V" and "float" in array.dtype.name
     if array.dtype.kind not in "biuf" and not is_low:
         raise UsageError(f"{who}: of {array.dtype}, wanted an array of numbers")

@@ -35,6 +35,7 @@ from crosscheck.frontends.traced import Source, TracedFunction
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.graph import Program
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
+from crosscheck.tools.words import named
 
 __all__ = ["trace"]
 
@@ -174,8 +175,7 @@ def _direct(
     except Exception as error:
         where, text = _where_raised(error)
         raise UsageError(
-            f"{where}the formula {name} raised {type(error).__name__}: {error}{text}; "
-            "nothing was checked"
+            f"{where}the formula {name} raised {named(error)}{text}; nothing was checked"
         ) from error
     return {
         key: np.asarray(value, dtype=np.float64)
@@ -224,8 +224,7 @@ def _run(
             raise tracer.refusal from error
         where, text = _where_raised(error)
         raise UnsupportedError(
-            f"{where}{name} runs in NumPy and could not be traced: "
-            f"{type(error).__name__}: {error}{text}"
+            f"{where}{name} runs in NumPy and could not be traced: {named(error)}{text}"
         ) from error
 
 

@@ -26,6 +26,7 @@ from crosscheck.frontends.traced import TracedFunction
 from crosscheck.frontends.tracing import Extended, Known, Tracing, Value
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
+from crosscheck.tools.words import named
 
 __all__ = ["trace_torch"]
 
@@ -102,10 +103,8 @@ def _called(given: Arguments, leaves: Mapping[str, Any], recorder: Recorder | No
     except Exception as error:
         if recorder is not None and recorder.refusal is not None:
             raise recorder.refusal from None
-        first = (str(error).strip() or "no message").splitlines()[0]
-        raise UsageError(
-            f"the function {given.name} raised {type(error).__name__}: {first}"
-        ) from error
+        said = named(error, first_line=True, silent="no message")
+        raise UsageError(f"the function {given.name} raised {said}") from error
 
 
 def _named(torch: Any, returned: Any) -> dict[str, Any]:

@@ -55,6 +55,12 @@ from crosscheck.network.files.json_ import (
 from crosscheck.network.given import Given
 from crosscheck.network.names import EntryName, label
 from crosscheck.tools.atomic import write_bytes_atomically
+from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import bytes_of
+from crosscheck.tools.words import shown
+
+_MOST_BYTES = {True: 2**26, False: 2**28}
+"""Of a file, by whether it is JSON: some more than the largest cases take that are read."""
 
 __all__ = [
     "case_from_json",
@@ -101,7 +107,7 @@ def read_marked_case(
     """
     if source == "worked-example":
         return worked_example(), None
-    path, origin = Path(source), str(source) or "''"
+    path, origin = Path(source), shown(os.fspath(source)) or "''"
     readers: dict[str, Callable[[bytes, str], tuple[AnyCase, Given | None]]] = {
         ".json": from_json_text,
         ".npz": lambda content, origin: (from_npz(content, origin), None),
@@ -118,9 +124,11 @@ def read_marked_case(
         read = readers.get(path.suffix.lower())
         if read is None:
             refuse(origin, f"ending {path.suffix or 'missing'}, wanted {either(list(readers))}")
-        content = path.read_bytes()
-    except OSError as error:
-        refuse(origin, f"cannot be read: {error.strerror}")
+    except UsageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        refuse(origin, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    content = bytes_of(path, most=_MOST_BYTES[read is from_json_text])
     if not content:
         refuse(origin, "is empty, wanted a case")
     case, given = read(content, origin)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import re
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -22,9 +22,11 @@ from crosscheck.network.files.building import (
     round_array,
     shortened,
 )
+from crosscheck.network.files.declared import plain_safetensors, refuse_npz, require_plain_npz
 from crosscheck.network.names import EntryName, array_name
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.tools.words import message_of
 
 __all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors"]
 
@@ -32,11 +34,11 @@ _FLOATS = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
     **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
 }
+_SIZES = (8, 4, 2, 1)
 """What a ``.safetensors`` file calls a format."""
 _SAFETENSORS: dict[str, Any] = {
     **{kind: np.dtype(FORMATS[name].dtype).newbyteorder("<") for kind, name in _FLOATS.items()},
-    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"},
-    **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
+    **{f"{kind}{8 * size}": np.dtype(f"<{kind.lower()}{size}") for kind in "IU" for size in _SIZES},
 }
 
 
@@ -53,23 +55,12 @@ def native_arrays(case: Case) -> dict[str, Any]:
 
 def from_npz(content: bytes, origin: str) -> Case:
     """The case in the bytes of an ``.npz`` file."""
+    require_plain_npz(content, origin)
     try:
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)
-        names = loaded.files if isinstance(loaded, np.lib.npyio.NpzFile) else []
-        arrays = {name: loaded[name] for name in names}
-    except Exception as error:  # what damaged bytes raise is promised by nobody
-        if content.startswith(b"PK") and "allow_pickle" in str(error):
-            refuse(origin, "holds Python objects, which are not loaded; wanted arrays of numbers")
-        refuse(origin, "is damaged or no .npz file, wanted arrays W1, b1, …, x, y")
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        refuse(origin, "is a single array, wanted an .npz file with arrays W1, b1, …, x, y")
-    for name, array in arrays.items():
-        if names.count(name) > 1:
-            refuse(origin, f"{shortened(name)} is there twice, wanted it once")
-        if not isinstance(array, np.ndarray):
-            refuse(
-                origin, f"{shortened(name)} is no array, wanted an .npz file with W1, b1, …, x, y"
-            )
+        with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except Exception:  # what damaged bytes raise is promised by nobody
+        refuse_npz(origin)
     options = {}
     for name in OPTIONS:
         if name in arrays:
@@ -79,9 +70,18 @@ def from_npz(content: bytes, origin: str) -> Case:
                     origin,
                     f"{name} is {value.dtype} of shape {value.shape}, wanted one string",
                 )
+            if not _is_text(value):
+                refuse(origin, f"{name} holds what are no characters, wanted one string")
             options[name] = str(value)
     dtypes = {name: array.dtype.name for name, array in arrays.items() if array.dtype.kind == "f"}
     return _from_arrays(arrays, dtypes, options, origin)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether an array of a string holds numbers of characters: NumPy does not look."""
+    order = value.dtype.byteorder.replace("=", "<" if sys.byteorder == "little" else ">")
+    points = np.frombuffer(value.tobytes(), dtype=f"{order}u4")
+    return bool((points <= sys.maxunicode).all())
 
 
 def require_safetensors(origin: str) -> Any:
@@ -100,19 +100,16 @@ def from_safetensors(content: bytes, origin: str) -> Case:
     require_safetensors(origin)
     import safetensors
 
+    metadata = plain_safetensors(content, {k: v.itemsize for k, v in _SAFETENSORS.items()}, origin)
     deserialize: Any = safetensors.deserialize  # has no types
     try:
         tensors = deserialize(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
-    except (safetensors.SafetensorError, ValueError) as error:
-        refuse(origin, f"is damaged or no .safetensors file: {error}")
+    except (safetensors.SafetensorError, ValueError, OverflowError) as error:
+        refuse(origin, f"is damaged or no .safetensors file: {message_of(error, 100)}")
     arrays: dict[str, Any] = {}
     dtypes: dict[str, str] = {}
     for name, tensor in tensors:
         kind = tensor["dtype"]
-        if kind not in _SAFETENSORS:
-            refuse(origin, f"{shortened(name)} is {kind}, wanted {', '.join(_SAFETENSORS)}")
         array = np.frombuffer(bytes(tensor["data"]), dtype=_SAFETENSORS[kind])
         if kind in _FLOATS:
             dtypes[name] = _FLOATS[kind]

@@ -22,13 +22,14 @@ from crosscheck.network.files.building import (
     shortened,
 )
 from crosscheck.network.files.gradient import given_from_json, given_to_json
-from crosscheck.network.files.numbers import array_of, to_lists
+from crosscheck.network.files.numbers import LONGEST, array_of, to_lists
 from crosscheck.network.files.program import composed_from_json, composed_to_json
 from crosscheck.network.given import Given
 from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.numbers.written import WrittenFloat
+from crosscheck.tools.reading import refused_json
 
 __all__ = [
     "case_from_json",
@@ -186,9 +187,14 @@ def strict_json(content: bytes, origin: str) -> Any:
         return int(text) if len(text) < 400 else _HUGE * (-1 if text[0] == "-" else 1)
 
     def decimal(text: str) -> int | float:
+        if len(text) > LONGEST:
+            refuse(origin, f"a number of {len(text):,} characters, wanted at most {LONGEST:,}")
         value = WrittenFloat(text)
         return value if math.isfinite(value) else _HUGE * (-1 if text[0] == "-" else 1)
 
+    reason = refused_json(content)
+    if reason:
+        refuse(origin, reason)
     try:
         return json.loads(
             content.decode("utf-8-sig"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from decimal import Decimal
@@ -13,14 +14,21 @@ import numpy as np
 from crosscheck.network.files.building import indexed_path, kind_of, largest_of, refuse, round_array
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
+from crosscheck.numbers.written import WrittenFloat
 
-__all__ = ["array_of", "array_of_any_depth", "number_of", "to_lists"]
+__all__ = ["LONGEST", "array_of", "array_of_any_depth", "number_of", "to_lists"]
 
 _DEEPEST = 8
 """The most axes of an array."""
 
+_PLAIN = (int, float, WrittenFloat)
+"""What JSON's own numbers are read as."""
+
+LONGEST = 10_000
+"""Characters of a number: far more than any number of any format has digits."""
+
 _HEX = re.compile(
-    r"([+-]?)0x(?=\.?[0-9a-f])([0-9a-f]*)\.?([0-9a-f]*)(?:p([+-]?[0-9]{1,18}))?", re.IGNORECASE
+    r"([+-]?)0x(?=\.?[0-9a-f])([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?[0-9]{1,18}))?", re.IGNORECASE
 )
 
 
@@ -59,6 +67,9 @@ def array_of(data: Any, field: str, depth: int, form: Format, origin: str) -> Ar
             return number_of(value, at, form, origin)
         if not isinstance(value, list) or not value:
             refuse(origin, f"{at} is {kind_of(value)}; wanted {field} as {shape}, not empty")
+        if left == 1 and all(type(item) in _PLAIN for item in value):
+            with contextlib.suppress(OverflowError):  # of one of them, to be named
+                return list(map(float, value))  # as `number_of` does, without a name for each
         rows = [convert(item, f"{at}[{i}]", left - 1) for i, item in enumerate(value)]
         if left >= 2:
             for i, row in enumerate(rows):
@@ -87,6 +98,8 @@ def number_of(value: Any, at: str, form: Format, origin: str) -> float:
             return float(value)
         except OverflowError:
             refuse(origin, f"{at} is {largest_of(form)}")
+    if len(value) > LONGEST:
+        refuse(origin, f"{at} is {kind_of(value)}, of more than {LONGEST:,} characters")
     text = value.strip().lower()
     if text in ("inf", "+inf", "-inf", "nan", "-nan"):
         return float(text)
@@ -95,7 +108,7 @@ def number_of(value: Any, at: str, form: Format, origin: str) -> float:
         refuse(origin, f'{at} is {kind_of(value)}, wanted a number or a hex float like "0x1.8p+1"')
     # The number is ±mantissa · 2^power with an odd mantissa. It is in the format if the mantissa
     # has at most p bits, the lowest of them no lower than η and the highest no higher than 2^emax.
-    sign, whole, fraction, exponent = match.groups()
+    sign, whole, fraction, exponent = match.groups(default="")
     mantissa = int(whole + fraction, 16)
     power = int(exponent or 0) - 4 * len(fraction)
     if mantissa:

@@ -36,6 +36,7 @@ from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.operators.operator import Attribute
 from crosscheck.operators.registry import operator_of
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import cut, shown
 
 __all__ = ["composed_from_json", "composed_to_json"]
 
@@ -86,7 +87,9 @@ def composed_from_json(data: Mapping[str, Any], *, origin: str) -> Composed:
         return Composed(tuple(steps), parameters, inputs, form.name)
     except UsageError as error:
         text = str(error)
-        raise UsageError(text if text.startswith(origin) else f"{origin}: {text}") from None
+        if text.startswith(origin):
+            raise
+        raise UsageError(f"{origin}: {cut(shown(text), 400)}") from None
 
 
 def _step(data: Any, at: str, origin: str) -> Step:

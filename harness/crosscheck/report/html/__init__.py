@@ -5,7 +5,8 @@ can be opened is a ``<details>``, what can be followed is an anchor, every pictu
 in the colours of the page and says in words what it shows. Light and dark follow the reader's
 system; on paper it is black on white.
 
-Everything that comes from data is escaped by the templates. The same report gives the same
+Everything that comes from data is escaped by the templates, control characters and halves of
+characters in all of the page. The same report gives the same
 bytes, whether the run itself writes the page or ``crosscheck report`` does later.
 """
 
@@ -44,6 +45,7 @@ from crosscheck.report.module import ratio_text
 from crosscheck.run.events import Event
 from crosscheck.run.modules.outcome import ModelOutcome
 from crosscheck.tools.atomic import write_text_atomically
+from crosscheck.tools.words import lines_shown
 
 __all__ = ["HtmlReport", "excerpt", "model_page", "page"]
 
@@ -90,7 +92,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
     at_kinks = [card for card in cards if card.gates and card.anchor not in here]
     at_kinks.sort(key=_by_interest)
     here |= {card.anchor for card in at_kinks}
-    return _template("page.html").render(
+    text = _template("page.html").render(
         run=report["run"],
         outcome=outcome(report),
         frameworks=framework_lines(report, kinks),
@@ -112,6 +114,7 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         environment=environment(report),
         meaning=MEANING,
     )
+    return lines_shown(text)
 
 
 def _by_interest(card: Card) -> tuple[bool, bool, int]:
@@ -123,13 +126,14 @@ def _by_interest(card: Card) -> tuple[bool, bool, int]:
 def excerpt(report: Mapping[str, Any]) -> str:
     """The first screen alone, as a fragment for a notebook."""
     kinks = boundary(report, ())
-    return _template("excerpt.html").render(
+    text = _template("excerpt.html").render(
         run=report["run"],
         outcome=outcome(report),
         frameworks=framework_lines(report, kinks),
         kinks=kinks,
         meaning=MEANING,
     )
+    return lines_shown(text)
 
 
 def model_page(model: ModelOutcome) -> str:

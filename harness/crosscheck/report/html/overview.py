@@ -70,11 +70,12 @@ def outcome(document: Mapping[str, Any]) -> Outcome:
     word, tone, mark = _OUTCOMES[ExitCode(run["exit_code"])]
     facts = [
         ("cases", count(run["cases"])),
-        ("distinct", count(run["distinct_cases"])),
         ("failing", count(run["failing_cases"])),
         ("time", f"{run['seconds']:.1f} s"),
         ("precision", ", ".join(run["dtypes"])),
     ]
+    if run["distinct_cases"] is not None:  # a sweep does not count them
+        facts.insert(1, ("distinct", count(run["distinct_cases"])))
     if run["profile"]:
         facts.append(("profile", run["profile"]))
     if run["seed"] is not None:

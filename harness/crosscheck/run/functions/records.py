@@ -13,7 +13,7 @@ import numpy as np
 
 from crosscheck.cases.functions.arguments import Arguments
 from crosscheck.cases.functions.drawn import records
-from crosscheck.cases.functions.files import record_from_text, record_to_text
+from crosscheck.cases.functions.files import MOST_BYTES, record_from_text, record_to_text
 from crosscheck.cases.functions.record import Record
 from crosscheck.cases.functions.smaller import smaller
 from crosscheck.cases.profiles import settings
@@ -23,6 +23,8 @@ from crosscheck.run.functions.aimed import aimed
 from crosscheck.run.functions.formula import Formula
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.reading import bytes_of
+from crosscheck.tools.words import shown
 
 __all__ = ["About", "found", "keep", "records_of", "smaller_of"]
 
@@ -155,12 +157,8 @@ def keep(record: Record) -> None:
 
 def _read(case: str) -> Record:
     if case == "-":
-        return record_from_text(sys.stdin.read(), origin="standard input")
-    try:
-        content = Path(case).read_bytes()
-    except OSError as error:
-        raise UsageError(f"case={case!r}: cannot be read ({error.strerror})") from None
-    return record_from_text(content, origin=case)
+        return record_from_text(sys.stdin.read(MOST_BYTES + 1), origin="standard input")
+    return record_from_text(bytes_of(case, most=MOST_BYTES), origin=shown(case))
 
 
 def smaller_of(arguments: Arguments) -> Callable[[Record, Callable[[Record], bool]], Record]:

@@ -30,6 +30,7 @@ from crosscheck.run.functions.formula import FormulaLibrary, library_of
 from crosscheck.run.functions.partnered import loaded
 from crosscheck.run.modules.reading import Asked
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import named
 
 __all__ = ["ask", "example", "named_object"]
 
@@ -105,10 +106,8 @@ def named_object(where: str) -> Any:
     except UsageError:
         raise
     except Exception as error:
-        first = (str(error).strip() or "no message").splitlines()[0]
-        raise UsageError(
-            f"{package}: importing it raised {type(error).__name__}: {first}"
-        ) from None
+        said = named(error, first_line=True, silent="no message")
+        raise UsageError(f"{package}: importing it raised {said}") from None
     for part in name.split("."):
         if not hasattr(found, part):
             known = [each for each in vars(found) if not each.startswith("_")]

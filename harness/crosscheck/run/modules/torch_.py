@@ -31,6 +31,7 @@ from crosscheck.network.steps import Step
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.modules.reading import Answer, Asked, NotUnderstood, Watched
 from crosscheck.tools.errors import UnsupportedError, UsageError
+from crosscheck.tools.words import named
 
 __all__ = ["TorchReader"]
 
@@ -89,10 +90,8 @@ class TorchReader:
         try:
             return self._asked.function(*given)
         except Exception as error:
-            first = (str(error).strip() or "no message").splitlines()[0]
-            raise UsageError(
-                f"the function {self._asked.name} raised {type(error).__name__}: {first}"
-            ) from error
+            said = named(error, first_line=True, silent="no message")
+            raise UsageError(f"the function {self._asked.name} raised {said}") from error
 
     def _outputs(self, returned: Any) -> dict[str, Any]:
         leaves, _ = self._tree.tree_flatten_with_path(returned)

@@ -15,6 +15,7 @@ from pathlib import Path
 from crosscheck.cases.stream.settings import Settings
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.records import RECORDS
+from crosscheck.run.sweep.plausible import require_plausible
 from crosscheck.run.sweep.state import taken_up
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
@@ -73,12 +74,14 @@ def load(folder: Path) -> Checkpoint:
     """Read ``sweep.json``.
 
     Raises:
-        UsageError: There is none, or it is of another version, or damaged.
+        UsageError: There is none, or it is of another version, or damaged, or what it says cannot
+            be; see `crosscheck.run.sweep.plausible`.
     """
     path = folder / NAME
     content = _KIND.read(path)
     try:
         found = RECORDS.together(bare(content), Checkpoint)
+        require_plausible(found)
     except ValueError as error:
         raise _KIND.damaged(path, str(error)) from None
     return replace(found, tally=taken_up(found.tally))

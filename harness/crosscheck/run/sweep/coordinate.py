@@ -7,6 +7,7 @@ quarantine, where what kills workers is found out. Nothing is tried for ever.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
@@ -18,9 +19,10 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
 from crosscheck.run.sweep.checkpoint import changed
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.words import named
 from crosscheck.workers.process import WorkerLostError
 
-__all__ = ["Done", "Step", "Work", "coordinated"]
+__all__ = ["Done", "Source", "Step", "Work", "coordinated"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -59,6 +61,20 @@ class Done(Generic[T_co]):
     checked: tuple[T_co, ...]
     worker: str
     made_with: Mapping[str, str]
+
+
+class Source(Protocol[T_co]):
+    """Where results come from."""
+
+    def __call__(
+        self, start: int, stop_at: float | None = None, /
+    ) -> Generator[Step[T_co], None, None]:
+        """Results from a place on, in order.
+
+        Args:
+            start: The place.
+            stop_at: When no more of them are wanted, by `time.monotonic`; ``None`` for never.
+        """
 
 
 class Work(Protocol[T_co]):
@@ -117,7 +133,7 @@ def coordinated(
     deadline: float,
     watched: bool,
     losses: Callable[[], Sequence[WorkerLost]] = lambda: (),
-) -> Callable[[int], Generator[Step[T], None, None]]:
+) -> Source[T]:
     """Results of a sweep whose work is done by an executor.
 
     Args:
@@ -132,7 +148,7 @@ def coordinated(
             said so through a future; each is told once.
     """
 
-    def source(start: int) -> Generator[Step[T], None, None]:
+    def source(start: int, stop_at: float | None = None, /) -> Generator[Step[T], None, None]:
         todo = deque[_Piece]()
         coming = work.steps(start)
         running: dict[Future[Done[T]], _Piece] = {}
@@ -151,7 +167,11 @@ def coordinated(
                         own = None if watched else deadline
                         future = executor.submit(work.do, piece.first, piece.last, own)
                         running[future] = piece
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    left = None if stop_at is None else max(0.0, stop_at - time.monotonic())
+                    done = wait(running, left, return_when=FIRST_COMPLETED).done
+                    if stop_at is not None and not done:
+                        return  # what is under way is given up
+                    for future in done:
                         piece = running.pop(future)
                         try:
                             ready[piece.first] = _same_versions(future.result(), made_with)
@@ -169,9 +189,9 @@ def coordinated(
                                 ready[piece.first] = Done(checked, "quarantine", made_with)
                     lost.extend(losses())
                     while place in ready:
-                        done = ready.pop(place)
+                        ended = ready.pop(place)
                         ((_, place),) = _next(work.steps(place))
-                        yield Step(place, done.checked, tuple(lost))
+                        yield Step(place, ended.checked, tuple(lost))
                         lost = []
             finally:
                 for future in running:
@@ -189,8 +209,7 @@ def _next(coming: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
 def _lost(error: BaseException, cases: str) -> WorkerLost:
     if isinstance(error, WorkerLostError):
         return WorkerLost(error.worker, error.what, cases)
-    words = " ".join(str(error).split())
-    return WorkerLost("a worker", f"{type(error).__name__}: {words}"[:300], cases)
+    return WorkerLost("a worker", named(error, 300), cases)
 
 
 def _same_versions(done: Done[T], made_with: Mapping[str, str]) -> Done[T]:

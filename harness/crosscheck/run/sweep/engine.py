@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crosscheck.cases.stream.families import HARD
@@ -23,13 +23,15 @@ from crosscheck.run.crosscheck import outcome
 from crosscheck.run.events import Event, ExitCode, RunFinished, RunStarted
 from crosscheck.run.sweep.check import check_parts
 from crosscheck.run.sweep.checkpoint import Checkpoint, save
-from crosscheck.run.sweep.coordinate import Step
+from crosscheck.run.sweep.coordinate import Source, Step
 from crosscheck.run.sweep.record import Checked
 from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.interrupts import interrupts
 
-__all__ = ["Source", "Sweep", "in_this_process", "step_size", "steps"]
+__all__ = ["Sweep", "in_this_process", "step_size", "steps", "steps_until"]
+
+_TIME_IS_UP = "time is up"
 
 _SAVED_EVERY = 5.0
 """Seconds between checkpoints."""
@@ -40,10 +42,6 @@ enough for some cases to come together that are judged a few at a time."""
 
 _KNOWN = frozenset({"torch", "tensorflow", "jax"})
 """Frameworks that are as fast as `step_size` takes them to be, in their usual modes."""
-
-
-Source = Callable[[int], Iterable[Step[Checked]]]
-"""Results from a place on, in order."""
 
 
 def step_size(settings: Settings) -> int:
@@ -75,16 +73,56 @@ def steps(settings: Settings, start: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def in_this_process(settings: Settings, frameworks: Sequence[Framework]) -> Source:
+def in_this_process(settings: Settings, frameworks: Sequence[Framework]) -> Source[Checked]:
     """Check all cases one after the other, here."""
 
-    def source(start: int) -> Iterator[Step[Checked]]:
+    def source(start: int, stop_at: float | None = None, /) -> Generator[Step[Checked], None, None]:
         keep_freed_memory()
-        for first, last in steps(settings, start):
+        if stop_at is None:
+            cut: Iterable[tuple[int, int]] = steps(settings, start)
+        else:
+            cut = steps_until(settings, start, stop_at)
+        for first, last in cut:
             parts = settings.parts(first, last)
             yield Step(last, check_parts(parts, settings, frameworks))
 
     return source
+
+
+def steps_until(
+    settings: Settings,
+    start: int,
+    stop_at: float,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[tuple[int, int]]:
+    """`steps` that are cut smaller, so that the last one ends near a time.
+
+    How long a step takes depends on frameworks that nobody knows. So the first is small, each is at
+    most twice the one before, and at the pace of that none is longer than a usual step, or than
+    what is left. Its end is put at a multiple of a power of two, so that batches are seldom cut,
+    which are put to a framework whole. What is counted depends on where a sweep ends, and not on
+    how it was cut before.
+
+    Args:
+        settings: The sweep.
+        start: A place.
+        stop_at: When the last step is to end.
+        now: The clock.
+    """
+    most = step_size(settings)
+    size, begun = min(_FIRST, most, *(shape.batch for shape in settings.shapes)), now()
+    while start < settings.places and begun < stop_at:
+        unit = 1 << (size.bit_length() - 1)
+        stop = min(max(start + 1, (start + size) // unit * unit), settings.places)
+        yield start, stop
+        taken, begun = now() - begun, now()
+        wanted = min(_STEP_SECONDS, stop_at - begun)
+        fits = (stop - start) * wanted / taken if taken > 0 else math.inf
+        size, start = int(max(_LAST, min(2 * size, most, fits))), stop
+
+
+_FIRST, _LAST = 256, 16
+"""Places in the first step of a sweep that has a time to end, and at the least."""
 
 
 class Sweep:
@@ -152,7 +190,7 @@ class Sweep:
 
     def run(
         self,
-        source: Source,
+        source: Source[Checked],
         *,
         until: float | None = None,
         conclude: Callable[[Tally], Iterable[Event]] = lambda tally: (),
@@ -170,12 +208,12 @@ class Sweep:
         try:
             with interrupts() as held:
                 if self.frameworks and not self._finished:
-                    reason = self._take(source(self.place), held, until)
+                    reason = self._take(source, held, until)
                 if not self._finished:
                     for event in conclude(self.tally):
                         self._emit(event)
                 # A sweep that ran out of time is resumed from here, not done.
-                self._finished = not reason.startswith("time")
+                self._finished = reason != _TIME_IS_UP
         except KeyboardInterrupt:
             interrupted = True
         code, words = outcome(self, self.states, self.started, interrupted=interrupted)
@@ -188,13 +226,13 @@ class Sweep:
 
     def _take(
         self,
-        results: Iterable[Step[Checked]],
+        source: Source[Checked],
         held: Callable[[], contextlib.AbstractContextManager[None]],
         until: float | None,
     ) -> str:
         """Count results; why no more of them, if not because there are no more."""
         stop_at = None if until is None else self._begin + until
-        steps_ = iter(results)
+        steps_ = iter(source(self.place, stop_at))
         try:
             return self._count(steps_, held, stop_at)
         finally:
@@ -227,8 +265,8 @@ class Sweep:
                     self._save(self._unfinished())
                     self._saved = time.monotonic()
                 if stop_at is not None and now >= stop_at and self.place < self.settings.places:
-                    return "time is up"
-        return ""
+                    return _TIME_IS_UP
+        return _TIME_IS_UP if self.place < self.settings.places else ""
 
     def _write_scripts(self) -> None:
         """``failing_torch.py`` and the like; those of a sweep before this one are removed."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
-from crosscheck.run.sweep.coordinate import Step, Work, coordinated
+from crosscheck.run.sweep.coordinate import Source, Work, coordinated
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.words import message_of
 from crosscheck.workers.pool import ProcessExecutor
 
 __all__ = ["on_cluster", "on_processes"]
@@ -29,7 +30,7 @@ def on_processes(
     made_with: Mapping[str, str],
     jobs: int,
     deadline: float,
-) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
+) -> Iterator[Source[T]]:
     """Processes on this machine.
 
     Args:
@@ -61,7 +62,7 @@ def on_cluster(
     made_with: Mapping[str, str],
     address: str,
     deadline: float,
-) -> Iterator[Callable[[int], Generator[Step[T], None, None]]]:
+) -> Iterator[Source[T]]:
     """The workers of a Dask cluster, each of them a process with one thread and a nanny.
 
     Dask itself does again what a lost worker was at, and says so in its events; a piece of work
@@ -91,7 +92,7 @@ def on_cluster(
             )
             client.wait_for_workers(1, timeout=_PATIENCE)
         except (OSError, ValueError, TimeoutError) as error:
-            words = " ".join(str(error).split()) or type(error).__name__
+            words = message_of(error, silent=type(error).__name__)
             raise UsageError(
                 f"--scheduler {address}: {words}; wanted the address of a Dask scheduler with "
                 f"workers, as `dask scheduler` prints it"

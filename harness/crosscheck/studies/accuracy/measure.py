@@ -25,6 +25,7 @@ from crosscheck.studies.accuracy.second import BENT, SECOND
 from crosscheck.studies.accuracy.short import PIECES, in_pieces, is_exhaustive, some
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.records import Decimal
+from crosscheck.tools.words import named
 
 __all__ = [
     "DEMANDED",
@@ -332,8 +333,8 @@ class _Rows:
                 self._runs[twice] = self._source.run(self._key, twice=twice)
             return self._runs[twice](operands)
         except Exception as error:  # the library's own words for what it cannot do
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self._why[twice] = f"{type(error).__name__}: {' '.join(said.split())[:200]}"
+            silent = type(error).__name__
+            self._why[twice] = named(error, 200, first_line=True, silent=silent)
             return None
 
     def finished(self) -> Iterator[Row]:

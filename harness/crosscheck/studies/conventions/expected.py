@@ -17,6 +17,8 @@ from crosscheck.studies.conventions.points import SUBNORMAL
 from crosscheck.studies.conventions.table import Key, Table
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import json_of
+from crosscheck.tools.words import named, shown
 
 __all__ = ["Expected", "accept", "comparable", "read_expected", "unexpected", "write_expected"]
 
@@ -157,16 +159,14 @@ def read_expected(path: Path) -> list[Expected]:
     Raises:
         UsageError: There is none, or the file holds something else.
     """
+    wanted = f"wanted {_WHAT}"
+    stored = json_of(path, name="a list of divergences", instead=wanted, missing=f"; {wanted}")
     try:
-        stored = json.loads(path.read_text("utf-8"))
         if not isinstance(stored, list):
             raise TypeError("no list")
         return [_parsed(each) for each in stored]
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); wanted {_WHAT}") from error
-    except (TypeError, ValueError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {str(error)[:120]}"
-        raise UsageError(f"{path}: wanted {_WHAT} ({reason})") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{shown(str(path))}: {wanted} ({named(error, 120)})") from None
 
 
 def _parsed(stored: Mapping[str, str]) -> Expected:

@@ -27,6 +27,7 @@ from crosscheck.studies.conventions.table import Cell, Key, Row, Table
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 from crosscheck.tools.processor import processor
+from crosscheck.tools.words import named
 
 __all__ = ["OWN", "Source", "counts_of", "measure", "sources", "written"]
 
@@ -278,8 +279,7 @@ def _cell(
 
 
 def _said(error: Exception) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{type(error).__name__}: {' '.join(first.split())[:200]}"
+    return named(error, 200, first_line=True, silent=type(error).__name__)
 
 
 def _environment() -> dict[str, str]:

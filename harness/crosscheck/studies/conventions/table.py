@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -11,8 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from crosscheck.numbers.formats import FORMATS
+from crosscheck.studies.conventions.points import SUBJECTS, points_of
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import json_of
+from crosscheck.tools.words import named, shown
 
 __all__ = ["Cell", "Change", "Key", "Row", "Table", "read_table", "unsigned", "write_table"]
 
@@ -365,19 +370,39 @@ def read_table(path: Path) -> Table:
     Raises:
         UsageError: There is none, or the file holds something else.
     """
+    stored = json_of(path, name="a table of conventions", instead=_INSTEAD, missing=f"; {_INSTEAD}")
     try:
-        return from_json(json.loads(path.read_text("utf-8")))
-    except OSError as error:
+        found = from_json(stored)
+        _require_sound(found)
+        return found
+    except Exception as error:  # whatever strange data makes of it
         raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); wanted a table of conventions, as "
-            "'crosscheck conventions --accept' writes it"
-        ) from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            f"{path}: no table of conventions ({type(error).__name__}: {str(error)[:120]}); "
-            "wanted a file that 'crosscheck conventions --accept' wrote; move it away and measure "
-            "again"
-        ) from error
+            f"{shown(str(path))}: no table of conventions ({named(error, 120)}); {_INSTEAD}"
+        ) from None
+
+
+def _require_sound(table: Table) -> None:
+    """Have every convention be one of something known, at its points, in numbers.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for key, row in table.rows.items():
+        if key.unit not in SUBJECTS:
+            raise ValueError(f"unit {key.unit!r}, which is none")
+        points = points_of(SUBJECTS[key.unit], key.dtype) if key.dtype in FORMATS else row.cells
+        for name, cell in row.cells.items():
+            if name not in points:
+                raise ValueError(f"point {name!r} of {key.unit}, which is none")
+            pairs = () if cell.unsupported else ((cell.value, cell.slope), *cell.elsewhere)
+            for text in itertools.chain.from_iterable(pairs):
+                if text != "z":  # the point itself
+                    _ = [float(each) for each in text.split(",")]
+
+
+_INSTEAD = (
+    "wanted a file that 'crosscheck conventions --accept' wrote; move it away and measure again"
+)
 
 
 def write_table(table: Table, path: Path) -> None:

@@ -32,6 +32,7 @@ from crosscheck.operators.registry import known
 from crosscheck.program.second import WAYS
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.reading import json_of
 from crosscheck.tools.records import Records
 
 __all__ = [
@@ -151,10 +152,11 @@ def read(path: Path, versions: dict[str, str]) -> Table:
     """
     if not path.exists():
         return Table(versions)
+    stored = json_of(path, name="a table of operators", instead="move it away")
     try:
-        found: Table = _RECORDS.together(json.loads(path.read_text("utf-8")), Table)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: no table of operators ({error}); move it away") from error
+        found: Table = _RECORDS.together(stored, Table)
+    except ValueError as error:
+        raise UsageError(f"{path}: no table of operators ({error}); move it away") from None
     return found if found.versions == versions else Table(versions)
 
 

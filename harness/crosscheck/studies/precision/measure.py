@@ -25,6 +25,7 @@ from crosscheck.studies.precision.gates import (
 from crosscheck.studies.precision.settings import Setting, draw, require_count
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import interrupts
+from crosscheck.tools.words import message_of
 
 __all__ = ["FORMULATIONS", "Factory", "Influence", "Result", "influence", "measure"]
 
@@ -186,8 +187,7 @@ def measure(
             with interrupts():  # swallowed by a library, one would be heard after half an hour
                 result = _measure(zero, one, setting, trials * setting.repeat, seed)
         except UnsupportedError as error:
-            reason = " ".join(str(error).split())
-            results.append(Result(setting, zero.name, unsupported=reason))
+            results.append(Result(setting, zero.name, unsupported=message_of(error)))
             continue
         if result.failed:
             results.append(result)
