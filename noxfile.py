@@ -139,6 +139,13 @@ def stress(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def hostile(session: nox.Session) -> None:
+    """Put every reader to files that were tampered with, 10⁵ and more: resumed if ended."""
+    words = ("-m", "hostile", "--report", "reports/reliability-files.json")
+    run(session, "python", *words, *session.posargs, env={**ONE_THREAD, "PYTHONPATH": "tests"})
+
+
+@nox.session(venv_backend="none")
 def operators(session: nox.Session) -> None:
     """Judge every operator in every framework, mode and dtype: half an hour, resumed if ended."""
     run(session, "python", "-m", "crosscheck.studies.operators", *session.posargs, env=ONE_THREAD)
