@@ -10,6 +10,7 @@ from crosscheck.frameworks.gatekeeper import ask
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.judge.causes.differences import Difference, find_difference
+from crosscheck.judge.causes.formulas import find_formula
 from crosscheck.judge.causes.search import Cause, Failing, find_cause
 from crosscheck.judge.causes.sums import CoarseSum, coarse_sum
 from crosscheck.judge.programs.contract import Precision
@@ -17,7 +18,12 @@ from crosscheck.judge.verdict import Entry, Kind, Verdict, fails
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LeftOut
 from crosscheck.numbers.formats import format_of
-from crosscheck.run.functions.comparison import FunctionComparison, FunctionFailure, Judged
+from crosscheck.run.functions.comparison import (
+    AnyCause,
+    FunctionComparison,
+    FunctionFailure,
+    Judged,
+)
 from crosscheck.run.functions.formula import Formula
 from crosscheck.run.functions.judged import FunctionJudge
 from crosscheck.run.functions.partners import Partner
@@ -153,7 +159,7 @@ class FunctionComparing:
             return None
         partner = self.partners[number]
         kinds = {each.answers[number].verdict.kind for each in failing}
-        cause: Cause | CoarseSum | Difference | None = None
+        cause: AnyCause | None = None
         if self.contract is not None:
             cause = self._coarse_sum(number, failing)
         elif Kind.DISAGREES in kinds:
@@ -162,7 +168,10 @@ class FunctionComparing:
                 for each in failing
                 if isinstance(given := each.answers[number].given, Derivatives)
             ]
-            cause = find_cause(told) or find_difference(told)
+            outputs = set(self.outcomes[0].case.traced_function.outputs)
+            are_wrong = any(outputs & set(each.answers[number].wrong) for each in failing)
+            other = find_formula(told) if are_wrong else None
+            cause = other or find_cause(told) or find_difference(told)
         smallest = self._smallest(number, failing, cause)
         (answer,) = smallest.answers
         if isinstance(cause, CoarseSum):
@@ -199,7 +208,7 @@ class FunctionComparing:
         self,
         number: int,
         failing: Sequence[_Outcome],
-        cause: Cause | CoarseSum | Difference | None,
+        cause: AnyCause | None,
     ) -> _Outcome:
         """The smallest case that fails in the same way, of the same cause, with one answer."""
         first = min(failing, key=lambda each: each.case.size)

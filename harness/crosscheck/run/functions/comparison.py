@@ -6,19 +6,23 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from crosscheck.cases.functions.record import Record
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.judge.causes.differences import Difference
+from crosscheck.judge.causes.formulas import OtherFormula
 from crosscheck.judge.causes.search import Cause
 from crosscheck.judge.causes.sums import CoarseSum
 from crosscheck.judge.verdict import Entry, Kind, Verdict
 from crosscheck.run.comparison import DisagreementError
 from crosscheck.run.tally import slope_name
 
-__all__ = ["FunctionComparison", "FunctionFailure", "Judged", "raise_function_failure"]
+__all__ = ["AnyCause", "FunctionComparison", "FunctionFailure", "Judged", "raise_function_failure"]
+
+AnyCause: TypeAlias = Cause | CoarseSum | Difference | OtherFormula
+"""What explains all that failed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class FunctionFailure:
     case: FunctionCase
     record: Record
     cases: tuple[int, int]
-    cause: Cause | CoarseSum | Difference | None
+    cause: AnyCause | None
     entry: Entry | None
     wrong: tuple[str, ...]
     right: tuple[str, ...]

@@ -9,12 +9,13 @@ import numpy as np
 
 from crosscheck.frontends.traced import Source
 from crosscheck.judge.causes.differences import Difference
+from crosscheck.judge.causes.formulas import OtherFormula
 from crosscheck.judge.causes.search import Cause
 from crosscheck.judge.causes.sums import CoarseSum
 from crosscheck.judge.verdict import Entry, Kind
 
 if TYPE_CHECKING:
-    from crosscheck.run.functions.comparison import FunctionComparison, FunctionFailure
+    from crosscheck.run.functions.comparison import AnyCause, FunctionComparison, FunctionFailure
 
 __all__ = ["cause_text", "comparison_text"]
 
@@ -124,7 +125,7 @@ def _digits(entry: Entry) -> int:
     return int(np.clip(np.ceil(np.log10(abs(entry.reference) / entry.bound)) + 1, 2, 15))
 
 
-def cause_text(cause: Cause | CoarseSum | Difference) -> str:
+def cause_text(cause: AnyCause) -> str:
     """A cause in words, with the user's line, and what to do about it."""
     if isinstance(cause, Difference):
         names = ", ".join(f"∂{name}" for name in cause.names)
@@ -134,6 +135,8 @@ def cause_text(cause: Cause | CoarseSum | Difference) -> str:
         )
     if isinstance(cause, CoarseSum):
         return _of_sum(cause)
+    if isinstance(cause, OtherFormula):
+        return _of_formula(cause)
     edit = cause.edit
     lines = [_sentence(cause)]
     if edit.source is not None:
@@ -141,6 +144,19 @@ def cause_text(cause: Cause | CoarseSum | Difference) -> str:
     if repair := _repair(cause):
         lines.append(repair)
     return "\n".join(lines)
+
+
+def _of_formula(cause: OtherFormula) -> str:
+    here = cause.source.text
+    if cause.constant is not None:
+        own, taken = (f"{float(each):.6g}" for each in cause.constant)
+        told = f"another function: the constant {taken} in place of {own} in {here}"
+    elif cause.op in ("piecewise", "elementary"):
+        told = f"another function: without {here}, what it is applied to was taken"
+    else:
+        part = "a part of it" if cause.kept in (None, cause.source) else cause.kept.text
+        told = f"another function: of {here} only {part} was taken"
+    return f"{told}\n  {_place(cause.source)}   {here}"
 
 
 def _of_sum(cause: CoarseSum) -> str:
