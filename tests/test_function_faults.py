@@ -93,3 +93,27 @@ def test_a_number_that_is_taken_from_a_sorted_array_with_ties_is_compared() -> N
 
     found = compare_functions(smallest, "n ->", by_hand=backward, inputs={"x": [1.0, 1.0]}, cases=4)
     assert found.failures[0].wrong == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d, w: 2 * d * w, "∂x: twice what it must be"),
+        (lambda d, w: d, "a factor of x.max(axis=1) * w is missing"),
+    ],
+    ids=["twice", "factor"],
+)
+def test_a_mistake_behind_a_maximum_is_named_where_it_is_tied(change: Any, told: str) -> None:
+    def formula(x: Any, w: Any) -> Any:
+        return (x.max(axis=1) * w).sum()
+
+    def backward(x: Any, w: Any) -> Any:
+        largest = (x == x.max(axis=1, keepdims=True)).astype(x.dtype)
+        return {"x": change(largest / largest.sum(axis=1, keepdims=True), w[:, None])}
+
+    tied = {"x": [[1.0, 1.0, 0.5], [2.0, -1.0, 2.0]], "w": [3.0, -0.75]}
+    found = compare_functions(
+        formula, "n k, n ->", by_hand=backward, cases=6, dtypes=("float64",), examples=[tied]
+    )
+    assert not found.passed
+    assert told in found.message

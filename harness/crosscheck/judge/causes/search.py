@@ -127,6 +127,11 @@ class Failing:
     def _enclosed(self) -> EnclosedProgram:
         return EnclosedProgram(self.case, self.model)
 
+    @property
+    def has_open(self) -> bool:
+        """Whether it holds a kink or a tie, or something next to one."""
+        return bool(self._enclosed.has_open)
+
     @cached_property
     def _arrays(self) -> dict[str, Enclosure]:
         return {name: Enclosure.of(self.model, each) for name, each in self.case.entries()}
@@ -212,6 +217,8 @@ def find_cause(failing: Sequence[Failing]) -> Cause | None:
     cases = sorted(failing, key=lambda each: each.case.size)[-_MOST_CASES:]
     if not cases:
         return None
+    # What is read off one case is read where floats and what was given decide alike.
+    cases.sort(key=lambda each: not each.has_open)
     for edit in _likely(cases):
         for size, value in _sizes(edit, cases):
             if all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -213,12 +214,17 @@ def _sentence(cause: Cause) -> str:
     if edit.kind == "piece":
         if edit.piece < 0:
             λ = "" if cause.at is None else f", λ = {float(cause.at):g}"
-            outside = "" if cause.at is None or 0 <= cause.at <= 1 else ", outside [0, 1]"
-            return f"at the kink of {here} the slope {symbol} was taken{λ}{outside}"
+            return f"at the kink of {here} the slope {symbol} was taken{λ}{_where(cause.at)}"
         return f"another slope: on one side of {here} it is {symbol}"
     if symbol == "0":
         return f"the term through {operand} is missing in {here}: it was held constant"
     return f"what {here} sends down to {operand} is {_times(symbol)} what it must be"
+
+
+def _where(convention: Fraction | None) -> str:
+    if convention is None or convention in (0, 1):
+        return ""
+    return ", between the two" if 0 < convention < 1 else ", outside [0, 1]"
 
 
 def _it(names: tuple[str, ...]) -> str:
