@@ -151,6 +151,17 @@ def operators(session: nox.Session) -> None:
     run(session, "python", "-m", "crosscheck.studies.operators", *session.posargs, env=ONE_THREAD)
 
 
+@nox.session
+def models(session: nox.Session) -> None:
+    """Certify models of installed packages, each also with a planted fault: ten minutes."""
+    # An environment of its own, with pins of its own: the packages are no dependencies.
+    requirements = ["-e", ".[torch,jax]", *group("models")]
+    pins = ("-c", str(ROOT / "constraints-models.txt"))
+    session.run_install("python", "-m", *PIP_INSTALL, *pins, *requirements)
+    words = ("-m", "crosscheck.studies.published", *session.posargs)
+    session.run("python", *words, env=ONE_THREAD)
+
+
 @nox.session(venv_backend="none")
 def adversary(session: nox.Session) -> None:
     """Climb towards the largest error / bound of each rule, 10⁶ tries each: half an hour."""

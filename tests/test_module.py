@@ -138,6 +138,16 @@ def test_a_kink_is_read_and_what_the_user_compiled_is_written_out() -> None:
     assert [each.name for each in outcome.operations][-1] == "dot_general"
 
 
+def test_what_comes_to_a_product_with_known_zeros_does_not_matter() -> None:
+    def whole(params: Any, x: Any) -> Any:
+        h = jnp.tanh(x @ params["w1"])
+        return (h + jnp.zeros(5) * jnp.exp(h)) @ params["w2"]
+
+    outcome = checked(whole)
+    assert outcome.certified
+    assert "mul" in [each.name for each in outcome.operations]
+
+
 def recorded(function: Callable[..., Any]) -> RecordedFunction:
     reader = reader_of(asked(function))
     cotangents = {name: np.full(shape, 1.5) for name, shape in reader.shapes().items()}
@@ -282,6 +292,28 @@ def test_what_cannot_be_used_is_one_line_and_4(
     said = capsys.readouterr().err
     assert wanted in said
     assert len(said.splitlines()) == 1
+
+
+KERAS = """
+import keras
+
+net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_keras_gets_a_process_and_a_backend_of_its_own(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("keras")
+    pytest.importorskip(backend)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    Path("models.py").write_text(KERAS, "utf-8")
+    np.savez("x.npz", x=DRAW((2, 3)).astype("float32"))
+    assert main(["module", "models.py:net", "--input", "x.npz", "--keras", backend]) == 0
+    assert f"net: AGREES, {backend}, " in capfd.readouterr().out
 
 
 def test_random_numbers_are_refused() -> None:

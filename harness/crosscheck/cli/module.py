@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -35,6 +38,13 @@ __all__ = ["module"]
     metavar="DIR",
     help="Write a page there, with the graph of operations.",
 )
+@click.option(
+    "--keras",
+    type=click.Choice(["jax", "torch"]),
+    default="jax",
+    show_default=True,
+    help="Backend of a Keras model, which is run in a process of its own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def module(
     where: str,
@@ -44,6 +54,7 @@ def module(
     dtype: str | None,
     seed: int,
     report: Path | None,
+    keras: str,
     as_json: bool,
 ) -> int:
     """Check a whole model's gradients, operation by operation.
@@ -59,9 +70,15 @@ def module(
     """  # noqa: D301  (\b is click's, not Python's)
     from crosscheck.report.module import as_json_of, lines_of
     from crosscheck.run.modules.checking import check_model
+    from crosscheck.run.modules.keras_ import BackendError
     from crosscheck.run.modules.loading import ask, example
 
-    asked = ask(where, example(example_file), loss=loss, wrt=wrt or (), dtype=dtype)
+    try:
+        asked = ask(where, example(example_file), loss=loss, wrt=wrt or (), dtype=dtype)
+    except BackendError:
+        if os.environ.get("KERAS_BACKEND") == keras:
+            raise
+        return _on_backend(keras, click.get_current_context())
     outcome = check_model(asked, seed=seed, is_loss=loss is not None)
     if report is not None:
         from crosscheck.report.html import model_page
@@ -77,3 +94,18 @@ def module(
     if not outcome.passed:
         return int(ExitCode.DISAGREEMENT)
     return int(ExitCode.OK if outcome.certified else ExitCode.NOTHING_CHECKED)
+
+
+def _on_backend(backend: str, context: click.Context) -> int:
+    """The same command in a process of its own, in which Keras has another backend."""
+    words = [str(context.params["where"])]
+    for option in context.command.params:
+        value = context.params.get(str(option.name))
+        if not isinstance(option, click.Option) or value in (None, False):
+            continue
+        words.append(option.opts[0])
+        if value is not True:
+            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "crosscheck", "module", *words]
+    return subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}).returncode

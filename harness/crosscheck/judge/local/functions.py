@@ -39,6 +39,8 @@ class Operation:
         sent: By name of an operand, what its derivative returned.
         made: Name of each result to the name that it has among all numbers.
         source: Where it stands.
+        has_slope: See `has_slope`. Of what has none it does not matter what comes: all that it
+            sends down has to be 0.
         placed: None of them puts numbers in an order by itself.
     """
 
@@ -50,6 +52,7 @@ class Operation:
     sent: Mapping[str, Array]
     made: Mapping[str, str]
     source: Source | None = None
+    has_slope: bool = True
     placed: Callable[..., Array] | None = None
 
     def program(self, stacked: bool) -> Program:
@@ -75,8 +78,8 @@ class Operation:
 def has_slope(forward: Program, names: Sequence[str]) -> bool:
     """Whether a program is differentiated by any of these inputs, and not cut off from them all.
 
-    What is held, and what has steps, sends down nothing; a library that knows that does not even
-    form the cotangent.
+    What is held, what has steps, and a product with known zeros send down nothing; a library that
+    knows that does not even form the cotangent.
     """
     seeds = {name: f"cotangent of {name}" for name in forward.outputs}
     derived = vjp(forward, seeds, tuple(names))
@@ -174,7 +177,7 @@ class OperationJudge(StepJudge[Operation, RecordedFunction]):
         values: dict[str, Array] = {}
         for record in records:
             values |= {record.made[name]: array for name, array in record.results.items()}
-            if not record.sent:
+            if not (record.sent and record.has_slope):
                 continue
             found[record.step.id] = [
                 self._came(record.step.id, cotangent, uses.get(record.made[name], ()), left_out)

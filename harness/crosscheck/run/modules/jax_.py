@@ -299,7 +299,8 @@ class _Reading:
         step = Step(f"{number} {name}", place, tuple(inputs.items()))
         self._ids |= {each.name: step.id for each in run.results}
         zeros = {key: np.zeros_like(array) for key, array in results.items()}
-        if has_slope(traced.program, [own for own, _ in actives]):
+        slopes = has_slope(traced.program, [own for own, _ in actives])
+        if slopes:
             self._active |= {each.name for each in run.results}
         return Operation(
             step,
@@ -316,6 +317,7 @@ class _Reading:
             },
             {key: run.results[at].name for at, key in _keys(run)},
             source,
+            slopes,
         )
 
     def _program(

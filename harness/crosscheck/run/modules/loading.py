@@ -9,6 +9,7 @@ A model is one of
     an object that is called   and is a tree of arrays, as of equinox: its real arrays
     a module of PyTorch        its parameters are its own
     f(x, …)                    a function of PyTorch tensors
+    a model of Keras           on its JAX or PyTorch backend
     make()                     something without required arguments that returns one of these
 """
 
@@ -28,11 +29,12 @@ from crosscheck.frontends.calling import called
 from crosscheck.numbers.formats import format_of
 from crosscheck.run.functions.formula import FormulaLibrary, library_of
 from crosscheck.run.functions.partnered import loaded
+from crosscheck.run.modules.keras_ import KerasModel, is_keras
 from crosscheck.run.modules.reading import Asked
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.words import named
 
-__all__ = ["ask", "example", "named_object"]
+__all__ = ["ask", "asked_about", "example", "named_object"]
 
 PARAMETERS = "model"
 """What the parameters of a model are called that brings its own."""
@@ -60,17 +62,42 @@ def ask(
         UsageError: Something is not there, or is none of the forms.
     """
     model = named_object(where)
-    name = where.rpartition(":")[2]
+    beside, _, name = where.rpartition(":")
+    function = None
+    if loss is not None:
+        function = named_object(loss if ":" in loss else f"{beside}:{loss}")
+    return asked_about(model, name, arrays, loss=function, wrt=wrt, dtype=dtype)
+
+
+def asked_about(
+    model: Any,
+    name: str,
+    arrays: Mapping[str, Any],
+    *,
+    loss: Callable[..., Any] | None = None,
+    wrt: Sequence[str] = (),
+    dtype: str | None = None,
+) -> Asked:
+    """As `ask`, of a model that is there.
+
+    Args:
+        model: The model.
+        name: What it is called.
+        arrays: As of `ask`, like what follows.
+        loss: A function.
+        wrt: Names, or beginnings of names.
+        dtype: Of the real numbers.
+
+    Raises:
+        UsageError: It is none of the forms.
+    """
     arguments: dict[str, Any] = dict(arrays)
     targets: dict[str, Any] = {}
-    function: Callable[..., Any] | None = None
     if loss is not None:
-        beside = where.rpartition(":")[0]
-        function = named_object(loss if ":" in loss else f"{beside}:{loss}")
-        targets = {n: arguments.pop(n) for n in _further(function) if n in arguments}
-    own, parameters, library, parts = _model(model, where, arguments)
+        targets = {n: arguments.pop(n) for n in _further(loss) if n in arguments}
+    own, parameters, library, parts = _model(model, name, arguments)
     given = {**parameters, **arguments, **targets}
-    whole = _with_loss(own, function, name, tuple(given), tuple(targets))
+    whole = _with_loss(own, loss, name, tuple(given), tuple(targets))
     real = [key for key, value in given.items() if _is_real(value)]
     chosen = dtype or _dtype(given)
     format_of(chosen)
@@ -79,7 +106,7 @@ def ask(
         if each.partition(".")[0] not in real:
             raise UsageError(f"--wrt {each}: wanted some of {', '.join(real)}")
     chosen_by = tuple(key for key in real if not tops or key in tops)
-    if function is not None and not wrt:
+    if loss is not None and not wrt:
         chosen_by = tuple(key for key in chosen_by if key not in targets)
     fixed = tuple(key for key in real if key not in chosen_by)
     return Asked(name, library, whole, given, chosen_by, fixed, chosen, tuple(wrt), parts)
@@ -216,6 +243,13 @@ _Loaded = tuple[
 def _model(model: Any, where: str, arguments: Mapping[str, Any]) -> _Loaded:
     if inspect.isclass(model) or (callable(model) and arguments and _is_factory(model)):
         model = model()
+    if is_keras(model):
+        keras = KerasModel(model)
+
+        def of_keras(given: Mapping[str, Any]) -> Any:
+            return keras(given[PARAMETERS], _others(given))
+
+        return of_keras, {PARAMETERS: keras.arrays}, keras.library, {}
     if callable(model) and _library(model) == "torch":
         return _of_torch(model)
     if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):

@@ -363,7 +363,8 @@ class _Reading:
             self.refused.append(NotUnderstood(call.title, str(error), call.source))
             return None
         keys = list(traced.outputs)
-        if has_slope(traced.program, active):
+        slopes = has_slope(traced.program, active)
+        if slopes:
             self._active |= {each.name for each in call.results}
         place = call.title
         if call.source is not None:
@@ -382,6 +383,7 @@ class _Reading:
             {o: self._came(u) for o, u in zip(owns, call.uses, strict=True) if o in active},
             {key: each.name for key, each in named.items()},
             call.source,
+            slopes,
         )
 
     def _came(self, use: _Use) -> Array:
