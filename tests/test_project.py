@@ -42,8 +42,9 @@ def requirements() -> list[Requirement]:
 
 
 def pins() -> dict[str, str]:
-    """Distribution name to version, from constraints.txt."""
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    """Distribution name to version, from constraints.txt, and that of `nox -s models`."""
+    files = (ROOT / "constraints-models.txt", ROOT / "constraints.txt")
+    lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
     pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in pairs}
 
