@@ -5,13 +5,15 @@ It imports no framework, and nothing of the harness until a test uses it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import shlex
 import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
@@ -32,6 +34,7 @@ _PROPERTY = "relu_boundary"
 _SHARED = "crosscheck"
 _STARTED = pytest.StashKey[tuple[str, float]]()
 _WRITTEN = pytest.StashKey[bool]()
+_LEFT = pytest.StashKey[list[str]]()
 
 
 class CrossCheck(Protocol):
@@ -85,6 +88,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Settle what all processes of a run share."""
     option = config.option
+    if not _is_worker(config):
+        config.stash[_LEFT] = _left(config)
     if _is_worker(config):
         for name, value in config.workerinput[_SHARED].items():  # type: ignore[attr-defined]
             setattr(option, name, value)
@@ -143,7 +148,7 @@ def relu_boundary_record(request: pytest.FixtureRequest) -> Callable[[Verdict], 
 
 
 @pytest.fixture
-def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
+def crosscheck(request: pytest.FixtureRequest) -> Iterator[CrossCheck]:
     """Cross-check functions of one's own, by proof.
 
     ``crosscheck(formula, "b i, o i, o -> b o", by_hand=…, torch=…, jax=…, tensorflow=…)`` compares
@@ -188,7 +193,14 @@ def crosscheck(request: pytest.FixtureRequest) -> CrossCheck:
         _record(request, comparison)
         return comparison
 
-    return _Named(check)
+    from crosscheck.tools.trail import kept
+
+    folder = _trail(request.config)
+    if folder is None:
+        yield _Named(check)
+        return
+    with kept(folder / f"asking-{os.getpid()}.json", request.node.nodeid):
+        yield _Named(check)
 
 
 class _Named:
@@ -252,8 +264,38 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         )
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What was being asked when an earlier session ended in the middle."""
+    return [f"crosscheck: in an earlier session {call}" for call in config.stash.get(_LEFT, [])]
+
+
+def _left(config: pytest.Config) -> list[str]:
+    """Calls that have not come back, of processes that have ended."""
+    folder = _trail(config)
+    if folder is None or not any(folder.glob("asking-*.json")):
+        return []
+    from crosscheck.tools.trail import calls_left
+
+    return [str(call) for call in calls_left(folder)]
+
+
+def _trail(config: pytest.Config) -> Path | None:
+    """The folder, in pytest's cache, of files that say what is being asked; if there is a cache."""
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return None
+    with contextlib.suppress(OSError):
+        return Path(cache.mkdir("crosscheck"))
+    return None
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """One line for each path and gate class: which slopes were used, at how many gates."""
+    """Which slopes were used, at how many gates; and what a process died of that has ended.
+
+    One line for each path and gate class.
+    """
+    for call in [] if _is_worker(config) else _left(config):
+        terminalreporter.write_line(f"crosscheck: {call}")
     counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for reports in terminalreporter.stats.values():
         for report in reports:

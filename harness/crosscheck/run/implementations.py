@@ -48,6 +48,7 @@ from crosscheck.run.forms import (
 )
 from crosscheck.run.libraries import ROLES, numbers_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.trail import note
 
 __all__ = [
     "AbsentError",
@@ -117,12 +118,14 @@ class Implementation(Framework):
             BaseException: Whatever the function raises.
         """
         __tracebackhide__ = True
+        note(self.name, lambda: case.key)
         found: Gradients = self._asked(lambda: self._gradients(case))
         return found
 
     def derivatives(self, case: Composed) -> Derivatives:
         """What the function says of a network of operators; see `gradients`."""
         __tracebackhide__ = True
+        note(self.name, lambda: case.key)
         found: Derivatives = self._asked(lambda: self._derivatives(case))
         return found
 

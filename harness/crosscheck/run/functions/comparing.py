@@ -28,6 +28,7 @@ from crosscheck.run.functions.formula import Formula
 from crosscheck.run.functions.judged import FunctionJudge
 from crosscheck.run.functions.partners import Partner
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.trail import note
 
 __all__ = ["FunctionComparing"]
 
@@ -119,14 +120,16 @@ class FunctionComparing:
         case = written.recognised
         judge = FunctionJudge(case, self.contract)
         chosen = range(len(self.partners)) if partners is None else partners
-        answers = tuple(self._answer(number, case, judge) for number in chosen)
+        answers = tuple(self._answer(number, record, case, judge) for number in chosen)
         if len(answers) > 1 and self._alike and any(self._fails(each.verdict) for each in answers):
             self._alike = judge.are_alike([each.given for each in answers])
         return _Outcome(record, written, case, answers)
 
-    def _answer(self, number: int, case: FunctionCase, judge: FunctionJudge) -> _Answer:
+    def _answer(
+        self, number: int, record: Record, case: FunctionCase, judge: FunctionJudge
+    ) -> _Answer:
         partner = self.partners[number]
-        given = self._asked(partner, case)
+        given = self._asked(partner, record, case)
         suspect = number in self._suspects
         verdict = judge.verdict(given, partner.name, partner.mode, is_suspect=suspect)
         if not self._fails(verdict):
@@ -136,7 +139,8 @@ class FunctionComparing:
             return _Answer(given, verdict)
         return _Answer(given, verdict, judge.outside(given), judge.best_entry(given, verdict))
 
-    def _asked(self, partner: Partner, case: FunctionCase) -> Derivatives | Refused:
+    def _asked(self, partner: Partner, record: Record, case: FunctionCase) -> Derivatives | Refused:
+        note(partner.name, lambda: record.key)
         returned: Derivatives | Refused = ask(partner, case)
         if self.values or isinstance(returned, Refused):
             return returned
@@ -234,7 +238,7 @@ class FunctionComparing:
             """The same by the program as it is written: what is shown last gets a verdict."""
             try:
                 written = self.formula.case(record)
-                given = self._asked(self.partners[number], written)
+                given = self._asked(self.partners[number], record, written)
             except UsageError:
                 return False
             if isinstance(given, Refused):
