@@ -554,7 +554,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 7}', '{"format": 1, "rows": 3}'])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
-    with pytest.raises(UsageError, match="no record of accuracy"):
+    with pytest.raises(UsageError, match=r"no(t a)? record of accuracy"):
         read_record(tmp_path / RECORD)
 
 
@@ -717,7 +717,7 @@ def test_without_python_flint_the_message_says_what_to_install(
         (["--recorded", "--function", "sinh"], "the record has nothing of"),
         (["--function", "sinh", "--framework", "torch"], "function='sinh': wanted some of exp"),
         (["--dtype", "float8", "--framework", "torch"], "dtype='float8': wanted some of float64"),
-        (["--recorded", "--baseline", "nowhere"], "accuracy.json: cannot be read"),
+        (["--recorded", "--baseline", "nowhere"], "accuracy.json: no such file"),
     ],
 )
 def test_what_cannot_be_asked_is_told_in_a_line(

@@ -6,13 +6,14 @@ import dataclasses
 import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from crosscheck.numbers.formats import FORMATS
+from crosscheck.operators.selections import Selection
 from crosscheck.studies.conventions.points import SUBJECTS, points_of
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
@@ -387,17 +388,32 @@ def _require_sound(table: Table) -> None:
     Raises:
         ValueError: One is not.
     """
+    names = itertools.chain(table.versions.values(), table.environment.values())
+    if not all(isinstance(each, str) for each in names):
+        raise ValueError("a version or a word on the environment is no text")
+    columns: dict[str, tuple[str, ...]] = {}
     for key, row in table.rows.items():
+        if not all(isinstance(each, str) for each in (row.versions, row.unsupported)):
+            raise ValueError(f"{key}: its versions are no text")
         if key.unit not in SUBJECTS:
             raise ValueError(f"unit {key.unit!r}, which is none")
+        if key.dtype not in (*FORMATS, "exact"):  # SymPy has no format
+            raise ValueError(f"dtype {key.dtype!r}, which is none")
+        if row.cells and columns.setdefault(key.unit, tuple(row.cells)) != tuple(row.cells):
+            raise ValueError(f"{key}: other points than before")
+        is_window = isinstance(SUBJECTS[key.unit], Selection)
         points = points_of(SUBJECTS[key.unit], key.dtype) if key.dtype in FORMATS else row.cells
         for name, cell in row.cells.items():
             if name not in points:
                 raise ValueError(f"point {name!r} of {key.unit}, which is none")
             pairs = () if cell.unsupported else ((cell.value, cell.slope), *cell.elsewhere)
-            for text in itertools.chain.from_iterable(pairs):
-                if text != "z":  # the point itself
-                    _ = [float(each) for each in text.split(",")]
+            for value, slope in pairs:
+                slopes = slope.split(",") if is_window else [slope]
+                point = points.get(name)
+                if isinstance(point, Sequence) and len(slopes) != len(point):
+                    raise ValueError(f"{key}, {name}: other shares than numbers")
+                for text in (value, *slopes):
+                    _ = text == "z" or float(text)  # z is the point itself
 
 
 _INSTEAD = (
