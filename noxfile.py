@@ -8,6 +8,7 @@ changed.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import re
 import sys
@@ -47,7 +48,14 @@ ONE_THREAD = {
 def crosscheck(session: nox.Session) -> None:
     """Cross-check the frameworks' gradients; arguments after -- go to `crosscheck run`."""
     arguments = session.posargs or ["--profile", "default"]
-    run(session, "crosscheck", "run", "--report", REPORT, *arguments)
+    try:
+        run(session, "crosscheck", "run", "--report", REPORT, *arguments)
+    finally:
+        program = shared_environment(session) / "crosscheck"
+        activate = program.with_name("activate")
+        # Not by the log: these lines are to be copied.
+        print(f"\nThe program is {program}. To have it in this shell, with pytest:", flush=True)
+        print(f"    {'' if os.name == 'nt' else '. '}{activate}", flush=True)
 
 
 @nox.session(venv_backend="none")
@@ -82,7 +90,7 @@ def drift(session: nox.Session) -> None:
     for framework, requirement in wanted:
         scripts = version_environment(session, requirement)
         baseline = str(scripts.parent / "baseline")
-        words = ("conventions", "--framework", str(framework), "--baseline", baseline)
+        words = ("conventions", "--frameworks", str(framework), "--baseline", baseline)
         session.run(str(pinned / "crosscheck"), *words, "--accept", external=True, silent=True)
         check = (str(scripts / "crosscheck"), *words, "--check")
         # A change is the answer here, not a failure.
@@ -98,7 +106,7 @@ def newest(session: nox.Session) -> None:
     requirement = "tensorflow-cpu" if framework == "tensorflow" else framework
     program = str(version_environment(session, requirement) / "crosscheck")
     run_words = ("run", "--profile", "default", "--frameworks", framework, "--report", REPORT)
-    check_words = ("conventions", "--check", "--framework", framework)
+    check_words = ("conventions", "--check", "--frameworks", framework)
     failed = []
     for words in (
         run_words,
@@ -118,6 +126,19 @@ def tests(session: nox.Session) -> None:
     # Each worker imports all three frameworks (about 1 GB), so many cores are not all used.
     parallel = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadgroup"]
     run(session, "pytest", *parallel, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none")
+def newcomer(session: nox.Session) -> None:
+    """Run every command of the README, in order, in a fresh copy: half an hour, installs 3 GB."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    newcomers = importlib.import_module("newcomer")
+    place = Path(session.create_tmp()).resolve()
+    shell, environment = newcomers.prepared(ROOT, place)
+    session.log(f"{shell} and what it prints: {place}")
+    # With nothing of this environment: `env=` of nox only adds.
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    session.run("env", "-i", *variables, "bash", str(shell), external=True)
 
 
 @nox.session(venv_backend="none")

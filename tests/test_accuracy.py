@@ -665,7 +665,7 @@ def test_the_record_is_shown_without_measuring(capsys: pytest.CaptureFixture[str
 def test_a_function_that_is_measured_again_is_as_recorded_or_the_command_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["accuracy", "--framework", "torch", "--function", "tanh", "--dtype", "bfloat16"]
+    words = ["accuracy", "--frameworks", "torch", "--function", "tanh", "--dtype", "bfloat16"]
     assert main([*words, "--baseline", str(REPORTS)]) == 0
     assert "no accuracy has changed, of 3 measured" in capsys.readouterr().out
     better = [replace(each, error=each.error and each.error / 2) for each in COMMITTED.rows]  # type: ignore[arg-type]
@@ -680,7 +680,7 @@ def test_a_function_that_is_measured_again_is_as_recorded_or_the_command_ends_wi
 def test_a_part_that_is_accepted_takes_the_place_of_its_rows_and_leaves_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["accuracy", "--framework", "torch", "--function", "sqrt", "--dtype", "float16"]
+    words = ["accuracy", "--frameworks", "torch", "--function", "sqrt", "--dtype", "float16"]
     assert main([*words, "--here", str(tmp_path)]) == 0
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"FINDINGS.md", RECORD, "accuracy.md", "accuracy.svg"}
@@ -706,8 +706,8 @@ def test_without_python_flint_the_message_says_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "crosscheck.numbers.arb", raising=False)
     monkeypatch.setitem(sys.modules, "flint", None)
-    assert main(["accuracy", "--framework", "torch", "--baseline", str(REPORTS)]) == 4
-    assert "pip install 'gradient-crosscheck[exact]'" in capsys.readouterr().err
+    assert main(["accuracy", "--frameworks", "torch", "--baseline", str(REPORTS)]) == 4
+    assert "pip install 'python-flint>=" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -715,8 +715,8 @@ def test_without_python_flint_the_message_says_what_to_install(
     [
         (["--recorded", "--accept"], "--recorded and --accept given together"),
         (["--recorded", "--function", "sinh"], "the record has nothing of"),
-        (["--function", "sinh", "--framework", "torch"], "function='sinh': wanted some of exp"),
-        (["--dtype", "float8", "--framework", "torch"], "dtype='float8': wanted some of float64"),
+        (["--function", "sinh", "--frameworks", "torch"], "function='sinh': wanted some of exp"),
+        (["--dtype", "float8", "--frameworks", "torch"], "dtype='float8': wanted some of float64"),
         (["--recorded", "--baseline", "nowhere"], "accuracy.json: no such file"),
     ],
 )

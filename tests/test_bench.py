@@ -30,8 +30,8 @@ pytestmark = pytest.mark.xdist_group("compiled")  # in one process, which compil
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small benchmark, run as a user would."""
-    place = tmp_path_factory.mktemp("bench") / "small"
-    options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --framework jax"
+    place = tmp_path_factory.mktemp("bench")
+    options = "--widths 1,1,1 --dtype float64 --batches 16384 --jobs 1,2 --frameworks jax"
     numbers = "--seconds 0.02 --repeats 2 --no-growth --no-storms --no-start-up --no-local --quiet"
     program = [sys.executable, "-m", "crosscheck", "bench", *options.split(), *numbers.split()]
     processes.run([*program, "--report", str(place)], check=True, stdout=subprocess.DEVNULL)
@@ -39,7 +39,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_floor_and_the_sweep_are_both_there_for_each_number_of_workers(report: Path) -> None:
-    content = json.loads(report.with_suffix(".json").read_text("utf-8"))
+    content = json.loads((report / "bench.json").read_text("utf-8"))
     found = {(rate["what"], rate["workers"]): rate for rate in content["rates"]}
     for workers in (1, 2):
         for what in ("floor", "floor, cached", "jax", "cases", "verdicts", "sweep"):
@@ -51,7 +51,7 @@ def test_the_floor_and_the_sweep_are_both_there_for_each_number_of_workers(repor
 
 
 def test_the_table_has_a_ratio_for_each_row(report: Path) -> None:
-    table = report.with_suffix(".md").read_text("utf-8")
+    table = (report / "bench.md").read_text("utf-8")
     rows = [line for line in table.splitlines() if line.startswith("| 1-1-1 | float64 | ")]
     # sweep and floor for each number of workers, loops, scaling
     assert len(rows) == 2 + 2 + 2 + 1

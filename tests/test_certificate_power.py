@@ -71,13 +71,13 @@ def test_the_command_writes_a_page_and_a_picture(
 
     some = [Setting(4, 1, 1, "float64")]
     monkeypatch.setattr(settings, "settings", lambda *, quick: some)
-    words = ["power", "--certificates", "--quick", "--report", str(tmp_path / "c")]
+    words = ["power", "--certificates", "--quick", "--report", str(tmp_path)]
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "| 4 | 1 | 1 |" in told
-    assert told in (tmp_path / "c.md").read_text("utf-8")
-    ElementTree.fromstring((tmp_path / "c.svg").read_text("utf-8"))
-    assert not (tmp_path / "c.unfinished.json").exists()
+    assert told in (tmp_path / "certificates.md").read_text("utf-8")
+    ElementTree.fromstring((tmp_path / "certificates.svg").read_text("utf-8"))
+    assert not (tmp_path / "certificates.unfinished.json").exists()
 
 
 def test_what_was_begun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +94,10 @@ def test_what_was_begun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return Found(setting, 0, (), 1, 1, 1, 0, 0, 0)
 
     monkeypatch.setattr(run, "measure", ended)
-    words = ["power", "--certificates", "--quick", "--report", str(tmp_path / "c")]
+    words = ["power", "--certificates", "--quick", "--report", str(tmp_path)]
     with contextlib.suppress(KeyboardInterrupt):
         main(words)
-    assert (tmp_path / "c.unfinished.json").exists()
+    assert (tmp_path / "certificates.unfinished.json").exists()
     assert main(words) == 0
     assert asked == [1, 2, 2]
 

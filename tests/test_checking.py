@@ -13,7 +13,7 @@ import pytest
 from faulty import FAULTS, Faulty, at_kinks, correct, not_strict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_readme import drawn
+from test_docs import drawn
 
 from crosscheck.cases.strategies import boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.frameworks import registry

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import processes
 import pytest
 
 from crosscheck.cli import main
+from crosscheck.cli.commands import cli
 from crosscheck.frameworks import registry
 from crosscheck.workers.process import running
 
@@ -59,8 +61,7 @@ def test_the_worked_example_agrees_everywhere_and_its_kinks_show_three_conventio
     assert values(2, "(z >= 0)") == ["-10", "-5", "5", "5"]
     assert values(2, "SymPy") == ["-5", "-2.5", "2.5", "2.5"]
     assert values(first + 2, "jax relu") == ["0", "0", "0", "0"]
-    assert Path("reports/latest/report.json").is_file()
-    assert Path("reports/latest/summary.md").is_file()
+    assert not Path("reports").exists()
 
 
 def test_a_generated_run_reports_seed_profile_and_distinct_cases(crosscheck: Run) -> None:
@@ -254,3 +255,163 @@ def test_a_framework_that_raises_leaves_the_worked_example_readable(
     assert "torch relu: CRASHED: RuntimeError: planted" in out
     assert "by hand, ReLU'(0) = 1" in out
     assert err == ""
+
+
+# -- one grammar -------------------------------------------------------------------------------
+
+
+def options() -> dict[str, dict[str, click.Parameter]]:
+    """Every command's options, by the spellings that users type."""
+    return {
+        name: {spelling: each for each in command.params for spelling in each.opts}
+        for name, command in cli.commands.items()
+    }
+
+
+def test_the_command_alone_prints_its_help(crosscheck: Run) -> None:
+    code, out, err = crosscheck()
+    assert (code, err) == (0, "")
+    assert out == crosscheck("--help")[1]
+    assert "crosscheck run --case worked-example" in out
+
+
+def test_options_of_one_name_take_one_kind_of_value() -> None:
+    metavars: dict[str, set[str]] = {}
+    for name, command in options().items():
+        if name == "module":  # of which one dtype is asked for
+            command.pop("--dtype")
+        for spelling, option in command.items():
+            if isinstance(option, click.Option) and not option.is_flag and option.metavar:
+                metavars.setdefault(spelling, set()).add(option.metavar)
+    assert {"--frameworks", "--dtype", "--report", "-o"} <= set(metavars)
+    shared = ("--frameworks", "--dtype", "--report", "-o", "--operators")
+    assert {name: metavars[name] for name in shared} == {
+        "--frameworks": {"A,B"},
+        "--dtype": {"A,B"},
+        "--report": {"FOLDER"},
+        "-o": {"FILE"},
+        "--operators": {"A,B"},
+    }
+    # Where it is there, it is what a network has at its output.
+    assert {name for name, own in options().items() if "--output" in own} == {"sweep", "replay"}
+    assert not any("--framework" in own for own in options().values())
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.commands) - {"completion", "write"}))
+def test_every_command_with_a_result_gives_it_to_machines_and_to_files(name: str) -> None:
+    assert {"--json", "-o"} <= set(options()[name])
+
+
+def test_a_run_as_json_is_its_report_and_nothing_else(crosscheck: Run) -> None:
+    words = ("run", "--case", "worked-example", "--frameworks", "torch", "--json")
+    code, out, err = crosscheck(*words)
+    assert (code, err) == (0, "")
+    content = json.loads(out)
+    assert [case["verdicts"][0]["verdict"] for case in content["cases"]] == [
+        "AGREES",
+        "KINK",
+        "KINK",
+    ]
+    assert not Path("reports").exists()
+    assert crosscheck(*words, "--report", "here", "-o", "there.json")[1] == ""
+    assert Path("there.json").read_text("utf-8") == Path("here/report.json").read_text("utf-8")
+    code, out, _ = crosscheck("report", "here", "--json")
+    assert out == Path("here/report.json").read_text("utf-8")
+
+
+def test_nothing_is_written_after_an_error(crosscheck: Run) -> None:
+    code, _, _ = crosscheck("run", "--case", "none.json", "-o", "said.txt")
+    assert code == 4
+    assert not Path("said.txt").exists()
+
+
+def test_a_derivation_as_json_has_the_same_words(crosscheck: Run) -> None:
+    words = ("explain", "--set", "x=0", "--frameworks", "none")
+    content = json.loads(crosscheck(*words, "--json")[1])
+    text = " ".join(crosscheck(*words)[1].split())
+    (layer,) = (each for each in content["sections"] if each["title"] == "Layer 1")
+    formulas = [line for block in layer["blocks"] for line in block.get("formulas", ())]
+    assert len(formulas) > 3
+    assert all(line in text for line in formulas)
+    assert content["failed"] is False
+
+
+def test_what_looks_at_one_case_leaves_the_latest_report_alone(crosscheck: Run) -> None:
+    latest = Path("reports/latest/report.json")
+    latest.parent.mkdir(parents=True)
+    latest.write_text("another's")
+    only = ("--frameworks", "torch")
+    for words in (("run", "--case", "worked-example"), ("replay", "7:0", "--widths", "1,1,1")):
+        code, out, _ = crosscheck(*words, *only)
+        assert code == 0
+        assert "report: none; --report FOLDER writes one" in out
+    assert [path.name for path in latest.parent.iterdir()] == ["report.json"]
+    assert latest.read_text() == "another's"
+
+
+def test_so_many_cases_are_drawn_as_are_asked_for(crosscheck: Run) -> None:
+    words = ("run", "--max-examples", "10", "--frameworks", "torch", "--json")
+    for seed in ("1", "3"):
+        run = json.loads(crosscheck(*words, "--seed", seed)[1])["run"]
+        assert run["cases"] % 16 <= 10  # a shape of which nothing was checked gets 16 more
+        assert run["seed"] == int(seed)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("bench", "--frameworks", "foo"), "no framework is called 'foo', wanted one of torch"),
+        (("bench", "--dtype", "float16"), "'float16' given, wanted some of float64, float32"),
+        (("precision", "--frameworks", "jaxx"), "did you mean 'jax'"),
+        (("power", "--frameworks", "torhc"), "did you mean 'torch'"),
+        (("run", "--formulation", "torch=clmap"), "did you mean 'clamp'"),
+        (("run", "--mode", "jax=jitt"), "did you mean 'jit'"),
+        (("conventions", "--recorded", "--formulation", "clmap"), "did you mean 'clamp'"),
+        (("conventions", "--recorded", "--operators", "rleu6"), "did you mean 'relu6'"),
+        (("conventions", "--recorded", "--formulation", "hard_tanhh"), "did you mean 'hard_tanh'"),
+    ],
+)
+def test_what_was_meant_is_said_in_one_line(
+    words: tuple[str, ...], complaint: str, crosscheck: Run
+) -> None:
+    code, out, err = crosscheck(*words)
+    assert (code, out, err.count("\n")) == (4, "", 1)
+    assert complaint in err
+
+
+def test_a_formulation_is_no_operator_of_its_name(crosscheck: Run) -> None:
+    words = ("conventions", "--recorded", "--frameworks", "torch", "--json")
+    found = json.loads(crosscheck(*words, "--formulation", "relu,clamp")[1])["conventions"]["torch"]
+    assert {name for each in found.values() for name in each} == {"relu", "clamp"}
+    assert set(found["relu"]) == {"relu", "clamp"}
+    found = json.loads(crosscheck(*words, "--operators", "relu6")[1])["conventions"]["torch"]
+    assert set(found) == {"relu6"}
+    assert len(found["relu6"]) > 1
+
+
+def test_each_framework_s_own_numbers_are_shown_at_a_kink(crosscheck: Run) -> None:
+    words = ("--frameworks", "torch,jax", "--formulation", "torch=clamp")
+    _, out, _ = crosscheck("run", "--case", "worked-example", *words)
+    at_kink = out.split("worked-example at x = 0")[1].split("worked-example at")[0]
+    assert "reference, slope 0 at kinks: J = 8," in at_kink
+    assert "bit for bit the reference" not in at_kink
+    lines = at_kink.splitlines()
+    (torch,) = (place for place, line in enumerate(lines) if "torch clamp: KINK; λ = 1;" in line)
+    (jax,) = (place for place, line in enumerate(lines) if "jax relu: KINK; λ = 0;" in line)
+    assert "dJ/db1[0] = -12, dJ/dx[0,0] = -24" in lines[torch + 1]
+    assert "dJ/db1[0] = 0, dJ/dx[0,0] = 0" in lines[jax + 1]
+    smooth = out.split("worked-example at x = 0")[0]
+    assert smooth.count("bit for bit the reference") == 2
+
+
+def boundary_of(out: str) -> list[str]:
+    """The first column of the table of kinks."""
+    table = out.split("ReLU boundary")[1].split("Kinks:")[0]
+    return [line.split("│")[1].strip() for line in table.splitlines() if "│" in line]
+
+
+def test_a_row_of_kinks_that_all_frameworks_have_is_one(crosscheck: Run) -> None:
+    words = ("run", "--case", "worked-example", "--frameworks", "torch,jax")
+    assert boundary_of(crosscheck(*words)[1]) == ["all relu"]
+    chosen = ("--formulation", "torch=clamp")
+    assert boundary_of(crosscheck(*words, *chosen)[1]) == ["jax relu", "torch clamp"]

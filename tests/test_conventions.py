@@ -41,7 +41,16 @@ from crosscheck.studies.conventions.points import (
     points_of,
     spelled,
 )
-from crosscheck.studies.conventions.table import Cell, Key, Row, Table, read_table, write_table
+from crosscheck.studies.conventions.table import (
+    ALL,
+    Cell,
+    Key,
+    Row,
+    Table,
+    Wanted,
+    read_table,
+    write_table,
+)
 from crosscheck.studies.conventions.view import blocks
 from crosscheck.studies.findings import document
 from crosscheck.tools.errors import UsageError
@@ -100,7 +109,7 @@ def test_relu_and_hardtanh_have_the_values_that_everybody_knows() -> None:
 @pytest.mark.parametrize("name", [*FRAMEWORKS, *OWN])
 def test_the_baseline_has_every_cell_of_every_formulation(name: str) -> None:
     source = Source(name, "", written()[name])
-    wanted = list(keys(source, None, True))
+    wanted = list(keys(source, ALL, True))
     assert [key for key in BASELINE.rows if key.framework == name] == wanted
     for key in wanted:
         row = BASELINE.rows[key]
@@ -193,8 +202,8 @@ def test_numbers_that_do_not_arrive_are_an_error_and_no_convention() -> None:
 
 
 def test_an_unknown_formulation_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="formulation='clam': wanted one of relu, step"):
-        measure([Source("mine", "1.0", STEP)], formulations=["clam"])
+    with pytest.raises(UsageError, match="formulation 'clam': wanted some of step"):
+        measure([Source("mine", "1.0", STEP)], wanted=Wanted.of(["clam"]))
 
 
 def test_measuring_in_two_processes_gives_the_same_table() -> None:
@@ -242,7 +251,7 @@ def test_what_was_not_measured_is_no_change_and_what_is_gone_is() -> None:
     other_dtype = relu("0 0", dtype="float32")
     (change,) = both(relu("0 0"), other_dtype).changes(relu("0 0"))
     assert str(change) == "mine relu (eager, float32): in the baseline -> gone"
-    part = dataclasses.replace(relu("0 0"), formulations=frozenset({"clamp"}))
+    part = dataclasses.replace(relu("0 0"), wanted=Wanted.of({"clamp"}))
     assert not list(both(relu("0 0"), other_dtype).changes(part))
     (change,) = relu("0 0").changes(both(relu("0 0"), other_mode))
     assert "not in the baseline -> measured" in str(change)
@@ -482,16 +491,16 @@ def test_accepting_a_part_under_another_version_says_what_stays(
 ) -> None:
     for name in (TABLE, DIVERGENCES):
         shutil.copy(REPORTS / name, tmp_path / name)
-    part = BASELINE.part(["torch"], ["clamp"])
+    part = BASELINE.part(["torch"], Wanted.of(["clamp"]))
     eager = {key: row for key, row in part.rows.items() if key.mode == "eager"}
     cells = {
         key: Row({point: Cell(cell.value, "0") for point, cell in row.cells.items()})
         for key, row in eager.items()
     }
-    measured = Table({"torch": "torch 2.14.0"}, BASELINE.environment, cells, frozenset({"clamp"}))
+    measured = Table({"torch": "torch 2.14.0"}, BASELINE.environment, cells, Wanted.of({"clamp"}))
     command = importlib.import_module("crosscheck.cli.conventions")
     monkeypatch.setattr(command, "_measured", lambda *given: measured)
-    arguments = ["conventions", "--framework", "torch", "--formulation", "clamp"]
+    arguments = ["conventions", "--frameworks", "torch", "--formulation", "clamp"]
     assert main([*arguments, "--check", "--baseline", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "torch: torch 2.14.0; baseline: torch 2.13.0+cpu" in out
@@ -601,7 +610,15 @@ def test_the_view_has_a_line_for_every_formulation_and_marks_what_is_not_relus()
 @pytest.fixture
 def torch_clamp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """Arguments that measure one formulation, with a baseline of its own."""
-    arguments = ["conventions", "--framework", "torch", "--formulation", "clamp_min", "--jobs", "1"]
+    arguments = [
+        "conventions",
+        "--frameworks",
+        "torch",
+        "--formulation",
+        "clamp_min",
+        "--jobs",
+        "1",
+    ]
     arguments += ["--baseline", str(tmp_path / "baseline")]
     assert main([*arguments, "--accept"]) == 0
     capsys.readouterr()
@@ -611,7 +628,7 @@ def torch_clamp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]
 def test_a_check_of_the_committed_baseline_passes_where_nothing_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["--framework", "torch,numpy,sympy", "--formulation", "relu", "--jobs", "1"]
+    arguments = ["--frameworks", "torch,numpy,sympy", "--formulation", "relu", "--jobs", "1"]
     assert main(["conventions", *arguments, "--check", "--baseline", str(REPORTS)]) == 0
     assert "no convention has changed" in capsys.readouterr().out
 
@@ -661,14 +678,14 @@ def test_the_recorded_table_is_shown_without_importing_a_framework() -> None:
 def test_the_table_comes_as_json_and_as_markdown(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--recorded", "--framework", "jax", "--formulation", "relu"]
+    arguments = ["--recorded", "--frameworks", "jax", "--formulation", "relu"]
     assert main(["conventions", *arguments, "--baseline", str(REPORTS), form]) == 0
     out = capsys.readouterr().out
     if form == "--markdown":
         assert "| `relu` | 0 | 0 |" in out
         return
     (tmp_path / TABLE).write_text(out)
-    assert read_table(tmp_path / TABLE).rows == BASELINE.part(["jax"], ["relu"]).rows
+    assert read_table(tmp_path / TABLE).rows == BASELINE.part(["jax"], Wanted.of(["relu"])).rows
 
 
 @pytest.mark.parametrize(
@@ -676,8 +693,12 @@ def test_the_table_comes_as_json_and_as_markdown(
     [
         pytest.param(["--check", "--accept"], "wanted one of them", id="two-deeds"),
         pytest.param(["--recorded", "--check"], "so it cannot check", id="nothing-measured"),
-        pytest.param(["--recorded", "--framework", "jx"], "its frameworks are", id="framework"),
-        pytest.param(["--framework", "jx"], "did you mean 'jax'?", id="typing-error"),
+        pytest.param(
+            ["--recorded", "--frameworks", "jx"],
+            "the table has nothing of 'jx'",
+            id="framework",
+        ),
+        pytest.param(["--frameworks", "jx"], "did you mean 'jax'?", id="typing-error"),
         pytest.param(["--check", "--baseline", "nowhere"], "holds no conventions.json", id="where"),
     ],
 )

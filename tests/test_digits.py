@@ -134,5 +134,5 @@ def test_without_scikit_learn_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(UsageError, match=r"pip install 'gradient-crosscheck\[digits\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'scikit-learn>="):
         train_digits()

@@ -427,7 +427,7 @@ def test_closed_formulas_of_a_large_network_are_refused() -> None:
 
 def test_a_case_of_a_report_is_explained_with_the_formulations_of_the_run(crosscheck: Run) -> None:
     arguments = ("--frameworks", "torch", "--formulation", "torch=clamp")
-    crosscheck("run", "--case", "worked-example", *arguments)
+    crosscheck("run", "--case", "worked-example", *arguments, "--report", "reports/latest")
     key = worked_example(x=0.0).key
     for source in ("reports/latest", "reports/latest/report.json"):
         code, out, _ = crosscheck("explain", "--from", source, key[:8], "--frameworks", "torch")

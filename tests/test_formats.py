@@ -159,8 +159,8 @@ def _nine_bits() -> Iterator[None]:
 
 
 def test_the_guide_s_new_format_does_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    section = guide.split("### A new number format\n")[1]
+    guide = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    section = guide.split("## A new number format\n")[1]
     (program,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)[:1]
     assert "add_format(form)" in program
     try:

@@ -46,7 +46,7 @@ from crosscheck.run.sweep.fast import batched_gradients
 from crosscheck.studies import power
 from crosscheck.studies.conventions import measure as measuring
 from crosscheck.studies.conventions.apart import Found
-from crosscheck.studies.conventions.table import Key
+from crosscheck.studies.conventions.table import Key, Wanted
 from crosscheck.studies.power import gaussian_stack
 from crosscheck.studies.precision.measure import influence
 from crosscheck.tools.errors import UnsupportedError
@@ -477,10 +477,10 @@ def test_a_library_that_exits_while_conventions_are_measured_is_named(
     (source,), _ = measuring.sources(["numpy"])
     exiting = replace(source, session=lambda: sys.exit(0))
     with pytest.raises(CrashedError, match=r"^numpy, by hand, relu: CRASHED: SystemExit: 0$"):
-        measuring.measure([exiting], formulations=["relu"])
+        measuring.measure([exiting], wanted=Wanted.of(operators=["relu"]))
     monkeypatch.setattr(measuring, "_part", quits)
     with pytest.raises(CrashedError, match=r"^numpy, by hand, relu: CRASHED: the process ended"):
-        measuring.measure([source], formulations=["relu"], jobs=2)
+        measuring.measure([source], wanted=Wanted.of(operators=["relu"]), jobs=2)
 
 
 def test_a_study_that_needs_gradients_says_that_there_are_none() -> None:

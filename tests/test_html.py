@@ -18,10 +18,11 @@ from crosscheck.judge.decisions import GateClass, GateReading, Place
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.report import listening, open_sinks
 from crosscheck.report.html import HtmlReport, excerpt, page
-from crosscheck.report.html.cases import _gates, _gradients, _matrix, card, failing_lines, numbered
+from crosscheck.report.html.cases import _gates, _matrix, card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
 from crosscheck.report.html.numbers import hexadecimal, shortest
+from crosscheck.report.html.references import _recorded
 from crosscheck.report.json_ import schema
 from crosscheck.report.reading import Report
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
@@ -301,8 +302,18 @@ def test_arrays_of_any_number_of_axes_are_laid_out_in_rows() -> None:
     rows = (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"))
     assert _matrix("W", values, "float32").rows == rows
     stored = [[[number(each) for each in row] for row in block] for block in values]
-    found = _gradients({"W": stored, "b": stored[0][0], "J": number(1.0)})
+    found = _recorded({"W": stored, "b": stored[0][0], "J": number(1.0)})
     assert [each.rows for each in found] == [rows, rows[:1], (("1",),)]
+
+
+def test_the_reference_beside_a_kink_is_the_gradient_for_the_slopes_that_were_read() -> None:
+    kink = numbered(PASSED["cases"])[0]
+    assert kink.title.startswith("z = 0 in layer 1")
+    shown = {each.how: {it.name: it.rows for it in each.arrays} for each in kink.references}
+    assert {how: arrays["∂J/∂b1"] for how, arrays in shown.items()} == {
+        "for the λ that was read of right relu: 0": (("0",),),
+        "for the λ that was read of lenient relu: 1": (("-12",),),
+    }
 
 
 def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> None:

@@ -23,7 +23,7 @@ from crosscheck.run.crosscheck import check_given, run
 from crosscheck.run.events import CaseChecked, Event, ExitCode, RunFinished, RunStarted
 from crosscheck.studies.conventions import measure as measuring
 from crosscheck.studies.conventions.apart import Found
-from crosscheck.studies.conventions.table import Key
+from crosscheck.studies.conventions.table import Key, Wanted
 from crosscheck.tools.interrupts import interrupts
 from crosscheck.workers.process import running
 
@@ -220,7 +220,7 @@ def test_an_interrupt_ends_the_measuring_of_conventions_and_its_processes(
     with pytest.raises(KeyboardInterrupt):
         measuring.measure(
             found,
-            formulations=["relu"],
+            wanted=Wanted.of(["relu"]),
             jobs=2,
             progress=lambda done, of: signal.raise_signal(signal.SIGINT),
         )

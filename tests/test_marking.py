@@ -496,7 +496,7 @@ def test_a_large_network_shows_the_wrong_numbers_first() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"frameworks": "torhc"}, "no framework is called 'torhc'; did you mean 'torch'?"),
+        ({"frameworks": "torhc"}, "no framework is called 'torhc', wanted one of"),
         ({"frameworks": ["jaxx"]}, "did you mean 'jax'?"),
         ({"frameworks": [3]}, "frameworks: 3 given, wanted names"),
         ({"mine": {"W9": [[1]]}}, "mine: there is no array 'W9' in its gradient"),

@@ -30,13 +30,13 @@ from crosscheck.network.steps import step
 from crosscheck.operators import registry
 from crosscheck.studies.steps import faults_of, wrong_gradient
 
-GUIDE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text("utf-8")
 OURS = ("softshrink", "tube")
 
 
 def shown(section: str, kind: str = "python") -> str:
     """The first block of a kind in a section of the guide."""
-    text = GUIDE.split(f"### {section}\n")[1].split("\n### ")[0]
+    text = GUIDE.split(f"## {section}\n")[1].split("\n## ")[0]
     found = re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return found[1]
@@ -230,7 +230,7 @@ def test_the_fixture_takes_an_operator_from_outside(package: Path, tmp_path: Pat
 def test_the_framework_of_the_guide_agrees() -> None:
     names: dict[str, Any] = {}
     exec(shown("A new framework"), names)
-    given = ask(names["ByHand"](), worked_example())
+    given = ask(names["MineFramework"](), worked_example())
     assert not isinstance(given, Refused)
     assert [float(array.item()) for array in (*given.weights, *given.biases)] == [6, 4, 6, 2]
 

@@ -46,10 +46,10 @@ def test_nothing_that_must_be_caught_is_missed_on_the_page(record: Any) -> None:
     assert missed == []
 
 
-def test_the_default_profile_catches_all_of_the_catalogue_as_the_readme_says() -> None:
+def test_the_default_profile_catches_all_of_the_catalogue_as_the_page_says() -> None:
     assert all("default" in fault.caught for fault in CATALOGUE.values())
-    readme = (REPORTS.parent / "README.md").read_text("utf-8")
-    assert f"A catalogue of {len(CATALOGUE)} wrong gradients" in readme
+    page = (REPORTS.parent / "docs" / "certificates.md").read_text("utf-8")
+    assert f"A catalogue of {len(CATALOGUE)} wrong gradients" in page
 
 
 def test_a_change_of_an_expectation_is_noticed() -> None:
@@ -73,12 +73,12 @@ def test_an_unfinished_measurement_goes_on(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("crosscheck.studies.faults.catalogue.CATALOGUE", faults)
     monkeypatch.setattr(matrix, "row", row)
-    words = ["power", "--catalogue", "--cases", "20", "--jobs", "1", "--report", f"{tmp_path}/P"]
+    words = ["power", "--catalogue", "--cases", "20", "--jobs", "1", "--report", str(tmp_path)]
     assert main(words) == 2
     assert asked == ["no fault", "doubled", "42s"]
     assert main(words) == 0
     assert asked == ["no fault", "doubled", "42s", "42s"]
-    text = (tmp_path / "P.md").read_text("utf-8")
+    text = (tmp_path / "POWER.md").read_text("utf-8")
     assert "| doubled | the gradient is twice what it should be | **missed** |" in text
     assert "- 42s: quick" in text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["P.json", "P.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["POWER.json", "POWER.md"]

@@ -25,6 +25,7 @@ import crosscheck
 from crosscheck.frameworks.base import Framework
 from crosscheck.numbers.accuracy import RECORD, SHIPPED
 from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE
+from crosscheck.tools.installing import REQUIREMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -101,6 +102,27 @@ def test_the_licence_names_the_authors() -> None:
     [author] = PROJECT["authors"]
     assert author["name"] in (ROOT / "LICENSE").read_text("utf-8")
     assert PROJECT["license"] == "MIT"
+
+
+def test_what_messages_say_to_install_is_what_the_extras_bring() -> None:
+    extras = dict(PROJECT["optional-dependencies"])
+    del extras["all"]
+    assert set(REQUIREMENTS) == set(extras)
+    for name, said in REQUIREMENTS.items():
+        wanted = {
+            (entry.name.removesuffix("-cpu"), entry.specifier)
+            for entry in map(Requirement, extras[name])
+        }
+        assert {(Requirement(said).name, Requirement(said).specifier)} == wanted
+
+
+def test_no_message_says_to_install_what_no_index_has() -> None:
+    named = [
+        path
+        for path in (ROOT / "harness").rglob("*.py")
+        if f"{PROJECT['name']}[" in path.read_text("utf-8")
+    ]
+    assert named == []
 
 
 def test_the_extra_all_holds_every_other_extra() -> None:

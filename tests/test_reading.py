@@ -204,21 +204,22 @@ def test_the_command_writes_the_page_beside_the_report(
 def test_the_command_writes_where_it_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["report", "--output", "deep/page.html"]) == 0
+    assert main(["report", "-o", "deep/page.html"]) == 0
     capsys.readouterr()
-    assert main(["report", "--output", "-"]) == 0
+    assert main(["report", "-o", "-"]) == 0
     printed = capsys.readouterr().out
     assert printed == Path("deep/page.html").read_text("utf-8")
     assert printed.startswith("<!DOCTYPE html>")
     assert not Path("reports/latest/report.html").exists()
-    assert main(["report", "--output", "deep"]) == 4
+    assert main(["report", "-o", "deep"]) == 4
 
 
 def test_a_run_writes_the_page_that_the_command_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "--case", "worked-example", "--frameworks", "torch"]) == 0
+    words = ["run", "--case", "worked-example", "--frameworks", "torch"]
+    assert main([*words, "--report", "reports/latest"]) == 0
     assert "report: reports/latest/report.html" in capsys.readouterr().out
     page = Path("reports/latest/report.html")
     written = page.read_bytes()
@@ -238,5 +239,5 @@ def test_neither_the_class_nor_the_help_imports_the_template_engine() -> None:
     )
     done = processes.run([sys.executable, "-c", program], capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert "crosscheck report artifacts/report.json --output nightly.html" in done.stdout
+    assert "crosscheck report artifacts/report.json -o nightly.html" in done.stdout
     assert "Report" in crosscheck.__all__

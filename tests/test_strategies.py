@@ -204,6 +204,14 @@ def test_profiles_are_known_by_name() -> None:
     assert profile("quick").planned < profile("default").planned < profile("nightly").planned
     assert profile("nightly").stacks * profile("nightly").stack_size >= 10**6
     assert profile("default").limited(7).planned == 7
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_shares_of_dtypes_are_all_that_was_asked_for(count: int) -> None:
+    for examples in range(1, 40):
+        whole = profile("default").limited(examples)
+        parts = [whole.share(place, count) for place in range(count)]
+        assert sum(part.planned for part in parts) == examples
     with pytest.raises(UsageError, match="quick, default, nightly"):
         profile("nigthly")
 

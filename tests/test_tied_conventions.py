@@ -143,7 +143,7 @@ def test_shares_are_measured_as_they_are() -> None:
 def test_a_tie_that_is_broken_in_another_way_is_an_alarm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["conventions", "--framework", "torch", "--formulation", "amax", "--jobs", "1"]
+    arguments = ["conventions", "--frameworks", "torch", "--formulation", "amax", "--jobs", "1"]
     arguments += ["--baseline", str(tmp_path)]
     assert main([*arguments, "--accept"]) == 0
     assert main([*arguments, "--check"]) == 0

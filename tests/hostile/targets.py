@@ -264,10 +264,10 @@ def _shipped(name: str) -> Path:
 @cache
 def _small_table() -> bytes:
     """A few rows of the table, as it is written."""
-    from crosscheck.studies.conventions.table import dumps
+    from crosscheck.studies.conventions.table import Wanted, dumps
 
     whole = read_table(_shipped(TABLE))
-    return dumps(whole.part(("torch", "numpy"), ("relu", "clamp", "max"))).encode()
+    return dumps(whole.part(("torch", "numpy"), Wanted.of(("relu", "clamp", "max")))).encode()
 
 
 def _use_table(path: Path) -> None:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = ["WIDE_STACK", "Profile", "profile", "settings"]
 
@@ -72,6 +72,20 @@ class Profile:
             wide=0,
         )
 
+    def share(self, place: int, count: int) -> Profile:
+        """What one of several dtypes has of the single cases and stacks; all have all of them.
+
+        Args:
+            place: Of the dtype, from 0.
+            count: How many dtypes there are.
+        """
+        names = ("smooth_examples", "boundary_examples", "stacks", "nonfinite", "composed")
+        parts = {
+            name: getattr(self, name) // count + (place < getattr(self, name) % count)
+            for name in names
+        }
+        return replace(self, **parts)
+
     def of_operators(self) -> Profile:
         """The same profile, with networks of operators for all of its single cases."""
         single = self.smooth_examples + self.boundary_examples + self.nonfinite + self.composed
@@ -94,7 +108,8 @@ def profile(name: str) -> Profile:
         UsageError: There is none of that name.
     """
     if name not in _PROFILES:
-        raise UsageError(f"profile={name!r}: wanted one of {', '.join(_PROFILES)}")
+        hint = meant(name, _PROFILES)
+        raise UsageError(f"profile={name!r}: wanted one of {', '.join(_PROFILES)}{hint}")
     return _PROFILES[name]
 
 

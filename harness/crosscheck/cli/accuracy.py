@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscheck.cli.completion import framework_names, function_names
+from crosscheck.cli.completion import function_names
 from crosscheck.cli.measuring import measuring, report_state
-from crosscheck.cli.options import names
+from crosscheck.cli.options import framework_names_option, names
+from crosscheck.cli.results import echo_json, result_options
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
@@ -28,14 +29,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option(
-    "--framework",
-    "frameworks",
-    callback=names,
-    shell_complete=framework_names,
-    metavar="A,B",
-    help="Only these. Default: all installed.",
-)
+@framework_names_option(of="Only these.")
 @click.option(
     "--function",
     "functions",
@@ -55,6 +49,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="FOLDER",
     help="Folder of the record. Default: reports, else the one that came with the package.",
 )
+@result_options
 def accuracy(
     frameworks: tuple[str, ...] | None,
     functions: tuple[str, ...] | None,
@@ -64,6 +59,7 @@ def accuracy(
     here: Path | None,
     accept: bool,
     baseline: Path | None,
+    as_json: bool,
 ) -> int:
     """Measure the elementary functions of every framework, and compare with the record.
 
@@ -91,8 +87,10 @@ def accuracy(
     ]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
+    if as_json and (accept or here is not None):
+        raise UsageError(f"--json and {chosen[0]} given together; {chosen[0]} writes JSON itself")
     if recorded:
-        _show(_part(_read(baseline), frameworks, functions, dtypes))
+        _show(_part(_read(baseline), frameworks, functions, dtypes), as_json=as_json)
         return int(ExitCode.OK)
     if here is not None or accept:
         place = here if here is not None else baseline or Path("reports")
@@ -100,7 +98,8 @@ def accuracy(
         before = _before(place, record, functions, dtypes) if accept else None
         _write(record if before is None else before, found, place)
         return int(ExitCode.OK)
-    return int(_check(_read(baseline), frameworks, functions, dtypes, full=full))
+    known = _read(baseline)
+    return int(_check(known, frameworks, functions, dtypes, full=full, as_json=as_json))
 
 
 def _read(baseline: Path | None) -> Record:
@@ -234,10 +233,17 @@ def _check(
     dtypes: tuple[str, ...] | None,
     *,
     full: bool,
+    as_json: bool,
 ) -> ExitCode:
     from crosscheck.studies.accuracy.drift import beyond, changes
 
     new, _ = _measured(frameworks, functions, dtypes, full=full, known=record)
+    if as_json:
+        lines = list(changes(record, new, functions=functions, dtypes=dtypes))
+        elsewhere = list(beyond(record, new))
+        counted = {"versions": dict(new.versions), "measured": len(new.rows)}
+        echo_json({**counted, "changed": lines, "another_processor": elsewhere})
+        return ExitCode.DISAGREEMENT if lines else ExitCode.OK
     for framework, versions in new.versions.items():
         was = record.versions.get(framework, "not in the record")
         click.echo(f"{framework}: {versions}; record: {was}")
@@ -256,7 +262,11 @@ def _check(
     return ExitCode.DISAGREEMENT
 
 
-def _show(record: Record) -> None:
+def _show(record: Record, *, as_json: bool) -> None:
+    from crosscheck.numbers.accuracy import dumps
     from crosscheck.report.accuracy import show
 
-    show(record)
+    if as_json:
+        click.echo(dumps(record), nl=False)
+    else:
+        show(record)

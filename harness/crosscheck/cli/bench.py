@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscheck.cli.options import gathered, with_options
+from crosscheck.cli.options import framework_names_option, gathered, names, with_options
+from crosscheck.cli.results import result_options
 from crosscheck.run.events import ExitCode
+from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.studies.bench.batches import Plan
@@ -17,11 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["bench"]
 
 _LENGTHS = (100_000, 1_000_000, 10_000_000)
+_DTYPES = ("float64", "float32")
 
 
 def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
-    from crosscheck.tools.errors import UsageError
-
     try:
         numbers = tuple(int(word) for word in text.split(","))
     except ValueError:
@@ -39,20 +41,24 @@ class _Batches:
     dtypes: tuple[str, ...]
     batches: str
     jobs: str
-    frameworks: tuple[str, ...]
+    frameworks: tuple[str, ...] | None
     seconds: float
     repeats: int
 
     @property
     def plan(self) -> Plan:
+        from crosscheck.frameworks.registry import installed
         from crosscheck.studies.bench.batches import Plan
 
+        for dtype in self.dtypes:
+            if dtype not in _DTYPES:
+                raise UsageError(f"--dtype: {dtype!r} given, wanted some of {', '.join(_DTYPES)}")
         return Plan(
             tuple(_whole_numbers(each, "--widths") for each in self.widths),
             self.dtypes,
             _whole_numbers(self.batches, "--batches"),
             _whole_numbers(self.jobs, "--jobs"),
-            self.frameworks,
+            installed(self.frameworks),
             self.seconds,
             self.repeats,
         )
@@ -70,7 +76,7 @@ class _Also:
 
 
 def _batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = [
+    options: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
         click.option(
             "--widths",
             multiple=True,
@@ -81,24 +87,17 @@ def _batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dtype",
             "dtypes",
-            multiple=True,
-            type=click.Choice(["float64", "float32"]),
-            default=("float64", "float32"),
+            callback=names,
+            default="float64,float32",
             show_default=True,
-            help="May be repeated.",
+            metavar="A,B",
+            help="Of the cases: float64, float32.",
         ),
         click.option("--batches", default="256,2048,16384,65536", show_default=True, metavar="N,…"),
         click.option(
             "--jobs", default="1,2", show_default=True, metavar="N,…", help="Workers at once."
         ),
-        click.option(
-            "--framework",
-            "frameworks",
-            multiple=True,
-            default=("torch", "tensorflow", "jax"),
-            show_default=True,
-            help="May be repeated.",
-        ),
+        framework_names_option(),
         click.option("--seconds", type=click.FloatRange(min=0.0), default=0.3, show_default=True),
         click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True),
     ]
@@ -125,20 +124,30 @@ def _also_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_batch_options
 @_also_options
-@click.option("--report", default="reports/bench", show_default=True, help="Without .json or .md.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Folder for bench.json and bench.md.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No lines on the way.")
-def bench(batches: _Batches, also: _Also, report: str, quiet: bool) -> int:
+@result_options
+def bench(batches: _Batches, also: _Also, report: Path, quiet: bool, as_json: bool) -> int:
     """Measure the speed of checking beside that of the frameworks' gradients alone.
 
-    Writes REPORT.json and REPORT.md, and prints the latter. With the defaults it takes about
+    Writes bench.json and bench.md, and prints the latter. With the defaults it takes about
     twenty minutes. Leave the machine alone while it runs.
     """
     import json
 
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
-    from crosscheck.studies.bench.table import as_json, as_markdown
+    from crosscheck.studies.bench.table import as_json as content_of
+    from crosscheck.studies.bench.table import as_markdown
     from crosscheck.tools.atomic import require_writable, write_text_atomically
 
+    plan = batches.plan
     if not is_compiled():
         click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
 
@@ -146,13 +155,13 @@ def bench(batches: _Batches, also: _Also, report: str, quiet: bool) -> int:
         if not quiet:
             click.echo(line, err=True)
 
-    require_writable(f"{report}.json")  # before twenty minutes
-    measured = _measured(batches.plan, also, tell)
+    require_writable(report / "bench.json")  # before twenty minutes
+    measured = _measured(plan, also, tell)
     table = as_markdown(*measured)
-    content = json.dumps(as_json(*measured), indent=1, allow_nan=False)
-    write_text_atomically(f"{report}.json", content + "\n")
-    write_text_atomically(f"{report}.md", table)
-    click.echo(table, nl=False)
+    content = json.dumps(content_of(*measured), indent=1, allow_nan=False) + "\n"
+    write_text_atomically(report / "bench.json", content)
+    write_text_atomically(report / "bench.md", table)
+    click.echo(content if as_json else table, nl=False)
     return int(ExitCode.OK)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crosscheck.cli.options import arithmetics, names
+from crosscheck.cli.results import echo_json, file_option, printed_to, result_options
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
@@ -56,7 +57,7 @@ def _domains(
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
 @click.option("--trace", is_flag=True, help="Print the formula's steps, and check nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@result_options
 def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:
     """Check functions of a file against their formula, without pytest.
 
@@ -88,7 +89,7 @@ def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:
             click.echo(f"{comparison.message}\n")
             _say_how_to_replay(comparison, path)
     if as_json:
-        click.echo(json.dumps({"functions": [each.as_json() for each in found]}, indent=2))
+        echo_json({"functions": [each.as_json() for each in found]})
     return int(ExitCode.OK if all(each.passed for each in found) else ExitCode.DISAGREEMENT)
 
 
@@ -155,12 +156,14 @@ def _say_how_to_replay(comparison: FunctionComparison, path: str) -> None:
 @click.command()
 @click.argument("where", metavar="FILE::NAME")
 @click.option("--shapes", metavar="TEXT", help='Shapes of the arguments: "b i, o i, o -> b o".')
-def write(where: str, shapes: str | None) -> int:
+@file_option("Write the test to a file instead.")
+def write(where: str, shapes: str | None, file: Path | None) -> int:
     """Print the test for a function of a file, to paste.
 
     \b
-    Example:
+    Examples:
       crosscheck write layer.py::affine
+      crosscheck write layer.py::affine -o test_affine.py
     """  # noqa: D301  (as above)
     from crosscheck.run.functions.partnered import loaded, specs_in
     from crosscheck.run.functions.written import test_of
@@ -169,5 +172,6 @@ def write(where: str, shapes: str | None) -> int:
     if not separator:
         raise UsageError(f"{where}: wanted FILE::NAME")
     (spec,) = specs_in(loaded(path), name)
-    click.echo(test_of(spec, path, shapes), nl=False)
+    with printed_to(file):
+        click.echo(test_of(spec, path, shapes), nl=False)
     return int(ExitCode.OK)

@@ -129,9 +129,10 @@ def _show_traceback() -> None:
         click.echo(lines_shown(text), err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="gradient-crosscheck", prog_name="crosscheck")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Check gradients of PyTorch, TensorFlow and JAX against a reference, by proof.
 
     \b
@@ -148,6 +149,8 @@ def cli() -> None:
     crosscheck report                       the page of the latest report
     crosscheck doctor                       what is installed, and whether it works
     """  # noqa: D301  (click wants the control character)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 _CHECKS = (run, check, write, module, sweep, replay, digits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import astuple
 from pathlib import Path
@@ -12,32 +11,33 @@ import click
 
 from crosscheck.cli.isolation import Place, place_options
 from crosscheck.cli.measuring import measuring, report_state
-from crosscheck.cli.options import names
+from crosscheck.cli.options import framework_names_option, names
+from crosscheck.cli.results import echo_json, result_options
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
-    from crosscheck.studies.conventions.table import Key, Table
+    from crosscheck.studies.conventions.table import Key, Table, Wanted
 
 __all__ = ["conventions"]
 
 
 @click.command()
-@click.option(
-    "--framework",
-    "frameworks",
-    callback=names,
-    metavar="A,B",
-    help="Only these; numpy (the reference) and sympy are among them. Default: all installed.",
-)
+@framework_names_option(of="Only these; numpy (the reference) and sympy are among them.")
 @click.option(
     "--formulation",
     "formulations",
     callback=names,
     metavar="A,B",
-    help="Only these formulations or units, e.g. clamp,maximum or hardtanh.",
+    help="Only these formulations, e.g. clamp,maximum.",
+)
+@click.option(
+    "--operators",
+    callback=names,
+    metavar="A,B",
+    help="Only formulations of these, e.g. hardtanh,relu6; 'relu' is max(z, 0).",
 )
 @click.option(
     "--compiled", is_flag=True, help="Measure torch.compile as well, which takes ten minutes."
@@ -47,7 +47,6 @@ __all__ = ["conventions"]
     is_flag=True,
     help="Show the baseline instead of measuring anything; imports no framework.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option("--check", is_flag=True, help="Compare with the baseline; exit with 1 on a change.")
 @click.option("--accept", is_flag=True, help="Make what is measured the new baseline.")
@@ -65,9 +64,11 @@ __all__ = ["conventions"]
     help="Processes to measure in.",
 )
 @place_options
+@result_options
 def conventions(
     frameworks: tuple[str, ...] | None,
     formulations: tuple[str, ...] | None,
+    operators: tuple[str, ...] | None,
     compiled: bool,
     recorded: bool,
     as_json: bool,
@@ -87,39 +88,34 @@ def conventions(
     \b
     Examples:
       crosscheck conventions --recorded                     the committed table, at once
-      crosscheck conventions --framework torch              measure PyTorch
+      crosscheck conventions --frameworks torch             measure PyTorch
       crosscheck conventions --formulation clamp,maximum
+      crosscheck conventions --operators hardtanh --recorded -o hardtanh.txt
       crosscheck conventions --check                        has anything changed?
       crosscheck conventions --accept                       yes, and that is all right
     """  # noqa: D301  (click wants the control character)
     from crosscheck.studies.conventions.baseline import TABLE, folder
+    from crosscheck.studies.conventions.table import Wanted, read_table
     from crosscheck.tools.atomic import require_writable
 
-    chosen = [
-        option
-        for option, is_set in (
-            ("--json", as_json),
-            ("--markdown", as_markdown),
-            ("--check", check),
-            ("--accept", accept),
-        )
-        if is_set
-    ]
-    if len(chosen) > 1:
+    options = {"--markdown": as_markdown, "--check": check, "--accept": accept, "--json": as_json}
+    chosen = [option for option, is_set in options.items() if is_set]
+    if len(chosen) > 1 and chosen != ["--check", "--json"]:
         raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
     if recorded and (check or accept):
         raise UsageError(f"--recorded measures nothing, so it cannot {chosen[0][2:]}")
     lost: dict[Key, str] = {}
     if accept:  # before minutes of work
         require_writable(folder(baseline, to_write=True) / TABLE)
+    wanted = Wanted.of(formulations, operators)
     if recorded:
-        table = _recorded(baseline, frameworks, formulations)
+        table = read_table(folder(baseline) / TABLE).part(frameworks, wanted)
     else:
-        table = _measured(frameworks, formulations, compiled, check, baseline, jobs, place, lost)
+        table = _measured(frameworks, wanted, compiled, check, baseline, jobs, place, lost)
     for key, what in lost.items():
         click.echo(f"{' '.join(astuple(key))}: {what}", err=True)
     if check:
-        code = _check(table, baseline)
+        code = _check(table, baseline, as_json=as_json)
         return int(ExitCode.DISAGREEMENT if lost else code)
     if accept and lost:
         raise CrashedError(f"nothing is accepted: {len(lost)} conventions could not be measured")
@@ -130,20 +126,9 @@ def conventions(
     return int(ExitCode.DISAGREEMENT if lost else ExitCode.OK)
 
 
-def _recorded(
-    baseline: Path | None,
-    frameworks: tuple[str, ...] | None,
-    formulations: tuple[str, ...] | None,
-) -> Table:
-    from crosscheck.studies.conventions.baseline import TABLE, folder
-    from crosscheck.studies.conventions.table import read_table
-
-    return read_table(folder(baseline) / TABLE).part(frameworks, formulations)
-
-
 def _measured(
     frameworks: tuple[str, ...] | None,
-    formulations: tuple[str, ...] | None,
+    wanted: Wanted,
     compiled: bool,
     check: bool,
     baseline: Path | None,
@@ -172,7 +157,7 @@ def _measured(
     with measuring() as progress:
         return measure(
             found,
-            formulations=formulations,
+            wanted=wanted,
             slow=compiled,
             jobs=jobs if place.isolated or jobs > 1 else None,
             deadline=place.deadline,
@@ -181,7 +166,7 @@ def _measured(
         )
 
 
-def _check(table: Table, baseline: Path | None) -> ExitCode:
+def _check(table: Table, baseline: Path | None, *, as_json: bool) -> ExitCode:
     from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
     from crosscheck.studies.conventions.expected import comparable, read_expected, unexpected
     from crosscheck.studies.conventions.table import read_table
@@ -189,11 +174,10 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
     place = folder(baseline)
     before = read_table(place / TABLE)
     expected = read_expected(place / DIVERGENCES)
-    for framework, versions in table.versions.items():
-        known = framework in before.frameworks
-        was = before.versions_of(framework) if known else "not in the baseline"
-        click.echo(f"{framework}: {versions}; baseline: {was}")
-    if not before.is_of_processor(table):
+    said = [] if as_json else [_versions(table, before, framework) for framework in table.versions]
+    for line in said:
+        click.echo(line)
+    if not as_json and not before.is_of_processor(table):
         click.echo(
             "another processor than the baseline's: subnormal numbers and places in an array "
             "are not compared"
@@ -201,6 +185,10 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
     before, expected, table = comparable(before, expected, table)
     lines = [f"changed: {change}" for change in before.changes(table)]
     lines += unexpected(before.updated(table), expected, table)
+    if as_json:
+        content = {"versions": dict(table.versions), "measured": len(table.rows), "changed": lines}
+        echo_json(content)
+        return ExitCode.DISAGREEMENT if lines else ExitCode.OK
     for line in lines:
         click.echo(line)
     rows = len(table.rows)
@@ -212,6 +200,13 @@ def _check(table: Table, baseline: Path | None) -> ExitCode:
         "accept them with 'crosscheck conventions --accept'"
     )
     return ExitCode.DISAGREEMENT
+
+
+def _versions(table: Table, before: Table, framework: str) -> str:
+    """What a framework was measured with, now and before."""
+    known = framework in before.frameworks
+    was = before.versions_of(framework) if known else "not in the baseline"
+    return f"{framework}: {table.versions[framework]}; baseline: {was}"
 
 
 def _accept(table: Table, baseline: Path | None) -> None:
@@ -244,7 +239,7 @@ def _show(table: Table, *, as_json: bool, as_markdown: bool) -> None:
     from crosscheck.studies.conventions.table import to_json
 
     if as_json:
-        click.echo(json.dumps(to_json(table), indent=1, ensure_ascii=False))
+        echo_json(to_json(table))
         return
     sources = {
         (name, unit, formulation): expression

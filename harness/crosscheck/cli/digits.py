@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from crosscheck.cli.isolation import Place, isolation_options
-from crosscheck.cli.options import Checking, checking_options
+from crosscheck.cli.options import Checking, checking_options, names
 from crosscheck.cli.session import Session
 from crosscheck.network.composed import AnyCase
 from crosscheck.numbers.formats import format_of
@@ -28,13 +28,21 @@ _MLP = "mlp"
     help="What is trained; all but the first are checked step by step, uncompiled.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
-@click.option("--dtype", default="float32", show_default=True, help="Of the trained network.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    callback=names,
+    default="float32",
+    show_default=True,
+    metavar="A,B",
+    help="Of the trained network, a network each.",
+)
 @isolation_options
 @checking_options
 def digits(
     model: str,
     seed: int,
-    dtype: str,
+    dtypes: tuple[str, ...],
     checking: Checking,
     place: Place,
 ) -> int:
@@ -50,36 +58,42 @@ def digits(
     from crosscheck.run.environment import environment
     from crosscheck.workers.pool import ProcessExecutor
 
-    format_of(dtype)
+    for dtype in dtypes:
+        format_of(dtype)
     by_steps = model != _MLP
+    name = f"digits, {model}" if by_steps else "digits"
     # On another core, while the libraries are imported here: they ask how many threads they may
     # have, so not before the process has started that has one.
     pool = ProcessExecutor(1, deadline=None)
     try:
         pool.submit(os.getpid).result()
-        training = pool.submit(_trained, model, dtype, seed)
-        session = Session(checking, place, by_steps=by_steps)
-        case, accuracy, steps = training.result()
+        training = [pool.submit(_trained, model, dtype, seed) for dtype in dtypes]
+        session = Session(checking.reporting, place, by_steps=by_steps)
+        cases = [(_told(name, each.result()), each.result()[0]) for each in training]
     finally:
         pool.shutdown(cancel_futures=True)
-    name = f"digits, {model}" if by_steps else "digits"
-    label = f"{name}: {accuracy:.1%} right after {steps} steps"
     chosen = ["--model", model] if by_steps else []
-    words = ["crosscheck", "digits", *chosen, "--seed", str(seed), "--dtype", dtype]
+    words = ["crosscheck", "digits", *chosen, "--seed", str(seed), "--dtype", ",".join(dtypes)]
     started = RunStarted(
         command=session.command(words),
         profile="",
         seed=None,
-        dtypes=(dtype,),
+        dtypes=dtypes,
         frameworks=session.states,
-        environment=environment(session.frameworks, dtype),
-        planned=1,
+        environment=environment(session.frameworks, dtypes[0]),
+        planned=len(cases),
     )
     return session.run(
         started,
-        lambda checker: crosscheck.check_given(checker, [(label, case)]),
+        lambda checker: crosscheck.check_given(checker, cases),
         command=BY_STEPS if by_steps else "run",
     )
+
+
+def _told(name: str, trained: tuple[AnyCase, float, int]) -> str:
+    """What stands before a trained network's verdicts."""
+    _, accuracy, steps = trained
+    return f"{name}: {accuracy:.1%} right after {steps} steps"
 
 
 def _trained(model: str, dtype: str, seed: int) -> tuple[AnyCase, float, int]:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import click
 
-from crosscheck.cli.completion import framework_names
-from crosscheck.cli.options import names
+from crosscheck.cli.options import framework_names_option
+from crosscheck.cli.results import echo_json, result_options
 
 __all__ = ["doctor"]
 
 
 @click.command()
-@click.option(
-    "--frameworks",
-    callback=names,
-    metavar="A,B",
-    shell_complete=framework_names,
-    help="Examine only these. Default: all that are known.",
-)
+@framework_names_option(of="Examine only these.")
 @click.option(
     "--timeout",
     type=float,
@@ -26,8 +20,16 @@ __all__ = ["doctor"]
     metavar="SECONDS",
     help="How long one step may take: an import, or one mode with its compilation.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def doctor(frameworks: tuple[str, ...] | None, timeout: float, as_json: bool) -> int:
+@click.option(
+    "--no-compilation",
+    is_flag=True,
+    help="Leave out the modes that wait for a compiler, such as torch's compile: seconds, not "
+    "minutes.",
+)
+@result_options
+def doctor(
+    frameworks: tuple[str, ...] | None, timeout: float, no_compilation: bool, as_json: bool
+) -> int:
     """Say what is installed, what of it works, and what to do about the rest.
 
     For each framework: its version, its devices and threads, what it does with subnormal numbers,
@@ -40,18 +42,19 @@ def doctor(frameworks: tuple[str, ...] | None, timeout: float, as_json: bool) ->
     \b
     Examples:
       crosscheck doctor
+      crosscheck doctor --no-compilation
       crosscheck doctor --frameworks torch --timeout 30
       crosscheck doctor --json
     """  # noqa: D301  (click wants the control character)
-    import json
-
     from crosscheck.doctor import examine
     from crosscheck.report.doctor import progress, show, to_json
 
     with progress(as_json) as report:
-        diagnosis = examine(frameworks, limit=timeout, report=report)
+        diagnosis = examine(
+            frameworks, limit=timeout, compilation=not no_compilation, report=report
+        )
     if as_json:
-        click.echo(json.dumps(to_json(diagnosis), indent=1))
+        echo_json(to_json(diagnosis))
     else:
         show(diagnosis)
     return int(diagnosis.exit_code)

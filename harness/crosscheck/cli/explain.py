@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -11,6 +10,7 @@ import click
 from crosscheck.cli.complaints import complain
 from crosscheck.cli.isolation import Place, isolation_options, until_the_end
 from crosscheck.cli.options import framework_options
+from crosscheck.cli.results import result_options
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import ExitCode
@@ -74,17 +74,11 @@ def _changes(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "markdown", "latex", "html"]),
+    type=click.Choice(["text", "markdown", "latex", "html", "json"]),
     default="text",
     show_default=True,
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write to a file instead of the terminal.",
-)
+@result_options
 @framework_options
 @isolation_options
 def explain(
@@ -93,8 +87,8 @@ def explain(
     changes: Mapping[str, float],
     entry: str | None,
     symbolic: bool,
-    form: Literal["text", "markdown", "latex", "html"],
-    output: Path | None,
+    form: Literal["text", "markdown", "latex", "html", "json"],
+    as_json: bool,
     frameworks: tuple[str, ...] | None,
     formulations: Mapping[str, str],
     modes: Mapping[str, str],
@@ -122,10 +116,7 @@ def explain(
         require_explainable,
         with_changes,
     )
-    from crosscheck.tools.atomic import require_writable, write_text_atomically
 
-    if output is not None:
-        require_writable(output)
     if source is not None and reported is not None:
         raise UsageError("--case and --from: both given, wanted one of them")
     formulations, modes = dict(formulations), dict(modes)
@@ -155,10 +146,9 @@ def explain(
     broken = [state for state in states if state.state == "broken"]
     for state in broken:
         complain(f"{state.name} is broken; {state.detail}")
+    form = "json" if as_json else form
     written = document.render(form)
-    if output is not None:
-        write_text_atomically(output, written)
-    elif form == "text":
+    if form == "text":
         _print(written)
     else:
         click.echo(written, nl=False)

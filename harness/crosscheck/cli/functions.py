@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 
 import click
 
+from crosscheck.cli.results import echo_json, result_options
 from crosscheck.tools.errors import UsageError
 
 __all__ = ["functions"]
@@ -14,14 +14,14 @@ __all__ = ["functions"]
 
 @click.command()
 @click.argument("word", default="")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@result_options
 def functions(word: str, as_json: bool) -> None:
     """List the functions that are understood in a formula, or those with WORD in their name."""
     from crosscheck.frontends.understood import understood
 
     found = understood(word)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        echo_json(found)
         return
     if not any(found.values()):
         raise UsageError(

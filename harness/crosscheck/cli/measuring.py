@@ -37,7 +37,7 @@ def report_state(state: FrameworkState, *, must_be_there: bool) -> None:
         if must_be_there:
             raise UsageError(
                 f"{state.name} is in the baseline and not installed here ({state.detail}); "
-                "install it, or name the others with --framework"
+                "install it, or name the others with --frameworks"
             )
         click.echo(f"{state.name}: absent; {state.detail}", err=True)
 

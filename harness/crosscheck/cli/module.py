@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from crosscheck.cli.options import names
+from crosscheck.cli.results import echo_json, result_options
 from crosscheck.run.events import ExitCode
 
 __all__ = ["module"]
@@ -35,7 +35,7 @@ __all__ = ["module"]
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
+    metavar="FOLDER",
     help="Write a page there, with the graph of operations.",
 )
 @click.option(
@@ -45,7 +45,7 @@ __all__ = ["module"]
     show_default=True,
     help="Backend of a Keras model, which is run in a process of its own.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@result_options
 def module(
     where: str,
     example_file: Path,
@@ -87,7 +87,7 @@ def module(
         report.mkdir(parents=True, exist_ok=True)
         write_text_atomically(report / "module.html", model_page(outcome))
     if as_json:
-        click.echo(json.dumps(as_json_of(outcome), indent=2))
+        echo_json(as_json_of(outcome))
     else:
         for line in lines_of(outcome):
             click.echo(line)
@@ -101,11 +101,13 @@ def _on_backend(backend: str, context: click.Context) -> int:
     words = [str(context.params["where"])]
     for option in context.command.params:
         value = context.params.get(str(option.name))
-        if not isinstance(option, click.Option) or value in (None, False):
+        if not isinstance(option, click.Option) or value in (None, False) or option.name == "file":
             continue
         words.append(option.opts[0])
         if value is not True:
             words.append(",".join(value) if isinstance(value, tuple) else str(value))
-    sys.stdout.flush()
     command = [sys.executable, "-m", "crosscheck", "module", *words]
-    return subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}).returncode
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, encoding="utf-8")
+    click.echo(done.stdout, nl=False)  # to where this process prints
+    return done.returncode

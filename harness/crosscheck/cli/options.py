@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from crosscheck.cli.completion import arithmetic_names, choices, framework_names
+from crosscheck.cli.results import result_options
 
 __all__ = [
     "DEFAULT_REPORT",
     "Checking",
     "arithmetics",
     "checking_options",
+    "framework_names_option",
     "framework_options",
     "gathered",
     "names",
@@ -88,16 +90,31 @@ def gathered(kind: type, name: str, command: _Command) -> _Command:
     return call
 
 
+def framework_names_option(
+    default: str | None = None, of: str = "Only these, e.g. torch,jax."
+) -> Callable[[_Command], _Command]:
+    """The option ``--frameworks A,B``.
+
+    Args:
+        default: The names, if not all that are installed.
+        of: For the help.
+    """
+    option: Callable[[_Command], _Command] = click.option(
+        "--frameworks",
+        callback=names,
+        default=default,
+        show_default=default is not None,
+        metavar="A,B",
+        shell_complete=framework_names,
+        help=of if default else f"{of} Default: all that are installed.",
+    )
+    return option
+
+
 def framework_options(command: _Command) -> _Command:
     """Which frameworks, and how they write and differentiate max(z, 0)."""
     options = [
-        click.option(
-            "--frameworks",
-            callback=names,
-            metavar="A,B",
-            shell_complete=framework_names,
-            help="Check only these, e.g. torch,jax. Default: all that are installed.",
-        ),
+        framework_names_option(),
         click.option(
             "--formulation",
             "formulations",
@@ -130,19 +147,26 @@ class Checking:
         formulations: Framework name to formulation, where it is not the default.
         modes: Framework name to mode, likewise.
         allow: Names of coarser arithmetics whose REDUCED is no failure.
-        report: The folder for reports.
+        report: The folder for reports, if one is named.
+        as_json: Whether ``report.json`` is printed, and nothing else.
     """
 
     frameworks: tuple[str, ...] | None
     formulations: Mapping[str, str]
     modes: Mapping[str, str]
     allow: tuple[str, ...]
-    report: Path
+    report: Path | None
+    as_json: bool = False
+
+    @property
+    def reporting(self) -> Checking:
+        """The same with a folder for reports: the usual one, if none is named."""
+        return self if self.report is not None else replace(self, report=DEFAULT_REPORT)
 
 
 def checking_options(command: _Command) -> _Command:
     """The options that every checking command has, as its argument ``checking``."""
-    options = [
+    options: list[Callable[[_Command], _Command]] = [
         framework_options,
         click.option(
             "--allow",
@@ -155,9 +179,10 @@ def checking_options(command: _Command) -> _Command:
         click.option(
             "--report",
             type=click.Path(file_okay=False, path_type=Path),
-            default=DEFAULT_REPORT,
-            show_default=True,
-            help="Folder for report.html, report.json and summary.md.",
+            metavar="FOLDER",
+            help="Folder for report.html, report.json and summary.md. Default: reports/latest; of "
+            "single cases (run --case, replay) nothing is written.",
         ),
+        result_options,
     ]
     return with_options(options, gathered(Checking, "checking", command))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from crosscheck.cli.options import framework_names_option
+from crosscheck.cli.results import echo_json, result_options
 from crosscheck.run.events import ExitCode
+from crosscheck.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.studies.power import Power
@@ -16,12 +20,7 @@ __all__ = ["power"]
 
 
 @click.command()
-@click.option(
-    "--framework",
-    default="torch",
-    show_default=True,
-    help="Whose correct gradients the faults are planted in.",
-)
+@framework_names_option("torch", "Whose correct gradients the faults are planted in.")
 @click.option("--cases", type=click.IntRange(min=1), default=2000, show_default=True)
 @click.option(
     "--peers",
@@ -35,7 +34,7 @@ __all__ = ["power"]
     "--catalogue",
     is_flag=True,
     help="Also put every wrong gradient of the catalogue on every road, and to the other checkers; "
-    "write REPORT.md and REPORT.json. Takes an hour; begun and not ended, it goes on.",
+    "write POWER.md and POWER.json. Takes an hour; begun and not ended, it goes on.",
 )
 @click.option(
     "--jobs",
@@ -62,11 +61,13 @@ __all__ = ["power"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --certificates.")
 @click.option(
     "--report",
-    metavar="NAME",
-    help="Without .json or .md; of the catalogue reports/POWER, if not given.",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder for POWER.md of the catalogue (reports, if not given) or certificates.md.",
 )
+@result_options
 def power(
-    framework: str,
+    frameworks: tuple[str, ...],
     cases: int,
     peers: int,
     catalogue: bool,
@@ -75,31 +76,49 @@ def power(
     certificates: bool,
     quick: bool,
     seed: int,
-    report: str | None,
+    report: Path | None,
+    as_json: bool,
 ) -> int:
     """Measure how small a fault is caught.
 
     One random entry of each gradient is made wrong by a factor 1 + 2^-k; the table shows, in
     percent, how many of these faults are caught, and how many correct gradients are rejected.
     """
+    from dataclasses import asdict
+
     from crosscheck.report.power import table
     from crosscheck.tools.atomic import require_writable
 
     if program is not None:
-        return _of_program(program, min(cases, _MOST_CASES))
+        return _of_program(program, min(cases, _MOST_CASES), as_json=as_json)
     if certificates or catalogue:
-        require_writable(f"{report or 'reports/POWER'}.json")  # before a quarter of an hour
-    if certificates:
-        return _certificates(framework, quick, seed, jobs, report)
-    if catalogue:
-        _write(framework, cases, peers, jobs, report or "reports/POWER")
+        if len(frameworks) > 1:
+            option = "--certificates" if certificates else "--catalogue"
+            raise UsageError(f"{option} takes one framework, {', '.join(frameworks)} given")
+        (framework,) = frameworks
+        place, name = report or Path("reports"), "certificates" if certificates else "POWER"
+        if report is not None or catalogue:
+            require_writable(place / f"{name}.json")  # before a quarter of an hour
+        if certificates:
+            return _certificates(framework, quick, seed, jobs, report, as_json=as_json)
+        written = _write(framework, cases, peers, jobs, (report or Path("reports")) / "POWER")
+        click.echo(written, nl=False) if as_json else None
         return int(ExitCode.OK)
-    click.echo(table(_small(framework, cases, peers)), nl=False)
+    found = {name: _small(name, cases, peers) for name in frameworks}
+    if as_json:
+        echo_json({name: [asdict(each) for each in rows] for name, rows in found.items()})
+        return int(ExitCode.OK)
+    for name, rows in found.items():
+        if len(found) > 1:
+            click.echo(f"{name}\n")
+        click.echo(table(rows), nl=False)
     return int(ExitCode.OK)
 
 
-def _of_program(source: str, cases: int) -> int:
+def _of_program(source: str, cases: int, *, as_json: bool) -> int:
     """The table of a network of operators; fails where a fault is never caught."""
+    from dataclasses import asdict
+
     from crosscheck.cases.composed import Plan
     from crosscheck.network.composed import Composed
     from crosscheck.network.files import read_any_case, refuse
@@ -115,6 +134,12 @@ def _of_program(source: str, cases: int) -> int:
         {name: shapes[name] for name in case.inputs},
     )
     found, rejected = measure(plan, case.dtype, cases, seed=0)
+    missed = any(each.cases and not each.caught for each in found)
+    code = int(ExitCode.DISAGREEMENT if missed or rejected else ExitCode.OK)
+    if as_json:
+        faults = [asdict(each) for each in found]
+        echo_json({"network": case.description, "rejected": rejected, "faults": faults})
+        return code
     click.echo(f"{case.description}: {cases} cases, right gradients rejected: {rejected}")
     for each in found:
         where = f"{each.fault.step}: " if each.fault.step else ""
@@ -122,14 +147,14 @@ def _of_program(source: str, cases: int) -> int:
         click.echo(f"  {where}{each.fault.what} (node {each.fault.node})  caught {share}")
     planted, caught = sum(each.cases for each in found), sum(each.caught for each in found)
     click.echo(f"{caught:,} of {planted:,} wrong gradients caught, {len(found)} faults")
-    missed = any(each.cases and not each.caught for each in found)
-    return int(ExitCode.DISAGREEMENT if missed or rejected else ExitCode.OK)
+    return code
 
 
-def _certificates(framework: str, quick: bool, seed: int, jobs: int, report: str | None) -> int:
+def _certificates(
+    framework: str, quick: bool, seed: int, jobs: int, folder: Path | None, *, as_json: bool
+) -> int:
     """The three certificates side by side; fails where a right gradient is rejected."""
     import json
-    from pathlib import Path
 
     from crosscheck.frameworks.registry import open_frameworks
     from crosscheck.report.certificates import page, table
@@ -147,7 +172,8 @@ def _certificates(framework: str, quick: bool, seed: int, jobs: int, report: str
     for each in open_frameworks(names)[0] if names else ():
         about |= each.versions()
     about["seed"] = str(seed)
-    words = f"crosscheck power --certificates{' --quick' if quick else ''} --report {report}"
+    words = f"crosscheck power --certificates{' --quick' if quick else ''} --report {folder}"
+    report = None if folder is None else folder / "certificates"
     record: dict[str, Any] = {"about": about, "words": words, "found": []}
     unfinished = Path(f"{report}.unfinished.json")
     if report is not None and unfinished.exists():
@@ -169,11 +195,11 @@ def _certificates(framework: str, quick: bool, seed: int, jobs: int, report: str
     left = [each for each in chosen if each not in done]
     all_of(left, effort, seed, names, jobs=1 if quick else jobs, tell=keep)
     found = [done[each] for each in chosen]
-    click.echo(table(found), nl=False)
+    record["found"] = [each.as_json() for each in found]
+    click.echo(text() if as_json else table(found), nl=False)
     if report is not None:
         record["about"] = about = {"on": here["started"][:10], **about}
-        record["found"] = [each.as_json() for each in found]
-        shown = page(found, about, words, f"{Path(report).name}.svg")
+        shown = page(found, about, words, f"{report.name}.svg")
         for ending, content in {"json": text(), "svg": chart(found), "md": shown}.items():
             write_text_atomically(Path(f"{report}.{ending}"), content)
         unfinished.unlink(missing_ok=True)
@@ -203,11 +229,14 @@ def _small(framework: str, cases: int, peers: int) -> Sequence[Power]:
     return results
 
 
-def _write(framework: str, cases: int, peers: int, jobs: int, report: str) -> None:
-    """Measure all and write the page; rows that an unfinished measurement kept are taken over."""
+def _write(framework: str, cases: int, peers: int, jobs: int, report: Path) -> str:
+    """Measure all and write the page; rows that an unfinished measurement kept are taken over.
+
+    Returns:
+        What POWER.json holds.
+    """
     import json
     from dataclasses import asdict
-    from pathlib import Path
 
     from crosscheck.frameworks.registry import open_frameworks
     from crosscheck.report.kills import page
@@ -254,3 +283,4 @@ def _write(framework: str, cases: int, peers: int, jobs: int, report: str) -> No
     write_text_atomically(Path(f"{report}.json"), text)
     write_text_atomically(Path(f"{report}.md"), page(json.loads(text)))
     unfinished.unlink()
+    return text

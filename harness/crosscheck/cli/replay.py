@@ -71,7 +71,8 @@ def replay(
         started,
         lambda checker: crosscheck.check_given(checker, [(f"{address}, {family}", case)]),
     )
-    click.echo(f"case: {json.dumps(case_to_json(case))}")
+    if not checking.as_json:
+        click.echo(f"case: {json.dumps(case_to_json(case))}")
     fails = bool(session.frameworks) and _fails_in_batch(session, settings, shape, index)
     return int(ExitCode.DISAGREEMENT) if fails and not code else code
 
@@ -100,5 +101,6 @@ def _fails_in_batch(session: Session, settings: Settings, shape: Shape, index: i
         for counts in families.values()
         for kind in counts
     )
-    click.echo(f"in its batch of {shape.batch:,}, as in the sweep: {', '.join(kinds)}")
+    if not session.checking.as_json:
+        click.echo(f"in its batch of {shape.batch:,}, as in the sweep: {', '.join(kinds)}")
     return in_batch.failing > 0

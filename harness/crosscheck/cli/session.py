@@ -59,7 +59,9 @@ class Session:
         self.report, self.allow = checking.report, checking.allow
         self._place = place
         context = click.get_current_context(silent=True)
-        if context is not None:  # before the work, and until its very end
+        if (
+            context is not None and checking.report is not None
+        ):  # before the work, and until its very end
             context.with_resource(claimed(checking.report))
         with told_if_slow("opening frameworks"):
             opened, states = open_frameworks(
@@ -100,7 +102,7 @@ class Session:
         from crosscheck.run.checker import Checker
 
         def listened_to() -> Iterator[int]:
-            with open_sinks(self.report) as emit:
+            with open_sinks(self.report, as_json=self.checking.as_json) as emit:
                 yield int(
                     crosscheck.run(
                         lambda emit: Checker(
@@ -116,7 +118,9 @@ class Session:
         return reported(listened_to())
 
     def show_worked_example(self) -> None:
-        """Every convention side by side."""
+        """Every convention side by side, for people."""
+        if self.checking.as_json:
+            return
         from crosscheck.report.worked import show
 
         show(self.frameworks)

@@ -6,13 +6,15 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from crosscheck.cli.complaints import complain
-from crosscheck.cli.options import Checking, checking_options
+from crosscheck.cli.options import DEFAULT_REPORT, Checking, checking_options
 from crosscheck.cli.session import Session
 from crosscheck.cli.streams import (
     ENDLESS,
@@ -99,9 +101,11 @@ def sweep(
             number = secrets.randbits(32) if seed is None else seed
             count = cases or (None if until is not None else _CASES)
             stacks = stacks_of(case, checking, count, number, certified=steps)
-            return sweep_program(Session(checking, workers.place), program, stacks, workers, until)
+            session = Session(checking.reporting, workers.place)
+            return sweep_program(session, program, stacks, workers, until)
         stream = stream.of(case.network, case.rows, case.dtype)
-    resumed = load(checking.report) if resume else None
+    folder = checking.reporting.report or DEFAULT_REPORT
+    resumed = load(folder) if resume else None
     wanted = Settings(
         shapes=stream.shapes,
         cases=cases or (_CASES if until is None else ENDLESS),
@@ -115,7 +119,8 @@ def sweep(
         steps=steps,
     )
     settings = wanted if resumed is None else _same(context, wanted, resumed.settings)
-    return _run(_session(checking, settings, workers), settings, resumed, until, workers)
+    session = _session(checking.reporting, settings, workers)
+    return _run(session, settings, folder, resumed, until, workers)
 
 
 def _program(context: click.Context, source: str, resume: bool) -> AnyCase:
@@ -138,12 +143,12 @@ def _session(checking: Checking, settings: Settings, workers: Workers) -> Sessio
 
     with one_thread(os.environ):  # frameworks look at it when they are opened here
         return Session(
-            Checking(
-                settings.frameworks or None,
-                dict(settings.formulations),
-                dict(settings.modes),
-                settings.allow,
-                checking.report,
+            replace(
+                checking,
+                frameworks=settings.frameworks or None,
+                formulations=dict(settings.formulations),
+                modes=dict(settings.modes),
+                allow=settings.allow,
             ),
             workers.place,
         )
@@ -198,10 +203,13 @@ def _told(value: Any) -> str:
 def _run(
     session: Session,
     settings: Settings,
+    folder: Path,
     resumed: Checkpoint | None,
     until: float | None,
     workers: Workers,
 ) -> int:
+    from rich.console import Console
+
     from crosscheck.judge.compiled import WITHOUT_NUMBA, is_compiled
     from crosscheck.report import write_reports
     from crosscheck.report.sweep import SweepTerminal
@@ -220,13 +228,15 @@ def _run(
         )
     if not is_compiled():
         click.echo(f"crosscheck: {WITHOUT_NUMBA}", err=True)
-    terminal = SweepTerminal(session.report, until=until)
+    as_json = session.checking.as_json
+    console = Console(stderr=True, highlight=False) if as_json else None
+    terminal = SweepTerminal(folder, until=until, console=console)
     under_way = Sweep(
         settings,
         session.frameworks,
         session.states,
         _started(session, settings, environment),
-        session.report,
+        folder,
         terminal.show,
         write_reports,
         versions,
@@ -239,24 +249,23 @@ def _run(
         else:
             source = in_this_process(settings, session.frameworks)
         try:
-            return int(
-                under_way.run(
-                    source,
-                    until=until,
-                    conclude=lambda tally: smallest(settings, session.frameworks, tally),
-                )
+            code = under_way.run(
+                source,
+                until=until,
+                conclude=lambda tally: smallest(settings, session.frameworks, tally),
             )
         except UsageError as error:
             if not under_way.failed:
                 raise
             complain(str(error))  # that a report cannot be written hides no disagreement
             return int(ExitCode.DISAGREEMENT)
+    if as_json:
+        click.echo((folder / "report.json").read_text("utf-8"), nl=False)
+    return int(code)
 
 
 def _started(session: Session, settings: Settings, environment: Mapping[str, str]) -> RunStarted:
     """The first event."""
-    from dataclasses import replace
-
     from crosscheck.run.sweep.fast import modes_of
 
     dtypes = tuple(dict.fromkeys(shape.dtype for shape in settings.shapes))

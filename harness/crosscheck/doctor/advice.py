@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from crosscheck.doctor.diagnosis import FrameworkHealth, LibraryHealth, Problem, Subnormals
 from crosscheck.doctor.runner import Outcome
+from crosscheck.tools.installing import REQUIREMENTS, installation
 
 __all__ = ["on_framework", "on_libraries"]
 
@@ -110,5 +111,11 @@ def _general(name: str, what: str) -> str:
         return "the system ended it, most often for want of memory: free some, or add swap"
     return (
         f'see the whole error with python -c "import {name}"; reinstalling often helps: '
-        f"pip install --force-reinstall 'gradient-crosscheck[{name}]'"
+        f"{_again(name)}"
     )
+
+
+def _again(name: str) -> str:
+    """The command that installs a framework again."""
+    command = installation(name) if name in REQUIREMENTS else f"pip install {name}"
+    return command.replace("pip install", "pip install --force-reinstall")

@@ -63,6 +63,7 @@ class FrameworkHealth:
         threads: Kind of thread to their number, as the framework says; 0 is its own choice.
         subnormals: Which subnormal numbers are kept, and which replaced by zero.
         modes: Each mode, tried.
+        left_out: Modes that were not to be tried, since they wait for a compiler.
     """
 
     name: str
@@ -74,6 +75,7 @@ class FrameworkHealth:
     threads: Mapping[str, int] | None = None
     subnormals: Subnormals | None = None
     modes: tuple[Check, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from crosscheck.doctor.runner import Outcome, Runner
 from crosscheck.doctor.system import system
 from crosscheck.frameworks import registry
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.installing import installation
 from crosscheck.tools.interrupts import interrupts
 
 __all__ = ["examine"]
@@ -50,6 +51,7 @@ def examine(
     names: Sequence[str] | None = None,
     *,
     limit: float = 120.0,
+    compilation: bool = True,
     report: Callable[[str], None] = lambda name: None,
 ) -> Diagnosis:
     """Find out what is installed and what of it works.
@@ -57,6 +59,7 @@ def examine(
     Args:
         names: The frameworks to examine; all that are known by default.
         limit: Seconds that one step may take: an import, or one mode with its compilation.
+        compilation: Whether modes that wait for a compiler are tried.
         report: Is called with the name of whatever is done.
 
     Raises:
@@ -69,7 +72,7 @@ def examine(
         if name not in registry.names():
             registry.adapter_of(name)  # says so
     subjects = [LIBRARIES, *wanted]
-    runner = Runner(limit)
+    runner = Runner(limit, compilation=compilation)
 
     def look_at(subject: str) -> Outcome:
         outcome = runner.run(subject)
@@ -134,6 +137,7 @@ def _framework(name: str, outcome: Outcome) -> FrameworkHealth:
         threads=devices.get("threads"),
         subnormals=outcome.found.get("subnormals"),
         modes=modes,
+        left_out=tuple(opened.get("left_out", ())),
     )
 
 
@@ -145,5 +149,4 @@ def _library(name: str, outcome: Outcome) -> LibraryHealth:
     version = str(outcome.found.get(name, {}).get("version", ""))
     if version:
         return LibraryHealth(name, "available", version, use)
-    command = f"pip install 'gradient-crosscheck[{extra}]'" if extra else f"pip install {name}"
-    return LibraryHealth(name, "absent", "", use, command)
+    return LibraryHealth(name, "absent", "", use, installation(extra))

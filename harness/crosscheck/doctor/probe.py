@@ -1,4 +1,4 @@
-"""Where one framework is examined: ``python -m crosscheck.doctor.probe NAME [STEP…]``.
+"""Where one framework is examined: ``python -m crosscheck.doctor.probe [OPTION] NAME [STEP…]``.
 
 Each step announces itself before it begins, so that whoever reads the lines knows what it was
 that crashed or hung. The lines are JSON; whatever a library prints goes to the error output.
@@ -17,10 +17,13 @@ from typing import Any
 from crosscheck.numbers.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
 from crosscheck.tools.words import named
 
-__all__ = ["LIBRARIES", "main"]
+__all__ = ["LIBRARIES", "NO_COMPILATION", "main"]
 
 LIBRARIES = "libraries"
 """The name under which the optional packages and NumPy itself are examined."""
+
+NO_COMPILATION = "--no-compilation"
+"""The option that leaves out modes which wait for a compiler."""
 
 PACKAGES: Mapping[str, str] = {
     "python-flint": "flint",
@@ -39,7 +42,7 @@ def main(arguments: list[str]) -> None:
     """Do the steps named, or all of them.
 
     Args:
-        arguments: What to examine, then the names of the steps.
+        arguments: What to examine, then the names of the steps; `NO_COMPILATION` may come first.
     """
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -48,8 +51,9 @@ def main(arguments: list[str]) -> None:
         channel.write(json.dumps(message) + "\n")
         channel.flush()
 
-    name, wanted = arguments[0], arguments[1:]
-    subject: Any = _Libraries() if name == LIBRARIES else _Subject(name)
+    compilation = arguments[0] != NO_COMPILATION
+    name, *wanted = arguments if compilation else arguments[1:]
+    subject: Any = _Libraries() if name == LIBRARIES else _Subject(name, compilation)
     done = False
     while not done:
         done = True
@@ -77,10 +81,16 @@ def main(arguments: list[str]) -> None:
 
 
 class _Subject:
-    """One framework, and the steps of its examination."""
+    """One framework, and the steps of its examination.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: The framework.
+        compilation: Whether modes that wait for a compiler are tried; the default mode always is.
+    """
+
+    def __init__(self, name: str, compilation: bool) -> None:
         self.name = name
+        self.compilation = compilation
         self.seen: set[str] = set()
         self.adapter: Any = None
         self.framework: Any = None
@@ -95,14 +105,26 @@ class _Subject:
         steps["devices"] = self.devices
         steps[f"mode {default}"] = self.adapter_mode(default)
         steps["subnormals"] = self.subnormals
+        left_out = self.left_out()
         for mode in others:
-            steps[f"mode {mode}"] = self.adapter_mode(mode)
+            if mode not in left_out:
+                steps[f"mode {mode}"] = self.adapter_mode(mode)
         lines = self.adapter.lines
         if lines is not None:
             for mode in sorted(lines.modes, key=lambda mode: mode in lines.slow):
-                if mode not in self.adapter.modes:
+                if mode not in self.adapter.modes and mode not in left_out:
                     steps[f"mode {mode}"] = self.pointwise_mode(mode)
         return steps
+
+    def left_out(self) -> list[str]:
+        """The modes that are not tried."""
+        if self.compilation or self.adapter is None:
+            return []
+        default, *others = self.adapter.modes
+        slow = () if self.adapter.lines is None else self.adapter.lines.slow
+        waiting = {*self.adapter.compiled_modes, *slow} - {default}
+        known = dict.fromkeys([*others, *sorted(slow)])
+        return [mode for mode in known if mode in waiting]
 
     def open(self) -> Mapping[str, Any]:
         """Import the library and open its adapter."""
@@ -122,7 +144,7 @@ class _Subject:
             raise ImportError(state.detail)
         if state.state == "available":
             self.adapter, self.framework = adapter, adapter()
-        return found
+        return {**found, "left_out": self.left_out()}
 
     def devices(self) -> Mapping[str, Any]:
         """What the library can compute on, and with how many threads, as it says itself."""

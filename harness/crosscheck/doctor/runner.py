@@ -16,10 +16,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias
 
+from crosscheck.doctor.probe import NO_COMPILATION
+
 __all__ = ["Outcome", "Runner"]
 
 Messages: TypeAlias = "queue.Queue[dict[str, Any] | None]"
 
+_PROBE = "crosscheck.doctor.probe"
 _PATIENCE = 5.0
 """Seconds that are waited for a process that was killed to fall silent: one that it started and
 that has left its process group may hold its output open for ever."""
@@ -49,10 +52,12 @@ class Runner:
 
     Args:
         limit: Seconds that one step may take.
+        compilation: Whether modes that wait for a compiler are tried.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, *, compilation: bool = True) -> None:
         self.limit = limit
+        self._options = () if compilation else (NO_COMPILATION,)
         self._alive: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -80,7 +85,7 @@ class Runner:
             self._watched(
                 subprocess.Popen(
                     # -P: no module in the current folder may pass for a library.
-                    [sys.executable, "-P", "-m", "crosscheck.doctor.probe", name, *steps],
+                    [sys.executable, "-P", "-m", _PROBE, *self._options, name, *steps],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=words,

@@ -22,7 +22,7 @@ __all__ = [
     "Table",
 ]
 
-FORMATS = ("text", "markdown", "latex", "html")
+FORMATS = ("text", "markdown", "latex", "html", "json")
 """What `Document.render` can write."""
 
 Part: TypeAlias = str | Expression
@@ -105,19 +105,20 @@ class Document:
     sections: tuple[Section, ...]
     failed: bool = False
 
-    def render(self, form: Literal["text", "markdown", "latex", "html"] = "text") -> str:
-        """The document in one of `FORMATS`: plain text of 80 columns, Markdown, LaTeX or HTML.
+    def render(self, form: Literal["text", "markdown", "latex", "html", "json"] = "text") -> str:
+        """The document in one of `FORMATS`: text of 80 columns, Markdown, LaTeX, HTML, JSON.
 
         Raises:
             UsageError: There is no such format.
         """
-        from crosscheck.explain import html, latex, markdown, text
+        from crosscheck.explain import html, json_, latex, markdown, text
 
         writers: Mapping[str, Callable[[Document], str]] = {
             "text": text.render,
             "markdown": markdown.render,
             "latex": latex.render,
             "html": html.render,
+            "json": json_.render,
         }
         if form not in writers:
             raise UsageError(f"format={form!r}: wanted one of {', '.join(FORMATS)}")

@@ -10,7 +10,7 @@ from crosscheck.explain.writing import Format
 from crosscheck.formulas.text import expression
 from crosscheck.formulas.tree import Expression, Line, relation
 
-__all__ = ["FORMAT", "WIDTH", "render"]
+__all__ = ["FORMAT", "WIDTH", "chain", "render"]
 
 WIDTH = 80
 _INDENT = "  "
@@ -64,7 +64,7 @@ def _compact(block: Formulas) -> Iterator[str]:
     """Several formulas on a line, as many as fit; one that is longer than a line is broken."""
     current = ""
     for line in block.lines:
-        text = _chain(line)
+        text = chain(line)
         if current and len(current) + 3 + len(text) <= WIDTH:
             current += f"   {text}"
             continue
@@ -78,7 +78,8 @@ def _compact(block: Formulas) -> Iterator[str]:
         yield current
 
 
-def _chain(line: Line) -> str:
+def chain(line: Line) -> str:
+    """A chain of relations on one line."""
     first, *others = line.chain
     return " ".join([expression(first), *map(_member, others)])
 
@@ -89,7 +90,7 @@ def _member(it: Expression) -> str:
 
 def _line(line: Line) -> Iterator[str]:
     """A chain on one line if it fits, else broken before equals signs, then within sums."""
-    whole = _INDENT + _chain(line)
+    whole = _INDENT + chain(line)
     note = f"    {line.note}" if line.note else ""
     if len(whole + note) <= WIDTH:
         yield whole + note

@@ -38,7 +38,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import DTYPES, format_of
 from crosscheck.operators.registry import operator_of
 from crosscheck.program.second import Way
-from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError
+from crosscheck.tools.errors import CrosscheckError, UnsupportedError, UsageError, meant
 
 __all__ = ["Adapter", "Losses", "Push", "Seen"]
 
@@ -304,7 +304,7 @@ class Adapter(Framework):
         if name not in lines:
             raise UsageError(
                 f"formulation={value!r} for {self.name}: wanted {operator}: and one of "
-                f"{', '.join(lines) or 'none'}"
+                f"{', '.join(lines) or 'none'}{meant(name, lines)}"
             )
         return True
 

@@ -18,7 +18,7 @@ from crosscheck.operators.operator import Line
 from crosscheck.operators.registry import operator_of
 from crosscheck.operators.relu import OPERATOR
 from crosscheck.program.second import Way
-from crosscheck.tools.errors import UnsupportedError, UsageError
+from crosscheck.tools.errors import UnsupportedError, UsageError, meant
 
 __all__ = ["RELU", "Framework"]
 
@@ -44,6 +44,7 @@ class Framework(abc.ABC):
         forward_modes: Those of ``modes`` that carry derivatives forwards, with the values: a
             sum over other terms than in reverse mode, with rounding errors of its own.
         watched_modes: Those of ``modes`` in which it can show what it held at each step.
+        compiled_modes: Those of ``modes`` that wait for a compiler, for seconds and more.
         ways: In which ways second derivatives are asked for, of each of ``modes`` that has any.
         dtypes: The dtypes it can do.
         lines: Its units with kinks as source, for the table of conventions; ``None`` for a
@@ -66,6 +67,7 @@ class Framework(abc.ABC):
     modes: ClassVar[Mapping[str, str]] = {"eager": "reverse mode, uncompiled"}
     forward_modes: ClassVar[frozenset[str]] = frozenset()
     watched_modes: ClassVar[frozenset[str]] = frozenset()
+    compiled_modes: ClassVar[frozenset[str]] = frozenset()
     ways: ClassVar[Mapping[str, tuple[Way, ...]]] = {}
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     lines: ClassVar[Pointwise | None] = None
@@ -79,6 +81,7 @@ class Framework(abc.ABC):
             if value is not None and value not in known and not self.is_line(field, value):
                 raise UsageError(
                     f"{field}={value!r} for {self.name}: wanted one of {', '.join(known)}"
+                    f"{meant(value, known)}"
                 )
         self.formulation = formulation or next(iter(self.formulations))
         self.mode = mode or next(iter(self.modes))

@@ -8,7 +8,6 @@ a framework that is *broken*.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from types import MappingProxyType
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
+from crosscheck.tools.installing import installation
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 from crosscheck.tools.words import named
 
@@ -27,6 +27,7 @@ __all__ = [
     "Request",
     "adapter_of",
     "all_here",
+    "installed",
     "known",
     "names",
     "open_frameworks",
@@ -72,6 +73,31 @@ def adapter_of(name: str) -> type[Framework] | BaseException:
     registered = _registered()
     _require_known("framework", [name], registered)
     return _load(name, registered[name])
+
+
+def installed(names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Names of frameworks that are installed here; no framework's library is imported.
+
+    Args:
+        names: Those that are asked for; ``None`` for all.
+
+    Raises:
+        UsageError: One that is asked for is unknown or absent.
+    """
+    adapters = known()
+    _require_known("framework", names or (), adapters)
+    found = []
+    for name in dict.fromkeys(adapters if names is None else names):
+        adapter = adapters[name]
+        if isinstance(adapter, BaseException) or not _is_absent(adapter.module):
+            found.append(name)
+        elif names is not None:
+            raise UsageError(_not_installed(name, _installation(name, adapter)))
+    return tuple(found)
+
+
+def _not_installed(name: str, detail: str) -> str:
+    return f"framework {name!r} is not installed here: {detail}"
 
 
 def _registered() -> dict[str, list[str]]:
@@ -205,7 +231,7 @@ def open_frameworks(
                 pass  # it was no fault of the framework's
             asked_for = names is not None or name in formulations or name in modes
             if state.state == "absent" and asked_for:
-                raise UsageError(f"framework {name!r} is not installed here: {state.detail}")
+                raise UsageError(_not_installed(name, state.detail))
             if framework is not None:
                 frameworks.append(framework)
             states.append(state)
@@ -215,10 +241,9 @@ def open_frameworks(
 def _require_known(field: str, names: Iterable[str], adapters: Collection[str]) -> None:
     for name in names:
         if name not in adapters:
-            close = difflib.get_close_matches(str(name).lower(), adapters, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(
-                f"{field}: no framework is called {name!r}; {hint}known are {', '.join(adapters)}"
+                f"{field}: no framework is called {name!r}, wanted one of {', '.join(adapters)}"
+                f"{meant(name, adapters)}"
             )
 
 
@@ -268,7 +293,7 @@ def _is_absent(module: str) -> bool:
 
 def _installation(name: str, adapter: type[Framework]) -> str:
     if _BUILT_IN.get(name) == f"{adapter.__module__}:{adapter.__qualname__}":
-        return f"pip install 'gradient-crosscheck[{name}]'"
+        return installation(name)
     return f"pip install {next(iter(adapter.packages), adapter.module)}"
 
 

@@ -101,6 +101,7 @@ class TensorFlowFramework(Adapter):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    compiled_modes: ClassVar[frozenset[str]] = frozenset({"xla"})
     ways: ClassVar[Mapping[str, tuple[Way, ...]]] = MappingProxyType(
         {
             "eager": ("reverse over reverse", "forward over reverse"),

@@ -67,6 +67,7 @@ class TorchFramework(Adapter):
         }
     )
     forward_modes: ClassVar[frozenset[str]] = frozenset({"forward"})
+    compiled_modes: ClassVar[frozenset[str]] = frozenset({"compile"})
     modes_over_cases: ClassVar[frozenset[str]] = frozenset({"vmap"})
     ways: ClassVar[Mapping[str, tuple[Way, ...]]] = MappingProxyType(
         {"eager": ("reverse over reverse",), "func": ("forward over reverse",)}

@@ -33,8 +33,9 @@ enclosures, on exact rationals and on symbols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -195,13 +196,20 @@ def backward(
     return Gradients(loss, tuple(weight_gradients), tuple(bias_gradients), cotangent)
 
 
-def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
+def gradients(
+    case: Case,
+    *,
+    kink_slope: float = 0.0,
+    slopes: Mapping[tuple[int, int, int], float] = MappingProxyType({}),
+) -> Gradients:
     """Loss and gradient of ``case`` in NumPy float64.
 
     Args:
         case: A single case or a stack. NaN and infinities are not meaningful here: a gate is
             a factor, and 0 · ∞ is NaN.
         kink_slope: λ, the derivative of ReLU used where a pre-activation is zero.
+        slopes: The derivative used at (layer, row, unit) of a single case, layers from 1, whatever
+            the pre-activation is.
     """
     network, weights, biases = case.network, case.weights, case.biases
     with np.errstate(over="ignore", invalid="ignore"):  # overflow shows in the result
@@ -210,4 +218,8 @@ def gradients(case: Case, *, kink_slope: float = 0.0) -> Gradients:
             np.heaviside(z, kink_slope) if network.has_relu(layer) else None
             for layer, z in enumerate(trace.pre_activations, start=1)
         ]
+        for (layer, row, unit), slope in slopes.items():
+            gate = gates[layer - 1]
+            assert gate is not None  # there is no decision without a ReLU
+            gate[row, unit] = slope
         return backward(network, weights, biases, trace, case.y, gates)

@@ -20,14 +20,13 @@ import numpy as np
 
 from crosscheck.numbers.analysis import Analysis
 from crosscheck.tools.errors import CrosscheckError, UsageError
+from crosscheck.tools.installing import installation
 
 try:
     import flint
     from flint import arb, fmpq
 except ImportError as error:
-    raise UsageError(
-        "Arb's balls need python-flint: pip install 'gradient-crosscheck[exact]'"
-    ) from error
+    raise UsageError(f"Arb's balls need python-flint: {installation('exact')}") from error
 
 __all__ = ["BALLS", "bits", "enclosed", "rational", "split"]
 

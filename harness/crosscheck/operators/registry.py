@@ -7,7 +7,6 @@ an entry point that does not load is an error when operators are asked for.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
@@ -15,7 +14,7 @@ from importlib import metadata
 
 from crosscheck.operators.operator import Operator
 from crosscheck.operators.randomness import refuse_random
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 from crosscheck.tools.words import named
 
 __all__ = ["GROUP", "known", "operator_of", "register"]
@@ -84,7 +83,6 @@ def operator_of(name: str) -> Operator:
     operators = known()
     if name not in operators:
         refuse_random(name)
-        close = difflib.get_close_matches(name, operators, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"operator {name!r}: wanted one of {', '.join(operators)}{meant}")
+        hint = meant(name, operators)
+        raise UsageError(f"operator {name!r}: wanted one of {', '.join(operators)}{hint}")
     return operators[name]

@@ -38,20 +38,24 @@ def listening(sinks: Sequence[Sink]) -> Iterator[Callable[[Event], None]]:
 
 
 @contextlib.contextmanager
-def open_sinks(folder: Path) -> Iterator[Callable[[Event], None]]:
+def open_sinks(folder: Path | None, *, as_json: bool = False) -> Iterator[Callable[[Event], None]]:
     """The sinks of a command: the terminal, and the files in ``folder``.
 
     Args:
-        folder: Gets ``report.json``, ``report.html`` and ``summary.md``, whole or not at all.
+        folder: Gets ``report.json``, ``report.html`` and ``summary.md``, whole or not at all;
+            nothing is written without one.
+        as_json: Print ``report.json``, and nothing for people.
     """
     from crosscheck.report.html import HtmlReport
-    from crosscheck.report.json_ import JsonReport
+    from crosscheck.report.json_ import JsonPrinted, JsonReport
     from crosscheck.report.summary import MarkdownSummary
     from crosscheck.report.terminal import TerminalReport
 
     stored = JsonReport(folder)
-    files: list[Sink] = [stored, HtmlReport(folder, stored), MarkdownSummary(folder)]
-    with listening([*files, TerminalReport(folder)]) as emit:
+    sinks: list[Sink] = [stored, JsonPrinted(stored) if as_json else TerminalReport(folder)]
+    if folder is not None:
+        sinks[1:1] = HtmlReport(folder, stored), MarkdownSummary(folder)
+    with listening(sinks) as emit:
         yield emit
 
 

@@ -139,6 +139,8 @@ def _framework(out: Console, health: FrameworkHealth) -> None:
         facts.append(("modes that work", ", ".join(working)))
     if failing:
         facts.append(("modes that do not", ", ".join(failing)))
+    if health.left_out:
+        facts.append(("modes left out", f"{', '.join(health.left_out)} (they wait for a compiler)"))
     for name, value in facts:
         _fact(out, f"   {name}", value)
 

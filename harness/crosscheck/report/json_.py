@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from crosscheck.run.tally import Tally
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.sealed import FileKind
 
-__all__ = ["KIND", "JsonReport", "as_text", "document", "schema"]
+__all__ = ["KIND", "JsonPrinted", "JsonReport", "as_text", "document", "laid_out", "schema"]
 
 KIND = FileKind(
     "a report",
@@ -34,11 +36,11 @@ class JsonReport:
     """Writes ``report.json`` when the run has ended, in whatever way it did.
 
     Args:
-        folder: Where to write it.
+        folder: Where to write it; nothing is written without one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "report.json"
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / "report.json"
         self._tally = Tally()
 
     def handle(self, event: Event) -> None:
@@ -52,13 +54,36 @@ class JsonReport:
 
     def close(self) -> None:
         """Write the report, unless the run never came to its last event."""
-        if self.text:
+        if self._path is not None and self.text:
             write_text_atomically(self._path, self.text)
+
+
+class JsonPrinted:
+    """Prints ``report.json`` when the run has ended.
+
+    Args:
+        stored: What it holds.
+    """
+
+    def __init__(self, stored: JsonReport) -> None:
+        self._stored = stored
+
+    def handle(self, event: Event) -> None:
+        """Nothing is shown of an event by itself."""
+
+    def close(self) -> None:
+        """Print it, unless the run never came to its last event."""
+        sys.stdout.write(self._stored.text)
 
 
 def as_text(tally: Tally) -> str:
     """What ``report.json`` holds."""
-    return _laid_out(document(tally), _LEVELS, "") + "\n"
+    return laid_out(document(tally))
+
+
+def laid_out(content: Mapping[str, Any]) -> str:
+    """A report as the file that holds it."""
+    return _laid_out(content, _LEVELS, "") + "\n"
 
 
 def _laid_out(data: Any, levels: int, indent: str) -> str:

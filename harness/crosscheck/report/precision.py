@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +12,9 @@ from crosscheck.studies.precision.gates import GateCounts
 from crosscheck.studies.precision.measure import Result
 from crosscheck.studies.precision.settings import Setting
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.installing import installation
 
-__all__ = ["json_lines", "plot", "require_plots", "table"]
+__all__ = ["as_json", "plot", "require_plots", "table"]
 
 _COLUMNS = (
     "images",
@@ -49,23 +49,23 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*lines, *_legend(results, unclassified)]) + "\n"
 
 
-def json_lines(results: Sequence[Result]) -> str:
-    """One JSON object per result and line: its fields, its share and its interval.
+def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """What `json.dumps` takes of each result: its fields, its share and its interval.
 
     The share of no trials and an infinite change are ``null``.
 
     Args:
         results: What `crosscheck.studies.precision.measure.measure` returned.
     """
-    lines = []
+    found = []
     for result in results:
         fields = asdict(result)
         fields["share"] = result.share if result.trials else None
         fields["interval"] = result.interval
         if math.isinf(result.largest_change):
             fields["largest_change"] = None
-        lines.append(json.dumps(fields, allow_nan=False) + "\n")
-    return "".join(lines)
+        found.append(fields)
+    return found
 
 
 def _lines(dtype: str, results: Sequence[Result], unclassified: bool) -> Iterator[str]:
@@ -231,7 +231,7 @@ def require_plots() -> None:
     except ImportError:
         raise UsageError(
             "precision: the figure is drawn with matplotlib, which is not installed; "
-            "pip install 'gradient-crosscheck[plots]'"
+            f"{installation('plots')}"
         ) from None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crosscheck.report.document import Document
-from crosscheck.report.json_ import KIND
+from crosscheck.report.json_ import KIND, laid_out
 from crosscheck.report.plausible import require_plausible
 from crosscheck.run.events import ExitCode
 from crosscheck.run.records import RECORDS
@@ -65,6 +65,11 @@ class Report:
     def passed(self) -> bool:
         """Whether the run ended with exit code 0."""
         return bool(self.document["run"]["exit_code"] == 0)
+
+    @property
+    def text(self) -> str:
+        """What ``report.json`` holds."""
+        return laid_out(self.document)
 
     def html(self) -> str:
         """The report as one HTML page."""

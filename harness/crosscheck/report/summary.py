@@ -9,6 +9,7 @@ from pathlib import Path
 from crosscheck.judge.vacuity import SAMPLED
 from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
+from crosscheck.report.boundary import boundary_rows
 from crosscheck.report.policies import policy_rows
 from crosscheck.run.events import CaseChecked, Event
 from crosscheck.run.tally import Tally, failing_verdicts
@@ -108,7 +109,7 @@ def _boundary(tally: Tally) -> Iterator[str]:
             ["framework", "formulation", "gate", "λ", "gates", "cases", "example"],
             [
                 [
-                    key.framework,
+                    who,
                     key.formulation,
                     key.gate + (" (other side)" if key.flipped else ""),
                     key.slope,
@@ -116,7 +117,7 @@ def _boundary(tally: Tally) -> Iterator[str]:
                     f"{line.cases:,}",
                     _Code(f"`{line.example[0]}`") if line.example else "",
                 ]
-                for key, line in sorted(tally.boundary.items())
+                for who, key, line in boundary_rows(tally)
             ],
         )
     if tally.validity:

@@ -30,7 +30,7 @@ class SweepTerminal(TerminalReport):
     """
 
     def __init__(
-        self, folder: Path, *, until: float | None = None, console: Console | None = None
+        self, folder: Path | None, *, until: float | None = None, console: Console | None = None
     ) -> None:
         super().__init__(folder, console)
         self._until = until

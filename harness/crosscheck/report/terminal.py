@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -17,9 +16,9 @@ from rich.table import Table
 from crosscheck.judge.vacuity import SAMPLED, Share
 from crosscheck.judge.verdict import MEANING, QUESTIONS, Kind
 from crosscheck.network.files import case_to_json
-from crosscheck.network.names import derivative, label
+from crosscheck.report.boundary import boundary_rows
+from crosscheck.report.given import GivenCase
 from crosscheck.report.policies import policy_rows
-from crosscheck.run.certified import Certifications
 from crosscheck.run.events import (
     CaseChecked,
     Event,
@@ -35,7 +34,6 @@ from crosscheck.tools.consoles import Terminal
 
 __all__ = ["TerminalReport"]
 
-_SHOWN_ENTRIES = 20
 _SHOWN_FAILURES = 3
 _WIDE = 130
 """Columns that every table fits in, with the longest float64 pre-activation and a case key."""
@@ -55,11 +53,11 @@ class TerminalReport:
     respected.
 
     Args:
-        folder: Where the other sinks put the files that the last line names.
+        folder: Where the other sinks put the files that the last line names, if anywhere.
         console: Where to print; the standard output by default.
     """
 
-    def __init__(self, folder: Path, console: Console | None = None) -> None:
+    def __init__(self, folder: Path | None, console: Console | None = None) -> None:
         self._console = console or Terminal()
         if not self._console.is_terminal:
             # A log has no width of its own; tables should not be folded at a guess of it.
@@ -135,49 +133,8 @@ class TerminalReport:
     # -- the user's own cases ------------------------------------------------------------------
 
     def _given(self, event: CaseChecked) -> None:
-        out = self._console
-        out.print()
-        out.print(
-            f"[bold]{escape(event.label)}[/bold]: {event.case.description}; key {event.case.key}"
-        )
-        entries = [
-            (label(name, index), float(value))
-            for name, array in event.reference.entries()
-            for index, value in np.ndenumerate(np.asarray(array))
-        ]
-        if len(entries) <= _SHOWN_ENTRIES:
-            named = (f"{derivative(name)} = {value + 0.0:g}" for name, value in entries)
-            out.print(f"  reference: {', '.join(named)}")
-        for verdict in event.verdicts:
-            style = _STYLE.get(verdict.kind, "yellow")
-            line = f"  {verdict.framework} {verdict.formulation}: [{style}]{verdict.kind}[/{style}]"
-            if verdict.worst is not None and verdict.worst.error > 0:
-                worst = verdict.worst
-                line += (
-                    f"; largest error {worst.bounds:.3g} of its bound, {worst.ulps:.3g} ulp, "
-                    f"in {worst.name}"
-                )
-            elif verdict.worst is not None:
-                line += "; bit for bit the reference"
-            if verdict.reduction:
-                line += f"; {verdict.reduction}"
-            if verdict.detail:
-                line += f"; {escape(verdict.detail)}"
-            if verdict.unchecked:
-                line += f"; not checked: {', '.join(verdict.unchecked)}"
-            out.print(line)
-            if verdict.basis:
-                out.print(f"    {escape(verdict.basis)}")
-            for said in verdict.certificates:
-                words = Certifications.of(said).words if not said.wrong else said.wrong
-                out.print(f"    {said.certificate} certificate: {escape(words)}")
-            for policy in verdict.policies:
-                out.print(f"    {policy.question}: {' or '.join(policy.answers)}")
-            for each in verdict.validity:
-                out.print(
-                    f"    as a generalised derivative, {each.block}: {each.status}; "
-                    f"{escape(each.reason)}"
-                )
+        self._console.print()
+        GivenCase(event, self._console).print(_STYLE)
 
     # -- after -----------------------------------------------------------------------------------
 
@@ -220,7 +177,10 @@ class TerminalReport:
             + ("" if event.distinct is None else f"{event.distinct:,} distinct, ")
             + f"{event.seconds:.1f} s{generated}"
         )
-        out.print(f"report: {self._folder / 'report.html'}", soft_wrap=True, markup=False)
+        if self._folder is None:
+            out.print("report: none; --report FOLDER writes one")
+        else:
+            out.print(f"report: {self._folder / 'report.html'}", soft_wrap=True, markup=False)
 
     def _verdict_table(self) -> Table:
         """Verdicts down, frameworks and the parts of the run across: this fits 80 columns."""
@@ -276,8 +236,8 @@ class TerminalReport:
             table.add_column("z at layer.unit.row", no_wrap=True)
             table.add_column("in case", no_wrap=True)
         last = ""
-        for key, line in sorted(self._tally.boundary.items()):
-            path = f"{key.framework} {key.formulation}"
+        for who, key, line in boundary_rows(self._tally):
+            path = f"{who} {key.formulation}"
             place, case = "", ""
             if line.example is not None:
                 case, gate = line.example

@@ -129,6 +129,8 @@ class Checker:
             if part == "given" or not all(verdict.is_plain for verdict in verdicts):
                 reference = found.question.reference()
                 checked = self._checked(part, label, case, reference, verdicts, scripts)
+                if part == "given":
+                    checked = replace(checked, given=tuple(found.given))
                 self.emit(checked)
                 self._tell(checked)
         self._note(Asked(case, found.given, part, label))

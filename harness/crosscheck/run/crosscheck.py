@@ -84,33 +84,28 @@ def check_generated(
         operators: What networks of operators are made of; by default those that are drawn.
     """
     searches: list[tuple[Part, str, st.SearchStrategy[Any], int]] = []
-    for dtype in dtypes:
-        stacks = seeded_stacks(count=profile.stack_size, dtype=dtype)
+    shares = [profile.share(place, len(dtypes)) for place in range(len(dtypes))]
+    for dtype, share in zip(dtypes, shares, strict=True):
+        stacks = seeded_stacks(count=share.stack_size, dtype=dtype)
         searches += [
-            ("smooth", f"smooth {dtype}", smooth_cases(dtype=dtype), profile.smooth_examples),
-            (
-                "boundary",
-                f"boundary {dtype}",
-                boundary_cases(dtype=dtype),
-                profile.boundary_examples,
-            ),
-            ("smooth", f"stacks {dtype}", stacks, profile.stacks),
+            ("smooth", f"smooth {dtype}", smooth_cases(dtype=dtype), share.smooth_examples),
+            ("boundary", f"boundary {dtype}", boundary_cases(dtype=dtype), share.boundary_examples),
+            ("smooth", f"stacks {dtype}", stacks, share.stacks),
         ]
-    for dtype in dtypes:
+    for dtype, share in zip(dtypes, shares, strict=True):
         not_finite = nonfinite_cases(dtype=dtype)
-        searches.append(("boundary", f"not finite {dtype}", not_finite, profile.nonfinite))
-    for dtype in dtypes:
+        searches.append(("boundary", f"not finite {dtype}", not_finite, share.nonfinite))
+    for dtype, share in zip(dtypes, shares, strict=True):
         smooth, on = (
             cases(dtype=dtype, operators=operators)
             for cases in (composed_cases, composed_boundary_cases)
         )
-        half = profile.composed // 2
-        searches.append(("smooth", f"operators {dtype}", smooth, profile.composed - half))
+        half = share.composed // 2
+        searches.append(("smooth", f"operators {dtype}", smooth, share.composed - half))
         searches.append(("boundary", f"operators at breakpoints {dtype}", on, half))
     for number, (part, label, strategy, examples) in enumerate(searches):
         if examples:
-            share = -(-examples // len(dtypes))
-            _search(checker, part, label, strategy, seed=seed + number, examples=share)
+            _search(checker, part, label, strategy, seed=seed + number, examples=examples)
     _check_wide(checker, visits(profile.wide, dtypes, seed))
     _look_again(checker, seed)
     checker.finish()

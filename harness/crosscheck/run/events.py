@@ -85,6 +85,8 @@ class CaseChecked:
         scripts: Framework name to a program that shows the failure with that framework alone.
         allow: Names of the coarser arithmetics that were allowed; see
             `crosscheck.judge.verdict.fails`.
+        given: What each framework returned for one of the user's own cases, ``None`` if nothing;
+            empty of all other cases.
     """
 
     part: Part
@@ -95,6 +97,7 @@ class CaseChecked:
     shrunk: bool = False
     scripts: Mapping[str, str] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    given: tuple[AnyGradients | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from crosscheck.network.reference import float_forward, gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import format_of
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.installing import installation
 
 __all__ = ["TrainedDigits", "load_images", "train_digits"]
 
@@ -57,7 +58,7 @@ def load_images(purpose: str) -> tuple[Array, NDArray[np.int64]]:
     except ImportError:
         raise UsageError(
             f"{purpose}: the data come with scikit-learn, which is not installed; "
-            "pip install 'gradient-crosscheck[digits]'"
+            f"{installation('digits')}"
         ) from None
     data = load_digits()
     return np.asarray(data.data, dtype=np.float64), np.asarray(data.target)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["CrosscheckError", "UnsupportedError", "UsageError"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["CrosscheckError", "UnsupportedError", "UsageError", "meant"]
 
 
 class CrosscheckError(Exception):
@@ -22,3 +25,14 @@ class UsageError(CrosscheckError, ValueError):
 
 class UnsupportedError(CrosscheckError):
     """A framework says that it cannot do this dtype, formulation or mode."""
+
+
+def meant(word: object, known: Iterable[str]) -> str:
+    """The end of a message that hints at the word that was probably meant, or nothing.
+
+    Args:
+        word: What was given.
+        known: What there is.
+    """
+    close = difflib.get_close_matches(str(word).lower(), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

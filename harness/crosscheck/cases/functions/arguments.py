@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from crosscheck.cases.functions.shapes import MOST_AXES, Shape, Shapes, is_count
 from crosscheck.cases.functions.source import Place
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import Format
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = ["Arguments", "Outputs", "arguments_of"]
 
@@ -242,8 +241,7 @@ def _named(given: Mapping[str, Any] | None, known: Sequence[str], field_: str) -
     """The pairs of a mapping whose keys are arguments."""
     for name in given or {}:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = meant(name, known)
             raise UsageError(
                 f"{field_}: no argument {str(name)[:60]!r}, wanted {', '.join(known)}{hint}"
             )

@@ -23,7 +23,6 @@ from crosscheck.cases.functions.record import Record
 from crosscheck.cases.functions.source import KINDS
 from crosscheck.network.files.building import (
     checked_options,
-    close_match,
     kind_of,
     refuse,
     shortened,
@@ -31,6 +30,7 @@ from crosscheck.network.files.building import (
 from crosscheck.network.files.json_ import readable, strict_json
 from crosscheck.network.files.numbers import array_of_any_depth, to_lists
 from crosscheck.numbers.formats import FORMATS, Format
+from crosscheck.tools.errors import meant
 
 __all__ = ["MOST_BYTES", "record_from_json", "record_from_text", "record_to_json", "record_to_text"]
 
@@ -95,7 +95,7 @@ def record_from_json(data: Any, *, origin: str) -> Record:
         )
     for key in data:
         if key not in _KEYS:
-            hint = close_match(key, _KEYS)
+            hint = meant(key, _KEYS)
             refuse(origin, f"unknown key {shortened(key)}, wanted {', '.join(_KEYS)}{hint}")
     for key in _REQUIRED:
         if key not in data:

@@ -9,7 +9,6 @@ is read over. NumPy's form of it, ``"(m,n),(n)->(m)"``, is read as well.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from crosscheck.cases.functions.axes import WANTED, Axis, axis_of
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = ["MOST_AXES", "Axes", "Shape", "Shapes", "is_count", "parsed"]
 
@@ -179,8 +178,7 @@ class Shapes:
         known = self.names
         if name not in known:
             wanted = ", ".join(known) or "none: all sizes are fixed"
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = meant(name, known)
             raise UsageError(f"{field}: no axis {str(name)[:60]!r}, wanted {wanted}{hint}")
         return name
 

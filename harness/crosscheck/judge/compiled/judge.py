@@ -14,12 +14,13 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.compiling import is_compiled
+from crosscheck.tools.installing import installation
 
 __all__ = ["WITHOUT_NUMBA", "FusedJudge", "is_compiled"]
 
 WITHOUT_NUMBA = (
     "numba is not installed: cases and verdicts come from NumPy forms, which are the same and many "
-    "times slower; pip install 'gradient-crosscheck[sweep]'"
+    f"times slower; {installation('sweep')}"
 )
 """What to tell the user where `is_compiled` is false."""
 

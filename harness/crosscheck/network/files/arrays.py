@@ -26,6 +26,7 @@ from crosscheck.network.files.declared import plain_safetensors, refuse_npz, req
 from crosscheck.network.names import EntryName, array_name
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, format_of
+from crosscheck.tools.installing import installation
 from crosscheck.tools.words import message_of
 
 __all__ = ["from_npz", "from_safetensors", "native_arrays", "require_safetensors"]
@@ -89,9 +90,7 @@ def require_safetensors(origin: str) -> Any:
     try:
         import safetensors.numpy
     except ImportError:
-        refuse(
-            origin, ".safetensors files need a package; pip install 'gradient-crosscheck[files]'"
-        )
+        refuse(origin, f".safetensors files need a package; {installation('files')}")
     return safetensors.numpy
 
 

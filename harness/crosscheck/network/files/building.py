@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, get_args
 
@@ -13,13 +12,12 @@ from crosscheck.network.dense import Case, Output, Reduction
 from crosscheck.network.names import array_name
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = [
     "OPTIONS",
     "build_case",
     "checked_options",
-    "close_match",
     "cut",
     "either",
     "indexed_path",
@@ -52,7 +50,7 @@ def checked_options(given: Mapping[str, Any], origin: str) -> dict[str, Any]:
         if not isinstance(value, str):
             refuse(origin, f"{name} is {kind_of(value)}, wanted a string: {either(wanted)}")
         if value not in wanted:
-            hint = close_match(value, wanted)
+            hint = meant(value, wanted)
             refuse(origin, f"{name}={shortened(value)}, wanted {either(wanted)}{hint}")
     return dict(given)
 
@@ -137,12 +135,6 @@ def either(words: Iterable[str]) -> str:
     """``a, b or c``."""
     *others, last = words
     return f"{', '.join(others)} or {last}"
-
-
-def close_match(word: str, known: Collection[str]) -> str:
-    """A hint at the word that was probably meant, or nothing."""
-    close = difflib.get_close_matches(word.lower(), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def shortened(value: Any) -> str:

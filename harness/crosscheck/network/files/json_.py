@@ -13,7 +13,6 @@ from crosscheck.network.files.building import (
     OPTIONS,
     build_case,
     checked_options,
-    close_match,
     indexed_path,
     kind_of,
     options_of,
@@ -29,6 +28,7 @@ from crosscheck.network.names import EntryName
 from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.numbers.written import WrittenFloat
+from crosscheck.tools.errors import meant
 from crosscheck.tools.reading import refused_json
 
 __all__ = [
@@ -117,7 +117,7 @@ def _marked_from_json(data: Any, origin: str) -> tuple[AnyCase, Given | None]:
 def _dense_from_json(data: Mapping[str, Any], origin: str) -> Case:
     for key in data:
         if key not in _KEYS:
-            wanted = f"wanted {', '.join(_KEYS)}{close_match(key, _KEYS)}"
+            wanted = f"wanted {', '.join(_KEYS)}{meant(key, _KEYS)}"
             refuse(origin, f"unknown key {shortened(key)}, {wanted}")
     for key in ("weights", "x", "y"):
         if key not in data:

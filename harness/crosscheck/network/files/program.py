@@ -24,7 +24,6 @@ from typing import Any
 from crosscheck.network.composed import Composed
 from crosscheck.network.files.building import (
     checked_options,
-    close_match,
     kind_of,
     refuse,
     shortened,
@@ -35,7 +34,7 @@ from crosscheck.numbers.arrays import Array
 from crosscheck.numbers.formats import FORMATS, Format
 from crosscheck.operators.operator import Attribute
 from crosscheck.operators.registry import operator_of
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 from crosscheck.tools.words import cut, shown
 
 __all__ = ["composed_from_json", "composed_to_json"]
@@ -71,7 +70,7 @@ def composed_from_json(data: Mapping[str, Any], *, origin: str) -> Composed:
     """
     for key in data:
         if key not in _KEYS:
-            wanted = f"wanted {', '.join(_KEYS)}{close_match(key, _KEYS)}"
+            wanted = f"wanted {', '.join(_KEYS)}{meant(key, _KEYS)}"
             refuse(origin, f"unknown key {shortened(key)}, {wanted}")
     version = data.get("version", _VERSION)
     if version != _VERSION or isinstance(version, bool):

@@ -22,6 +22,7 @@ from crosscheck.report.html.numbers import (
     slope,
     value,
 )
+from crosscheck.report.html.references import Matrix, Reference, references, rows
 from crosscheck.run.records import RECORDS
 from crosscheck.tools.records import number
 
@@ -84,14 +85,6 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """A tensor of a case or of its gradient, laid out in rows."""
-
-    name: str
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
 class Card:
     """A case of the report.
 
@@ -110,7 +103,7 @@ class Card:
         gates: The gates that are not certain.
         more_gates: How many more there are.
         numbers: Parameters, inputs and targets; empty for a larger network.
-        reference: The reference's loss and gradient, likewise.
+        references: The reference's loss and gradient for each choice of λ, likewise.
         text: The case as a file, empty when it is too long for a page.
         commands: What checks that file again.
     """
@@ -128,7 +121,7 @@ class Card:
     gates: tuple[Decided, ...]
     more_gates: int
     numbers: tuple[Matrix, ...]
-    reference: tuple[Matrix, ...]
+    references: tuple[Reference, ...]
     text: str
     commands: tuple[str, ...]
 
@@ -161,7 +154,6 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
     title = _title(lines, gates, count)
     text = "" if stored is None else _as_file(stored)
     numbers = [] if stored is None else _parameters(stored)
-    reference = [] if case["reference"] is None else _gradients(case["reference"])
     small = sum(len(row) for matrix in numbers for row in matrix.rows) <= _SHOWN_NUMBERS
     return Card(
         anchor=anchor,
@@ -177,10 +169,18 @@ def card(case: Mapping[str, Any], anchor: str) -> Card:
         gates=tuple(gates),
         more_gates=count - len(gates),
         numbers=tuple(numbers) if small else (),
-        reference=tuple(reference) if small else (),
+        references=_references(case, lines, readings) if small else (),
         text=text if len(text) <= _SHOWN_TEXT else "",
         commands=tuple(_commands(failing or case["verdicts"])),
     )
+
+
+def _references(
+    case: Mapping[str, Any], lines: Sequence[Line], readings: Sequence[Sequence[GateReading]]
+) -> tuple[Reference, ...]:
+    if case["case"] is None or case["reference"] is None:
+        return ()
+    return references(case["case"], case["reference"], [line.who for line in lines], readings)
 
 
 def _title(lines: Sequence[Line], gates: Sequence[Decided], count: int) -> str:
@@ -349,21 +349,4 @@ def _parameters(stored: Mapping[str, Any]) -> list[Matrix]:
 
 
 def _matrix(name: str, values: Any, dtype: str) -> Matrix:
-    rows = tuple(tuple(shortest(each, dtype) for each in row) for row in _rows(values))
-    return Matrix(name, rows)
-
-
-def _rows(values: Any) -> list[list[Any]]:
-    """Numbers in rows, whatever axes they have: those in front of the last one after the other."""
-    rows = values if isinstance(values, list) else [values]
-    while rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list):
-        rows = [row for block in rows for row in block]
-    return rows if rows and isinstance(rows[0], list) else [rows]
-
-
-def _gradients(reference: Mapping[str, Any]) -> list[Matrix]:
-    found = []
-    for name, values in reference.items():
-        laid_out = tuple(tuple(digits(each) for each in row) for row in _rows(values))
-        found.append(Matrix("J" if name == "J" else f"∂J/∂{name}", laid_out))
-    return found
+    return Matrix(name, tuple(tuple(shortest(each, dtype) for each in row) for row in rows(values)))

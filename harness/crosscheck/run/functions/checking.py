@@ -24,7 +24,7 @@ from crosscheck.run.functions.partners import Partner
 from crosscheck.run.functions.records import About, found, keep, records_of, smaller_of
 from crosscheck.run.functions.spec import ROLES, Spec
 from crosscheck.run.implementations import name_of
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = ["EXAMPLES", "compare_functions", "compare_spec", "traced_spec", "unknown_keyword"]
 
@@ -197,9 +197,7 @@ def _about(
         } | own
     for name in wrt or ():
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"wrt={name!r}: wanted some of {', '.join(names)}{hint}")
+            raise UsageError(f"wrt={name!r}: wanted some of {', '.join(names)}{meant(name, names)}")
     made = Formula(formula, tuple(names))
     arguments = arguments_of(
         made.name,

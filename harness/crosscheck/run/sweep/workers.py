@@ -12,6 +12,7 @@ from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
 from crosscheck.run.sweep.coordinate import Source, Work, coordinated
 from crosscheck.tools.errors import UsageError
+from crosscheck.tools.installing import installation
 from crosscheck.tools.words import message_of
 from crosscheck.workers.pool import ProcessExecutor
 
@@ -82,9 +83,7 @@ def on_cluster(
     try:
         client_of: Any = importlib.import_module("distributed").Client
     except ImportError:
-        raise UsageError(
-            "--scheduler needs Dask: pip install 'gradient-crosscheck[distributed]'"
-        ) from None
+        raise UsageError(f"--scheduler needs Dask: {installation('distributed')}") from None
     with contextlib.ExitStack() as stack:
         try:
             client = stack.enter_context(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import warnings
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,8 +23,7 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.operators.selections import Selection
 from crosscheck.studies.conventions.apart import Found, measured_apart
 from crosscheck.studies.conventions.points import SUBJECTS, Subject, points_of, spelled
-from crosscheck.studies.conventions.table import Cell, Key, Row, Table
-from crosscheck.tools.errors import UsageError
+from crosscheck.studies.conventions.table import ALL, Cell, Key, Row, Table, Wanted
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 from crosscheck.tools.processor import processor
 from crosscheck.tools.words import named
@@ -117,7 +116,7 @@ def _versions(packages: Mapping[str, str]) -> str:
 def measure(
     found: Sequence[Source],
     *,
-    formulations: Collection[str] | None = None,
+    wanted: Wanted = ALL,
     slow: bool = False,
     jobs: int | None = None,
     deadline: float | None = None,
@@ -128,7 +127,7 @@ def measure(
 
     Args:
         found: Where its rows come from.
-        formulations: Only formulations or units of these names.
+        wanted: Only these formulations.
         slow: Measure the slow modes (compilers) as well.
         jobs: How many processes to measure in; this one, if nothing is said.
         deadline: Seconds that a convention may take in another process; any, if nothing is said.
@@ -142,10 +141,16 @@ def measure(
             ``lost``.
     """
     versions = {source.name: source.versions for source in found}
-    chosen = {source: list(keys(source, formulations, slow)) for source in found}
-    wanted = [key for each in chosen.values() for key in each]
-    if formulations is not None:
-        _require_known(formulations, found, wanted)
+    wanted.require_known(
+        {
+            (unit, formulation)
+            for source in found
+            for unit in SUBJECTS
+            for formulation in source.lines.formulations(unit)
+        }
+    )
+    chosen = {source: list(keys(source, wanted, slow)) for source in found}
+    every = [key for each in chosen.values() for key in each]
     rows: dict[Key, Row] = {}
     without: dict[Key, str] = {}
 
@@ -155,7 +160,7 @@ def measure(
                 rows.update(part.rows)
                 without.update(part.lost)
                 if progress is not None:
-                    progress(len(rows) + len(without), len(wanted))
+                    progress(len(rows) + len(without), len(every))
     if without and lost is None:
         key, what = next(iter(without.items()))
         raise CrashedError(f"{key.framework}, {key.mode}, {key.unit}: {what}")
@@ -164,12 +169,8 @@ def measure(
     return Table(
         versions,
         _environment(),
-        {
-            key: replace(rows[key], versions=versions[key.framework])
-            for key in wanted
-            if key in rows
-        },
-        None if formulations is None else frozenset(formulations),
+        {key: replace(rows[key], versions=versions[key.framework]) for key in every if key in rows},
+        wanted,
     )
 
 
@@ -184,19 +185,6 @@ def _measured(
         return
     wanted = [key for each in chosen.values() for key in each]
     yield from measured_apart(wanted, _part, jobs, deadline)
-
-
-def _require_known(names: Collection[str], found: Sequence[Source], wanted: Sequence[Key]) -> None:
-    """Raise `UsageError` where a formulation or unit is nobody's."""
-    for name in names:
-        if not any(name in key.names for key in wanted):
-            units = {unit for source in found for unit in source.lines.written}
-            each = {
-                f for source in found for unit in units for f in source.lines.formulations(unit)
-            }
-            raise UsageError(
-                f"formulation={name!r}: wanted one of {', '.join(sorted(units | each))}"
-            )
 
 
 def _part(wanted: Sequence[Key]) -> Found:
@@ -227,12 +215,12 @@ def _measured_rows(source: Source, wanted: Sequence[Key]) -> dict[Key, Row]:
         return {key: _row(source.lines, key) for key in wanted}
 
 
-def keys(source: Source, formulations: Collection[str] | None, slow: bool) -> Iterator[Key]:
+def keys(source: Source, wanted: Wanted, slow: bool) -> Iterator[Key]:
     """The rows of one source."""
     lines = source.lines
     for unit in SUBJECTS:
         for formulation in lines.formulations(unit):
-            if formulations is not None and not {formulation, unit} & set(formulations):
+            if not wanted.has(unit, formulation):
                 continue
             for mode in lines.modes_of(unit):
                 if mode in lines.slow and not slow:

@@ -16,11 +16,22 @@ from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.selections import Selection
 from crosscheck.studies.conventions.points import SUBJECTS, points_of
 from crosscheck.tools.atomic import write_text_atomically
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 from crosscheck.tools.reading import json_of
 from crosscheck.tools.words import named, shown
 
-__all__ = ["Cell", "Change", "Key", "Row", "Table", "read_table", "unsigned", "write_table"]
+__all__ = [
+    "ALL",
+    "Cell",
+    "Change",
+    "Key",
+    "Row",
+    "Table",
+    "Wanted",
+    "read_table",
+    "unsigned",
+    "write_table",
+]
 
 _FORMAT = 2
 _UNSUPPORTED = "UNSUPPORTED: "
@@ -41,14 +52,68 @@ class Key:
     mode: str
     dtype: str
 
-    @property
-    def names(self) -> tuple[str, str]:
-        """What a user may ask for it by: the formulation or its unit."""
-        return self.formulation, self.unit
-
     def __str__(self) -> str:
         unit = "" if self.unit == "relu" else f"{self.unit} as "
         return f"{self.framework} {unit}{self.formulation} ({self.mode}, {self.dtype})"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which conventions are asked for.
+
+    Attributes:
+        formulations: Names of formulations; ``None`` for all.
+        operators: Names of what they write, such as ``hardtanh``; ``None`` for all.
+    """
+
+    formulations: frozenset[str] | None = None
+    operators: frozenset[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        formulations: Collection[str] | None = None,
+        operators: Collection[str] | None = None,
+    ) -> Wanted:
+        """What two collections of names ask for."""
+        sets = (None if each is None else frozenset(each) for each in (formulations, operators))
+        return cls(*sets)
+
+    def has(self, unit: str, formulation: str) -> bool:
+        """Whether a formulation of a unit is among them."""
+        return (self.formulations is None or formulation in self.formulations) and (
+            self.operators is None or unit in self.operators
+        )
+
+    def require_known(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Refuse names that are nobody's.
+
+        Args:
+            pairs: What there is: a unit, and a formulation of it.
+
+        Raises:
+            UsageError: There is no formulation or operator of a name, or none of both together.
+        """
+        units, formulations = ({pair[place] for pair in pairs} for place in (0, 1))
+        for field_, names, known in (
+            ("operators", self.operators, units),
+            ("formulation", self.formulations, formulations),
+        ):
+            for name in sorted(names or ()):
+                if name not in known:
+                    hint = meant(name, known)
+                    if field_ == "formulation" and name in units:
+                        hint = f"; for all formulations of an operator say --operators {name}"
+                    wanted = ", ".join(sorted(known))
+                    raise UsageError(f"{field_} {name!r}: wanted some of {wanted}{hint}")
+        if not any(self.has(*pair) for pair in pairs):
+            raise UsageError(
+                f"no formulation {' or '.join(sorted(self.formulations or ()))} of "
+                f"{' or '.join(sorted(self.operators or ()))}; leave one of the options out"
+            )
+
+
+ALL = Wanted()
 
 
 @dataclass(frozen=True)
@@ -126,14 +191,13 @@ class Table:
             own, which may be others: modes that were not measured again keep theirs.
         environment: What else a result may depend on.
         rows: The conventions.
-        formulations: Names of the formulations or units that were to be measured; ``None``
-            for all.
+        wanted: The formulations that were to be measured.
     """
 
     versions: Mapping[str, str]
     environment: Mapping[str, str]
     rows: Mapping[Key, Row]
-    formulations: frozenset[str] | None = None
+    wanted: Wanted = ALL
 
     def __post_init__(self) -> None:
         rows = {
@@ -181,24 +245,29 @@ class Table:
                         "--formulation"
                     )
 
-    def part(
-        self, frameworks: Collection[str] | None, formulations: Collection[str] | None
-    ) -> Table:
-        """Only the rows of some frameworks, and of some formulations or units.
+    def part(self, frameworks: Collection[str] | None, wanted: Wanted = ALL) -> Table:
+        """Only the rows of some frameworks, and of some formulations.
 
         Raises:
             UsageError: There is no such row.
         """
+        for name in frameworks or ():
+            if name not in self.frameworks:
+                raise UsageError(
+                    f"frameworks: the table has nothing of {name!r}, wanted some of "
+                    f"{', '.join(self.frameworks)}{meant(name, self.frameworks)}"
+                )
+        wanted.require_known({(key.unit, key.formulation) for key in self.rows})
         rows = {
             key: row
             for key, row in self.rows.items()
             if (frameworks is None or key.framework in frameworks)
-            and (formulations is None or not set(formulations).isdisjoint(key.names))
+            and wanted.has(key.unit, key.formulation)
         }
         if not rows:
             raise UsageError(
-                f"the table has nothing of framework={frameworks!r}, formulation={formulations!r}; "
-                f"its frameworks are {', '.join(self.frameworks)}"
+                f"{', '.join(frameworks or ())}: no such formulation in the table; name other "
+                "frameworks, or leave --frameworks out"
             )
         return replace(self, rows=rows)
 
@@ -210,7 +279,7 @@ class Table:
         gives elsewhere is compared only if both tables are from the same kind of processor.
 
         Args:
-            new: A later table; it may be of some formulations only, `Table.formulations`.
+            new: A later table; it may be of some formulations only, `Table.wanted`.
         """
         same_processor = self.is_of_processor(new)
         for key, row in new.rows.items():
@@ -256,8 +325,8 @@ class Table:
 
     def should_have(self, key: Key) -> bool:
         """Whether a row of this framework, mode and formulation was to be measured."""
-        return (key.framework, key.mode) in self._measured and (
-            self.formulations is None or not self.formulations.isdisjoint(key.names)
+        return (key.framework, key.mode) in self._measured and self.wanted.has(
+            key.unit, key.formulation
         )
 
     @cached_property

@@ -1,9 +1,10 @@
-"""What the README says is what happens: every command in it, every program, every picture."""
+"""What the README and the pages say is what happens: every command, every program, each picture."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import processes
 import pytest
+from packaging.requirements import Requirement
 
 from crosscheck.cases.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.cli import main
@@ -19,74 +21,166 @@ from crosscheck.frameworks.registry import GROUP, open_frameworks
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.network.dense import worked_example
+from crosscheck.numbers import formats
 from crosscheck.run.checker import Checker
 from crosscheck.run.functions.checking import compare_functions
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+README = ROOT / "README.md"
+INDEX = ROOT / "docs" / "README.md"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in (README, *sorted((ROOT / "docs").glob("*.md")))
+}
+_BLOCK = re.compile(r"```(\w*)\n(.*?)```", flags=re.DOTALL)
+
+
+def of_page(page: str, language: str) -> list[str]:
+    return [text for name, text in _BLOCK.findall(PAGES[page]) if name == language]
 
 
 def blocks(language: str) -> list[str]:
-    return [text for name, text in BLOCKS if name == language]
+    return [text for page in PAGES for text in of_page(page, language)]
 
 
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
-SHORT = [line for line in COMMANDS if line.startswith("crosscheck ")]
+COMMANDS = [
+    (page, line)
+    for page in PAGES
+    for block in of_page(page, "sh")
+    for line in block.splitlines()
+    if line.strip()
+]
+SHORT = list(dict.fromkeys(line for _, line in COMMANDS if line.split()[0] == "crosscheck"))
+PROGRAMS = [
+    pytest.param(page, text, id=f"{page}-{number}")
+    for page in PAGES
+    for number, text in enumerate(of_page(page, "python"), start=1)
+]
+
+
+# -- pages -------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_one_that_is_read() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 250
+
+
+def test_every_page_is_linked_from_the_index() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+)", PAGES["docs/README.md"]))
+    pages = {path.name for path in INDEX.parent.iterdir() if path.suffix in (".md", ".ipynb")}
+    assert pages - {"README.md"} <= linked
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "reports/README.md"])
+def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+)|(?:src|srcset)=\"([^\"]+)\"", path.read_text("utf-8"))
+    named = [link or picture for link, picture in links]
+    missing = [link for link in named if "://" not in link and not (path.parent / link).exists()]
+    assert missing == []
+
+
+def test_a_link_to_a_heading_leads_to_one() -> None:
+    for page, text in PAGES.items():
+        for link, heading in re.findall(r"\]\(([^)#]*)#([^)]+)\)", text):
+            target = (ROOT / page).parent / link if link else ROOT / page
+            titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), flags=re.MULTILINE)
+            assert heading in {
+                re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in titles
+            }
+
+
+# -- commands ----------------------------------------------------------------------------------
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
     assert SHORT
-    for line in COMMANDS:
-        assert line.startswith(("crosscheck ", "pytest ", "python3 -m venv ")), line
+    starts = ("crosscheck", "pytest ", "python3 -m venv ", "nox -s ", "pip ")
+    assert [line for _, line in COMMANDS if not line.startswith(starts)] == []
+
+
+@pytest.fixture(scope="module")
+def latest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the report of a run."""
+    folder = tmp_path_factory.mktemp("latest")
+    words = ["run", "--case", "worked-example", "--frameworks", "jax", "--report", str(folder)]
+    assert main(words) == 0
+    return folder
+
+
+def quick(words: list[str]) -> list[str]:
+    """A command that does in seconds what takes minutes as it stands in a page."""
+    match words[:1]:
+        case ["power"]:
+            return ["1" if word.isdigit() else word for word in words]
+        case ["precision"]:
+            return [*words, "--quick", "--trials", "1"]  # the last --trials counts
+        case ["conventions"] if "--recorded" not in words:
+            return [*words, "--frameworks", "numpy"]
+        case ["accuracy"] if "--recorded" not in words:
+            return [*words, "--frameworks", "torch", "--function", "tanh", "--dtype", "bfloat16"]
+        case ["sweep"]:
+            return [{"1e6": "5000", "1e4": "256"}.get(word, word) for word in words]
+        case ["bench"]:
+            words = [*words, "--frameworks", "jax", "--jobs", "1", "--seconds", "0.01"]
+            words += ["--repeats", "1", "--widths", "1,1,1", "--no-growth", "--no-storms"]
+            return [*words, "--no-start-up"]
+        case ["doctor"]:  # one framework does for all, without minutes of compilation
+            return [*words, "--frameworks", "jax"]
+        case ["run"] if "--case" not in words:  # the last --max-examples counts
+            return [*words, "--max-examples", "4", "--dtype", "float32"]
+    return words
 
 
 @pytest.mark.parametrize("line", SHORT)
-def test_a_command_of_the_readme_runs(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_command_of_a_page_runs(
+    line: str, latest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = ("my_gradient.json", "my_network.json", "my_program.json")
-    for name, text in zip(names, blocks("json"), strict=False):
-        (tmp_path / name).write_text(text)
-    words = shlex.split(line)[1:]
-    if words[0] == "power":
-        # Minutes long as it stands there; the smallest numbers do the same things.
+    for text in blocks("json"):
+        kinds = ("gradient", "program")
+        name = next((kind for kind in kinds if f'"{kind}"' in text), "network")
+        (tmp_path / f"my_{name}.json").write_text(text)
+    for text in blocks("python"):
+        if text.startswith("# layer.py"):
+            (tmp_path / "layer.py").write_text(text)
+    words = quick(shlex.split(line)[1:])
+    command = words[0] if words else ""
+    if command == "power":
         monkeypatch.setattr("crosscheck.studies.power.SHAPES", ((4, 8, 1),))
-        words = ["1" if word.isdigit() else word for word in words]
-    if words[0] == "precision":
-        words = [*words, "--quick", "--trials", "1"]  # the last --trials counts
-    if words[0] == "conventions" and "--recorded" not in words:
-        words += ["--framework", "numpy"]
-    if words[0] == "accuracy" and "--recorded" not in words:
-        words += ["--framework", "torch", "--function", "tanh", "--dtype", "bfloat16"]
-    if words[0] == "sweep":
-        words = [{"1e6": "5000", "1e4": "256"}.get(word, word) for word in words]
-    if words[0] == "bench":
-        words += ["--framework", "jax", "--jobs", "1", "--seconds", "0.01", "--repeats", "1"]
-        words += ["--widths", "1,1,1", "--no-growth", "--no-storms", "--no-start-up"]
-    if words[0] == "doctor":  # one framework does for all, without minutes of compilation
-        words += ["--frameworks", "jax"]
+    if command == "report":
+        shutil.copytree(latest, tmp_path / "reports/latest")
     assert main(words) == ("my_gradient.json" in words)  # in which a number is wrong
-    studies = ("power", "precision", "conventions", "accuracy", "bench")
-    checks = words[0] not in (*studies, "explain", "doctor")
-    assert (tmp_path / "reports/latest/report.json").is_file() == checks
+    report = (tmp_path / "reports/latest/report.json").is_file()
+    assert report == (command in ("digits", "report", "run", "sweep") and "--case" not in words)
 
 
-def test_the_two_commands_name_sessions_that_exist() -> None:
+def test_the_sessions_that_are_named_exist() -> None:
     listed = processes.run(
         [sys.executable, "-m", "nox", "--list", "-f", str(ROOT / "noxfile.py")],
         capture_output=True,
         check=True,
     ).stdout
     sessions = set(re.findall(r"^[*-] (\w+)", listed, flags=re.MULTILINE))
-    named = [line.split(" -s ")[1].split() for line in COMMANDS if " -s " in line]
-    assert named == [["crosscheck"], ["lint", "types", "tests"]]
+    named = [
+        line.split(" -s ")[1].split(" -- ")[0].split() for _, line in COMMANDS if " -s " in line
+    ]
+    assert named[:2] == [["crosscheck"], ["lint", "types", "tests"]]
     assert {name for names in named for name in names} <= sessions
 
 
+def test_what_is_said_to_install_is_this_package_with_extras_that_it_has() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [line for _, line in COMMANDS if line.startswith("pip ")]
+    named = [extra for line in lines for extra in re.findall(r"\[(\w+)\]", line)]
+    assert len(named) == len(lines) == 3
+    assert set(named) <= set(project["optional-dependencies"])
+    (address,) = (word for line in lines for word in shlex.split(line) if " @ " in word)
+    assert Requirement(address).name == project["name"]
+
+
 def test_the_boundary_is_selected_by_its_name() -> None:
-    (line,) = (line for line in COMMANDS if line.startswith("pytest "))
+    (line,) = {line for _, line in COMMANDS if line.startswith("pytest ")}
     collected = processes.run(
         [
             sys.executable,
@@ -104,6 +198,22 @@ def test_the_boundary_is_selected_by_its_name() -> None:
     tests = [line for line in collected.splitlines() if "::" in line]
     assert len(tests) > 100
     assert all("relu_boundary" in test for test in tests)
+
+
+# -- programs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "text"), PROGRAMS)
+def test_a_program_of_a_page_runs(
+    page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # one of them writes a file
+    before = set(formats.FORMATS)
+    try:
+        exec(compile(text, "program", "exec"), {"__name__": "program"})
+    finally:
+        for name in set(formats.FORMATS) - before:  # one of them adds another
+            del formats._FORMATS[name]
 
 
 def program(start: str) -> str:
@@ -184,9 +294,13 @@ def drawn(strategy: Any, seed: int) -> Any:
     return found[-1]
 
 
-def test_every_verdict_is_explained() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/verdicts.md"])
+def test_every_verdict_is_explained(page: str) -> None:
     for kind in MEANING:
-        assert str(kind) in README
+        assert f"| {kind} |" in PAGES[page].replace(", ", " | ")
+
+
+# -- pictures ----------------------------------------------------------------------------------
 
 
 def test_the_picture_of_the_worked_example_is_what_the_command_prints(
@@ -203,7 +317,9 @@ def test_the_picture_of_the_worked_example_is_what_the_command_prints(
 def test_the_part_of_the_table_of_conventions_is_what_the_command_prints(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(["conventions", "--recorded", "--framework", "torch", "--baseline", str(ROOT / "reports")])
+    main(
+        ["conventions", "--recorded", "--frameworks", "torch", "--baseline", str(ROOT / "reports")]
+    )
     out = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
     (picture,) = (text for text in blocks("text") if text.startswith("torch (torch"))
     for line in picture.splitlines():
@@ -229,7 +345,7 @@ def test_the_marks_are_what_the_command_prints(
 
 
 def test_the_pictures_are_there_and_small() -> None:
-    named = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', PAGES["README.md"])
     assert named
     for name in named:
         picture = (ROOT / name).read_bytes()
@@ -240,7 +356,7 @@ def test_the_pictures_are_there_and_small() -> None:
 def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [snippet] = blocks("toml")
+    (snippet,) = (text for text in blocks("toml") if GROUP in text)
     [(group, lines)] = tomllib.loads(snippet)["project"]["entry-points"].items()
     [(name, value)] = lines.items()
     (tmp_path / "my_package.py").write_text(program("import numpy as np\nfrom crosscheck"))
@@ -251,5 +367,8 @@ def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert group == GROUP
-    (framework,), _ = open_frameworks([name])
-    assert framework.gradients(worked_example()).loss == 2.0
+    try:
+        (framework,), _ = open_frameworks([name])
+        assert framework.gradients(worked_example()).loss == 2.0
+    finally:
+        sys.modules.pop("my_package", None)  # other tests have another of that name
