@@ -131,6 +131,7 @@ def test_functions_that_are_understood_are_listed_and_exist(
         *found["numpy"]
     }
     assert {"dot_general", "select_n"} <= {*found["jax"]}
+    assert {"addmm", "native_layer_norm", "convolution", "relu"} <= {*found["torch"]}
     for name in found["numpy"]:
         if name.startswith("np."):
             assert callable(operator.attrgetter(name[3:])(np)), name

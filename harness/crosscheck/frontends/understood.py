@@ -35,15 +35,22 @@ def _jax() -> Iterable[str]:
     return (*primitives.RULES, *primitives.MOVES)
 
 
+def _torch() -> Iterable[str]:
+    operations = importlib.import_module("crosscheck.frontends.torch_.operations")
+    moving = importlib.import_module("crosscheck.frontends.torch_.moving")
+    return (*operations.RULES, *moving.MOVES, *moving.ADDING)
+
+
 _TABLES: Mapping[str, Callable[[], Iterable[str]]] = MappingProxyType(
-    {"numpy": _numpy, "jax": _jax}
+    {"numpy": _numpy, "jax": _jax, "torch": _torch}
 )
 
 
 def understood(word: str = "") -> dict[str, list[str]]:
     """Library to the names of what is understood of it, in alphabetical order.
 
-    Of JAX they are primitives, as ``jax.make_jaxpr`` prints them.
+    Of JAX they are primitives, as ``jax.make_jaxpr`` prints them, of PyTorch ATen's operations by
+    their names without a namespace; what PyTorch decomposes into these is understood too.
 
     Args:
         word: What names must contain; capitals count for nothing.
