@@ -7,7 +7,7 @@ busy cores (median round trip; from a death to its being noticed):
     pebble 5.2 `ProcessPool`         790 µs    71 ms    told apart by exit code; polls
     loky 3.7                        1460 µs   125 ms    one death ends all that is under way
     `concurrent.futures`             710 µs    12 ms    one death breaks the pool for good
-    this                             380 µs     3 ms
+    this                             270 µs     4 ms
 
 All start a process in the same second, and none starts one with the Python of another environment,
 where another version of a framework is; nor is any of them one *named* process, with a framework
