@@ -16,7 +16,7 @@ __all__ = ["commands", "prepared", "script"]
 
 _ADDRESSES = {
     "/path/to/crosscheck": "$COPY",
-    "git+https://host/owner/crosscheck": "git+file://$COPY",
+    "git+https://host/owner/crosscheck": "git+file://localhost$COPY",
 }
 """What a reader puts in the place of what the README has."""
 
