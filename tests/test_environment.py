@@ -65,9 +65,9 @@ def test_libraries_are_named_as_they_are_loaded(monkeypatch: pytest.MonkeyPatch)
             "filepath": "/lib/blas.so",
         },
     ]
-    monkeypatch.setattr("crosscheck.run.environment.threadpool_info", lambda: loaded * 2)
+    monkeypatch.setattr("crosscheck.tools.loaded.threadpool_info", lambda: loaded * 2)
     assert environment()["blas"] == "openblas 0.3.31 (SkylakeX), 4 threads; openmp, 1 thread"
-    monkeypatch.setattr("crosscheck.run.environment.threadpool_info", list)
+    monkeypatch.setattr("crosscheck.tools.loaded.threadpool_info", list)
     assert environment()["blas"] == "none that tells"
 
 

@@ -35,10 +35,10 @@ def crosscheck(
 def test_a_run_goes_on_without_one_that_dies(crosscheck: Run) -> None:
     words = ("run", "--case", "bad.json", "--case", "worked-example", "--mode")
     both = ("--frameworks", "plain,misbehaves")
-    code, out, _ = crosscheck(*words, "misbehaves=aborts", *both)
+    code, out, _ = crosscheck(*words, "misbehaves=aborts", *both, "--report", "page")
     assert code == 1
     assert "the process ended by SIGABRT" in out
-    report = json.loads(Path("reports/latest/report.json").read_text())
+    report = json.loads(Path("page/report.json").read_text())
     counts = {each["framework"]: each["counts"] for each in report["verdicts"]}
     assert counts["misbehaves"]["CRASHED"] == 1
     assert sum(counts["misbehaves"].values()) == sum(counts["plain"].values()) == 4
@@ -79,7 +79,7 @@ def test_conventions_are_measured_of_what_does_not_die(
     crosscheck: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MISBEHAVES", "segfaults")
-    words = ("conventions", "--framework", "misbehaves", "--jobs", "1")
+    words = ("conventions", "--frameworks", "misbehaves", "--jobs", "1")
     code, out, err = crosscheck(*words, "--json")
     assert code == 1
     assert "misbehaves relu acts by hand float64: CRASHED: the process ended by SIGSEGV" in err

@@ -265,7 +265,7 @@ def test_a_failing_run_has_a_report_that_says_so(pytester: pytest.Pytester) -> N
     assert not report.passed
     assert [case["shrunk"] for case in report.document["cases"]].count(True) == 1
     summary = (pytester.path / "out" / "summary.md").read_text("utf-8")
-    assert "**numpy without_mask: DISAGREES.**" in summary
+    assert r"**numpy without\_mask: DISAGREES.**" in summary
     # No command knows a function that is in a test.
     assert "crosscheck run" not in report.html()
 

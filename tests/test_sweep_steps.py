@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections import Counter
@@ -24,6 +25,7 @@ from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Network
 from crosscheck.network.files import case_to_json
 from crosscheck.run.certified import Certifications
+from crosscheck.run.sweep import engine
 from crosscheck.run.sweep.check import check_part
 from crosscheck.run.sweep.checkpoint import load
 
@@ -179,6 +181,10 @@ def test_a_sweep_that_was_cut_in_the_middle_goes_on_with_steps_to_the_same_resul
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("crosscheck.run.sweep.engine._STEP_SECONDS", 0.0)
+    monkeypatch.setattr(
+        "crosscheck.run.sweep.engine.steps_until",
+        lambda settings, start, stop_at: itertools.islice(engine.steps(settings, start), 1),
+    )
     words = ["--cases", "40", "--seed", "9", "--widths", "2,3,2", "--mix", "gaussian", "--steps"]
     words += ["--frameworks", "shifting"]
     _, first = sweeping.sweep(*words, "--until", "0.001s", report="cut")

@@ -88,7 +88,7 @@ def composed_from_json(data: Mapping[str, Any], *, origin: str) -> Composed:
         text = str(error)
         if text.startswith(origin):
             raise
-        raise UsageError(f"{origin}: {cut(shown(text), 400)}") from None
+        raise UsageError(f"{origin}: {cut(shown(text))}") from None
 
 
 def _step(data: Any, at: str, origin: str) -> Step:
