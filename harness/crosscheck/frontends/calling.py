@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["called"]
+__all__ = ["called", "key_of"]
 
 
 def called(
@@ -37,3 +37,11 @@ def called(
     if skipped:
         return function(**arguments)
     return function(*by_place, **by_name)
+
+
+def key_of(entry: Any) -> str:
+    """What a step of a path into a tree goes by: an entry of JAX's or of PyTorch's ``pytree``."""
+    for attribute in ("key", "name", "idx"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frontends.calling import called
+from crosscheck.frontends.calling import called, key_of
 from crosscheck.frontends.jax_reading import Reader
 from crosscheck.frontends.traced import TracedFunction
 from crosscheck.frontends.tracing import Known, Tracing, Value
@@ -107,7 +107,7 @@ class JaxFunction:
         single = len(leaves) == 1 and not leaves[0][0]
         found: list[str | None] = []
         for path, leaf in leaves:
-            words = ".".join(map(_key, path))
+            words = ".".join(map(key_of, path))
             name = "out" if single else words if isinstance(self.form, dict) else f"out{words}"
             real = leaf.dtype.kind not in "biu"
             found.append(name if real else None)
@@ -155,7 +155,7 @@ class _Arguments:
         self._forms: dict[str, tuple[list[str], Any]] = {}
         for name in real:
             leaves, form = jax.tree_util.tree_flatten_with_path(arguments[name])
-            names = [".".join([name, *map(_key, path)]) for path, _ in leaves]
+            names = [".".join([name, *map(key_of, path)]) for path, _ in leaves]
             for each, (_, leaf) in zip(names, leaves, strict=True):
                 array = np.asarray(leaf)
                 if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
@@ -178,13 +178,6 @@ class _Arguments:
                 is_array = isinstance(value, np.ndarray)
                 found[name] = self._jax.numpy.asarray(value) if is_array else value
         return found
-
-
-def _key(entry: Any) -> str:
-    for attribute in ("key", "name", "idx"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)
 
 
 def _jaxpr(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.frontends.calling import called
+from crosscheck.frontends.calling import called, key_of
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import UsageError
 
@@ -69,7 +69,7 @@ class Arguments:
     def _add(self, name: str, given: Any) -> None:
         pytree = importlib.import_module("torch.utils._pytree")
         leaves, form = pytree.tree_flatten_with_path(given)
-        names = [".".join([name, *map(_key, path)]) for path, _ in leaves]
+        names = [".".join([name, *map(key_of, path)]) for path, _ in leaves]
         for each, (_, leaf) in zip(names, leaves, strict=True):
             plain = leaf.detach().double() if isinstance(leaf, self._torch.Tensor) else leaf
             array = np.asarray(plain)
@@ -116,10 +116,3 @@ def _callable(torch: Any, function: Any) -> Callable[..., Any]:
         function = getattr(function, "apply")  # noqa: B009  (mypy knows no such attribute of a type)
     found: Callable[..., Any] = function
     return found
-
-
-def _key(entry: Any) -> str:
-    for attribute in ("key", "name", "idx"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)

@@ -166,11 +166,7 @@ class OperationJudge(StepJudge[Operation, RecordedFunction]):
         self, recorded: RecordedFunction, records: Sequence[Operation], left_out: Flags
     ) -> dict[str, list[Comparison]]:
         """Whether each cotangent is the sum of what was sent to its uses, and of c of outputs."""
-        uses: dict[str, list[Array]] = {}
-        for record in records:
-            for name, source in record.step.inputs:
-                if name in record.sent:
-                    uses.setdefault(source, []).append(record.sent[name])
+        uses = self._uses(records)
         for output in recorded.outputs.values():
             uses.setdefault(output.made, []).append(output.cotangent)
         found: dict[str, list[Comparison]] = {}

@@ -164,6 +164,15 @@ class StepJudge(abc.ABC, Generic[_Record, _Recorded]):
         what = f"its operand {name} is not what {source} holds"
         return Comparison(record.step.id, record.step.op, what, (), (), same)
 
+    def _uses(self, records: Sequence[_Record]) -> dict[str, list[Array]]:
+        """What was sent to each number by those that it went into, in their order."""
+        uses: dict[str, list[Array]] = {}
+        for record in records:
+            for name, source in record.step.inputs:
+                if name in record.sent:
+                    uses.setdefault(source, []).append(record.sent[name])
+        return uses
+
     def _summed(
         self, name: str, value: Array, sent: Sequence[Array], left_out: Flags
     ) -> Comparison:
@@ -226,11 +235,7 @@ class LocalJudge(StepJudge[Record, Recorded]):
         self, recorded: Recorded, records: Sequence[Record], left_out: Flags
     ) -> dict[str, list[Comparison]]:
         """Whether each cotangent is the sum of what was sent to its uses; that of J is 1."""
-        uses: dict[str, list[Array]] = {}
-        for record in records:
-            for name, source in record.step.inputs:
-                if name in record.sent:
-                    uses.setdefault(source, []).append(record.sent[name])
+        uses = self._uses(records)
         given = {each.step.id: each.cotangent for each in records[:-1]}
         returned = dict(recorded.given.entries())
         given |= {name: returned[name] for name in uses if name not in given}
