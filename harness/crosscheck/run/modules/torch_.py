@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crosscheck.frameworks.fetched import Fetched
+from crosscheck.frontends.calling import key_of
 from crosscheck.frontends.recognised import recognised
 from crosscheck.frontends.torch_.frames import Frames
 from crosscheck.frontends.torch_.trace import trace_torch
@@ -54,7 +55,7 @@ class TorchReader:
         held: dict[str, Any] = {}
         for name in (*asked.wrt, *asked.fixed):
             leaves, form = self._tree.tree_flatten_with_path(asked.arguments[name])
-            names = [".".join([name, *(str(_key(each)) for each in path)]) for path, _ in leaves]
+            names = [".".join([name, *map(key_of, path)]) for path, _ in leaves]
             self._forms[name] = names, form
             for own, (_, leaf) in zip(names, leaves, strict=True):
                 held[own] = np.asarray(leaf, asked.dtype)
@@ -99,7 +100,7 @@ class TorchReader:
         found = {}
         for path, leaf in leaves:
             if isinstance(leaf, self._torch.Tensor) and leaf.is_floating_point():
-                words = ".".join(str(_key(each)) for each in path)
+                words = ".".join(map(key_of, path))
                 name = words if by_key else f"out{words}"
                 found["out" if len(leaves) == 1 and not path else name] = leaf
         return found
@@ -163,10 +164,6 @@ class TorchReader:
             recorded = RecordedFunction(done, self.leaves, outputs, answer.derivatives)
         plain = self.given(cotangents)
         return Watched(recorded, answer, plain, tuple(reading.refused), reading.ties)
-
-
-def _key(entry: Any) -> Any:
-    return getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", entry)))
 
 
 @dataclass(eq=False)
