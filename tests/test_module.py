@@ -73,6 +73,12 @@ FAULTS: Mapping[str, Any] = {
         jnp.tanh, lambda x, g: g * (1 - jnp.tanh(x) ** 2) * (1 + 2.0**-40)
     ),
     "the mask is missing": with_derivative(relu, lambda x, g: g),
+    "what is held sends down what comes to it": with_derivative(
+        jax.lax.stop_gradient, lambda x, g: g
+    ),
+    "what is held sends down a small share of it": with_derivative(
+        jax.lax.stop_gradient, lambda x, g: g * 2.0**-40
+    ),
     "nothing is sent": with_derivative(jnp.tanh, lambda x, g: jnp.zeros_like(g)),
     "a term of the softmax is missing": with_derivative(softmax, lambda x, g: softmax(x) * g),
     "rows are in another order": with_derivative(jnp.sin, lambda x, g: (g * jnp.cos(x))[::-1]),
