@@ -558,6 +558,14 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
         read_record(tmp_path / RECORD)
 
 
+def test_a_record_with_rows_of_a_dtype_that_was_not_tried_is_refused(tmp_path: Path) -> None:
+    few = replace(COMMITTED, rows=COMMITTED.rows[::50])
+    samples = {name: each for name, each in few.samples.items() if name != "bfloat16"}
+    write_record(replace(few, samples=samples), tmp_path / RECORD)
+    with pytest.raises(UsageError, match="rows of bfloat16, of which it does not say what was"):
+        read_record(tmp_path / RECORD)
+
+
 def test_the_same_record_raises_no_alarm() -> None:
     assert list(changes(COMMITTED, COMMITTED)) == []
 

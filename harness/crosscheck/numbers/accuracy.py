@@ -258,7 +258,11 @@ def read_record(path: Path) -> Record:
     try:
         if stored.pop("format") != _VERSION:
             raise ValueError("another format")
-        return _RECORDS.together(stored, Record)
+        record = _RECORDS.together(stored, Record)
+        without = {row.key.dtype for row in record.rows} - record.samples.keys()
+        if without:
+            raise ValueError(f"rows of {min(without)}, of which it does not say what was tried")
+        return record
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
             f"{shown(str(path))}: no record of accuracy ({message_of(error, 120)}); {_INSTEAD}"
