@@ -141,6 +141,19 @@ def newcomer(session: nox.Session) -> None:
     session.run("env", "-i", *variables, "bash", str(shell), external=True)
 
 
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Take pictures of every page, to be looked at: nox -s pictures -- FOLDER; six minutes."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    browser = importlib.import_module("pictures").browser()
+    if browser is None:
+        session.error("no Chromium, Chrome or Edge on the PATH; wanted one to take pictures with")
+    folder = str(Path(*(session.posargs or ["build/pictures"])).resolve())
+    session.run_install("python", "-m", *PIP_INSTALL, *group("pictures"))
+    run(session, "python", "tests/pictures.py", "pages", folder, env=ONE_THREAD)
+    session.run("python", "tests/pictures.py", "take", folder, browser)
+
+
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Measure speed: checking beside the frameworks' gradients alone, about twenty minutes."""

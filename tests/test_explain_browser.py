@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
+import pictures
 import processes
 import pytest
 from test_explain import CASES, IDS, normal
@@ -16,10 +16,7 @@ from test_explain import CASES, IDS, normal
 from crosscheck.explain import explain_case
 from crosscheck.network.dense import worked_example
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "msedge"))),
-    None,
-)
+BROWSER = pictures.browser()
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason="no Chromium, Chrome or Edge on the PATH to look at the page with"
 )

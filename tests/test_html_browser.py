@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pages
+import pictures
 import processes
 import pytest
 from test_html import table
@@ -17,13 +17,7 @@ from test_html import table
 from crosscheck.report.html import page
 from crosscheck.studies.conventions.table import write_table
 
-BROWSER = next(
-    filter(
-        None,
-        map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")),
-    ),
-    None,
-)
+BROWSER = pictures.browser()
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason="no Chromium, Chrome or Edge on the PATH to look at the page with"
 )
