@@ -62,9 +62,74 @@ def squashed(x: Any, w: Any) -> Any:
     return Squash.apply(x @ w).sum(-1)
 
 
+class Uneven(torch.autograd.Function):  # type: ignore[misc, name-defined]
+    """The square as a product of two, one of whose derivatives is an ulp of 2^-12 too large."""
+
+    @staticmethod
+    def forward(ctx: Any, one: Any, two: Any) -> Any:
+        ctx.save_for_backward(one, two)
+        return one * two
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        one, two = ctx.saved_tensors
+        return g * two, g * one * (1 + 2.0**-12)
+
+
+def in_parts(x: Any, w: Any) -> Any:
+    h = x @ w
+    normed = nn.functional.cosine_similarity(h, h.flip(-1).sin(), dim=-1)
+    return (h * h).sum(-1) + normed + nn.functional.cosine_similarity(h * 2, h.exp(), dim=-1)
+
+
+def wrong_parts(x: Any, w: Any) -> Any:
+    h = x @ w
+    return Uneven.apply(h, h) + h.sin()
+
+
 def in_place(x: Any, w: Any) -> Any:
     h = x @ w
     h += 1.0
+    return h.exp()
+
+
+def wrong_in_place(x: Any, w: Any) -> Any:
+    h = x @ w
+    h *= 2.0
+    h = Squash.apply(h) * 1.0
+    h += 1.0
+    return h.exp()
+
+
+def filled(x: Any, w: Any) -> Any:
+    h = torch.zeros(3, 4, dtype=x.dtype)
+    h[:2] = x @ w
+    h[2] = h[0] + h[1]
+    return h.exp()
+
+
+def wrong_filled(x: Any, w: Any) -> Any:
+    h = torch.zeros(3, 4, dtype=x.dtype)
+    h[:2] = Squash.apply(x @ w)
+    h[2] = 1.0
+    return h.exp()
+
+
+def activated(x: Any, w: Any) -> Any:
+    h = nn.functional.relu(x @ w, inplace=True)
+    return nn.functional.leaky_relu_(h - 1.0, 0.25) * h
+
+
+def written(x: Any, w: Any) -> Any:
+    h = x @ w
+    h.add_(1.0).div_(2.0)
+    h.masked_fill_(h < 0, 0.5)
+    return torch.sigmoid_(h * 1.0)
+
+
+def through_a_view(x: Any, w: Any) -> Any:
+    h = x @ w
+    h[0].mul_(2.0)
     return h.exp()
 
 
@@ -108,9 +173,41 @@ def test_a_derivative_of_ones_own_is_named_with_its_line() -> None:
     assert [each.state for each in outcome.operations].count(State.WRONG) == 1
 
 
-def test_what_writes_into_its_operand_is_a_line() -> None:
-    outcome = checked("in_place", **PAIR)
+@pytest.mark.parametrize("name", ["in_place", "filled", "activated", "written"])
+def test_what_writes_into_its_operand_is_followed(name: str) -> None:
+    outcome = checked(name, **PAIR)
+    assert outcome.certified, outcome.unread
+
+
+@pytest.mark.parametrize("name", ["wrong_in_place", "wrong_filled"])
+def test_a_wrong_derivative_about_what_writes_is_named(name: str) -> None:
+    outcome = checked(name, **PAIR)
+    assert outcome.wrong is not None
+    assert outcome.wrong.name == "Squash"
+    assert [each.state for each in outcome.operations].count(State.WRONG) == 1
+
+
+def test_what_is_seen_through_another_view_of_what_was_written_into_is_a_line() -> None:
+    outcome = checked("through_a_view", **PAIR)
     assert not outcome.certified
-    (unread,) = outcome.unread
+    unread = outcome.unread[-1]
     assert unread.where.startswith(__file__)
-    assert "writes into its operand" in str(unread)
+    assert "another view" in str(unread) or "none of its operands" in str(unread)
+
+
+def test_parts_that_are_added_one_by_one_change_no_bit() -> None:
+    pair = {name: array.astype("float32") for name, array in PAIR.items()}
+    for name in ("in_parts", "wrong_parts"):
+        asked = ask(f"{__name__}:{name}", pair)
+        reader = reader_of(asked)
+        cotangents = {n: np.full(shape, 1.37) for n, shape in reader.shapes().items()}
+        watched = reader.watched(cotangents)
+        assert watched.answer.same_bits(reader.given(cotangents))
+        assert watched.recorded is not None
+        assert any(len(p) > 1 for e in watched.recorded.operations for p in e.parts.values())
+        outcome = check_model(asked)
+        assert not outcome.notes
+        assert outcome.certified is (name == "in_parts")
+        if name == "wrong_parts":
+            assert outcome.wrong is not None
+            assert outcome.wrong.name == "Uneven"

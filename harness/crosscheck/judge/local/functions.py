@@ -9,7 +9,7 @@ c: an output's cotangent is c, added to what comes from further uses of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,9 @@ class Operation:
         has_slope: See `has_slope`. Of what has none it does not matter what comes: all that it
             sends down has to be 0.
         placed: None of them puts numbers in an order by itself.
+        parts: Of what a derivative hands over in parts that are added to what comes from elsewhere
+            one by one, those. ``sent`` has their sum, rounded once to float64, which is no more
+            than the library's own additions are allowed.
     """
 
     step: Step
@@ -54,6 +57,7 @@ class Operation:
     source: Source | None = None
     has_slope: bool = True
     placed: Callable[..., Array] | None = None
+    parts: Mapping[str, Sequence[Array]] = field(default_factory=dict)
 
     def program(self, stacked: bool) -> Program:
         """See `crosscheck.judge.local.record.AnyRecord`."""
@@ -72,6 +76,7 @@ class Operation:
             results=changed(self.results),
             cotangents=changed(self.cotangents),
             sent=changed(self.sent),
+            parts={name: tuple(map(change, each)) for name, each in self.parts.items()},
         )
 
 
@@ -149,6 +154,14 @@ class OperationJudge(StepJudge[Operation, RecordedFunction]):
             }
             found = each.live(operands)
             alive |= {record.made[name]: found[name] for name in record.results}
+
+    def _uses(self, records: Sequence[Operation]) -> dict[str, list[Array]]:
+        uses: dict[str, list[Array]] = {}
+        for record in records:
+            for name, source in record.step.inputs:
+                if name in record.sent:
+                    uses.setdefault(source, []).extend(record.parts.get(name, (record.sent[name],)))
+        return uses
 
     def _links(
         self, recorded: RecordedFunction, records: Sequence[Operation], left_out: Flags
