@@ -133,6 +133,15 @@ def through_a_view(x: Any, w: Any) -> Any:
     return h.exp()
 
 
+def narrow(x: Any, w: Any) -> Any:
+    h = (1.0 + x * 2.0**-21) / 3.0 * 3.0 / 7.0 * 7.0 / 5.0 * 5.0 - 1.0
+    return h.log() @ w
+
+
+def wrong_narrow(x: Any, w: Any) -> Any:
+    return narrow(Squash.apply(x * 0.1) + 1.0, w)
+
+
 def checked(name: str, **arrays: Any) -> ModelOutcome:
     return check_model(ask(f"{__name__}:{name}", arrays))
 
@@ -193,6 +202,15 @@ def test_what_is_seen_through_another_view_of_what_was_written_into_is_a_line() 
     unread = outcome.unread[-1]
     assert unread.where.startswith(__file__)
     assert "another view" in str(unread) or "none of its operands" in str(unread)
+
+
+def test_where_the_whole_has_no_bound_operations_decide() -> None:
+    pair = {"x": np.array([[1.0, 1.25, 1.5]], "float32"), "w": PAIR["w"].astype("float32")}
+    right, wrong = (checked(name, **pair) for name in ("narrow", "wrong_narrow"))
+    assert right.certified
+    assert not wrong.passed
+    assert wrong.wrong is not None
+    assert wrong.wrong.name == "Squash"
 
 
 def test_parts_that_are_added_one_by_one_change_no_bit() -> None:

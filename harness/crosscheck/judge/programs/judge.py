@@ -52,15 +52,16 @@ from crosscheck.program.products import has_products
 from crosscheck.tools.budget import Budget, Exhausted
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["ProgramJudge"]
+__all__ = ["ENDLESS", "ProgramJudge"]
 
 _LEFT_OPEN = (
     "no slopes at its open decisions were found that explain the gradient, and none excluded"
 )
-_ENDLESS = (
+ENDLESS = (
     "an intermediate result may overflow, or a function be asked outside its domain; entries "
     "without a bound were not compared"
 )
+"""Said where the bounds of the whole do not bound each entry."""
 _NOT_FINITE = "the case holds NaN or infinity, of which networks of operators have no verdict"
 
 _EFFECTS = {
@@ -176,7 +177,7 @@ class ProgramJudge:
         checked, not_checked = arrays_checked(explanation.gradients, given)
         detail = "" if explanation.found else _LEFT_OPEN
         if not is_bounded(explanation.gradients, given):
-            kind, detail = Kind.UNSUPPORTED, _ENDLESS
+            kind, detail = Kind.UNSUPPORTED, ENDLESS
         elif not explanation.found:
             kind = Kind.UNDECIDED
         return replace(

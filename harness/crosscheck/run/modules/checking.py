@@ -21,7 +21,7 @@ from crosscheck.frontends.traced import Source
 from crosscheck.judge.certificates import with_steps
 from crosscheck.judge.local.check import Check
 from crosscheck.judge.local.functions import OperationJudge, RecordedFunction
-from crosscheck.judge.programs.judge import ProgramJudge
+from crosscheck.judge.programs.judge import ENDLESS, ProgramJudge
 from crosscheck.judge.programs.unread import UNREAD
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import Derivatives
@@ -150,9 +150,16 @@ def _verdict(case: FunctionCase, answer: Answer, library: Library, has_steps: bo
     if has_steps and judge.undecided is None:
         opened = judge.judge.enclosed(Model(format_of(case.dtype), library=library)).decisions
         if len(opened) > _MOST_DECISIONS:
-            by_steps = ProgramJudge(case, by_steps=True)
-            return by_steps.verdict(given, framework=library.framework, library=library)
-    return judge.verdict(given, library.framework, library.mode, library)
+            return _by_steps(case, given, library)
+    found = judge.verdict(given, library.framework, library.mode, library)
+    if has_steps and (found.kind, found.detail) == (Kind.UNSUPPORTED, ENDLESS):
+        return _by_steps(case, given, library)
+    return found
+
+
+def _by_steps(case: FunctionCase, given: Derivatives, library: Library) -> Verdict:
+    judge = ProgramJudge(case, by_steps=True)
+    return judge.verdict(given, framework=library.framework, library=library)
 
 
 def _worse(one: Verdict, other: Verdict) -> Verdict:
