@@ -587,7 +587,7 @@ def other_processor(record: Record) -> Record:
 def test_an_alarm_is_raised_by_what_is_planted(new: Row, told: str) -> None:
     old = some_record(row(2.0))
     name = "torch tanh' (eager, bfloat16)"
-    assert list(changes(old, some_record(new))) == [f"{name}: {told}"]
+    assert [*map(str, changes(old, some_record(new)))] == [f"{name}: {told}"]
 
 
 def test_errors_that_are_the_same_to_nine_digits_raise_no_alarm() -> None:
@@ -598,7 +598,7 @@ def test_errors_that_are_the_same_to_nine_digits_raise_no_alarm() -> None:
 
 def test_rows_that_come_and_go_raise_an_alarm() -> None:
     one, other = some_record(row(2.0)), some_record(row(2.0, mode="xla"))
-    assert list(changes(one, other)) == [
+    assert [*map(str, changes(one, other))] == [
         "torch tanh' (xla, bfloat16): not in the record, now 2.0 roundings",
         "torch tanh' (eager, bfloat16): in the record, now gone",
     ]

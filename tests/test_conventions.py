@@ -7,6 +7,7 @@ import datetime
 import importlib
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ import processes
 import pytest
 
 from crosscheck.cli import main
+from crosscheck.frameworks.jax_ import JaxFramework
 from crosscheck.frameworks.pointwise import Pointwise
+from crosscheck.frameworks.tensorflow_ import TensorFlowFramework
 from crosscheck.frameworks.torch_ import TorchFramework
 from crosscheck.frameworks.torch_lines import LINES as TORCH_LINES
 from crosscheck.numbers.accuracy import RECORD, read_record
@@ -242,7 +245,7 @@ def test_a_damaged_table_is_named(tmp_path: Path, text: str) -> None:
 
 def test_a_change_names_formulation_mode_dtype_point_and_both_values() -> None:
     (change,) = relu("0 0").changes(relu("0 1"))
-    assert str(change) == ("mine relu (eager, float64) at 0: value 0, slope 0 -> value 0, slope 1")
+    assert str(change) == ("mine relu (eager, float64) at 0: slope 0 -> 1")
 
 
 def test_what_was_not_measured_is_no_change_and_what_is_gone_is() -> None:
@@ -420,8 +423,7 @@ def test_an_upgrade_with_another_convention_in_every_mode_is_no_contradiction_of
     assert divergences(mixed) == []
     assert unexpected(mixed, [], new) == []
     assert [str(change) for change in OLD.changes(new)] == [
-        f"torch clamp ({mode}, float64) at 0: value 0, slope 1 -> value 0, slope 0"
-        for mode in ("eager", "forward")
+        f"torch clamp ({mode}, float64) at 0: slope 1 -> 0" for mode in ("eager", "forward")
     ]
 
 
@@ -646,14 +648,13 @@ def test_a_formulation_changed_by_hand_is_an_alarm_that_can_be_read_and_accepted
     monkeypatch.setattr(TorchFramework, "lines", changed)
     assert main([*torch_clamp, "--check"]) == 1
     out = capsys.readouterr().out
-    assert (
-        "changed: torch clamp_min (eager, float32) at 0: value 0, slope 1 -> value 0, slope 0.5"
-    ) in out
+    modes = "eager, func, vmap, forward"
+    assert f"changed: torch clamp_min: slope 1 -> 0.5 at 0; {modes}; all dtypes\n" in out
     # In forward mode maximum has another derivative at NaN; clamp_min has not.
     assert "not expected: torch clamp_min: modes" in out
     assert "accept them with 'crosscheck conventions --accept'" in out
     assert main([*torch_clamp, "--accept"]) == 0
-    assert "accepted: torch clamp_min (eager, float32) at 0" in capsys.readouterr().out
+    assert "accepted: torch clamp_min: slope 1 -> 0.5 at 0; eager" in capsys.readouterr().out
     assert main([*torch_clamp, "--check"]) == 0
     monkeypatch.undo()
     assert main([*torch_clamp, "--check"]) == 1
@@ -711,12 +712,21 @@ def test_wrong_usage_of_the_command_is_answered_in_one_line(
     assert err.count("\n") == 1
 
 
-def test_a_framework_of_the_baseline_that_is_not_installed_cannot_be_checked(
+def test_of_the_baseline_what_is_installed_is_checked_and_what_is_not_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for absent in (JaxFramework, TensorFlowFramework):
+        monkeypatch.setattr(absent, "module", "not_there")
+    arguments = ["conventions", "--check", "--baseline", str(REPORTS), "--jobs", "1"]
+    assert main([*arguments, "--operators", "relu", "--formulation", "relu"]) == 0
+    told = capsys.readouterr()
+    assert re.search(r"no convention has changed, of \d+ measured of torch\n", told.out)
+    assert "jax: absent, and not checked" in told.err
     monkeypatch.setattr(TorchFramework, "module", "not_there")
-    assert main(["conventions", "--check", "--baseline", str(REPORTS)]) == 4
-    assert "torch is in the baseline and not installed here" in capsys.readouterr().err
+    assert main(arguments) == 4
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "none of them is installed here; install one" in last
+    assert main([*arguments, "--frameworks", "torch"]) == 4  # named, it has to be there
 
 
 def test_what_is_expected_reads_well() -> None:

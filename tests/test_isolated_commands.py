@@ -69,7 +69,7 @@ def test_precision_is_measured_of_what_does_not_die(
     pytest.importorskip("sklearn")
     monkeypatch.setenv("MISBEHAVES", "segfaults")
     monkeypatch.setenv("MISBEHAVES_AT", "0")  # the first pixel of nearly every image
-    words = ("precision", "--quick", "--trials", "1", "--framework", "misbehaves")
+    words = ("precision", "--quick", "--trials", "1", "--frameworks", "misbehaves")
     code, out, _ = crosscheck(*words, "--dtype", "float64")
     assert code == 1
     assert "misbehaves: CRASHED: the process ended by SIGSEGV; in trial 0" in out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscheck.cli.completion import function_names
-from crosscheck.cli.measuring import measuring, report_state
+from crosscheck.cli.measuring import measuring, report_states
 from crosscheck.cli.options import framework_names_option, names
 from crosscheck.cli.results import echo_json, result_options
 from crosscheck.cli.waiting import told_if_slow
@@ -146,7 +146,7 @@ def _measured(
     """What is measured here, and with what.
 
     Raises:
-        UsageError: A framework of ``known`` is not installed, or something is unknown.
+        UsageError: No framework of ``known`` is installed, or something is unknown.
     """
     from crosscheck.numbers.accuracy import RECORD
     from crosscheck.studies.accuracy.measure import parts
@@ -157,8 +157,7 @@ def _measured(
     parts(functions, dtypes)  # before seconds of imports
     with told_if_slow("opening frameworks"):
         found, states = opened(frameworks)
-    for state in states:
-        report_state(state, must_be_there=known is not None and state.name in known.frameworks)
+    report_states(states, () if known is None else known.frameworks)
     settings = SETTINGS if full else BRIEF
     date = datetime.now(UTC).date().isoformat()
     if keep is not None:
@@ -191,14 +190,14 @@ def _before(
     from dataclasses import replace
 
     from crosscheck.numbers.accuracy import RECORD, read_record
-    from crosscheck.studies.accuracy.drift import changes, is_measured
+    from crosscheck.studies.accuracy.drift import changes, groups, is_measured
     from crosscheck.studies.accuracy.measure import merged
 
     if not (place / RECORD).is_file():
         return None
     before = read_record(place / RECORD)
-    for line in changes(before, record, functions=functions, dtypes=dtypes):
-        click.echo(f"accepted: {line}")
+    for group in groups(changes(before, record, functions=functions, dtypes=dtypes)):
+        click.echo(f"accepted: {group}")
     rows = [row for row in before.rows if not is_measured(row.key, record, functions, dtypes)]
     versions = {**before.versions, **record.versions}
     kept = replace(record, versions=versions, rows=tuple(rows), shown=before.shown)
@@ -235,29 +234,37 @@ def _check(
     full: bool,
     as_json: bool,
 ) -> ExitCode:
-    from crosscheck.studies.accuracy.drift import beyond, changes
+    from crosscheck.studies.accuracy.drift import beyond, changes, groups
 
     new, _ = _measured(frameworks, functions, dtypes, full=full, known=record)
+    found = list(changes(record, new, functions=functions, dtypes=dtypes))
+    alike = groups(found)
+    elsewhere = list(beyond(record, new))
     if as_json:
-        lines = list(changes(record, new, functions=functions, dtypes=dtypes))
-        elsewhere = list(beyond(record, new))
-        counted = {"versions": dict(new.versions), "measured": len(new.rows)}
-        echo_json({**counted, "changed": lines, "another_processor": elsewhere})
-        return ExitCode.DISAGREEMENT if lines else ExitCode.OK
+        content = {
+            "versions": dict(new.versions),
+            "baseline": dict(record.versions),
+            "measured": len(new.rows),
+            "changed": [f"changed: {each}" for each in alike],
+            "groups": [each.as_json() for each in alike],
+            "another_processor": elsewhere,
+        }
+        echo_json(content)
+        return ExitCode.DISAGREEMENT if found else ExitCode.OK
     for framework, versions in new.versions.items():
         was = record.versions.get(framework, "not in the record")
         click.echo(f"{framework}: {versions}; record: {was}")
-    for line in beyond(record, new):
+    for line in elsewhere:
         click.echo(f"another processor: {line}")
-    lines = list(changes(record, new, functions=functions, dtypes=dtypes))
-    for line in lines:
-        click.echo(f"changed: {line}")
-    if not lines:
-        click.echo(f"no accuracy has changed, of {len(new.rows):,} measured")
+    for group in alike:
+        click.echo(f"changed: {group}")
+    if not found:
+        of = f"{len(new.rows):,} measured of {', '.join(new.frameworks)}"
+        click.echo(f"no accuracy has changed, of {of}")
         return ExitCode.OK
     click.echo(
-        f"{len(lines):,} differences from the record; if they are all right, accept them with "
-        "'crosscheck accuracy --accept'"
+        f"{len(found):,} differences from the record, in {len(alike):,} lines; if they are all "
+        "right, accept them with 'crosscheck accuracy --accept'"
     )
     return ExitCode.DISAGREEMENT
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscheck.cli.isolation import Place, place_options
-from crosscheck.cli.measuring import measuring, report_state
+from crosscheck.cli.measuring import measuring, report_states
 from crosscheck.cli.options import framework_names_option, names
 from crosscheck.cli.results import echo_json, result_options
 from crosscheck.cli.waiting import told_if_slow
@@ -139,7 +139,7 @@ def _measured(
     """The table as measured; what could not be, since a framework died, is put into ``lost``.
 
     Raises:
-        UsageError: It is to be checked, and a framework of the baseline is not installed; or a
+        UsageError: It is to be checked, and no framework of the baseline is installed; or a
             framework or formulation is unknown.
         CrosscheckError: A framework is broken.
     """
@@ -152,8 +152,7 @@ def _measured(
         known = read_table(folder(baseline) / TABLE).frameworks
     with told_if_slow("opening frameworks"):
         found, states = sources(frameworks, **place.opening())
-    for state in states:
-        report_state(state, must_be_there=state.name in known)
+    report_states(states, known)
     with measuring() as progress:
         return measure(
             found,
@@ -168,6 +167,7 @@ def _measured(
 
 def _check(table: Table, baseline: Path | None, *, as_json: bool) -> ExitCode:
     from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
+    from crosscheck.studies.conventions.drift import drift, lines
     from crosscheck.studies.conventions.expected import comparable, read_expected, unexpected
     from crosscheck.studies.conventions.table import read_table
 
@@ -183,21 +183,29 @@ def _check(table: Table, baseline: Path | None, *, as_json: bool) -> ExitCode:
             "are not compared"
         )
     before, expected, table = comparable(before, expected, table)
-    lines = [f"changed: {change}" for change in before.changes(table)]
-    lines += unexpected(before.updated(table), expected, table)
+    groups = drift(before, table)
+    told = [f"changed: {line}" for line in lines(groups, table)]
+    told += unexpected(before.updated(table), expected, table)
     if as_json:
-        content = {"versions": dict(table.versions), "measured": len(table.rows), "changed": lines}
+        content = {
+            "versions": dict(table.versions),
+            "baseline": {name: before.versions_of(name) for name in before.frameworks},
+            "measured": len(table.rows),
+            "changed": told,
+            "groups": [each.as_json() for each in groups],
+        }
         echo_json(content)
-        return ExitCode.DISAGREEMENT if lines else ExitCode.OK
-    for line in lines:
+        return ExitCode.DISAGREEMENT if told else ExitCode.OK
+    for line in told:
         click.echo(line)
-    rows = len(table.rows)
-    if not lines:
-        click.echo(f"no convention has changed, of {rows:,} measured")
+    rows, of = len(table.rows), ", ".join(table.frameworks)
+    if not told:
+        click.echo(f"no convention has changed, of {rows:,} measured of {of}")
         return ExitCode.OK
+    cells = sum(1 for each in groups for _ in each.changes())
     click.echo(
-        f"{len(lines):,} differences from {place / TABLE}; if they are all right, "
-        "accept them with 'crosscheck conventions --accept'"
+        f"{cells:,} differences from {place / TABLE}, in {len(told):,} lines; if they are all "
+        "right, accept them with 'crosscheck conventions --accept'"
     )
     return ExitCode.DISAGREEMENT
 
@@ -211,6 +219,7 @@ def _versions(table: Table, before: Table, framework: str) -> str:
 
 def _accept(table: Table, baseline: Path | None) -> None:
     from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
+    from crosscheck.studies.conventions.drift import drift, lines
     from crosscheck.studies.conventions.expected import accept, read_expected, write_expected
     from crosscheck.studies.conventions.table import read_table, write_table
     from crosscheck.studies.findings import write_findings
@@ -219,8 +228,8 @@ def _accept(table: Table, baseline: Path | None) -> None:
     path = place / TABLE
     if path.is_file():
         before = read_table(path)
-        for change in before.changes(table):
-            click.echo(f"accepted: {change}")
+        for line in lines(drift(before, table), table):
+            click.echo(f"accepted: {line}")
         table = before.updated(table)
         for line in table.mixtures():
             click.echo(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -11,7 +11,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["BrokenFrameworkError", "measuring", "report_state"]
+__all__ = ["BrokenFrameworkError", "measuring", "report_states"]
 
 
 class BrokenFrameworkError(UsageError):
@@ -20,26 +20,37 @@ class BrokenFrameworkError(UsageError):
     exit_code = int(ExitCode.DISAGREEMENT)
 
 
-def report_state(state: FrameworkState, *, must_be_there: bool) -> None:
+def report_states(states: Iterable[FrameworkState], known: Collection[str] = ()) -> list[str]:
     """Say what is absent.
 
     Args:
-        state: Of a framework that was asked for.
-        must_be_there: Whether it is an error that it is absent.
+        states: Of the frameworks that were asked for.
+        known: What is in the baseline that they are to be compared with; those that are absent are
+            left out, but not all of them.
+
+    Returns:
+        The names of those of the baseline that are absent.
 
     Raises:
-        UsageError: It is absent, and must not be.
-        BrokenFrameworkError: It cannot be imported.
+        UsageError: Something is to be compared, and no framework of the baseline is installed.
+        BrokenFrameworkError: One cannot be imported.
     """
-    if state.state == "broken":
-        raise BrokenFrameworkError(f"{state.name} is broken: {state.detail}")
-    if state.state == "absent":
-        if must_be_there:
-            raise UsageError(
-                f"{state.name} is in the baseline and not installed here ({state.detail}); "
-                "install it, or name the others with --frameworks"
-            )
-        click.echo(f"{state.name}: absent; {state.detail}", err=True)
+    missing = []
+    there = 0
+    for state in states:
+        if state.state == "broken":
+            raise BrokenFrameworkError(f"{state.name} is broken: {state.detail}")
+        there += state.state != "absent" and state.name in known
+        if state.state == "absent":
+            unchecked = ", and not checked" if state.name in known else ""
+            click.echo(f"{state.name}: absent{unchecked}; {state.detail}", err=True)
+            missing += [state.name] if unchecked else []
+    if missing and not there:
+        raise UsageError(
+            f"{', '.join(missing)}: in the baseline, and none of them is installed here; install "
+            "one, or name others with --frameworks"
+        )
+    return missing
 
 
 @contextmanager

@@ -79,10 +79,14 @@ class Key:
     dtype: str
     order: int
 
-    def __str__(self) -> str:
+    @property
+    def named(self) -> str:
+        """The function or derivative, and the formulation where it is not the function itself."""
         name = self.function + "'" * self.order
-        way = "" if self.formulation == self.function else f" as {self.formulation}"
-        return f"{self.framework} {name}{way} ({self.mode}, {self.dtype})"
+        return name if self.formulation == self.function else f"{name} as {self.formulation}"
+
+    def __str__(self) -> str:
+        return f"{self.framework} {self.named} ({self.mode}, {self.dtype})"
 
 
 @dataclass(frozen=True)

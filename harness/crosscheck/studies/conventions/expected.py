@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crosscheck.studies.conventions.divergences import KINDS, Divergence, divergences
+from crosscheck.studies.conventions.drift import named_formulations
 from crosscheck.studies.conventions.points import SUBNORMAL
 from crosscheck.studies.conventions.table import Key, Table
 from crosscheck.tools.atomic import write_text_atomically
@@ -111,7 +113,7 @@ def _is_left_open(each: Expected, table: Table) -> bool:
 
 
 def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> list[str]:
-    """A line for each divergence that is new, and for each expected one that is gone.
+    """A line for what is new among divergences and what is gone, alike ones in one.
 
     Args:
         table: The baseline with what was measured put in.
@@ -120,15 +122,37 @@ def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> l
     """
     found = {each.identity: each for each in accept(table) if _is_measured(each, measured)}
     known = {each.identity: each for each in expected if _is_measured(each, measured)}
+    new = [each for identity, each in found.items() if identity not in known]
+    gone = [
+        each
+        for identity, each in known.items()
+        if identity not in found and not _is_left_open(each, table)
+    ]
     return [
-        *(f"not expected: {found[each]}" for each in found if each not in known),
+        *(f"not expected: {line}" for line, _ in _alike(new, when=False)),
         *(
-            f"expected and no longer there: {known[each]}, seen in {known[each].versions} on "
-            f"{known[each].date}"
-            for each in known
-            if each not in found and not _is_left_open(known[each], table)
+            f"expected and no longer there: {line}, seen in {one.versions} on {one.date}"
+            for line, one in _alike(gone, when=True)
         ),
     ]
+
+
+def _alike(found: Sequence[Expected], *, when: bool) -> Iterator[tuple[str, Expected]]:
+    """A line for those of one framework and kind, with the evidence of the first, and that one.
+
+    Args:
+        found: All of them.
+        when: Whether only those are alike that were seen in one version, on one day.
+    """
+    groups: dict[tuple[str, ...], list[Expected]] = defaultdict(list)
+    for each in found:
+        seen = (each.versions, each.date) if when else ()
+        groups[each.framework, each.kind, *seen].append(each)
+    for members in groups.values():
+        one = members[0]
+        names = named_formulations([(each.unit, each.formulation) for each in members])
+        first = "" if len(members) == 1 else f"of the first of {len(members)}, "
+        yield f"{one.framework} {names}: {one.kind} ({first}{one.seen})", one
 
 
 def comparable(

@@ -28,6 +28,7 @@ __all__ = [
     "Row",
     "Table",
     "Wanted",
+    "arrow",
     "read_table",
     "unsigned",
     "write_table",
@@ -170,7 +171,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """One cell that differs."""
+    """One cell that differs.
+
+    Attributes:
+        key: Of its row.
+        point: Where; "" for a row as a whole.
+        old: What was there, of value, derivative and places in an array that which differs.
+        new: What is there now.
+    """
 
     key: Key
     point: str
@@ -179,7 +187,7 @@ class Change:
 
     def __str__(self) -> str:
         where = f" at {self.point}" if self.point else ""
-        return f"{self.key}{where}: {self.old} -> {self.new}"
+        return f"{self.key}{where}: {arrow(self.old, self.new)}"
 
 
 @dataclass(frozen=True)
@@ -296,7 +304,7 @@ class Table:
                     if not same_processor:
                         old_cell, cell = _alone(old_cell), _alone(cell)
                     if old_cell != cell:
-                        yield Change(key, point, _shown(old_cell), _shown(cell))
+                        yield Change(key, point, *_told(old_cell, cell))
         for key in self.rows:
             if key not in new.rows and new.should_have(key):
                 yield Change(key, "", "in the baseline", "gone")
@@ -356,14 +364,35 @@ def _alone(cell: Cell | None) -> Cell | None:
     return None if cell is None else replace(cell, elsewhere=())
 
 
-def _shown(cell: Cell | None) -> str:
+def arrow(old: str, new: str) -> str:
+    """A change of a text, without saying twice what it is that changes."""
+    what, _, rest = new.partition(" ")
+    same = bool(rest) and " " not in rest and old.startswith(f"{what} ")
+    return f"{old} -> {rest if same and old.count(' ') == 1 else new}"
+
+
+def _told(old: Cell | None, new: Cell | None) -> tuple[str, str]:
+    """What differs between two cells, before and after."""
+    if old is None or new is None or old.unsupported or new.unsupported:
+        first, second = (", ".join(_parts(each).values()) for each in (old, new))
+        return first, second
+    before, after = ({"elsewhere": _EVERYWHERE, **_parts(each)} for each in (old, new))
+    names = [name for name in ("value", "slope", "elsewhere") if before[name] != after[name]]
+    return ", ".join(before[name] for name in names), ", ".join(after[name] for name in names)
+
+
+_EVERYWHERE = "the same everywhere in an array"
+
+
+def _parts(cell: Cell | None) -> dict[str, str]:
+    """What there is to say of a cell, by what it is about."""
     if cell is None:
-        return "not measured"
+        return {"": "not measured"}
     if cell.unsupported:
-        return str(cell)
-    pairs = [f"value {cell.value}, slope {cell.slope}"]
-    pairs += [f"elsewhere in an array value {v}, slope {s}" for v, s in cell.elsewhere]
-    return "; ".join(pairs)
+        return {"": str(cell)}
+    parts = {"value": f"value {cell.value}", "slope": f"slope {cell.slope}"}
+    pairs = [f"elsewhere in an array value {v}, slope {s}" for v, s in cell.elsewhere]
+    return {**parts, "elsewhere": "; ".join(pairs)} if pairs else parts
 
 
 def to_json(table: Table) -> dict[str, Any]:
