@@ -148,11 +148,14 @@ def test_a_command_of_a_page_runs(
     command = words[0] if words else ""
     if command == "power":
         monkeypatch.setattr("crosscheck.studies.power.SHAPES", ((4, 8, 1),))
-    if command == "report":
+    if command in ("report", "diff"):
         shutil.copytree(latest, tmp_path / "reports/latest")
+        shutil.copytree(latest, tmp_path / "before")
     assert main(words) == ("my_gradient.json" in words)  # in which a number is wrong
     report = (tmp_path / "reports/latest/report.json").is_file()
-    assert report == (command in ("digits", "report", "run", "sweep") and "--case" not in words)
+    assert report == (
+        command in ("diff", "digits", "report", "run", "sweep") and "--case" not in words
+    )
 
 
 def test_the_sessions_that_are_named_exist() -> None:

@@ -18,6 +18,7 @@ from crosscheck.cli.check import check, write
 from crosscheck.cli.complaints import complain
 from crosscheck.cli.completion import completion
 from crosscheck.cli.conventions import conventions
+from crosscheck.cli.diff import diff
 from crosscheck.cli.digits import digits
 from crosscheck.cli.doctor import doctor
 from crosscheck.cli.explain import explain
@@ -147,6 +148,7 @@ def cli(context: click.Context) -> None:
     crosscheck conventions                  what each framework does at the kink
     crosscheck accuracy                     how many roundings their functions err by
     crosscheck report                       the page of the latest report
+    crosscheck diff A B                     what changed between two reports, or two tables
     crosscheck doctor                       what is installed, and whether it works
     """  # noqa: D301  (click wants the control character)
     if context.invoked_subcommand is None:
@@ -154,7 +156,7 @@ def cli(context: click.Context) -> None:
 
 
 _CHECKS = (run, check, write, module, sweep, replay, digits)
-_EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report)
+_EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report, diff)
 _HELP = (functions, doctor, completion)
 
 for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["Product", "products"]
+__all__ = ["Product", "grouped", "products"]
 
 Product: TypeAlias = tuple[tuple[Any, ...], ...]
 """For each axis the values, whose combinations are meant."""
 
+_Label = TypeVar("_Label", bound=Hashable)
 _Block: TypeAlias = tuple[frozenset[Hashable], ...]
 
 
@@ -54,6 +55,23 @@ def products(items: Iterable[tuple[Hashable, ...]]) -> list[Product]:
     ]
     first = {row: at for at, row in enumerate(rows)}
     return sorted(found, key=lambda each: min(first[row] for row in itertools.product(*each)))
+
+
+def grouped(
+    rows: Iterable[tuple[_Label, tuple[Hashable, ...]]],
+) -> list[tuple[_Label, Product]]:
+    """Tuples with labels as products with labels: those of one label and one length together.
+
+    Args:
+        rows: A label and a tuple each.
+
+    Returns:
+        Labels, and products of tuples that have them, labels in their order.
+    """
+    alike: dict[tuple[_Label, int], list[tuple[Hashable, ...]]] = {}
+    for label, items in rows:
+        alike.setdefault((label, len(items)), []).append(items)
+    return [(label, each) for (label, _), items in alike.items() for each in products(items)]
 
 
 def _united(rows: Sequence[tuple[Hashable, ...]], axes: Sequence[int]) -> list[_Block]:

@@ -21,7 +21,7 @@ from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.selections import Selection
 from crosscheck.studies.conventions.points import FLUSHED, SUBJECTS, points_of, spelled, windows_of
 from crosscheck.studies.conventions.table import Change, Key, Table, arrow
-from crosscheck.tools.grouping import products
+from crosscheck.tools.grouping import grouped
 
 __all__ = [
     "Group",
@@ -106,15 +106,14 @@ def groups(changes: Iterable[Change]) -> list[Group]:
     for change in changes:
         old, new = (_in_a_word(each, change) for each in (change.old, change.new))
         alike[change.key, old, new].append(change.point)
-    rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
-    for (key, old, new), points in alike.items():
-        for place in _places(key.unit, points):
-            row = ((key.unit, key.formulation), place, key.mode, key.dtype)
-            rows[key.framework, old, new].append(row)
+    rows = (
+        ((key.framework, old, new), ((key.unit, key.formulation), place, key.mode, key.dtype))
+        for (key, old, new), points in alike.items()
+        for place in _places(key.unit, points)
+    )
     return [
         Group(framework, formulations, places, modes, dtypes, old, new)
-        for (framework, old, new), items in rows.items()
-        for formulations, places, modes, dtypes in products(items)
+        for (framework, old, new), (formulations, places, modes, dtypes) in grouped(rows)
     ]
 
 

@@ -22,7 +22,16 @@ from crosscheck.tools.errors import UsageError
 from crosscheck.tools.reading import json_of
 from crosscheck.tools.words import named, shown
 
-__all__ = ["Expected", "accept", "comparable", "read_expected", "unexpected", "write_expected"]
+__all__ = [
+    "Expected",
+    "accept",
+    "alike",
+    "apart",
+    "comparable",
+    "read_expected",
+    "unexpected",
+    "write_expected",
+]
 
 _WHAT = "expected divergences, as 'crosscheck conventions --accept' writes them"
 
@@ -120,6 +129,20 @@ def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> l
         expected: What is known.
         measured: What was measured; of the rest nothing is said.
     """
+    new, gone = apart(table, expected, measured)
+    return [
+        *(f"not expected: {line}" for line, _ in alike(new)),
+        *(
+            f"expected and no longer there: {line}, seen in {one.versions} on {one.date}"
+            for line, one in alike(gone, when=True)
+        ),
+    ]
+
+
+def apart(
+    table: Table, expected: Sequence[Expected], measured: Table
+) -> tuple[list[Expected], list[Expected]]:
+    """The divergences that are new, and the expected ones that are gone; see `unexpected`."""
     found = {each.identity: each for each in accept(table) if _is_measured(each, measured)}
     known = {each.identity: each for each in expected if _is_measured(each, measured)}
     new = [each for identity, each in found.items() if identity not in known]
@@ -128,16 +151,10 @@ def unexpected(table: Table, expected: Sequence[Expected], measured: Table) -> l
         for identity, each in known.items()
         if identity not in found and not _is_left_open(each, table)
     ]
-    return [
-        *(f"not expected: {line}" for line, _ in _alike(new, when=False)),
-        *(
-            f"expected and no longer there: {line}, seen in {one.versions} on {one.date}"
-            for line, one in _alike(gone, when=True)
-        ),
-    ]
+    return new, gone
 
 
-def _alike(found: Sequence[Expected], *, when: bool) -> Iterator[tuple[str, Expected]]:
+def alike(found: Sequence[Expected], *, when: bool = False) -> Iterator[tuple[str, Expected]]:
     """A line for those of one framework and kind, with the evidence of the first, and that one.
 
     Args:

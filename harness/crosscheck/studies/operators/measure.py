@@ -45,6 +45,7 @@ __all__ = [
     "measure",
     "opened",
     "read",
+    "stored",
     "variant_of",
     "write",
 ]
@@ -150,14 +151,22 @@ def read(path: Path, versions: dict[str, str]) -> Table:
     Raises:
         UsageError: The file holds something else.
     """
-    if not path.exists():
-        return Table(versions)
-    stored = json_of(path, name="a table of operators", instead="move it away")
+    found = stored(path) if path.exists() else Table(versions)
+    return found if found.versions == versions else Table(versions)
+
+
+def stored(path: Path) -> Table:
+    """A table of any versions.
+
+    Raises:
+        UsageError: There is none, or the file holds something else.
+    """
+    content = json_of(path, name="a table of operators", instead="move it away")
     try:
-        found: Table = _RECORDS.together(stored, Table)
+        found: Table = _RECORDS.together(content, Table)
     except ValueError as error:
         raise UsageError(f"{path}: no table of operators ({error}); move it away") from None
-    return found if found.versions == versions else Table(versions)
+    return found
 
 
 def write(path: Path, table: Table) -> None:
