@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pages
 import pytest
 
 from crosscheck.judge.decisions import GateClass, GateReading, Place
+from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import MEANING, Kind
+from crosscheck.network.composed import Composed
+from crosscheck.network.files import case_to_json
+from crosscheck.network.steps import step
+from crosscheck.numbers.model import Model
 from crosscheck.report import listening, open_sinks
 from crosscheck.report.html import HtmlReport, excerpt, page
 from crosscheck.report.html.cases import _gates, _matrix, card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
-from crosscheck.report.html.numbers import hexadecimal, shortest
-from crosscheck.report.html.references import _recorded
+from crosscheck.report.html.numbers import digits, hexadecimal, shortest
+from crosscheck.report.html.references import _recorded, references
 from crosscheck.report.json_ import schema
 from crosscheck.report.reading import Report
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, write_table
@@ -260,6 +266,48 @@ def test_the_boundary_has_every_count_of_the_report_with_its_example() -> None:
     assert {slope for _, slope, _, _ in found} >= {"0", "1"}
 
 
+def test_rows_that_are_the_same_in_all_frameworks_are_one() -> None:
+    same = copy.deepcopy(PASSED)
+    same["frameworks"] = [each for each in same["frameworks"] if each["name"] != "doubled"]
+    line = next(each for each in same["relu_boundary"] if each["framework"] == "right")
+    other = {**line, "framework": "lenient", "mode": "jit"}
+    same["relu_boundary"] = [line, other]
+    same["validity"] = [
+        {**each, "framework": who, "counts": {"inside": 4}}
+        for each in same["validity"][:1]
+        for who in ("right", "lenient")
+    ]
+    root = pages.read(page(same))
+    for name in ("lambda", "validity"):
+        (matrix,) = (e for e in root.of_class(name) if e.name == "table")
+        heads = [row.all("th")[0].text for row in matrix.all("tr")[2:]]
+        assert heads == ["all relu eager, jit" if name == "lambda" else "all relu"]
+    other["gates"] += 1
+    matrix = pages.read(page(same)).of_class("lambda")[0]
+    heads = [row.all("th")[0].text for row in matrix.all("tr")[2:]]
+    assert heads == ["right relu eager", "lenient relu jit"]
+
+
+def test_a_run_that_passes_says_why_what_is_outside_is_no_failure() -> None:
+    text = pages.read(page(PASSED)).text
+    assert "At kinks, 4 gradients are the chain rule’s for the λ that were read" in text
+    assert "✗ outside fails no run" in text
+    inside = copy.deepcopy(PASSED)
+    for line in inside["validity"]:
+        line["counts"] = {"inside": 4}
+    assert "fails no run" not in pages.read(page(inside)).text
+    assert "chain rule" not in pages.read(page(FAILED)).of_class("result")[0].text
+
+
+def test_examples_are_folded_by_the_kind_of_what_is_open() -> None:
+    root = pages.read(page(PASSED))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "relu-boundary")
+    folds = section.of_class("fold")
+    assert [each.all("h4")[0].text for each in folds] == ["kink: relu"]
+    assert len(folds[0].of_class("card")) == len(section.of_class("card")) == 2
+    assert "2 examples λ 0 1" in folds[0].all("summary")[0].text
+
+
 def test_validity_is_counted_by_framework_and_leads_to_a_case() -> None:
     (matrix,) = pages.read(page(PASSED)).of_class("validity")
     rows = [[e.text for e in row.all() if e.name in ("th", "td")] for row in matrix.all("tr")]
@@ -316,6 +364,51 @@ def test_the_reference_beside_a_kink_is_the_gradient_for_the_slopes_that_were_re
     }
 
 
+def test_the_reference_of_a_network_of_operators_is_the_one_that_its_verdict_is_told_with() -> None:
+    case = Composed.of(
+        (
+            step("a", "abs", "x"),
+            step("p", "max_pool1d", "a", window=3, stride=3),
+            step("flat", "flatten", "p"),
+            step("loss", "squared_error", "flat", "y"),
+        ),
+        {},
+        {
+            "x": np.array([0.0, -2.0, 1.0, 2.0, -2.0, 2.0, 0.0, 0.0, 0.0]).reshape(1, 9, 1),
+            "y": np.array([[-1.0, -2.0, 3.0]]),
+        },
+    )
+    judge = ProgramJudge(case)
+    enclosed = judge.enclosed(Model(judge.format))
+    chosen = [{each.place: slope for each in enclosed.decisions} for slope in (0.0, 0.5, 1.0)]
+    given = [enclosed.gradients(slopes).map(lambda each: each.high) for slopes in chosen]
+    verdicts = [judge.verdict(each, framework=f"f{number}") for number, each in enumerate(given)]
+    assert {each.kind for each in verdicts} == {Kind.KINK}
+    stored = json.loads(json.dumps(case_to_json(case)))
+    recorded = {"J": number(0.0), "x": []}  # all is computed
+    shown = references(
+        stored, recorded, [each.framework for each in verdicts], [v.gates for v in verdicts]
+    )
+    told = {each.how.split(": ")[0].rpartition(" ")[2]: each.arrays for each in shown}
+    assert set(told) == {each.framework for each in verdicts}
+    for verdict, each in zip(verdicts, given, strict=True):
+        (_, by_x) = told[verdict.framework]
+        assert by_x.name == "∂J/∂x"
+        wanted = [digits(number(value + 0.0)) for value in each.arrays["x"].ravel()]
+        assert [cell for row in by_x.rows for cell in row] == wanted
+    assert len(set(told.values())) == len(verdicts)
+
+
+def test_what_was_not_read_of_a_framework_is_told_apart() -> None:
+    kink = numbered(PASSED["cases"])[0]
+    case = copy.deepcopy(PASSED["cases"][0])
+    case["verdicts"][0]["gates"] = []
+    (nobody, lenient) = numbered([case])[0].references
+    assert nobody.how == "slope 0 at kinks, where none was read: right relu"
+    assert nobody.arrays == kink.references[0].arrays
+    assert lenient == kink.references[1]
+
+
 def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> None:
     root = pages.read(page(FAILED))
     (section,) = (e for e in root.all("section") if e.attributes["id"] == "disagreements")
@@ -325,7 +418,17 @@ def test_failures_come_in_their_smallest_form_first_and_say_what_is_wrong() -> N
     assert others
     assert not any("smallest form" in other.text for other in others)
     assert "J is 4 where the reference has 2: an error of 2" in first.text
-    assert "8 failing cases" in section.text
+    assert "8 failing cases; first 1 smallest" not in section.text
+    shown = [card for card in section.of_class("failing") if "smallest form" not in card.text]
+    drawn = "all 8" if len(shown) == 8 else str(len(shown))
+    assert f"8 failing cases; first its smallest form, then {drawn} as drawn." in section.text
+    (fold,) = section.of_class("fold")
+    assert fold.of_class("failing") == shown
+    assert ["open" in card.attributes for card in section.of_class("failing")] == [
+        number == 0 for number in range(1 + len(shown))
+    ]
+    order = [e.attributes["id"] for e in root.all("section")]
+    assert order.index("disagreements") < order.index("relu-boundary")
     assert "--frameworks doubled --formulation doubled=relu --mode doubled=eager" in first.text
     (section,) = (
         e for e in pages.read(page(PASSED)).all("section") if e.attributes["id"] == "disagreements"
@@ -367,20 +470,41 @@ def test_given_cases_have_a_section_of_their_own() -> None:
     cards = section.of_class("card")
     assert len(cards) == len(GIVEN["cases"])
     assert all("by hand: " in card.all("h3")[0].text for card in cards)
-    assert ["open" in card.attributes for card in cards] == [n < 3 for n in range(len(cards))]
+    assert ["open" in card.attributes for card in cards] == [n == 0 for n in range(len(cards))]
+    failing = ["failing" in card.attributes["class"].split() for card in cards]
+    assert failing == sorted(failing, reverse=True)
+    assert failing[0]
     assert not [e for e in pages.read(page(PASSED)).all() if e.attributes.get("id") == "given"]
 
 
 def test_the_distributions_are_those_of_the_report() -> None:
-    root = pages.read(page(FAILED))
-    (panels,) = root.of_class("panels")
-    for line in FAILED["error_over_bound"]:
+    many = copy.deepcopy(FAILED)
+    for line in many["error_over_bound"]:
+        line["cases"] = 20
+    (panels,) = pages.read(page(many)).of_class("panels")
+    for line in many["error_over_bound"]:
         median = float(f"{line['median']['decimal']:.3g}")
         said = (
             f"{line['framework']}, {line['dtype']}, {line['depth']} layers: {line['cases']} cases, "
             f"median {median:g}"
         )
         assert [e for e in panels.all("svg") if e.attributes["aria-label"].startswith(said)]
+
+
+def test_of_fewer_than_twenty_cases_there_are_numbers_and_no_picture() -> None:
+    few = copy.deepcopy(FAILED)
+    lines = few["error_over_bound"]
+    assert len({(line["dtype"], line["depth"]) for line in lines}) > 1
+    for line in lines:
+        line["cases"] = 20 if line["dtype"] == lines[0]["dtype"] else 19
+    root = pages.read(page(few))
+    (section,) = (e for e in root.all("section") if e.attributes["id"] == "spread")
+    (panels,) = section.of_class("panels")
+    drawn = [line for line in lines if line["cases"] == 20]
+    assert len(panels.all("svg")) == len(section.all("svg")) == len(drawn)
+    (folded,) = section.of_class("fold")
+    assert folded.text.count("19 cases") == len(lines) - len(drawn)
+    assert " 20 cases" not in folded.text.replace("fewer than 20 cases", "")
 
 
 def test_a_histogram_has_a_bar_for_each_bin_in_its_place() -> None:
@@ -407,8 +531,12 @@ def test_a_histogram_has_a_bar_for_each_bin_in_its_place() -> None:
 
 
 def test_the_tangents_have_the_slopes_that_were_used() -> None:
-    drawn = tangents([("a", number(1.0)), ("b", number(0.5)), ("c", number(1.0))], length=100)
-    assert [(t.slope, t.who) for t in drawn] == [("½", ("b",)), ("1", ("a", "c"))]
+    used = [("a", "f", 1.0), ("b", "f", 0.5), ("c", "f", 1.0), ("c", "g", 1.0), ("a", "g", 1.0)]
+    used += [("b", "h", 1.0), ("a", "h", 1.0), ("c", "h", 1.0)]
+    drawn = tangents(
+        [(who, what, number(slope)) for who, what, slope in used], length=100, names="abc"
+    )
+    assert [(t.slope, t.who) for t in drawn] == [("½", ("b f",)), ("1", ("a, c f, g", "all h"))]
     assert [round(t.y / t.x, 2) for t in drawn] == [0.5, 1.0]
 
 

@@ -310,3 +310,7 @@ def test_shares_are_exact_fractions_of_what_is_left() -> None:
     assert [found[each] for each in (first, second, third)] == [0.25, 0.375, 0.375]
     third_ = Fraction(1 / 3)
     assert enclosed.weights({first: 1 / 3})[third] == float(1 - third_)
+    for weights in ((0.25, 0.375, 0.375), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.5, 0.5, 0.0)):
+        given = dict(zip((first, second, third), weights, strict=True))
+        assert enclosed.weights(enclosed.shares(given)) == given
+    assert enclosed.shares({}) == {}

@@ -167,6 +167,23 @@ class EnclosedProgram:
             found[members[-1].place] = float(rest)
         return found
 
+    def shares(self, weights: Slopes) -> dict[Place, float]:
+        """λ of the members of which these are the weights: the inverse of `weights`.
+
+        A member's λ is its part of what those before it leave, 0 where they leave nothing. Members
+        of a window none of whose weights is given have none.
+        """
+        found = {}
+        for members in self.windows.values():
+            if not any(each.place in weights for each in members):
+                continue
+            rest = Fraction(1)
+            for each in members:
+                taken = Fraction(weights.get(each.place, 0.0))
+                found[each.place] = float(taken / rest) if rest > 0 else 0.0
+                rest -= taken
+        return found
+
     @cached_property
     def has_open(self) -> Any:
         """Whether any decision is open; one answer per case of a stack."""

@@ -26,6 +26,7 @@ from crosscheck.judge.vacuity import SAMPLED
 from crosscheck.judge.verdict import MEANING
 from crosscheck.report.html.boundary import STATUSES, boundary
 from crosscheck.report.html.cases import Card, numbered
+from crosscheck.report.html.folding import failures, folded
 from crosscheck.report.html.graph import drawing
 from crosscheck.report.html.grid import conventions, find_table
 from crosscheck.report.html.numbers import UNREAD
@@ -85,9 +86,8 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
     """
     cards = numbered(report["cases"])
     kinks = boundary(report, cards)
-    given = [card for card in cards if card.part == "given"]
-    failing = [card for card in cards if card.failing and card not in given]
-    failing.sort(key=lambda card: not card.shrunk)  # the smallest forms are what a person reads
+    given = sorted((card for card in cards if card.part == "given"), key=_failing_first)
+    failing = [card for card in cards if card.failing and card.part != "given"]
     here = {card.anchor for card in (*given, *failing)}
     at_kinks = [card for card in cards if card.gates and card.anchor not in here]
     at_kinks.sort(key=_by_interest)
@@ -99,9 +99,9 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         kinks=kinks,
         statuses=STATUSES,
         given=given,
-        failing=failing,
-        at_kinks=at_kinks,
-        others=[card for card in cards if card.anchor not in here],
+        failures=failures(report["run"], failing),
+        at_kinks=folded(at_kinks),
+        others=folded([card for card in cards if card.anchor not in here]),
         certified=certified(report),
         again=asked_again(report),
         spread=spread(report),
@@ -115,6 +115,10 @@ def page(report: Mapping[str, Any], table: Path | None = None) -> str:
         meaning=MEANING,
     )
     return lines_shown(text)
+
+
+def _failing_first(card: Card) -> bool:
+    return not card.failing
 
 
 def _by_interest(card: Card) -> tuple[bool, bool, int]:

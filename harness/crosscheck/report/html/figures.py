@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosscheck.report.html.numbers import digits, value
+from crosscheck.report.html.numbers import digits, named_together, value
 
 __all__ = ["Bar", "Histogram", "Segment", "Tangent", "bar", "histogram", "tangents"]
 
@@ -113,7 +113,7 @@ class Tangent:
 
     Attributes:
         slope: λ as text.
-        who: The frameworks.
+        who: The frameworks, with the formulations that the same ones use it for.
         x: Horizontal end of the line, from the kink.
         y: Its vertical end, upwards.
     """
@@ -124,27 +124,38 @@ class Tangent:
     y: float
 
 
-def tangents(used: Sequence[tuple[str, Mapping[str, Any]]], *, length: float) -> list[Tangent]:
+def tangents(
+    used: Sequence[tuple[str, str, Mapping[str, Any]]], *, length: float, names: Sequence[str]
+) -> list[Tangent]:
     """A tangent for each λ that was used, from the flattest to the steepest.
 
     Args:
-        used: Pairs of a framework and a λ.
+        used: Framework, formulation and λ.
         length: Of the lines.
+        names: All frameworks, in their order.
     """
-    by_slope: dict[float, tuple[str, list[str]]] = {}
-    for who, number in used:
-        _, names = by_slope.setdefault(value(number), (digits(number), []))
-        if who not in names:
-            names.append(who)
+    by_slope: dict[float, tuple[str, dict[str, list[str]]]] = {}
+    for framework, formulation, number in used:
+        _, own = by_slope.setdefault(value(number), (digits(number), {}))
+        own.setdefault(formulation, []).append(framework)
     found = []
-    for slope, (text, names) in sorted(by_slope.items()):
+    for slope, (text, own) in sorted(by_slope.items()):
         norm = math.hypot(1.0, slope)
         found.append(
             Tangent(
                 "½" if slope == 0.5 else text,
-                tuple(names),
+                tuple(_who(own, names)),
                 round(length / norm, 2),
                 round(length * slope / norm, 2),
             )
         )
     return found
+
+
+def _who(used: Mapping[str, Sequence[str]], names: Sequence[str]) -> Iterator[str]:
+    """Frameworks with all formulations that the same of them use one λ for."""
+    alike: dict[str, list[str]] = {}
+    for formulation, frameworks in used.items():
+        alike.setdefault(named_together(frameworks, names), []).append(formulation)
+    for who, formulations in alike.items():
+        yield f"{who} {', '.join(formulations)}".strip()

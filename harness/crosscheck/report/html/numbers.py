@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from crosscheck.judge.decisions import Effect, GateReading
 from crosscheck.numbers.formats import format_of
+from crosscheck.report.boundary import ALL
 
 __all__ = [
     "UNREAD",
@@ -17,6 +18,7 @@ __all__ = [
     "digits",
     "exact",
     "hexadecimal",
+    "named_together",
     "network",
     "path",
     "shortest",
@@ -97,3 +99,10 @@ def network(case: Mapping[str, Any]) -> str:
 def path(line: Mapping[str, Any]) -> str:
     """A framework and how it writes max(z, 0)."""
     return f"{line['framework']} {line['formulation']}".strip()
+
+
+def named_together(names: Sequence[str], frameworks: Sequence[str]) -> str:
+    """Frameworks in few words: ``all`` if there are several and these are all of them."""
+    found = [name for name in frameworks if name in names]
+    found += [name for name in dict.fromkeys(names) if name not in frameworks]
+    return ALL if len(found) == len(frameworks) > 1 else ", ".join(found)

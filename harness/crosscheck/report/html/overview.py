@@ -42,6 +42,8 @@ _OUTCOMES = {
     ExitCode.NOTHING_CHECKED: ("Nothing checked", "warn", "?"),
 }
 _PARTS = ("smooth", "boundary", "given")
+_FEWEST = 20
+"""Cases whose distribution is drawn; of fewer the numbers are told."""
 _SEPARATE = (Kind.SUBNORMAL, Kind.NONFINITE, Kind.REDUCED, Kind.UNSUPPORTED)
 
 
@@ -159,13 +161,21 @@ def _is_of(line: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Panel:
-    """The distribution of error / bound of one framework, dtype and depth."""
+    """The distribution of error / bound of one framework, dtype and depth.
+
+    Attributes:
+        cases: How many, in words.
+        median: Of them.
+        largest: Of them.
+        beyond: Whether that is beyond the bound.
+        histogram: A picture; ``None`` of fewer than `_FEWEST` cases, which have no shape.
+    """
 
     cases: str
     median: str
     largest: str
     beyond: bool
-    histogram: Histogram
+    histogram: Histogram | None
 
 
 @dataclass(frozen=True)
@@ -175,10 +185,12 @@ class Spread:
     Attributes:
         columns: The frameworks.
         rows: dtype, depth, and a panel for each framework that has one.
+        few: The rows of which no panel has a picture.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, int, tuple[Panel | None, ...]], ...]
+    few: tuple[tuple[str, int, tuple[Panel | None, ...]], ...]
 
 
 def spread(document: Mapping[str, Any]) -> Spread:
@@ -196,14 +208,15 @@ def spread(document: Mapping[str, Any]) -> Spread:
             median=f"{value(line['median']):.3g}",
             largest=f"{value(line['maximum']):.3g}",
             beyond=value(line["maximum"]) > 1,
-            histogram=histogram(line),
+            histogram=histogram(line) if line["cases"] >= _FEWEST else None,
         )
     dtypes = list(dict.fromkeys([*document["run"]["dtypes"], *(dtype for dtype, _ in panels)]))
     rows = [
         (dtype, depth, tuple(panels[dtype, depth].get(name) for name in columns))
         for dtype, depth in sorted(panels, key=lambda row: (dtypes.index(row[0]), row[1]))
     ]
-    return Spread(tuple(columns), tuple(rows))
+    drawn = [row for row in rows if any(each and each.histogram for each in row[2])]
+    return Spread(tuple(columns), tuple(drawn), tuple(row for row in rows if row not in drawn))
 
 
 def _column(line: Mapping[str, Any]) -> str:

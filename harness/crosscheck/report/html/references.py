@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from crosscheck.judge.decisions import GateReading
-from crosscheck.network.dense import Case
+from crosscheck.judge.decisions import Effect, GateReading, Place
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.network.composed import AnyGradients, Derivatives
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.files import case_from_json
 from crosscheck.network.reference import gradients
+from crosscheck.numbers.formats import format_of
+from crosscheck.numbers.model import Model
 from crosscheck.report.html.numbers import digits, slope
 from crosscheck.tools.records import number
 
@@ -47,8 +51,8 @@ def references(
 ) -> tuple[Reference, ...]:
     """One gradient for each choice of slopes that frameworks made.
 
-    Of a dense network it is computed for the slopes that were read, by the reference in float64; of
-    others the report has that of the slopes from the left.
+    It is computed for the slopes that were read; where none was read, the exact value decides, and
+    at kinks λ is 0. So are the references that verdicts are told with.
 
     Args:
         stored: The case, as the report has it.
@@ -56,28 +60,67 @@ def references(
         names: Frameworks and formulations.
         readings: What was read of each of them at the gates that are not certain.
     """
-    whose: dict[tuple[tuple[tuple[int, int, int], float], ...], list[str]] = {}
-    told: dict[tuple[tuple[tuple[int, int, int], float], ...], list[str]] = {}
+    decided = [each for read in readings for each in read]
+    if not decided:
+        return (Reference("", _recorded(recorded)),)
+    choices: dict[Slopes, _Choice] = {}
     for name, read in zip(names, readings, strict=True):
-        shown = [each for each in read if each.slope is not None]
-        if "program" in stored or not shown:
-            continue
-        slopes = {(each.layer, each.row, each.unit): float(each.slope or 0.0) for each in shown}
-        key = tuple(sorted(slopes.items()))
-        whose.setdefault(key, []).append(name)
-        told.setdefault(key, list(dict.fromkeys(slope(each) for each in shown)))
-    if not whose:
-        open_ = any(readings)
-        return (Reference("slope 0 at kinks" if open_ else "", _recorded(recorded)),)
+        slopes = {each.place: each.slope for each in read if each.slope is not None}
+        choice = choices.setdefault(tuple(sorted(slopes.items())), _Choice())
+        choice.names.append(name)
+        choice.is_vague |= any(each.effect is Effect.TOO_SMALL for each in read)
+        choice.told |= dict.fromkeys(slope(each) for each in read if each.slope is not None)
     case = case_from_json(dict(stored), origin="the report")
-    assert isinstance(case, Case)
+    computed: list[AnyGradients | None]
+    if isinstance(case, Case):
+        sides = {each.place: float(each.value > each.breakpoint) for each in decided}
+        computed = [_of_dense(case, {**sides, **dict(key)}) for key in choices]
+    else:
+        enclosed = EnclosedProgram(case, Model(format_of(case.dtype)))
+        computed = [_of_program(enclosed, dict(key)) for key in choices]
     return tuple(
         Reference(
-            f"for the λ that was read of {', '.join(names)}: {' and '.join(told[key])}",
-            _computed(case, dict(key)),
+            choice.words(alone=len(choices) == 1),
+            _recorded(recorded) if found is None else _computed(found),
         )
-        for key, names in whose.items()
+        for choice, found in zip(choices.values(), computed, strict=True)
     )
+
+
+Slopes: TypeAlias = tuple[tuple[Place, float], ...]
+
+
+@dataclass
+class _Choice:
+    """Who made one choice of slopes, and what it is."""
+
+    names: list[str] = field(default_factory=list)
+    told: dict[str, None] = field(default_factory=dict)
+    is_vague: bool = False
+
+    def words(self, *, alone: bool) -> str:
+        """For which slopes; whose they are, unless there is no other choice."""
+        names = ", ".join(dict.fromkeys(self.names))
+        if self.told:
+            words = f"for the λ that was read of {names}: {' and '.join(self.told)}"
+        else:
+            words = "slope 0 at kinks" + ("" if alone else f", where none was read: {names}")
+        return f"{words}; up to its bounds, where λ is too small to read" * self.is_vague or words
+
+
+def _of_dense(case: Case, slopes: Mapping[Place, float]) -> Gradients:
+    gates = {(each.layer, each.row, each.unit): value for each, value in slopes.items()}
+    return gradients(case, slopes=gates)
+
+
+def _of_program(enclosed: EnclosedProgram, read: Mapping[Place, float]) -> Derivatives | None:
+    """``None`` where an entry has no bound: there the middle of its enclosure says nothing."""
+    sides = {each.place: each.side for each in enclosed.decisions}
+    slopes = {place: value for place, value in read.items() if place in sides}
+    found = enclosed.gradients({**sides, **slopes, **enclosed.shares(slopes)})
+    if not all(np.isfinite(each.r).all() for _, each in found.entries()):
+        return None
+    return found.map(lambda each: each.high)
 
 
 def _recorded(recorded: Mapping[str, Any]) -> tuple[Matrix, ...]:
@@ -87,16 +130,16 @@ def _recorded(recorded: Mapping[str, Any]) -> tuple[Matrix, ...]:
     )
 
 
-def _computed(case: Case, slopes: Mapping[tuple[int, int, int], float]) -> tuple[Matrix, ...]:
+def _computed(found: AnyGradients) -> tuple[Matrix, ...]:
     return tuple(
         Matrix(
             _title(name),
             tuple(
-                tuple(digits(number(float(each) + 0.0)) for each in row)
-                for row in np.atleast_2d(array)
+                tuple(digits(number(each + 0.0)) for each in row)
+                for row in rows(np.asarray(array).tolist())
             ),
         )
-        for name, array in gradients(case, slopes=slopes).entries()
+        for name, array in found.entries()
     )
 
 

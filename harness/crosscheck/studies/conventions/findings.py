@@ -301,8 +301,8 @@ _POINTS = {
     "-tiny": "-η",
     "subnormal": "a middle subnormal",
     "-subnormal": "a negative middle subnormal",
-    "normal": "λ₀",
-    "-normal": "-λ₀",
+    "normal": "ν",
+    "-normal": "-ν",
     "all": "of as many equal numbers",
     "ends": "of equal numbers at both ends",
     "middle": "of equal numbers in the middle",
@@ -311,4 +311,4 @@ _POINTS = {
     "-0,0": "(-0, 0)",
     FLUSHED: "(η, 0)",
 }
-"""η is the smallest subnormal number of a dtype and λ₀ the smallest normal one."""
+"""η is the smallest subnormal number of a dtype and ν the smallest normal one."""

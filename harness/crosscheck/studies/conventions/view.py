@@ -23,12 +23,12 @@ LEGEND = (
     "Each cell is the derivative at that point. *: not that of the framework's own relu, where "
     "that is shown. f=…: the value, where it is not the function's (z: the number itself). "
     "…: other results elsewhere in a long array. η is the smallest subnormal number of the "
-    "dtype, λ₀ the smallest normal one. Of the largest or smallest of several numbers a cell says "
+    "dtype, ν the smallest normal one. Of the largest or smallest of several numbers a cell says "
     "who has the derivative where they are tied: the first of them, the last, each as much (even), "
     "or what share each number has."
 )
 
-_SPELLED = {"tiny": "η", "subnormal": "sub", "normal": "λ₀"}
+_SPELLED = {"tiny": "η", "subnormal": "sub", "normal": "ν"}
 _DROPPED = {"subnormal": "tiny", "-subnormal": "-tiny"}
 """Columns that are left out where they say the same as another one."""
 
