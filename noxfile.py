@@ -11,7 +11,9 @@ import hashlib
 import importlib
 import os
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -26,6 +28,8 @@ ROOT = Path(__file__).resolve().parent
 PINS = ROOT / "constraints.txt"
 PROJECT = ROOT / "pyproject.toml"
 REPORT = "reports/latest"
+INSTALLATION = "installation.txt"  # in the folder of reports, where an installation failed
+PIP_LINES = 20  # of what it said, where it failed
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
 DEPENDABOT = ".github/dependabot.yml"
 # Most modules of the frameworks are never imported: to compile them all takes over a minute.
@@ -48,10 +52,10 @@ ONE_THREAD = {
 def crosscheck(session: nox.Session) -> None:
     """Cross-check the frameworks' gradients; arguments after -- go to `crosscheck run`."""
     arguments = session.posargs or ["--profile", "default"]
+    program = shared_environment(session) / "crosscheck"
     try:
         run(session, "crosscheck", "run", "--report", REPORT, *arguments)
     finally:
-        program = shared_environment(session) / "crosscheck"
         activate = program.with_name("activate")
         # Not by the log: these lines are to be copied.
         print(f"\nThe program is {program}. To have it in this shell, with pytest:", flush=True)
@@ -79,34 +83,35 @@ def accuracy(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def drift(session: nox.Session) -> None:
     """Print what changes with another version: nox -s drift -- torch==2.14.0 jax==0.11.0."""
-    wanted = [(framework_of(requirement), requirement) for requirement in session.posargs]
-    unknown = [requirement for framework, requirement in wanted if framework is None]
-    if unknown or not wanted:
-        session.error(
-            f"{', '.join(unknown) or 'nothing'} given; wanted versions of torch, tensorflow or "
-            "jax, as in nox -s drift -- torch==2.14.0"
-        )
-    pinned = shared_environment(session)
+    how = (
+        "wanted versions of torch, tensorflow or jax, wheels of them, or --pre and names, as in "
+        "nox -s drift -- torch==2.14.0"
+    )
+    wanted = versions_wanted(session, how)
+    if not wanted:
+        session.error(f"nothing given; {how}")
+    pinned = shared_environment(session) / "crosscheck"
     for framework, requirement in wanted:
         scripts = version_environment(session, requirement)
-        baseline = str(scripts.parent / "baseline")
-        words = ("conventions", "--frameworks", str(framework), "--baseline", baseline)
-        session.run(str(pinned / "crosscheck"), *words, "--accept", external=True, silent=True)
-        check = (str(scripts / "crosscheck"), *words, "--check")
+        tables = [str(scripts.parent / f"{name}.json") for name in ("pinned", "other")]
+        for program, table in zip((pinned, scripts / "crosscheck"), tables, strict=True):
+            words = ("conventions", "--frameworks", framework, "--json", "-o", table)
+            session.run(str(program), *words, external=True, silent=True)
         # A change is the answer here, not a failure.
-        session.run(*check, external=True, success_codes=[0, 1])
+        session.run(str(pinned), "diff", *tables, external=True, success_codes=[0, 1])
 
 
 @nox.session(venv_backend="none")
 def newest(session: nox.Session) -> None:
-    """Cross-check the newest release of one framework: nox -s newest -- torch."""
-    if len(session.posargs) != 1 or framework_of(session.posargs[0]) != session.posargs[0]:
-        session.error(f"{session.posargs} given; wanted one of torch, tensorflow, jax")
-    (framework,) = session.posargs
-    requirement = "tensorflow-cpu" if framework == "tensorflow" else framework
+    """Cross-check the newest version of a framework: nox -s newest -- torch [--pre], or a wheel."""
+    how = "wanted one of torch, tensorflow, jax, with --pre if pre-releases count, or a .whl"
+    wanted = versions_wanted(session, how)
+    if len(wanted) != 1 or "==" in wanted[0][1]:
+        session.error(f"{session.posargs} given; {how}")
+    ((framework, requirement),) = wanted
     program = str(version_environment(session, requirement) / "crosscheck")
     run_words = ("run", "--profile", "default", "--frameworks", framework, "--report", REPORT)
-    check_words = ("conventions", "--check", "--frameworks", framework)
+    check_words = ("conventions", "--check", "--frameworks", framework, "--report", REPORT)
     failed = []
     for words in (
         run_words,
@@ -293,7 +298,7 @@ def shared_environment(session: nox.Session) -> Path:
         session.run_install(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
     stamp.unlink(missing_ok=True)  # an interrupted install must not pass for a complete one
     requirements = ["-e", ".[all]", *group("types")]
-    session.run_install(str(scripts / "python"), "-m", *PIP_INSTALL, *requirements, external=True)
+    install(session, scripts, *PIP_INSTALL, *requirements)
     stamp.write_text(f"{place}\n{wanted}\n", "utf-8")
     return scripts
 
@@ -301,24 +306,90 @@ def shared_environment(session: nox.Session) -> Path:
 def version_environment(session: nox.Session, requirement: str) -> Path:
     """An environment of its own with the project and one framework, without the pins.
 
+    One of a stated version stays as it is; what is newest is looked for each time.
+
     Returns:
         The folder of its programs.
     """
-    place = session.cache_dir.resolve() / "versions" / digest(sys.version, requirement)[:12]
+    wheel = Path(requirement)
+    made_of = [wheel.stat().st_mtime_ns] if requirement.endswith(".whl") else []
+    name = digest(sys.version, requirement, *made_of)[:12]
+    place = session.cache_dir.resolve() / "versions" / name
     scripts = place / ("Scripts" if os.name == "nt" else "bin")
+    is_stated = bool(made_of) or "==" in requirement
     if not (place / "made").is_file():
         session.log(f"Making an environment with {requirement} in {place}")
         session.run_install(sys.executable, "-m", "venv", "--clear", str(place), external=True)
-        install = ("-m", *PIP_OPTIONS, "-e", ".", requirement)
-        session.run_install(str(scripts / "python"), *install, external=True)
-        (place / "made").touch()
+    elif is_stated:
+        return scripts
+    install(session, scripts, *PIP_OPTIONS, "--upgrade", "-e", ".", requirement)
+    (place / "made").touch()
     return scripts
 
 
+def install(session: nox.Session, scripts: Path, *words: str) -> None:
+    """Have pip install something; where it fails, what it said last is in the folder of reports.
+
+    Args:
+        session: Who runs it.
+        scripts: The folder of the environment's programs.
+        words: Of pip.
+    """
+    said = ROOT / REPORT / INSTALLATION
+    said.unlink(missing_ok=True)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        try:
+            python = str(scripts / "python")
+            session.run_install(
+                *(python, "-m", *words), external=True, stdout=output, stderr=subprocess.STDOUT
+            )
+        except nox.command.CommandFailed:
+            output.seek(0)
+            lines = output.read().strip().splitlines()[-PIP_LINES:]
+            said.parent.mkdir(parents=True, exist_ok=True)
+            said.write_text("\n".join([*lines, ""]), "utf-8")
+            session.error(
+                "\n".join([*lines, f"the installation failed: pip {' '.join(words[1:])}"])
+            )
+
+
+def versions_wanted(session: nox.Session, how: str) -> list[tuple[str, str]]:
+    """What the arguments of a session name: frameworks, each with the requirement for pip.
+
+    ``--pre`` lets pre-releases count, of the frameworks only: pip's own option would bring those of
+    everything that they need. A name that is followed by a pre-release, were it one that
+    nothing is older than, allows them (PEP 440).
+
+    Args:
+        session: Whose arguments.
+        how: What to say is wanted.
+    """
+    pre = "--pre" in session.posargs
+    named = [each for each in session.posargs if each != "--pre"]
+    wanted = []
+    for each in named or (["torch", "tensorflow", "jax"] if pre else []):
+        framework = framework_of(Path(each).name if each.endswith(".whl") else each)
+        if framework is None:
+            session.error(f"{each} given; {how}")
+        if each.endswith(".whl"):
+            if not Path(each).is_file():
+                session.error(f"{each}: no such wheel; {how}")
+            requirement = str(Path(each).resolve())
+        else:
+            requirement = "tensorflow-cpu" if each == "tensorflow" else each
+            requirement += ">=0.dev0" if pre and re.fullmatch(r"[\w-]+", each) else ""
+        wanted.append((framework, requirement))
+    return wanted
+
+
 def framework_of(requirement: str) -> str | None:
-    """The framework that a requirement such as ``torch==2.14.0`` is about."""
-    distribution = re.split(r"[^\w-]", requirement, maxsplit=1)[0].lower()
-    framework = {"tensorflow-cpu": "tensorflow", "jaxlib": "jax"}.get(distribution, distribution)
+    """The framework that a requirement such as ``torch==2.14.0``, or a wheel's name, is about."""
+    is_wheel = requirement.endswith(".whl")
+    distribution = re.split(r"-" if is_wheel else r"[^\w-]", requirement, maxsplit=1)[0]
+    name = distribution.lower().replace("_", "-")
+    others = {"tensorflow-cpu": "tensorflow", "tf-nightly": "tensorflow", "jaxlib": "jax"}
+    others |= {"tf-nightly-cpu": "tensorflow"}
+    framework = others.get(name, name)
     return framework if framework in ("torch", "tensorflow", "jax") else None
 
 

@@ -27,6 +27,7 @@ from crosscheck.frameworks.torch_lines import LINES as TORCH_LINES
 from crosscheck.numbers.accuracy import RECORD, read_record
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.units import UNITS
+from crosscheck.report.nightly import jobs
 from crosscheck.studies.conventions.baseline import DIVERGENCES, FINDINGS, TABLE
 from crosscheck.studies.conventions.divergences import KINDS, Sighting, _differ, divergences
 from crosscheck.studies.conventions.expected import (
@@ -637,6 +638,7 @@ def test_a_check_of_the_committed_baseline_passes_where_nothing_changed(
 
 def test_a_formulation_changed_by_hand_is_an_alarm_that_can_be_read_and_accepted(
     torch_clamp: list[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -646,8 +648,12 @@ def test_a_formulation_changed_by_hand_is_an_alarm_that_can_be_read_and_accepted
     }
     changed = dataclasses.replace(TORCH_LINES, units=units)
     monkeypatch.setattr(TorchFramework, "lines", changed)
-    assert main([*torch_clamp, "--check"]) == 1
+    left = tmp_path / "night" / "newest-torch"
+    assert main([*torch_clamp, "--check", "--report", str(left)]) == 1
+    ((what, versions, lines),) = jobs(left.parent)[0].changed
     out = capsys.readouterr().out
+    assert (what, versions) == ("conventions", "")
+    assert all(f"{line}\n" in out for line in lines)
     modes = "eager, func, vmap, forward"
     assert f"changed: torch clamp_min: slope 1 -> 0.5 at 0; {modes}; all dtypes\n" in out
     # In forward mode maximum has another derivative at NaN; clamp_min has not.
@@ -699,6 +705,7 @@ def test_the_table_comes_as_json_and_as_markdown(
             "the table has nothing of 'jx'",
             id="framework",
         ),
+        pytest.param(["--report", "here"], "wanted with --check", id="report"),
         pytest.param(["--frameworks", "jx"], "did you mean 'jax'?", id="typing-error"),
         pytest.param(["--check", "--baseline", "nowhere"], "holds no conventions.json", id="where"),
     ],

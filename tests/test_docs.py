@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -22,8 +23,11 @@ from crosscheck.judge.compare import Judge
 from crosscheck.judge.verdict import MEANING, Kind
 from crosscheck.network.dense import worked_example
 from crosscheck.numbers import formats
+from crosscheck.operators.selections import SELECTIONS
 from crosscheck.run.checker import Checker
 from crosscheck.run.functions.checking import compare_functions
+from crosscheck.studies.conventions.drift import shares_as_word
+from crosscheck.studies.conventions.table import Key, read_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -151,7 +155,10 @@ def test_a_command_of_a_page_runs(
     if command in ("report", "diff"):
         shutil.copytree(latest, tmp_path / "reports/latest")
         shutil.copytree(latest, tmp_path / "before")
-    assert main(words) == ("my_gradient.json" in words)  # in which a number is wrong
+    if command == "nightly":
+        shutil.copytree(latest, tmp_path / "found/crosscheck-report")
+    # A number of the gradient is wrong; a job is said to have failed.
+    assert main(words) == ("my_gradient.json" in words or command == "nightly")
     report = (tmp_path / "reports/latest/report.json").is_file()
     assert report == (
         command in ("diff", "digits", "report", "run", "sweep") and "--case" not in words
@@ -327,6 +334,58 @@ def test_the_part_of_the_table_of_conventions_is_what_the_command_prints(
     (picture,) = (text for text in blocks("text") if text.startswith("torch (torch"))
     for line in picture.splitlines():
         assert " ".join(line.split()) in out
+
+
+TABLE = read_table(ROOT / "reports" / "conventions.json")
+DRIFT = json.loads((ROOT / "reports" / "drift-torch-2.14.0.json").read_text("utf-8"))
+
+
+def release(versions: str) -> str:
+    """The first two numbers of a version."""
+    (found,) = re.findall(r"^[\w-]+ (\d+\.\d+)", versions)
+    return str(found)
+
+
+def test_what_the_readme_says_of_a_version_is_what_the_tables_say() -> None:
+    def at_zero(formulation: str) -> str:
+        slope = TABLE.rows[Key("torch", "relu", formulation, "eager", "float32")].cells["0"].slope
+        return {"0.5": "½"}.get(slope, slope)
+
+    old, new = map(release, DRIFT["versions"]["torch"])
+    assert old == release(TABLE.versions["torch"])
+    (clamp,) = (each for each in DRIFT["groups"] if "relu as clamp" in each["formulations"])
+    assert clamp["old"] == f"slope {at_zero('clamp')}"
+    said = (
+        f"at 0, `relu` of PyTorch {old} has the derivative {at_zero('relu')}, its `maximum` "
+        f"{at_zero('maximum')} and its `clamp` {at_zero('clamp')}; in PyTorch {new} its `clamp` "
+        f"has {clamp['new'].removeprefix('slope ')}."
+    )
+    assert said in " ".join(PAGES["README.md"].split())
+
+
+def test_what_is_said_of_tied_numbers_is_what_the_table_says() -> None:
+    names = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+    said = ", ".join(f"{name} {release(TABLE.versions[key])}" for key, name in names.items())
+    assert f"Of tied numbers ({said})" in PAGES["docs/conventions.md"]
+    for framework, unit, formulation, mode, word in (
+        ("torch", "max", "max", "eager", "first"),
+        ("torch", "max_pool1d", "max_pool", "eager", "first"),
+        ("tensorflow", "maximum", "maximum", "eager", "first"),
+        ("torch", "max", "amax", "eager", "even"),
+        ("jax", "maximum", "maximum", "eager", "even"),
+        ("tensorflow", "max", "reduce_max", "eager", "even"),
+        ("torch", "maximum", "fmax", "eager", "first"),
+        ("torch", "maximum", "fmax", "forward", "last"),
+    ):
+        cell = TABLE.rows[Key(framework, unit, formulation, mode, "float32")].cells["all"]
+        assert word == shares_as_word(cell.slope, SELECTIONS[unit], "float32", "all")
+
+
+def test_what_another_version_changes_is_what_was_measured() -> None:
+    (old, new) = DRIFT["versions"]["torch"]
+    changed = "".join(f"{line}\n" for line in DRIFT["changed"])
+    count = f"{DRIFT['differences']} differences in {len(DRIFT['changed'])} lines\n"
+    assert f"torch: {old} -> {new}\n{changed}{count}" in blocks("text")
 
 
 def test_the_derivation_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import io
+import json
 import os
 import re
 import signal
@@ -347,79 +348,93 @@ def test_the_nightly_runs_its_session_off_the_hour_and_by_hand() -> None:
     assert "nox -s nightly" in [step.get("run") for step in steps("nightly.yml")]
 
 
-def test_the_nightly_fails_when_a_convention_has_changed() -> None:
-    [check] = [step for step in steps("nightly.yml") if "conventions --" in step.get("run", "")]
-    assert "nox -s conventions -- --check --compiled" in check["run"]
-    # Without pipefail the exit code would be that of tee.
-    assert check["shell"] == "bash"
-    assert check["if"] == "${{ always() }}"
+def test_the_nightly_fails_when_a_convention_or_an_accuracy_has_changed() -> None:
+    for words in ("conventions -- --check --compiled", "accuracy --"):
+        [check] = [
+            step for step in steps("nightly.yml") if f"nox -s {words}" in step.get("run", "")
+        ]
+        assert "|" not in check["run"]  # whose exit code would be that of another program
+        assert check["if"] == "${{ always() }}"
+        assert "--report reports/latest" in check["run"]
+        # By name: what is not installed would be left out.
+        assert f"--frameworks {','.join(FRAMEWORKS)}" in check["run"]
 
 
-def test_the_nightly_tries_the_newest_release_of_every_framework_by_itself() -> None:
-    job = workflow("nightly.yml")["jobs"]["newest"]
+@pytest.mark.parametrize(("name", "words"), [("newest", ""), ("prerelease", " --pre")])
+def test_the_nightly_tries_the_newest_of_every_framework_by_itself(name: str, words: str) -> None:
+    job = workflow("nightly.yml")["jobs"][name]
     assert set(job["strategy"]["matrix"]["framework"]) == set(FRAMEWORKS)
     assert job["strategy"]["fail-fast"] is False
-    [run] = [step for step in job["steps"] if "nox -s newest" in step.get("run", "")]
-    assert run["shell"] == "bash"
+    [run] = [step["run"] for step in job["steps"] if "nox -s newest" in step.get("run", "")]
+    assert run == f'nox -s newest -- "$FRAMEWORK"{words}'
+    [upload] = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert upload["with"]["name"] == f"{name}-${{{{ matrix.framework }}}}"
 
 
-TELL = [step["run"] for step in steps("nightly.yml", "issue") if "run" in step]
+def test_a_whole_night_is_told_by_the_commands_of_the_workflow(tmp_path: Path) -> None:
+    """A dry run: what jobs leave, the text that is made of it, and what is posted."""
+    newest = tmp_path / "found" / "newest-torch"
+    newest.mkdir(parents=True)
+    line = "changed: torch clamp: slope 1 -> 0 at 0, -0; eager; all dtypes"
+    content = {"versions": {"torch": "2.14"}, "baseline": {"torch": "2.13"}, "changed": [line]}
+    (newest / "drift-conventions.json").write_text(json.dumps(content))
+    found = [step.get("run", "") for step in steps("nightly.yml", "text")]
+    [write] = [program for program in found if "body.md" in program]
+    (tmp_path / "crosscheck").write_text(f'#!/bin/sh\nexec {sys.executable} -m crosscheck "$@"\n')
+    results = {"CROSSCHECK": "success", "NEWEST": "failure", "PRERELEASE": "cancelled"}
+    env = {**os.environ, **results, "GITHUB_STEP_SUMMARY": "page.md", "RUN": "the run"}
+    posted = told(tmp_path, [write, TELL], {**env, "RESULTS": "success failure", "NUMBER": ""})
+    assert posted == ["issue create --title The nightly cross-check fails --body-file body.md"]
+    body = (tmp_path / "posted").read_text("utf-8")
+    assert body.startswith("## Changed\n\nnewest-torch, conventions (2.13 -&gt; 2.14):\n\n- `torch")
+    assert "- prerelease: cancelled, and nothing that it left says why" in body
+    assert (tmp_path / "page.md").read_text("utf-8") == body
 
 
-@pytest.mark.parametrize(
-    ("crosscheck", "newest", "number", "expected"),
-    [
-        pytest.param("success", "success", "", [], id="green"),
-        pytest.param("success", "success", "7", ["issue close 7"], id="green-again"),
-        pytest.param("failure", "success", "", ["issue create"], id="red"),
-        pytest.param("success", "failure", "7", ["issue comment 7"], id="still-red"),
-    ],
-)
-def test_one_issue_is_opened_updated_and_closed(
-    crosscheck: str, newest: str, number: str, expected: list[str], tmp_path: Path
-) -> None:
-    gh = tmp_path / "gh"
+[TELL] = [step["run"] for step in steps("nightly.yml", "issue") if "run" in step]
+
+
+def told(place: Path, programs: list[str], env: dict[str, str]) -> list[str]:
+    """How gh is called by steps of a workflow, besides to search."""
     # A stand-in: answers the search, and writes down everything else with what it was given.
-    gh.write_text(
+    (place / "gh").write_text(
         "#!/bin/sh\n"
         'case "$2" in list) printf "%s" "$NUMBER";; *) echo "$@" >> calls;; esac\n'
         "[ ! -f body.md ] || cp body.md posted\n"
     )
-    gh.chmod(0o755)
-    found = tmp_path / "found"
-    (found / "crosscheck-report").mkdir(parents=True)
-    (found / "newest-torch").mkdir()
-    (found / "crosscheck-report" / "summary.md").write_text("# the summary\n")
-    drift = "changed: torch relu (eager, float64) at 0: value 0, slope 0 -> value 0, slope 1\n"
-    (found / "newest-torch" / "newest.txt").write_text(f"chatter\n{drift}")
-    [program] = TELL
-    done = processes.run(
-        ["bash", "-e", "-c", program],
-        cwd=tmp_path,
-        env={
-            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-            "CROSSCHECK": crosscheck,
-            "NEWEST": newest,
-            "NUMBER": number,
-            "RUN": "the run",
-        },
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    calls = tmp_path / "calls"
-    made = calls.read_text().splitlines() if calls.exists() else []
+    for each in ("gh", "crosscheck"):
+        if (place / each).is_file():
+            (place / each).chmod(0o755)
+    path = f"{place}{os.pathsep}{os.environ['PATH']}"
+    for program in programs:
+        done = processes.run(
+            ["bash", "-e", "-c", program],
+            cwd=place,
+            env={**env, "PATH": path},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+    calls = place / "calls"
+    return calls.read_text().splitlines() if calls.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("results", "number", "expected"),
+    [
+        pytest.param("success success", "", [], id="green"),
+        pytest.param("success success", "7", ["issue close 7"], id="green-again"),
+        pytest.param("failure success", "", ["issue create"], id="red"),
+        pytest.param("success failure", "7", ["issue comment 7"], id="still-red"),
+        pytest.param("success skipped", "", ["issue create"], id="not-run"),
+    ],
+)
+def test_one_issue_is_opened_updated_and_closed(
+    results: str, number: str, expected: list[str], tmp_path: Path
+) -> None:
+    made = told(tmp_path, [TELL], {"RESULTS": results, "NUMBER": number, "RUN": "the run"})
     assert [call[: len(wanted)] for call, wanted in zip(made, expected, strict=True)] == expected
-    if expected == ["issue create"]:
-        posted = (tmp_path / "posted").read_text()
-        assert "# the summary" in posted
-        assert drift in posted
-        assert "chatter" not in posted
-
-
-def test_the_nightly_fails_when_an_accuracy_has_changed() -> None:
-    [check] = [step for step in steps("nightly.yml") if "nox -s accuracy" in step.get("run", "")]
-    assert check["shell"] == "bash"
-    assert check["if"] == "${{ always() }}"
+    if expected == ["issue create"]:  # nothing wrote a text
+        assert f"ended so: {results}." in (tmp_path / "posted").read_text()
 
 
 def test_the_package_ships_the_record_that_verdicts_read() -> None:
@@ -440,16 +455,87 @@ def test_the_package_ships_the_baseline_of_conventions() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param([], "nothing given", id="nothing"),
-        pytest.param(["numpy==2.0", "torch==2.14.0"], "numpy==2.0 given", id="no-framework"),
+        pytest.param(["drift"], "nothing given", id="nothing"),
+        pytest.param(["drift", "numpy==2.0", "torch==2.14.0"], "numpy==2.0 given", id="another"),
+        pytest.param(["drift", "torch-2.15.0-cp311-none.whl"], "no such wheel", id="no-wheel"),
+        pytest.param(["newest", "torch", "jax"], "wanted one of torch", id="two"),
+        pytest.param(["newest", "torch==2.14.0"], "wanted one of torch", id="stated"),
     ],
 )
-def test_drift_says_what_it_wants(arguments: list[str], words: str) -> None:
-    command = [sys.executable, "-m", "nox", "-s", "drift", "--", *arguments]
+def test_sessions_of_other_versions_say_what_they_want(arguments: list[str], words: str) -> None:
+    session, *rest = arguments
+    command = [sys.executable, "-m", "nox", "-s", session, "--", *rest]
     done = processes.run(command, cwd=ROOT, capture_output=True)
     assert done.returncode != 0
     assert words in done.stderr
-    assert "as in nox -s drift -- torch==2.14.0" in done.stderr
+    assert ("as in nox -s drift -- torch==2.14.0" in done.stderr) == (session == "drift")
+
+
+class Asked:
+    """What stands for a session of nox."""
+
+    def __init__(self, *posargs: str) -> None:
+        self.posargs = posargs
+
+    def error(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+@pytest.mark.parametrize(
+    ("posargs", "expected"),
+    [
+        (["torch==2.14.0"], [("torch", "torch==2.14.0")]),
+        (["tensorflow"], [("tensorflow", "tensorflow-cpu")]),
+        (["jax", "--pre"], [("jax", "jax>=0.dev0")]),
+        (["torch==2.15.0rc1", "--pre"], [("torch", "torch==2.15.0rc1")]),
+        (["tf-nightly-cpu"], [("tensorflow", "tf-nightly-cpu")]),
+    ],
+)
+def test_versions_are_asked_for_as_pip_understands(
+    posargs: list[str], expected: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    noxfile = importlib.import_module("noxfile")
+    found = noxfile.versions_wanted(Asked(*posargs), "how")
+    assert found == expected
+    for _, requirement in found:
+        has_pre = "--pre" in posargs
+        assert bool(Requirement(requirement).specifier.prereleases) == has_pre
+        assert len(noxfile.versions_wanted(Asked("--pre"), "how")) == len(FRAMEWORKS)
+
+
+def test_a_wheel_is_of_the_framework_that_its_name_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    noxfile = importlib.import_module("noxfile")
+    wheels = {
+        "torch-2.15.0.dev20261130+cpu-cp313-cp313-linux_x86_64.whl": "torch",
+        "tensorflow_cpu-2.22.0rc0-cp313-cp313-manylinux_2_27_x86_64.whl": "tensorflow",
+        "jax-0.11.0-py3-none-any.whl": "jax",
+    }
+    for name, framework in wheels.items():
+        (tmp_path / name).touch()
+        found = noxfile.versions_wanted(Asked(str(tmp_path / name)), "how")
+        assert found == [(framework, str(tmp_path / name))]
+
+
+def test_an_installation_that_fails_says_why_and_leaves_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport nox, noxfile, pathlib\n"
+    sessions += "noxfile.ROOT = pathlib.Path(__file__).parent\n"
+    sessions += "@nox.session(venv_backend='none')\ndef it(session):\n"
+    sessions += "    scripts = pathlib.Path(sys.executable).parent\n"
+    sessions += "    noxfile.install(session, scripts, *noxfile.PIP_OPTIONS, './nowhere')\n"
+    (tmp_path / "sessions.py").write_text(sessions, "utf-8")
+    command = [sys.executable, "-m", "nox", "-f", str(tmp_path / "sessions.py"), "-s", "it"]
+    done = processes.run(command, capture_output=True)
+    assert done.returncode != 0
+    assert "the installation failed: pip install" in done.stderr
+    left = (tmp_path / "reports" / "latest" / "installation.txt").read_text("utf-8")
+    assert left.startswith("ERROR: ")
+    assert "nowhere" in left
 
 
 def test_the_nightly_keeps_report_and_examples_even_when_it_fails() -> None:

@@ -11,7 +11,7 @@ import click
 from crosscheck.cli.completion import function_names
 from crosscheck.cli.measuring import measuring, report_states
 from crosscheck.cli.options import framework_names_option, names
-from crosscheck.cli.results import echo_json, result_options
+from crosscheck.cli.results import check_report_option, echo_json, result_options, write_check
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.run.events import ExitCode
 from crosscheck.tools.errors import UsageError
@@ -49,6 +49,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="FOLDER",
     help="Folder of the record. Default: reports, else the one that came with the package.",
 )
+@check_report_option
 @result_options
 def accuracy(
     frameworks: tuple[str, ...] | None,
@@ -59,6 +60,7 @@ def accuracy(
     here: Path | None,
     accept: bool,
     baseline: Path | None,
+    report: Path | None,
     as_json: bool,
 ) -> int:
     """Measure the elementary functions of every framework, and compare with the record.
@@ -89,6 +91,8 @@ def accuracy(
         raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
     if as_json and (accept or here is not None):
         raise UsageError(f"--json and {chosen[0]} given together; {chosen[0]} writes JSON itself")
+    if report is not None and chosen:
+        raise UsageError(f"--report and {chosen[0]} given together; wanted one of them")
     if recorded:
         _show(_part(_read(baseline), frameworks, functions, dtypes), as_json=as_json)
         return int(ExitCode.OK)
@@ -99,7 +103,8 @@ def accuracy(
         _write(record if before is None else before, found, place)
         return int(ExitCode.OK)
     known = _read(baseline)
-    return int(_check(known, frameworks, functions, dtypes, full=full, as_json=as_json))
+    words = (known, frameworks, functions, dtypes, report)
+    return int(_check(*words, full=full, as_json=as_json))
 
 
 def _read(baseline: Path | None) -> Record:
@@ -230,25 +235,28 @@ def _check(
     frameworks: tuple[str, ...] | None,
     functions: tuple[str, ...] | None,
     dtypes: tuple[str, ...] | None,
+    report: Path | None,
     *,
     full: bool,
     as_json: bool,
 ) -> ExitCode:
+    from crosscheck.report.nightly import DRIFT
     from crosscheck.studies.accuracy.drift import beyond, changes, groups
 
     new, _ = _measured(frameworks, functions, dtypes, full=full, known=record)
     found = list(changes(record, new, functions=functions, dtypes=dtypes))
     alike = groups(found)
     elsewhere = list(beyond(record, new))
+    content = {
+        "versions": dict(new.versions),
+        "baseline": dict(record.versions),
+        "measured": len(new.rows),
+        "changed": [f"changed: {each}" for each in alike],
+        "groups": [each.as_json() for each in alike],
+        "another_processor": elsewhere,
+    }
+    write_check(report, DRIFT["accuracy"], content)
     if as_json:
-        content = {
-            "versions": dict(new.versions),
-            "baseline": dict(record.versions),
-            "measured": len(new.rows),
-            "changed": [f"changed: {each}" for each in alike],
-            "groups": [each.as_json() for each in alike],
-            "another_processor": elsewhere,
-        }
         echo_json(content)
         return ExitCode.DISAGREEMENT if found else ExitCode.OK
     for framework, versions in new.versions.items():

@@ -24,6 +24,7 @@ from crosscheck.cli.doctor import doctor
 from crosscheck.cli.explain import explain
 from crosscheck.cli.functions import functions
 from crosscheck.cli.module import module
+from crosscheck.cli.nightly import nightly
 from crosscheck.cli.power import power
 from crosscheck.cli.precision import precision
 from crosscheck.cli.replay import replay
@@ -156,7 +157,7 @@ def cli(context: click.Context) -> None:
 
 
 _CHECKS = (run, check, write, module, sweep, replay, digits)
-_EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report, diff)
+_EXPLANATIONS = (explain, conventions, accuracy, precision, power, bench, report, diff, nightly)
 _HELP = (functions, doctor, completion)
 
 for _command in (*_CHECKS, *_EXPLANATIONS, *_HELP):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from crosscheck.cli.isolation import Place, place_options
 from crosscheck.cli.measuring import measuring, report_states
 from crosscheck.cli.options import framework_names_option, names
-from crosscheck.cli.results import echo_json, result_options
+from crosscheck.cli.results import check_report_option, echo_json, result_options, write_check
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.run.events import ExitCode
@@ -63,6 +64,7 @@ __all__ = ["conventions"]
     show_default="processors, at most 4",
     help="Processes to measure in.",
 )
+@check_report_option
 @place_options
 @result_options
 def conventions(
@@ -77,6 +79,7 @@ def conventions(
     accept: bool,
     baseline: Path | None,
     jobs: int,
+    report: Path | None,
     place: Place,
 ) -> int:
     """Measure what every framework does at the kink, or check that it has not changed.
@@ -104,6 +107,8 @@ def conventions(
         raise UsageError(f"{' and '.join(chosen)} given together; wanted one of them")
     if recorded and (check or accept):
         raise UsageError(f"--recorded measures nothing, so it cannot {chosen[0][2:]}")
+    if report is not None and not check:
+        raise UsageError(f"--report {report}: wanted with --check, whose result goes there")
     lost: dict[Key, str] = {}
     if accept:  # before minutes of work
         require_writable(folder(baseline, to_write=True) / TABLE)
@@ -115,8 +120,7 @@ def conventions(
     for key, what in lost.items():
         click.echo(f"{' '.join(astuple(key))}: {what}", err=True)
     if check:
-        code = _check(table, baseline, as_json=as_json)
-        return int(ExitCode.DISAGREEMENT if lost else code)
+        return int(_check(table, baseline, report, lost, as_json=as_json))
     if accept and lost:
         raise CrashedError(f"nothing is accepted: {len(lost)} conventions could not be measured")
     if accept:
@@ -165,7 +169,15 @@ def _measured(
         )
 
 
-def _check(table: Table, baseline: Path | None, *, as_json: bool) -> ExitCode:
+def _check(
+    table: Table,
+    baseline: Path | None,
+    report: Path | None,
+    lost: Mapping[Key, str],
+    *,
+    as_json: bool,
+) -> ExitCode:
+    from crosscheck.report.nightly import DRIFT
     from crosscheck.studies.conventions.baseline import DIVERGENCES, TABLE, folder
     from crosscheck.studies.conventions.drift import drift, lines
     from crosscheck.studies.conventions.expected import comparable, read_expected, unexpected
@@ -186,14 +198,16 @@ def _check(table: Table, baseline: Path | None, *, as_json: bool) -> ExitCode:
     groups = drift(before, table)
     told = [f"changed: {line}" for line in lines(groups, table)]
     told += unexpected(before.updated(table), expected, table)
+    told += [f"not measured: {key}: {what}" for key, what in lost.items()]
+    content = {
+        "versions": dict(table.versions),
+        "baseline": {name: before.versions_of(name) for name in before.frameworks},
+        "measured": len(table.rows),
+        "changed": told,
+        "groups": [each.as_json() for each in groups],
+    }
+    write_check(report, DRIFT["conventions"], content)
     if as_json:
-        content = {
-            "versions": dict(table.versions),
-            "baseline": {name: before.versions_of(name) for name in before.frameworks},
-            "measured": len(table.rows),
-            "changed": told,
-            "groups": [each.as_json() for each in groups],
-        }
         echo_json(content)
         return ExitCode.DISAGREEMENT if told else ExitCode.OK
     for line in told:

@@ -32,12 +32,13 @@ DEFAULT_REPORT = Path("reports/latest")
 def pairs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    """Values of the form FRAMEWORK=NAME, as a mapping."""
+    """Values of the form FRAMEWORK=NAME, or JOB=RESULT, as a mapping."""
     found = {}
     for value in values:
         name, separator, choice = value.partition("=")
         if not (name and separator and choice):
-            raise click.BadParameter(f"{value!r}: wanted FRAMEWORK=NAME", context, parameter)
+            wanted = parameter.metavar if parameter.name == "results" else "FRAMEWORK=NAME"
+            raise click.BadParameter(f"{value!r}: wanted {wanted}", context, parameter)
         found[name] = choice
     return found
 

@@ -12,11 +12,45 @@ from typing import Any
 
 import click
 
-__all__ = ["echo_json", "file_option", "json_option", "printed_to", "result_options"]
+__all__ = [
+    "check_report_option",
+    "echo_json",
+    "file_option",
+    "json_option",
+    "printed_to",
+    "result_options",
+    "write_check",
+]
 
 _Command = Callable[..., Any]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+check_report_option = click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also write what changed there, as JSON, for 'crosscheck nightly'.",
+)
+
+
+def write_check(folder: Path | None, name: str, content: Any) -> None:
+    """Write what a check found, as one JSON document.
+
+    Args:
+        folder: Where to; nothing is written without one.
+        name: Of the file.
+        content: The document.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    from crosscheck.tools.atomic import write_text_atomically
+
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / name, _json(content) + "\n")
 
 
 def file_option(what: str) -> Callable[[_Command], _Command]:
@@ -70,4 +104,8 @@ def printed_to(file: Path | None) -> Iterator[None]:
 
 def echo_json(content: Any) -> None:
     """Print one JSON document, without NaN."""
-    click.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    click.echo(_json(content))
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
