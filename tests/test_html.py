@@ -27,6 +27,7 @@ from crosscheck.report.html import HtmlReport, excerpt, page
 from crosscheck.report.html.cases import _gates, _matrix, card, failing_lines, numbered
 from crosscheck.report.html.figures import histogram, tangents
 from crosscheck.report.html.grid import find_table
+from crosscheck.report.html.heat import heat, is_choice
 from crosscheck.report.html.numbers import digits, hexadecimal, shortest
 from crosscheck.report.html.references import _recorded, references
 from crosscheck.report.json_ import schema
@@ -582,7 +583,7 @@ def test_a_large_case_is_named_and_not_laid_out() -> None:
 
 def test_the_grid_marks_what_contradicts_itself(baseline: Path) -> None:
     root = pages.read(page(PASSED, baseline))
-    grid = root.of_class("grid")[0]
+    grid = next(e for e in root.of_class("grid") if "map" not in e.attributes["class"].split())
     rows = {row.all("th")[0].text: row.all("td") for row in grid.all("tr")[1:]}
     shown = {name: [cell.text for cell in cells] for name, cells in rows.items()}
     assert shown == {
@@ -600,6 +601,73 @@ def test_the_grid_marks_what_contradicts_itself(baseline: Path) -> None:
     assert classes["lanes"] == ["other"]
     by_mode = {e.text for p in root.of_class("patterns") for e in p.of_class("where")}
     assert {"eager", "forward", "eager: float64", "eager: float32"} <= by_mode
+
+
+def test_the_map_has_the_choice_of_every_formulation_framework_and_mode(baseline: Path) -> None:
+    root = pages.read(page(PASSED, baseline))
+    (grid,) = root.of_class("map")
+    frameworks, modes, *rows = grid.all("tr")
+    assert [e.text for e in frameworks.all("th")] == ["right"]
+    assert [e.text for e in modes.all("th")] == ["written as", "eager", "forward"]
+    shown = {row.all("th")[0].text: [e.text for e in row.all("td")] for row in rows}
+    assert shown == {
+        "relu": ["0", "0"],
+        "prelu": ["0", "1"],
+        "narrow": ["½ *", ""],
+        "lanes": ["0.25", ""],
+        "gap": ["0", ""],
+    }
+    alike = [e.all("th")[0].text for e in rows if "alike" in e.attributes.get("class", "")]
+    assert alike == ["relu", "lanes", "gap"]
+    (chosen,) = (e for e in root.all("input") if e.attributes["type"] == "radio")
+    assert [e.text for e in root.all("label") if e.attributes.get("for") == chosen.attributes["id"]]
+
+
+def test_of_ties_the_map_says_whose_the_share_is_and_of_other_kinks_what_lambda_is() -> None:
+    def of(unit: str, **slopes: str) -> list[str]:
+        rows = {
+            Key("right", unit, name, "eager", "float64"): Row({"all": Cell("1", each)})
+            if unit == "max"
+            else Row({"-1": Cell("0", each), "1": Cell("0", each)})
+            for name, each in slopes.items()
+        }
+        (panel,) = heat(Table({"right": "numpy 1.0"}, {}, rows)).panels
+        return [
+            spot.text for _, found in panel.groups for row in found for spot in row.spots if spot
+        ]
+
+    quarter = ",".join(["0.25"] * 4)
+    assert of("max", a="1,0,0,0", b="0,0,0,1", c=quarter, d="1,1,1,1", e="0.5,0.5,0,0") == [
+        "first",
+        "last",
+        "alike",
+        "1 each",
+        "other",
+    ]
+    # At -1 the slope goes up from 0 to 1, at 1 down: the same derivative is another λ.
+    assert of("hardtanh", a="1", b="0", c="0.5") == ["1", "0", "½", "0", "1", "½"]
+
+
+@pytest.mark.parametrize(
+    ("point", "slope", "chosen"),
+    [
+        ("0", "0", True),
+        ("-0", "1", True),
+        ("nan", "0", True),
+        ("tiny", "1", False),
+        ("-tiny", "0", False),
+        ("-tiny", "-0", False),
+        ("tiny", "0", True),
+        ("inf", "1", False),
+        ("inf", "nan", True),
+    ],
+)
+def test_coloured_is_only_what_is_left_open_or_is_not_the_derivative(
+    point: str, slope: str, chosen: bool
+) -> None:
+    assert is_choice("relu", point, Cell("0", slope)) is chosen
+    assert is_choice("max", point, Cell("0", slope))
+    assert is_choice("not known here", point, Cell("0", slope))
 
 
 def test_other_versions_than_those_of_the_run_are_told(baseline: Path) -> None:

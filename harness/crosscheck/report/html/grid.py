@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosscheck.report.html.heat import Heat, heat, is_choice
 from crosscheck.studies.conventions.baseline import SHIPPED, TABLE
 from crosscheck.studies.conventions.table import Cell, Key, Row, Table, read_table, unsigned
 from crosscheck.tools.errors import UsageError
@@ -37,7 +38,7 @@ class Square:
 
     Attributes:
         slopes: As text, the default mode's in float64 first, then the others.
-        colour: Name of the first one's colour.
+        colour: Name of the first one's colour; ``sure`` where there is nothing to choose.
         modes_differ: Whether two modes differ in the same dtype.
         dtypes_differ: Whether two dtypes differ in the same mode.
         by_position: Whether elements of a long array have other slopes than a single one.
@@ -97,6 +98,7 @@ class Conventions:
         versions: Framework to the versions measured.
         others: Frameworks of this run that were measured in other versions, with both.
         environment: What else the table says of the place it was measured at.
+        heat: The choices alone, on one screen.
         trouble: Why there is no table although there is a file.
     """
 
@@ -105,6 +107,7 @@ class Conventions:
     versions: Mapping[str, str]
     others: tuple[str, ...]
     environment: Mapping[str, str]
+    heat: Heat
     trouble: str = ""
 
 
@@ -138,21 +141,20 @@ def conventions(path: Path | None, document: Mapping[str, Any]) -> Conventions |
     except UsageError as error:
         # Only the file's name: the page should not tell where on this machine it was.
         trouble = str(error).replace(str(path), path.name)
-        return Conventions({}, {}, {}, (), {}, trouble)
+        return Conventions({}, {}, {}, (), {}, Heat((), ()), trouble)
+    written: dict[str, dict[str, dict[str, list[tuple[Key, Row]]]]] = {}
+    for key, row in table.rows.items():
+        of_unit = written.setdefault(key.unit, {name: {} for name in table.frameworks})
+        of_unit[key.framework].setdefault(key.formulation, []).append((key, row))
     blocks: dict[str, dict[str, tuple[Formulation, ...]]] = {}
     points: dict[str, tuple[str, ...]] = {}
-    for unit in dict.fromkeys(key.unit for key in table.rows):
-        names = next((tuple(row.cells) for key, row in _of(table, unit=unit) if row.cells), ())
+    for unit, frameworks in written.items():
+        names = next((tuple(row.cells) for row in _rows(frameworks.values()) if row.cells), ())
         points[unit] = tuple(_POINTS.get(name, name) for name in names)
         blocks[unit] = {
-            framework: tuple(
-                _formulation(table, framework, unit, name, names)
-                for name in dict.fromkeys(
-                    key.formulation for key, _ in _of(table, unit=unit, framework=framework)
-                )
-            )
-            for framework in table.frameworks
-            if any(True for _ in _of(table, unit=unit, framework=framework))
+            framework: tuple(_formulation(name, rows, names) for name, rows in own.items())
+            for framework, own in frameworks.items()
+            if own
         }
     return Conventions(
         points=points,
@@ -160,15 +162,14 @@ def conventions(path: Path | None, document: Mapping[str, Any]) -> Conventions |
         versions=table.versions,
         others=tuple(_other_versions(table, document)),
         environment=table.environment,
+        heat=heat(table),
     )
 
 
-def _of(table: Table, **wanted: str) -> list[tuple[Key, Row]]:
-    return [
-        (key, row)
-        for key, row in table.rows.items()
-        if all(getattr(key, field) == value for field, value in wanted.items())
-    ]
+def _rows(frameworks: Iterable[Mapping[str, Sequence[tuple[Key, Row]]]]) -> Iterator[Row]:
+    for formulations in frameworks:
+        for rows in formulations.values():
+            yield from (row for _, row in rows)
 
 
 def _other_versions(table: Table, document: Mapping[str, Any]) -> list[str]:
@@ -181,18 +182,18 @@ def _other_versions(table: Table, document: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _formulation(
-    table: Table, framework: str, unit: str, name: str, points: Sequence[str]
-) -> Formulation:
-    rows = _of(table, unit=unit, framework=framework, formulation=name)
+def _formulation(name: str, rows: Sequence[tuple[Key, Row]], points: Sequence[str]) -> Formulation:
+    unit = rows[0][0].unit
     measured = {(key.mode, key.dtype): row.cells for key, row in rows if row.cells}
     squares = tuple(
-        _square({place: cells.get(point, Cell()) for place, cells in measured.items()})
+        _square(unit, point, {place: cells.get(point, Cell()) for place, cells in measured.items()})
         for point in (points if measured else ())
     )
     grouped: dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[str, str]]] = {}
     for key, row in rows:
-        cells = tuple(_cell(row.cells.get(point, Cell())) for point in points if row.cells)
+        cells = tuple(
+            _cell(unit, point, row.cells.get(point, Cell())) for point in points if row.cells
+        )
         grouped.setdefault((row.unsupported, cells), []).append((key.mode, key.dtype))
     patterns = tuple(
         Pattern(_where(places, rows), cells, unsupported)
@@ -202,7 +203,7 @@ def _formulation(
     return Formulation(name, squares, patterns, "" if measured else "; ".join(reasons))
 
 
-def _square(cells: Mapping[tuple[str, str], Cell]) -> Square:
+def _square(unit: str, point: str, cells: Mapping[tuple[str, str], Cell]) -> Square:
     slopes = list(dict.fromkeys(slope for cell in cells.values() for slope in _slopes(cell)))
     by_mode: dict[str, set[str]] = {}
     by_dtype: dict[str, set[str]] = {}
@@ -211,17 +212,24 @@ def _square(cells: Mapping[tuple[str, str], Cell]) -> Square:
         by_mode.setdefault(mode, set()).update(_slopes(cell)[:1])
     return Square(
         slopes=tuple(dict.fromkeys(_SHOWN.get(slope, slope) for slope in slopes)),
-        colour=_NAMED.get(slopes[0], "other"),
+        colour=_colour(unit, point, cells.values(), slopes[0]),
         modes_differ=any(len(found) > 1 for found in by_dtype.values()),
         dtypes_differ=any(len(found) > 1 for found in by_mode.values()),
         by_position=any(len(_slopes(cell)) > 1 for cell in cells.values()),
     )
 
 
-def _cell(cell: Cell) -> tuple[str, str]:
+def _colour(unit: str, point: str, cells: Iterable[Cell], first: str) -> str:
+    """That of a choice; what can only be one thing, and is, has none."""
+    if not any(is_choice(unit, point, cell) for cell in cells):
+        return "sure"
+    return _NAMED.get(first, "other")
+
+
+def _cell(unit: str, point: str, cell: Cell) -> tuple[str, str]:
     slopes = _slopes(cell)
     text = " or ".join(_SHOWN.get(slope, slope) for slope in slopes)
-    return cell.unsupported or text, _NAMED.get(slopes[0], "other")
+    return cell.unsupported or text, _colour(unit, point, [cell], slopes[0])
 
 
 def _slopes(cell: Cell) -> list[str]:
