@@ -14,7 +14,7 @@ import processes
 import pytest
 from test_html import table
 
-from crosscheck.report.html import page
+from crosscheck.report.html import excerpt, page
 from crosscheck.studies.conventions.table import write_table
 
 BROWSER = pictures.browser()
@@ -63,11 +63,16 @@ def measured(
     folder: Path, text: str, size: tuple[int, int] = PHONE, scheme: str = "light"
 ) -> dict[str, Any]:
     """What the browser says of the page in a frame of that size."""
-    assert BROWSER is not None
     frame = FRAME.replace("SCHEME", scheme)
     for name, value in zip(("WIDTH", "HEIGHT"), size, strict=True):
         frame = frame.replace(name, str(value))
-    (folder / "frame.html").write_text(frame.replace("PAGE", html.escape(text)), "utf-8")
+    return answered(folder, frame.replace("PAGE", html.escape(text)), scheme)
+
+
+def answered(folder: Path, page: str, scheme: str = "light") -> dict[str, Any]:
+    """What a page with a script says it measured."""
+    assert BROWSER is not None
+    (folder / "frame.html").write_text(page, "utf-8")
     options = [
         "--headless",
         "--no-sandbox",
@@ -139,3 +144,47 @@ def test_light_and_dark_follow_the_reader(text: str, tmp_path: Path) -> None:
     }
     assert grounds["light"] > 600
     assert grounds["dark"] < 150
+
+
+# In the manner of Jupyter's own style, and worse.
+HOST = """
+body { letter-spacing: 3px; text-transform: uppercase; line-height: 3; }
+.host table { margin: 40px; border-collapse: collapse; font-size: 30px; table-layout: fixed; }
+.host tbody tr:nth-child(even) { background: #ff0000; }
+.host tbody tr:hover, .host tbody tr:nth-child(odd) { background: #00ff00; }
+.host td, .host th, .host tr { text-align: right; vertical-align: middle; padding: 2em; }
+.host h1, .host p, .host dl, .host dt { margin: 5em; color: #ff0000; font-size: 50px; }
+.host dd { float: left; margin-left: 200px; }
+.host > *:first-child { margin-top: 90px; }
+.host a:link, .host summary { color: #ff0000; text-decoration: line-through; }
+.host span { display: block; }
+"""
+GUESTS = """<!DOCTYPE html><html><head><style>HOST</style></head><body>
+<div style="width: 700px" class="host">EXCERPT</div><div style="width: 700px">EXCERPT</div>
+<pre id="measured"></pre>
+<script>
+const looks = [...document.querySelectorAll(".excerpt")].map(
+  (root) => [root, ...root.querySelectorAll("*")].map((e) => {
+    const style = getComputedStyle(e);
+    return [e.tagName + "." + e.getAttribute("class"),
+      [...style].map((name) => name + ": " + style.getPropertyValue(name))];
+  }));
+const differ = looks[0].flatMap(([name, one], place) =>
+  one.filter((each, k) => each !== looks[1][place][1][k]).map((each) => name + " " + each));
+document.querySelector("#measured").textContent = JSON.stringify(
+  {count: looks[0].length, same: looks[1].length, differ: differ.slice(0, 10)});
+</script></body></html>
+"""
+
+
+def test_in_a_notebook_the_report_looks_as_it_does_by_itself(tmp_path: Path) -> None:
+    shown = GUESTS.replace("HOST", HOST).replace("EXCERPT", excerpt(pages.report()))
+    found = answered(tmp_path, shown)
+    assert found["count"] == found["same"] > 50
+    assert found["differ"] == []
+
+
+def test_a_notebook_that_changes_its_guest_would_be_noticed(tmp_path: Path) -> None:
+    bare = re.sub(r"(\.crosscheck){3} (:where.*?)?\{ all:.*\n", "", excerpt(pages.report()))
+    shown = GUESTS.replace("HOST", HOST).replace("EXCERPT", bare.replace(".crosscheck" * 3, "i"))
+    assert answered(tmp_path, shown)["differ"]

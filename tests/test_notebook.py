@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import processes
 import pytest
-from faulty import not_strict, scaled_gradient
+from faulty import at_kinks, not_strict, scaled_gradient
 from test_explain_formats import checked
 
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.decisions import GateClass, GateReading, Place
 from crosscheck.judge.verdict import MEANING, Entry, Kind, Verdict
 from crosscheck.network.dense import Case, worked_example
+from crosscheck.run.checking import compare_implementations
+from crosscheck.run.functions.checking import compare_functions
+from crosscheck.run.notebook import comparison_html
 
 
 def words(source: str) -> str:
@@ -126,3 +130,64 @@ def test_a_verdict_brings_no_web_page_along_until_it_is_shown() -> None:
         "assert 'crosscheck.judge.notebook' not in sys.modules\n"
     )
     processes.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_comparison_shows_its_verdicts_its_slopes_and_what_failed() -> None:
+    def backward(x: Any, w: Any, g: Any) -> Any:
+        return g @ w, g.T @ x
+
+    def product(x: Any, w: Any) -> Any:
+        return np.maximum(x @ w.T, 0)
+
+    shapes = "n i, o i -> n o"
+    wrong = compare_functions(product, shapes, by_hand=backward, profile="quick")
+    text = words(wrong._repr_html_())
+    assert text.startswith("FAILED by_hand backward: the gradient is wrong")
+    assert " ".join(wrong.message.split()) in text
+    counts = wrong.kinds["by_hand backward"]
+    shown = [str(kind) for kind in Kind if kind in counts]
+    numbers = [str(counts[kind]) for kind in Kind if kind in counts]
+    assert f"implementation {' '.join(shown)} by_hand backward {' '.join(numbers)}" in text
+    assert wrong.failures[0].verdict.worst is not None
+    assert "farthest beyond it" in text
+    assert str(wrong) == wrong.message
+
+    right = compare_functions(
+        product, shapes, by_hand=lambda x, w, g: backward(x, w, g * (x @ w.T > 0)), profile="quick"
+    )
+    text = words(right._repr_html_())
+    assert text.startswith("PASSED every gradient of product is explained, on")
+    assert "FAILED" not in text
+    assert len(right.boundary) > 1
+    for (who, decision, slope), count in right.boundary.items():
+        assert f"{who} {decision} {slope} {count}" in text
+
+
+def test_a_comparison_of_networks_shows_the_same() -> None:
+    case = worked_example(x=0.0)
+    found = compare_implementations(numpy=at_kinks(0.5), cases=[case])
+    text = words(found._repr_html_())
+    assert text.startswith("PASSED every gradient is explained, on 1 case ")
+    assert "implementation KINK numpy" in text
+    assert str(found) == found.message
+    for (who, decision, slope), count in found.boundary.items():
+        assert f"{who} {decision} {slope} {count}" in text
+    wrong = compare_implementations(numpy=at_kinks(2.0), cases=[case])
+    assert wrong.failure is not None
+    text = words(wrong._repr_html_())
+    assert text.startswith("FAILED")
+    assert "DISAGREES" in text
+
+
+def test_what_a_comparison_says_is_escaped() -> None:
+    evil = "<script>alert('x')</script>&"
+    source = comparison_html(
+        message=f"{evil}\n{evil}",
+        kinds={evil: {Kind.CRASHED: 1}},
+        boundary={(evil, evil, evil): 2},
+        unchecked={evil: (evil,)},
+        failing=[Verdict(evil, evil, evil, Kind.CRASHED, detail=evil)],
+        notes=[evil],
+    )
+    assert "<script" not in source
+    assert words(source).count(evil) == 2 + 1 + 3 + 2 + 1 + 4

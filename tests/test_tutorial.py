@@ -40,6 +40,8 @@ def test_what_is_said_between_the_cells_is_what_they_show(today: Any) -> None:
     assert "without the factor" in said  # of the wrong number
     assert "4 of 4 right, 0 wrong: AGREES" in said
     assert "the mask of np.maximum(x @ w.T + b, 0) is missing" in said
+    assert [f">{word}</span>" in said for word in ("FAILED", "PASSED")] == [True, True]
+    assert "every gradient of affine is explained" in said
     assert [f"KINK, read {slope}" in said for slope in ("0.0", "0.5", "1.0")] == [True] * 3
     assert ">DISAGREES</span>" in said
 

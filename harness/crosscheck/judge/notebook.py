@@ -8,7 +8,7 @@ from crosscheck.judge.decisions import GateReading
 from crosscheck.judge.verdict import FAILING, MEANING, Entry, Kind, Verdict, how_to_allow
 from crosscheck.tools.markup import SOFT, table, text
 
-__all__ = ["verdict_html"]
+__all__ = ["badge", "verdict_html"]
 
 _SHOWN_GATES = 12
 
@@ -42,13 +42,18 @@ def verdict_html(verdict: Verdict) -> str:
     return f'<div class="crosscheck-verdict">{"".join(pieces)}</div>'
 
 
-def _badge(kind: Kind) -> str:
+def badge(word: object, *, good: bool | None) -> str:
+    """A word on green, on red, or on amber if it is neither good nor bad."""
     # White on each of these can be read in the light and in the dark.
-    colour = "#1a7f37" if kind is Kind.AGREES else "#c62828" if kind in FAILING else "#8a5a00"
+    colour = "#8a5a00" if good is None else "#1a7f37" if good else "#c62828"
     return (
         f'<span style="background:{colour};color:#fff;border-radius:.3em;padding:.1em .5em;'
-        f'font-weight:600">{text(kind)}</span>'
+        f'font-weight:600">{text(word)}</span>'
     )
+
+
+def _badge(kind: Kind) -> str:
+    return badge(kind, good=True if kind is Kind.AGREES else False if kind in FAILING else None)
 
 
 def _worst(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Kind
 from crosscheck.run.events import CaseChecked, Event, StackChecked
 from crosscheck.run.failure import failure_text
-from crosscheck.run.tally import slope_name
+from crosscheck.run.tally import failing_verdicts, slope_name
 
 __all__ = ["Comparison", "DisagreementError", "Failure", "raise_failure"]
 
@@ -105,8 +105,27 @@ class Comparison:
     def message(self) -> str:
         """What a person reads; one line if nothing failed."""
         if self.failure is None:
-            return f"every gradient is explained, on {len(self.keys):,} cases"
+            count = len(self.keys)
+            return f"every gradient is explained, on {count:,} case{'' if count == 1 else 's'}"
         return failure_text(self.failure.event, note=self.failure.note)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def _repr_html_(self) -> str:
+        """The comparison for a notebook."""
+        from crosscheck.run.notebook import comparison_html
+
+        unchecked: dict[str, dict[str, None]] = {}
+        for (name, _, _, _), arrays in self.unchecked.items():
+            unchecked.setdefault(name, {}).update(dict.fromkeys(arrays))
+        return comparison_html(
+            message=self.message,
+            kinds=self.kinds,
+            boundary=self.boundary,
+            unchecked={name: tuple(arrays) for name, arrays in unchecked.items()},
+            failing=() if self.failure is None else failing_verdicts(self.failure.event),
+        )
 
 
 class DisagreementError(AssertionError):

@@ -128,9 +128,17 @@ def _by_interest(card: Card) -> tuple[bool, bool, int]:
 
 
 def excerpt(report: Mapping[str, Any]) -> str:
-    """The first screen alone, as a fragment for a notebook."""
+    """The first screen alone, as a fragment for a notebook.
+
+    A notebook has rules of its own for tables, headings and paragraphs, and a fragment is put into
+    its page. Neither a shadow root nor a frame would do: the first is not opened in what a script
+    inserts, as notebooks do; the second has no height of its own, and is taken out of notebooks
+    that are not trusted. So all that the notebook says of the fragment's elements is taken back,
+    and the page's rules are written with more weight than a notebook's have.
+    """
     kinks = boundary(report, ())
     text = _template("excerpt.html").render(
+        guest_style=_guest_style(),
         run=report["run"],
         outcome=outcome(report),
         frameworks=framework_lines(report, kinks),
@@ -151,6 +159,22 @@ def model_page(model: ModelOutcome) -> str:
     )
 
 
+@functools.cache
+def _guest_style() -> Markup:
+    root = ".crosscheck" * 3
+    # Of drawings nothing is taken back: their geometry would be gone as well.
+    reset = (
+        f"{root} {{ all: initial; display: block; }}\n"
+        f"{root} :where(:not(svg, svg *)) {{ all: revert; }}\n"
+    )
+    return Markup(reset + _style().replace(".crosscheck", root))
+
+
+def _style() -> str:
+    style = resources.files("crosscheck.report.html").joinpath("templates/style.css")
+    return style.read_text("utf-8")
+
+
 def _template(name: str) -> jinja2.Template:
     return _environment().get_template(name)
 
@@ -164,7 +188,6 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = resources.files("crosscheck.report.html").joinpath("templates/style.css")
     found.globals["unread"] = UNREAD
-    found.globals["style"] = Markup(style.read_text("utf-8"))
+    found.globals["style"] = Markup(_style())
     return found

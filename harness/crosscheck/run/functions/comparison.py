@@ -198,6 +198,19 @@ class FunctionComparison:
     def __str__(self) -> str:
         return self.message
 
+    def _repr_html_(self) -> str:
+        """The comparison for a notebook."""
+        from crosscheck.run.notebook import comparison_html
+
+        return comparison_html(
+            message=self.message,
+            kinds=self.kinds,
+            boundary=self.boundary,
+            unchecked=self.unchecked,
+            failing=[each.verdict for each in self.failures],
+            notes=self.notes if self.passed else (),  # else the message has them
+        )
+
 
 def raise_function_failure(comparison: FunctionComparison) -> None:
     """Raise what failed, if anything did.
