@@ -180,7 +180,7 @@ def stress(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def hostile(session: nox.Session) -> None:
     """Put every reader to files that were tampered with, 10⁵ and more: resumed if ended."""
-    words = ("-m", "hostile", "--report", "reports/reliability-files.json")
+    words = ("-m", "hostile")
     run(session, "python", *words, *session.posargs, env={**ONE_THREAD, "PYTHONPATH": "tests"})
 
 
@@ -204,7 +204,7 @@ def models(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def adversary(session: nox.Session) -> None:
     """Climb towards the largest error / bound of each rule, 10⁶ tries each: half an hour."""
-    words = ("-m", "crosscheck.studies.adversary", "--report", "reports/adversary.json")
+    words = ("-m", "crosscheck.studies.adversary", "--report", "reports")
     run(session, "python", *words, *session.posargs, env=ONE_THREAD)
 
 

@@ -723,9 +723,13 @@ def test_without_python_flint_the_message_says_what_to_install(
     ("words", "said"),
     [
         (["--recorded", "--accept"], "--recorded and --accept given together"),
-        (["--recorded", "--function", "sinh"], "the record has nothing of"),
-        (["--function", "sinh", "--frameworks", "torch"], "function='sinh': wanted some of exp"),
-        (["--dtype", "float8", "--frameworks", "torch"], "dtype='float8': wanted some of float64"),
+        (["--recorded", "--function", "sinhh"], "wanted some of exp"),
+        (["--recorded", "--frameworks", "trch"], "did you mean 'torch'?"),
+        (["--function", "sinh", "--frameworks", "torch"], "--function 'sinh': wanted some of exp"),
+        (
+            ["--dtype", "float8", "--frameworks", "torch"],
+            "--dtype 'float8': wanted some of float",
+        ),
         (["--recorded", "--baseline", "nowhere"], "accuracy.json: no such file"),
     ],
 )

@@ -176,10 +176,10 @@ def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return some(name, tries)
 
     monkeypatch.setattr("crosscheck.studies.adversary.measure.worst_of", worst)
-    place = tmp_path / "found.json"
+    place = tmp_path / "adversary.json"
 
     def run(only: str, tries: int, seed: int = 0) -> None:
-        words = ["--only", only, "--tries", str(tries), "--report", str(place)]
+        words = ["--only", only, "--tries", str(tries), "--report", str(place.parent)]
         assert CliRunner().invoke(main, [*words, "--seed", str(seed)]).exit_code == 0
 
     run("mul, square", 5)
@@ -204,8 +204,8 @@ def test_what_is_outside_is_no_part_of_a_record(
         return Worst(name, np.inf, "three bits", False, tries, np.inf)
 
     monkeypatch.setattr("crosscheck.studies.adversary.measure.worst_of", worst)
-    place = tmp_path / "found.json"
-    found = CliRunner().invoke(main, ["--only", "mul, square", "--report", str(place)])
+    place = tmp_path / "adversary.json"
+    found = CliRunner().invoke(main, ["--only", "mul, square", "--report", str(place.parent)])
     assert (found.exit_code, place.exists()) == (1, False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import sys
@@ -17,6 +18,7 @@ import pytest
 from crosscheck.cli import main
 from crosscheck.cli.commands import cli
 from crosscheck.frameworks import registry
+from crosscheck.tools.options import run_program
 from crosscheck.workers.process import running
 
 Run = Callable[..., tuple[int, str, str]]
@@ -297,6 +299,42 @@ def test_options_of_one_name_take_one_kind_of_value() -> None:
     assert not any("--framework" in own for own in options().values())
 
 
+STUDIES = ("adversary", "alarms", "operators", "published", "stress")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_has_the_grammar_of_the_commands(study: str) -> None:
+    found = importlib.import_module(f"crosscheck.studies.{study}.__main__").main
+    own = {name: each for each in found.params for name in each.opts}
+    assert own["--report"].metavar == "FOLDER"
+    assert not {"--framework", "--folder", "--operator", "--model", "--order"} & set(own)
+    for name in {"--frameworks", "--dtype", "--operators", "--orders", "--models"} & set(own):
+        assert own[name].metavar == "A,B"
+        assert not own[name].multiple
+
+
+@pytest.mark.parametrize(
+    ("study", "words", "said"),
+    [
+        ("operators", ["--frameworks", "torch,jx"], "--frameworks 'jx': wanted some of torch, "),
+        ("operators", ["--operators", "gleu"], "did you mean 'gelu'?"),
+        ("stress", ["--dtype", "flot32"], "did you mean 'float32'?"),
+        ("alarms", ["--dtype", "float32,"], "wanted names separated by commas"),
+        ("published", ["--models", "none"], "--models 'none': wanted some of "),
+        ("adversary", ["--folder", "here"], "No such option '--folder'"),
+    ],
+)
+def test_a_mistake_in_a_study_is_answered_in_one_line(
+    study: str, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.import_module(f"crosscheck.studies.{study}.__main__").main
+    with pytest.raises(SystemExit) as ended:
+        run_program(found, words)
+    err = capsys.readouterr().err
+    assert (ended.value.code, err.count("\n")) == (4, 1)
+    assert said in err
+
+
 @pytest.mark.parametrize("name", sorted(set(cli.commands) - {"completion", "write"}))
 def test_every_command_with_a_result_gives_it_to_machines_and_to_files(name: str) -> None:
     assert {"--json", "-o"} <= set(options()[name])
@@ -361,7 +399,10 @@ def test_so_many_cases_are_drawn_as_are_asked_for(crosscheck: Run) -> None:
     ("words", "complaint"),
     [
         (("bench", "--frameworks", "foo"), "no framework is called 'foo', wanted one of torch"),
-        (("bench", "--dtype", "float16"), "'float16' given, wanted some of float64, float32"),
+        (
+            ("bench", "--dtype", "float16"),
+            "'float16': wanted some of float64, float32; did you",
+        ),
         (("precision", "--frameworks", "jaxx"), "did you mean 'jax'"),
         (("power", "--frameworks", "torhc"), "did you mean 'torch'"),
         (("run", "--formulation", "torch=clmap"), "did you mean 'clamp'"),

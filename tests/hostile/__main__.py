@@ -7,30 +7,31 @@ from pathlib import Path
 
 import click
 
+from crosscheck.tools.options import names_option, report_option, run_program
 from hostile.measure import Counts, measure, read, write
 from hostile.targets import TARGETS, one
 
 
-@click.command()
-@click.option("--report", type=click.Path(path_type=Path), default="reports/reliability-files.json")
+@click.command("hostile")
+@report_option("Folder of reliability-files.json.")
 @click.option("--cases", default=30_000, show_default=True, help="Of each kind of case file.")
 @click.option("--others", default=2_000, show_default=True, help="Of each other kind of file.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(TARGETS)))
+@names_option("--kinds", "kinds", tuple(TARGETS))
 @click.option("--seed", default=20261130, show_default=True)
 @click.option("--show", type=int, help="Write file number N of the kind to the standard output.")
 def main(
     report: Path, cases: int, others: int, kinds: tuple[str, ...], seed: int, show: int | None
 ) -> None:
     """Put every reader to files that were tampered with; resumed if ended."""
-    chosen = kinds or list(TARGETS)
     if show is not None:
-        sys.stdout.buffer.write(one(TARGETS[chosen[0]], seed, show))
+        sys.stdout.buffer.write(one(TARGETS[kinds[0]], seed, show))
         return
-    found = read(report, seed)
-    wanted = {name: cases if TARGETS[name].group == "cases" else others for name in chosen}
+    place = report / "reliability-files.json"
+    found = read(place, seed)
+    wanted = {name: cases if TARGETS[name].group == "cases" else others for name in kinds}
 
     def after(counts: Counts) -> None:
-        write(report, found, seed)
+        write(place, found, seed)
         click.echo(
             f"{counts.name}: {counts.files:,} files, {counts.refused:,} refused, {counts.read:,} "
             f"read, {counts.findings:,} findings; {counts.slowest:.2f} s, {counts.largest} MiB",
@@ -45,4 +46,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -14,7 +14,7 @@ from crosscheck.cli.options import framework_names_option, names
 from crosscheck.cli.results import check_report_option, echo_json, result_options, write_check
 from crosscheck.cli.waiting import told_if_slow
 from crosscheck.run.events import ExitCode
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, require_known
 
 if TYPE_CHECKING:
     from crosscheck.numbers.accuracy import Record
@@ -124,6 +124,10 @@ def _part(
 ) -> Record:
     from dataclasses import replace
 
+    from crosscheck.studies.accuracy.measure import parts
+
+    parts(functions, dtypes)  # whose names have to be known
+    require_known("--frameworks", frameworks or (), record.frameworks)
     rows = tuple(
         row
         for row in record.rows
@@ -132,10 +136,9 @@ def _part(
         and (dtypes is None or row.key.dtype in dtypes)
     )
     if not rows:
-        raise UsageError(
-            f"the record has nothing of framework={frameworks!r}, function={functions!r}, "
-            f"dtype={dtypes!r}; its frameworks are {', '.join(record.frameworks)}"
-        )
+        given = (("--frameworks", frameworks), ("--function", functions), ("--dtype", dtypes))
+        told = " ".join(f"{option} {','.join(names)}" for option, names in given if names)
+        raise UsageError(f"{told}: the record has none of these together; leave one out")
     return replace(record, rows=rows)
 
 

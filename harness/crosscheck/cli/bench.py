@@ -12,7 +12,7 @@ import click
 from crosscheck.cli.options import framework_names_option, gathered, names, with_options
 from crosscheck.cli.results import result_options
 from crosscheck.run.events import ExitCode
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, require_known
 
 if TYPE_CHECKING:
     from crosscheck.studies.bench.batches import Plan
@@ -50,9 +50,7 @@ class _Batches:
         from crosscheck.frameworks.registry import installed
         from crosscheck.studies.bench.batches import Plan
 
-        for dtype in self.dtypes:
-            if dtype not in _DTYPES:
-                raise UsageError(f"--dtype: {dtype!r} given, wanted some of {', '.join(_DTYPES)}")
+        require_known("--dtype", self.dtypes, _DTYPES)
         return Plan(
             tuple(_whole_numbers(each, "--widths") for each in self.widths),
             self.dtypes,

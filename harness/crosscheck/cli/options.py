@@ -12,6 +12,7 @@ import click
 
 from crosscheck.cli.completion import arithmetic_names, choices, framework_names
 from crosscheck.cli.results import result_options
+from crosscheck.tools.options import names
 
 __all__ = [
     "DEFAULT_REPORT",
@@ -41,18 +42,6 @@ def pairs(
             raise click.BadParameter(f"{value!r}: wanted {wanted}", context, parameter)
         found[name] = choice
     return found
-
-
-def names(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    """Names separated by commas, each once."""
-    if value is None:
-        return None
-    found = tuple(name.strip() for name in value.split(","))
-    if not all(found):
-        raise click.BadParameter(f"{value!r}: wanted names separated by commas", context, parameter)
-    return tuple(dict.fromkeys(found))
 
 
 def arithmetics(

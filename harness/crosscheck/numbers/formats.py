@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosscheck.numbers.ieee import in_ieee_arithmetic
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import UsageError, meant
 
 __all__ = ["COARSE", "DTYPES", "FORMATS", "WORKING", "Format", "add_format", "format_of"]
 
@@ -235,4 +235,5 @@ def format_of(dtype: str) -> Format:
     try:
         return FORMATS[dtype]
     except (KeyError, TypeError):
-        raise UsageError(f"dtype={dtype!r}: wanted one of {', '.join(FORMATS)}") from None
+        hint = meant(dtype, FORMATS)
+        raise UsageError(f"dtype={dtype!r}: wanted one of {', '.join(FORMATS)}{hint}") from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-__all__ = ["CrosscheckError", "UnsupportedError", "UsageError", "meant"]
+__all__ = ["CrosscheckError", "UnsupportedError", "UsageError", "meant", "require_known"]
 
 
 class CrosscheckError(Exception):
@@ -36,3 +36,20 @@ def meant(word: object, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(str(word).lower(), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def require_known(option: str, given: Collection[str], known: Collection[str]) -> None:
+    """Refuse names that are nobody's.
+
+    Args:
+        option: Where they were given.
+        given: The names.
+        known: Those that there are.
+
+    Raises:
+        UsageError: One is not among them.
+    """
+    for name in given:
+        if name not in known:
+            wanted = f"wanted some of {', '.join(known)}{meant(name, known)}"
+            raise UsageError(f"{option} {name!r}: {wanted}")

@@ -23,7 +23,7 @@ from crosscheck.studies.accuracy.points import Settings, bins, chunks, points, s
 from crosscheck.studies.accuracy.reference import Reference, error_at, reference
 from crosscheck.studies.accuracy.second import BENT, SECOND
 from crosscheck.studies.accuracy.short import PIECES, in_pieces, is_exhaustive, some
-from crosscheck.tools.errors import UsageError
+from crosscheck.tools.errors import require_known
 from crosscheck.tools.records import Decimal
 from crosscheck.tools.words import named
 
@@ -147,13 +147,8 @@ def parts(
     Raises:
         UsageError: One of them is unknown.
     """
-    for name, given, there in (
-        ("function", functions or (), ELEMENTARY),
-        ("dtype", dtypes or (), WORKING),
-    ):
-        for each in given:
-            if each not in there:
-                raise UsageError(f"{name}={each!r}: wanted some of {', '.join(there)}")
+    require_known("--function", functions or (), ELEMENTARY)
+    require_known("--dtype", dtypes or (), WORKING)
     return [
         (function, dtype)
         for function in ELEMENTARY

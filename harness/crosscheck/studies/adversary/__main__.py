@@ -6,25 +6,28 @@ from pathlib import Path
 
 import click
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+from crosscheck.tools.options import run_program
 
 
-@click.command()
+@click.command("adversary")
 @click.option("--tries", type=click.IntRange(min=1), default=1_000_000, show_default=True)
 @click.option("--only", multiple=True, metavar="TEXT", help="Rules with TEXT in the name.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--report",
-    type=_FILE,
-    metavar="FILE.json",
-    help="Keep what is found, and a page beside it; what it holds already is not tried again.",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Keep what is found in adversary.json there, and its page; what it holds already is not "
+    "tried again.",
 )
-def main(tries: int, only: tuple[str, ...], seed: int, report: Path | None) -> None:
+def main(tries: int, only: tuple[str, ...], seed: int, folder: Path | None) -> None:
     """Climb towards the largest error / bound of each rule; fails where one is above 1."""
     from crosscheck.studies.adversary.measure import NAMES, worst_of
     from crosscheck.studies.adversary.record import Record, read, versions, write
 
     now = versions()
+    report = None if folder is None else folder / "adversary.json"
     record = Record({}) if report is None else read(report)
     outside = []
     for name in NAMES:
@@ -45,4 +48,4 @@ def main(tries: int, only: tuple[str, ...], seed: int, report: Path | None) -> N
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -9,20 +9,17 @@ import click
 
 from crosscheck.numbers.formats import WORKING
 from crosscheck.studies.alarms.catalogue import CATALOGUE
+from crosscheck.tools.options import names_option, report_option, run_program
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
-
-@click.command()
-@click.option("--folder", type=_FOLDER, default="reports", show_default=True, help="Of both files.")
+@click.command("alarms")
+@report_option("Folder of alarms.json and ALARMS.md.")
 @click.option(
     "--share", default=1.0, show_default=True, help="Of the cases; all are about 3 · 10⁷ gradients."
 )
+@names_option("--dtype", "dtypes", WORKING)
 @click.option(
-    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
-)
-@click.option(
-    "--only", multiple=True, metavar="TEXT", help="Implementations with TEXT in the name."
+    "--only", multiple=True, metavar="TEXT", help="Of implementations with TEXT in the name."
 )
 @click.option("--again", is_flag=True, help="Count again what was counted before.")
 @click.option(
@@ -30,7 +27,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--page", is_flag=True, help="Only write the page from what was counted before.")
 def main(
-    folder: Path,
+    report: Path,
     share: float,
     dtypes: tuple[str, ...],
     only: tuple[str, ...],
@@ -44,7 +41,7 @@ def main(
     from crosscheck.studies.alarms.page import page as text
     from crosscheck.tools.atomic import write_text_atomically
 
-    place = folder / "alarms.json"
+    place = report / "alarms.json"
     counted, rates = read(place)
     if not page:
         from crosscheck.studies.alarms.installed import installed
@@ -53,7 +50,7 @@ def main(
         rights = [one for one in rights if not only or any(word in one.name for word in only)]
         if again:
             names = {one.name for one in rights}
-            wanted = set(dtypes or WORKING)
+            wanted = set(dtypes)
             counted = {
                 key: tally
                 for key, tally in counted.items()
@@ -67,11 +64,11 @@ def main(
                 f"{sum(one.kinds.total() for one in tallies.values()):,} {done[1:]}", err=True
             )
 
-        counted = measure(rights, dtypes or WORKING, share=share, known=counted, after=after)
+        counted = measure(rights, dtypes, share=share, known=counted, after=after)
         if peers:
             rates = measure_peers(rights, peers)
         write(place, counted, rates)
-    write_text_atomically(folder / "ALARMS.md", text(counted, rates))
+    write_text_atomically(report / "ALARMS.md", text(counted, rates))
     alarms = [f"{key}: {alarm}" for key, tally in counted.items() for alarm in tally.alarms]
     for alarm in alarms:
         click.echo(alarm)
@@ -79,4 +76,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -7,39 +7,31 @@ from pathlib import Path
 import click
 
 from crosscheck.numbers.formats import WORKING
+from crosscheck.tools.errors import require_known
+from crosscheck.tools.options import names_option, report_option, run_program
 
 ORDERS = (1, 2)
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 _FRAMEWORKS = ("torch", "tensorflow", "jax")
 
 
-@click.command()
-@click.option("--folder", type=_FOLDER, default="reports", show_default=True, help="Of both files.")
-@click.option(
-    "--framework",
-    "frameworks",
-    type=click.Choice(_FRAMEWORKS),
-    multiple=True,
-    help="All if not given.",
-)
-@click.option(
-    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
-)
-@click.option("--operator", "operators", multiple=True, help="All if not given.")
-@click.option(
-    "--order",
+@click.command("operators")
+@report_option("Folder of operators.json and operators.md.")
+@names_option("--frameworks", "frameworks", _FRAMEWORKS)
+@names_option("--dtype", "dtypes", WORKING)
+@names_option("--operators", "operators", (), "Only these, e.g. gelu,softmax. Default: all.")
+@names_option(
+    "--orders",
     "orders",
-    type=click.Choice([str(each) for each in ORDERS]),
-    multiple=True,
-    help="1 for gradients, 2 for products of a Hessian with a vector. All if not given.",
+    tuple(map(str, ORDERS)),
+    "1 for gradients, 2 for products of a Hessian with a vector. Default: both.",
 )
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that judge."
 )
 @click.option("--page", is_flag=True, help="Only write the page from what was judged before.")
 def main(
-    folder: Path,
+    report: Path,
     frameworks: tuple[str, ...],
     dtypes: tuple[str, ...],
     operators: tuple[str, ...],
@@ -51,11 +43,12 @@ def main(
 
     What was judged before, of the same versions, is kept and gone on with.
     """
+    from crosscheck.operators.registry import known
     from crosscheck.studies.operators.measure import Cell, Table, measure, opened, read, write
     from crosscheck.studies.operators.page import page as text
     from crosscheck.tools.atomic import write_text_atomically
 
-    names = frameworks or _FRAMEWORKS
+    require_known("--operators", operators, known())
 
     def versions_of(name: str) -> str:
         versions = opened(name, "eager").versions()
@@ -66,7 +59,7 @@ def main(
         refused = "".join(f"; not {name}: {why}" for name, why in cell.refused.items())
         return cell.unsupported or (cell.wrong or counts) + refused
 
-    place = folder / "operators.json"
+    place = report / "operators.json"
     table = read(place, {name: versions_of(name) for name in _FRAMEWORKS})
 
     def after(now: Table) -> None:
@@ -75,12 +68,11 @@ def main(
         click.echo(f"{' '.join(map(str, cell.key))}: {words_of(cell)}", err=True)
 
     if not page:
-        wanted = {"frameworks": names, "dtypes": dtypes or WORKING, "operators": operators}
-        some = [int(each) for each in orders] or ORDERS
-        table = measure(table, after, orders=some, jobs=jobs, **wanted)
-    write_text_atomically(folder / "operators.md", text(table))
+        wanted = {"frameworks": frameworks, "dtypes": dtypes, "operators": operators}
+        table = measure(table, after, orders=[*map(int, orders)], jobs=jobs, **wanted)
+    write_text_atomically(report / "operators.md", text(table))
     raise SystemExit(1 if any(cell.fails for cell in table.cells) else 0)
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

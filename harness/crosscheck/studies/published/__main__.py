@@ -9,24 +9,22 @@ from pathlib import Path
 
 import click
 
+from crosscheck.tools.errors import require_known
+from crosscheck.tools.options import names_option, report_option, run_program
+
 _PACKAGES = ("jax", "torch", "equinox", "flax", "optax", "transformers")
 
 
-@click.command()
-@click.option(
-    "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="reports",
-    show_default=True,
-    help="Of both files.",
-)
-@click.option("--model", "names", multiple=True, help="All if not given; then nothing is written.")
-def main(folder: Path, names: tuple[str, ...]) -> None:
+@click.command("models")
+@report_option("Folder of models.json and models.md.")
+@names_option("--models", "names", (), "Only these; then nothing is written. Default: all.")
+def main(report: Path, names: tuple[str, ...]) -> None:
     """Judge models of installed packages, each as it is and with a planted fault."""
     from crosscheck.studies.published.measure import MODELS, measure
     from crosscheck.studies.published.page import page
     from crosscheck.tools.atomic import write_text_atomically
 
+    require_known("--models", names, MODELS)
     rows = []
     for row in measure(iter(names or MODELS)):
         rows.append(row)
@@ -38,9 +36,9 @@ def main(folder: Path, names: tuple[str, ...]) -> None:
         return
     versions = {name: metadata.version(name) for name in _PACKAGES}
     found = {"versions": versions, "models": [asdict(each) for each in rows]}
-    write_text_atomically(folder / "models.json", json.dumps(found, indent=1) + "\n")
-    write_text_atomically(folder / "models.md", page(rows, versions))
+    write_text_atomically(report / "models.json", json.dumps(found, indent=1) + "\n")
+    write_text_atomically(report / "models.md", page(rows, versions))
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from crosscheck.numbers.formats import WORKING
+from crosscheck.tools.options import names_option, report_option, run_program
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 _FRAMEWORKS = ("torch", "tensorflow", "jax")
 
 
-@click.command()
-@click.option("--folder", type=_FOLDER, default="reports", show_default=True, help="Of both files.")
+@click.command("stress")
+@report_option("Folder of stress.json and stress.md.")
 @click.option(
     "--records",
     type=click.IntRange(min=1),
@@ -21,23 +21,15 @@ _FRAMEWORKS = ("torch", "tensorflow", "jax")
     show_default=True,
     help="At least so many for each framework and dtype.",
 )
-@click.option(
-    "--framework",
-    "frameworks",
-    type=click.Choice(_FRAMEWORKS),
-    multiple=True,
-    help="All if not given.",
-)
-@click.option(
-    "--dtype", "dtypes", type=click.Choice(WORKING), multiple=True, help="All if not given."
-)
+@names_option("--frameworks", "frameworks", _FRAMEWORKS)
+@names_option("--dtype", "dtypes", WORKING)
 @click.option(
     "--cases", type=click.IntRange(min=1), default=512, show_default=True, help="In each stack."
 )
 @click.option("--seed", default=20261125, show_default=True)
 @click.option("--page", is_flag=True, help="Only write the page from what was counted before.")
 def main(
-    folder: Path,
+    report: Path,
     records: int,
     frameworks: tuple[str, ...],
     dtypes: tuple[str, ...],
@@ -54,10 +46,9 @@ def main(
     from crosscheck.studies.stress.page import page as text
     from crosscheck.tools.atomic import write_text_atomically
 
-    names = frameworks or _FRAMEWORKS
-    opened, _ = open_frameworks(names, {}, dict.fromkeys(names, "eager"))
+    opened, _ = open_frameworks(frameworks, {}, dict.fromkeys(frameworks, "eager"))
     versions = {each.name: dict(each.versions()) for each in opened}
-    place = folder / "stress.json"
+    place = report / "stress.json"
     state = read(place, versions, seed)
 
     def after(key: Key, tally: Tally) -> None:
@@ -67,11 +58,11 @@ def main(
         )
 
     if not page:
-        measure(opened, dtypes or WORKING, state, records=records, after=after, cases=cases)
-    write_text_atomically(folder / "stress.md", text(state))
+        measure(opened, dtypes, state, records=records, after=after, cases=cases)
+    write_text_atomically(report / "stress.md", text(state))
     failed = [key for key, tally in state.tallies.items() if tally.violations]
     raise SystemExit(1 if failed else 0)
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)
