@@ -520,6 +520,54 @@ def test_a_wheel_is_of_the_framework_that_its_name_says(
         assert found == [(framework, str(tmp_path / name))]
 
 
+@pytest.mark.parametrize(
+    ("session", "words", "calls"),
+    [
+        pytest.param(
+            "drift",
+            "torch==2.14.0",
+            [
+                "pinned conventions --frameworks torch --json -o HERE/pinned.json",
+                "other conventions --frameworks torch --json -o HERE/other.json",
+                "pinned diff HERE/pinned.json HERE/other.json",
+            ],
+            id="drift",
+        ),
+        pytest.param(
+            "newest",
+            "jax --pre",
+            [
+                "other run --profile default --frameworks jax --report reports/latest",
+                "other conventions --check --frameworks jax --report reports/latest",
+            ],
+            id="newest",
+        ),
+    ],
+)
+def test_sessions_of_other_versions_run_what_they_say(
+    session: str, words: str, calls: list[str], tmp_path: Path
+) -> None:
+    for name in ("pinned", "other"):
+        (tmp_path / name).mkdir()
+        program = tmp_path / name / "crosscheck"
+        # It finds a difference wherever it is asked to compare.
+        body = (
+            f'echo "{name} $*" >> {tmp_path}/calls\ncase "$*" in diff*|*--check*) exit 1;; esac\n'
+        )
+        program.write_text(f"#!/bin/sh\n{body}")
+        program.chmod(0o755)
+    text = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport pathlib, noxfile\n"
+    text += "from noxfile import drift, newest\nhere = pathlib.Path(__file__).parent\n"
+    text += "noxfile.shared_environment = lambda session: here / 'pinned'\n"
+    text += "noxfile.version_environment = lambda session, requirement: here / 'other'\n"
+    (tmp_path / "sessions.py").write_text(text, "utf-8")
+    start = [sys.executable, "-m", "nox", "-f", str(tmp_path / "sessions.py"), "-s", session]
+    done = processes.run([*start, "--", *words.split()], capture_output=True)
+    assert done.returncode == (session == "newest"), done.stderr  # a difference is drift's answer
+    made = (tmp_path / "calls").read_text("utf-8").replace(str(tmp_path), "HERE").splitlines()
+    assert made == calls
+
+
 def test_an_installation_that_fails_says_why_and_leaves_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
