@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosscheck.numbers.accuracy import Key as Function
@@ -37,6 +37,7 @@ BASELINE = read_table(Path(__file__).parents[1] / "reports" / TABLE)
 TUPLES = st.sets(st.tuples(*[st.integers(0, 3)] * 3), max_size=40)
 
 
+@settings(deadline=None)
 @given(TUPLES)
 def test_products_hold_each_tuple_once_and_no_other(items: set[tuple[int, ...]]) -> None:
     found = [row for block in products(items) for row in itertools.product(*block)]
@@ -44,12 +45,14 @@ def test_products_hold_each_tuple_once_and_no_other(items: set[tuple[int, ...]])
     assert set(found) == items
 
 
+@settings(deadline=None)
 @given(TUPLES)
 def test_no_two_products_differ_in_one_axis_only(items: set[tuple[int, ...]]) -> None:
     for one, other in itertools.combinations(products(items), 2):
         assert sum(a != b for a, b in zip(one, other, strict=True)) > 1
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.lists(st.integers(), min_size=1, max_size=4, unique=True)] * 3))
 def test_a_product_is_one_product_in_its_order(axes: tuple[list[int], ...]) -> None:
     assert products(itertools.product(*axes)) == [tuple(map(tuple, axes))]
@@ -99,6 +102,7 @@ def edited(
     return dataclasses.replace(table, rows=rows)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(edits(), min_size=1, max_size=3))
 def test_from_the_groups_every_change_comes_back_once(some: list[Any]) -> None:
     new = SOME
@@ -204,7 +208,7 @@ def test_ties_that_all_go_to_another_number_are_one_line() -> None:
         rows[key] = dataclasses.replace(row, cells=cells)
     new = dataclasses.replace(part, rows=rows)
     (line,) = lines(drift(part, new), new)
-    assert line.startswith("torch max as max: first -> last at all, ends, middle, three, (0,-0)")
+    assert line.startswith("torch max as max: first -> last at the ties; eager, ")
 
 
 def test_formulations_are_named_as_people_say_them() -> None:

@@ -85,7 +85,8 @@ class Group:
         names: list[str] = []
         for place in self.places:
             meant = {_points(unit, place) for unit, _ in self.formulations}
-            names += meant.pop() if len(meant) == 1 else [place]
+            # Those of one function are few, and tell more than that word.
+            names += meant.pop() if place == _BREAKPOINTS and len(meant) == 1 else [place]
         shown = [f"({name})" if "," in name else name for name in names if name]
         return f" at {', '.join(shown)}" if shown else ""
 
