@@ -194,7 +194,7 @@ def operators(session: nox.Session) -> None:
 def models(session: nox.Session) -> None:
     """Certify models of installed packages, each also with a planted fault: ten minutes."""
     # An environment of its own, with pins of its own: the packages are no dependencies.
-    requirements = ["-e", ".[torch,jax]", *group("models")]
+    requirements = ["-e", ".[torch,jax,exact]", *group("models")]
     pins = ("-c", str(ROOT / "constraints-models.txt"))
     session.run_install("python", "-m", *PIP_INSTALL, *pins, *requirements)
     words = ("-m", "crosscheck.studies.published", *session.posargs)

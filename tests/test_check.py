@@ -117,7 +117,8 @@ def test_an_unknown_keyword_has_an_answer(keyword: str, complaint: str) -> None:
         require_agreement(formula, "n ->", **given)
 
 
-def test_nothing_to_compare_is_no_success() -> None:
+def test_nothing_to_compare_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crosscheck.run.functions.checking.LIBRARIES", {})
     with pytest.raises(UsageError, match="no implementation given"):
         compare_functions(formula, "n ->")
 

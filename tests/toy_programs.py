@@ -333,6 +333,10 @@ class OnToy:
         """The largest."""
         return held(self.toy, mapped(self.toy.read, a.closed.max(axis=-1)))
 
+    def detached(self, a: Held) -> Held:
+        """See `Arithmetic`."""
+        return a
+
     def vanishing(self, a: Held, s: Held) -> Held:
         """What is left of 0, at the first of the largest entries or nowhere."""
         first = (a.closed.argmax(axis=-1)[..., None] == np.arange(a.shape[-1])).astype(int)

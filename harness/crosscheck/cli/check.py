@@ -45,6 +45,13 @@ def _domains(
     metavar="ARGUMENT=DOMAIN",
     help='What an argument holds: positive(), integers(0, "c"), probabilities(), mask() …',
 )
+@click.option(
+    "--frameworks",
+    callback=names,
+    metavar="A,B",
+    help="In whose words the formula itself is compared, beside what is given; where nothing "
+    "is, all that are installed.",
+)
 @click.option("--dtype", callback=names, metavar="A,B", help="float64,float32 by default.")
 @click.option("--precision", metavar="TEXT", help='"bfloat16, inside float32".')
 @click.option("--allow", callback=arithmetics, metavar="A,B", help="Coarser arithmetics.")
@@ -69,6 +76,7 @@ def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:
     Examples:
       crosscheck check layer.py
       crosscheck check layer.py::affine --shapes "b i, o i, o -> b o"
+      crosscheck check layer.py::loss --frameworks torch,jax
     """  # noqa: D301  (\b is click's, not Python's)
     from crosscheck.run.functions.partnered import loaded, specs_in
 
@@ -96,7 +104,7 @@ def check(where: str, as_json: bool, trace: bool, **given: Any) -> int:
 def _listed(each: Spec) -> str:
     """The formula and what is compared with it, in a line."""
     given = [f"{role} {name}" for role, known in each.implementations.items() for name in known]
-    return f"{each.name}: {', '.join(given)}"
+    return f"{each.name}: {', '.join(given) or 'the formula in the words of frameworks'}"
 
 
 def _compared(each: Spec, given: dict[str, Any]) -> FunctionComparison:
@@ -109,6 +117,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     plain = ("shapes", "precision", "allow", "profile", "case")
     found: dict[str, Any] = {key: given[key] for key in plain if key in given}
     found["seed"] = given.get("seed", 0)
+    if "frameworks" in given:
+        found["frameworks"] = given["frameworks"]
     if "dtype" in given:
         found["dtypes"] = given["dtype"]
     if "inputs" in given:

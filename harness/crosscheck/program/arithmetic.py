@@ -88,6 +88,9 @@ class Arithmetic(Protocol):
     def maximum(self, a: Any) -> Any:
         """The largest along the last axis."""
 
+    def detached(self, a: Any) -> Any:
+        """a, a constant to whoever differentiates."""
+
     def vanishing(self, a: Any, s: Any) -> Any:
         """0, of the shape of a, which a framework has as s, that is 0, where a is the largest."""
 

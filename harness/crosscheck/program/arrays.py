@@ -95,6 +95,10 @@ class OnArrays:
         """See `Arithmetic`."""
         return a.max(axis=-1)
 
+    def detached(self, a: Any) -> Any:
+        """See `Arithmetic`."""
+        return a
+
     def vanishing(self, a: Any, s: Any) -> Any:
         """See `Arithmetic`."""
         return a * 0

@@ -140,6 +140,10 @@ class OnBalls:
         """See `Arithmetic`: |max q - max c| <= max |q - c|."""
         return a.map(lambda array: array.max(axis=-1))
 
+    def detached(self, a: Ball) -> Ball:
+        """See `Arithmetic`."""
+        return a
+
     def vanishing(self, a: Ball, s: Ball) -> Ball:
         """See `Arithmetic`: known to be 0."""
         return Ball(np.zeros(a.c.shape), np.zeros(a.c.shape))

@@ -261,6 +261,10 @@ class OnEnclosures:
         r = np.where(alone, chosen(a.r), (2.0 * a.r.max(axis=-1) + 2.0 * low) * (1.0 + 2.0**-50))
         return Enclosure(self.model, c, r, np.where(alone, chosen(a.e + a.lost_by_reading), e))
 
+    def detached(self, a: Enclosure) -> Enclosure:
+        """See `Arithmetic`."""
+        return a
+
     def vanishing(self, a: Enclosure, s: Enclosure) -> Enclosure:
         """See `Arithmetic`.
 

@@ -194,7 +194,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             ),
             Rule(
                 "held",
-                value=lambda n, node, x: x[0],
+                value=lambda n, node, x: n.detached(x[0]),
                 vjp=_no_cotangents,
                 jvp=lambda t, y, x, s: None,
             ),

@@ -12,6 +12,8 @@ from crosscheck.cases.functions.arguments import Arguments, arguments_of
 from crosscheck.cases.functions.examples import annotated, exemplified
 from crosscheck.cases.functions.shapes import Shapes, parsed
 from crosscheck.cases.profiles import profile as profile_of
+from crosscheck.frameworks.programs import LIBRARIES
+from crosscheck.frameworks.registry import state_of
 from crosscheck.frontends.traced import TracedFunction
 from crosscheck.judge.programs.contract import Precision, precision_of
 from crosscheck.numbers.formats import format_of
@@ -20,7 +22,7 @@ from crosscheck.run.functions.comparing import FunctionComparing
 from crosscheck.run.functions.comparison import FunctionComparison
 from crosscheck.run.functions.formula import Formula
 from crosscheck.run.functions.modules import forward_of, parameters_of, with_parameters
-from crosscheck.run.functions.partners import Partner
+from crosscheck.run.functions.partners import Partner, TheFormula
 from crosscheck.run.functions.records import About, found, keep, records_of, smaller_of
 from crosscheck.run.functions.spec import ROLES, Spec
 from crosscheck.run.implementations import name_of
@@ -58,6 +60,7 @@ def compare_functions(
     torch: Any = None,
     tensorflow: Any = None,
     jax: Any = None,
+    frameworks: str | Sequence[str] = (),
     inputs: Mapping[str, Any] | None = None,
     wrt: Sequence[str] | None = None,
     static: Mapping[str, Any] | None = None,
@@ -91,6 +94,9 @@ def compare_functions(
         torch: A function, an ``autograd.Function``, a module, or ``crosscheck.backward(…)``.
         tensorflow: A function, with ``tf.custom_gradient`` or without.
         jax: A function, with ``custom_vjp`` or without.
+        frameworks: Names of those, as ``"torch,jax"``, in whose words the formula itself is
+            written and compared: `crosscheck.frameworks.programs`. Where nothing else is given it
+            is every one that is installed.
         inputs: Argument to domain; see `crosscheck.cases.functions.domains`.
         wrt: Names of the arguments that it is differentiated by; all real ones by default.
         static: Keyword arguments that are passed unchanged to all; a list is drawn from.
@@ -127,9 +133,10 @@ def compare_functions(
         for role, functions in given.items()
         for name, function in functions.items()
     ]
-    if not partners:
-        raise UsageError(f"no implementation given, wanted at least one of {', '.join(ROLES)}")
     about = _about(formula, shapes, inputs, wrt, static, sizes, edges, cotangents)
+    partners += [
+        TheFormula(name, about.formula) for name in _frameworks(frameworks, bool(partners))
+    ]
     if any(each.role == "jax" for each in partners):
         about = replace(about, combinations=_COMPILED)
     chosen = _dtypes(dtypes, contract, partners)
@@ -213,6 +220,31 @@ def _about(
     by = tuple(n for n in names if n in (wrt or names) and _is_differentiated(arguments, n, wrt))
     notes = tuple(f"{name}={value!r} is kept at its default" for name, value in kept.items())
     return About(Formula(formula, by), arguments, notes)
+
+
+def _frameworks(asked: str | Sequence[str], has_others: bool) -> Sequence[str]:
+    """In whose words the formula is written: the names asked for, or what is installed.
+
+    Raises:
+        UsageError: A name is unknown, or none is installed and nothing else is given.
+    """
+    names = [each.strip() for each in asked.split(",")] if isinstance(asked, str) else list(asked)
+    names = [_MEANT.get(each, each) for each in names if each]
+    for name in names:
+        if name not in LIBRARIES:
+            known = ", ".join(LIBRARIES)
+            raise UsageError(
+                f"frameworks: {name!r}, wanted some of {known}{meant(name, LIBRARIES)}"
+            )
+    if names or has_others:
+        return list(dict.fromkeys(names))
+    found = [name for name in LIBRARIES if state_of(name).state == "available"]
+    if not found:
+        raise UsageError(
+            f"no implementation given, wanted at least one of {', '.join(ROLES)}, or one of "
+            f"{', '.join(LIBRARIES)} installed, which then computes the formula"
+        )
+    return found
 
 
 def _is_differentiated(arguments: Arguments, name: str, wrt: Sequence[str] | None) -> bool:

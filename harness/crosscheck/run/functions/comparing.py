@@ -120,16 +120,16 @@ class FunctionComparing:
         case = written.recognised
         judge = FunctionJudge(case, self.contract)
         chosen = range(len(self.partners)) if partners is None else partners
-        answers = tuple(self._answer(number, record, case, judge) for number in chosen)
+        answers = tuple(self._answer(number, record, written, judge) for number in chosen)
         if len(answers) > 1 and self._alike and any(self._fails(each.verdict) for each in answers):
             self._alike = judge.are_alike([each.given for each in answers])
         return _Outcome(record, written, case, answers)
 
     def _answer(
-        self, number: int, record: Record, case: FunctionCase, judge: FunctionJudge
+        self, number: int, record: Record, written: FunctionCase, judge: FunctionJudge
     ) -> _Answer:
         partner = self.partners[number]
-        given = self._asked(partner, record, case)
+        given = self._asked(partner, record, written)
         suspect = number in self._suspects
         verdict = judge.verdict(given, partner.name, partner.mode, is_suspect=suspect)
         if not self._fails(verdict):

@@ -61,12 +61,16 @@ def specs_in(module: ModuleType, name: str = "") -> list[Spec]:
 
     Args:
         module: The file.
-        name: Only the formula of this name.
+        name: Only the formula of this name, which needs none: frameworks have it then.
 
     Raises:
         UsageError: There are none, or none of this name.
     """
     found = [each for each in _all(module) if not name or each.name == name]
+    alone = vars(module).get(name)
+    if not found and inspect.isfunction(alone):
+        shapes = vars(module).get(f"{name}_shapes".upper(), vars(module).get("SHAPES"))
+        return [Spec(alone, shapes, {}, {}, {})]
     if not found:
         wanted = (
             "wanted a function with @crosscheck.spec, or with partners by name: f and f_backward, "

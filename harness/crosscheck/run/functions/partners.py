@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
+from crosscheck.frameworks.programs import run_in
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.network.composed import Composed, Derivatives
@@ -24,12 +25,13 @@ from crosscheck.network.tree import LEFT_OUT
 from crosscheck.run import libraries
 from crosscheck.run.functions import forms
 from crosscheck.run.functions.forms import Backward, HandWritten, Layer, by_name
+from crosscheck.run.functions.formula import Formula
 from crosscheck.run.functions.modules import called_with, forward_of, is_module
 from crosscheck.run.implementations import from_the_function_on, name_of, require_available
 from crosscheck.run.libraries import ROLES, numbers_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
 
-__all__ = ["BY_HAND", "Partner"]
+__all__ = ["BY_HAND", "Partner", "TheFormula"]
 
 BY_HAND = ("by_hand", "numpy")
 """Under which keywords NumPy functions are handed in."""
@@ -131,15 +133,19 @@ class Partner(Framework):
             is_scalar = all(np.ndim(each) == 0 for each in case.cotangents().values())
             written = HandWritten(self._function, names, outputs, wrt, is_scalar)
             return written(sent, cotangents)
-        keywords = case.keywords
 
         def call(*leaves: Any) -> dict[str, Any]:
             own = {**sent, **dict(zip(wrt, leaves, strict=True))}
-            returned = _called(self._function, {name: own[name] for name in names}, keywords)
-            return by_name(returned, outputs)
+            return self._run({name: own[name] for name in names}, case)
 
         values, found = library.pull_back(call, [sent[name] for name in wrt], cotangents)
         return values, dict(zip(wrt, found, strict=True))
+
+    def _run(self, arguments: Mapping[str, Any], case: FunctionCase) -> dict[str, Any]:
+        """The outputs by name, of the library's arrays."""
+        __tracebackhide__ = True
+        returned = _called(self._function, arguments, case.keywords)
+        return by_name(returned, case.traced_function.outputs)
 
     def _fetching(self, case: FunctionCase) -> Callable[[str, Any], Any]:
         def fetch(what: str, tensor: Any) -> Any:
@@ -153,6 +159,32 @@ class Partner(Framework):
                 raise type(error)(f"{self.name}, {what}: {error}") from None
 
         return fetch
+
+
+class TheFormula(Partner):
+    """The formula itself, written in a library's words, which differentiates it.
+
+    Args:
+        role: ``"torch"``, ``"tensorflow"`` or ``"jax"``.
+        formula: Its program is run: see `crosscheck.frameworks.programs`.
+
+    Raises:
+        AbsentError: The library is not installed.
+        CrosscheckError: It is installed and cannot be imported.
+    """
+
+    def __init__(self, role: str, formula: Formula) -> None:
+        super().__init__(role, _nothing, formula.name)
+
+    def _run(self, arguments: Mapping[str, Any], case: FunctionCase) -> dict[str, Any]:
+        traced = case.traced_function
+        constants = {n: self._library.send(a, case.dtype) for n, a in traced.constants.items()}
+        found = run_in(self.role, traced.program, {**arguments, **constants}, case.dtype)
+        return {name: found[name] for name in traced.outputs}
+
+
+def _nothing() -> None:
+    """Stands where a function would: the program is run."""
 
 
 def _called(function: Any, arguments: Mapping[str, Any], keywords: Mapping[str, Any]) -> Any:

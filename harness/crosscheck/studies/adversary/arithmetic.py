@@ -245,6 +245,10 @@ class OnMachine:
         """The largest."""
         return self.held(self.machine.read(a.closed.max(axis=-1)))
 
+    def detached(self, a: Held) -> Held:
+        """See `Arithmetic`."""
+        return a
+
     def vanishing(self, a: Held, s: Held) -> Held:
         """What is 0, or nearly, at the largest entry, or nowhere."""
         first = (a.closed.argmax(axis=-1)[..., None] == np.arange(a.closed.shape[-1])) * 1.0
