@@ -127,6 +127,11 @@ def written(x: Any, w: Any) -> Any:
     return torch.sigmoid_(h * 1.0)
 
 
+def pieces(x: Any, w: Any) -> Any:
+    one, two = (x @ w).split(2, dim=-1)
+    return one * two.exp() + (x @ w).chunk(2, dim=-1)[0].unbind(0)[1]
+
+
 def through_a_view(x: Any, w: Any) -> Any:
     h = x @ w
     h[0].mul_(2.0)
@@ -182,8 +187,8 @@ def test_a_derivative_of_ones_own_is_named_with_its_line() -> None:
     assert [each.state for each in outcome.operations].count(State.WRONG) == 1
 
 
-@pytest.mark.parametrize("name", ["in_place", "filled", "activated", "written"])
-def test_what_writes_into_its_operand_is_followed(name: str) -> None:
+@pytest.mark.parametrize("name", ["in_place", "filled", "activated", "written", "pieces"])
+def test_what_writes_into_its_operand_or_returns_several_is_followed(name: str) -> None:
     outcome = checked(name, **PAIR)
     assert outcome.certified, outcome.unread
 

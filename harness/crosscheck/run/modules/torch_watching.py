@@ -256,7 +256,8 @@ class Calls:
         if tensor.requires_grad:
 
             def look(cotangent: Any) -> None:
-                result.sent.append(self._number(cotangent))
+                if cotangent is not None:  # of one of several results it may be
+                    result.sent.append(self._number(cotangent))
 
             tensor.register_hook(look)
         return result
@@ -267,8 +268,9 @@ class Calls:
         Nodes are kept until the end: identities are told apart only of what lives.
         """
         is_whole = True
-        nodes = [each.edge.node for each in results if each.edge is not None]
-        seen = {id(node) for node in nodes}
+        ends = [each.edge.node for each in results if each.edge is not None]
+        nodes = list({id(node): node for node in ends}.values())  # several results may have one
+        seen = set(map(id, nodes))
         for node in nodes:
             crossing = {}
             for at, edge in enumerate(node.next_functions):
