@@ -160,7 +160,7 @@ def test_a_wrong_gradient_fails_with_a_message_for_people(pytester: pytest.Pytes
             ">   *crosscheck(reference=by_hand, numpy=without_mask, shapes=SHAPES)",
             "*reference by_hand (its own gradient): *",
             "*numpy without_mask (its own gradient): DISAGREES*",
-            "*worst entry *1[[]*[]]: given *, reference 0.0; off by inf bounds, inf ulp",
+            "*worst entry *1[[]*[]]: given *, reference 0.0; no error is allowed",
             "*first to leave its bound, from the top: layer 1",
             "*gates: * active, 1 inactive",
             "*layer 1, unit ?, row 0: inactive, z = -0x1*",

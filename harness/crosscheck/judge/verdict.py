@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -141,6 +142,14 @@ class Entry:
     bound: float
     bounds: float
     ulps: float
+
+    @property
+    def distance(self) -> str:
+        """How far it is off, in words: where no error is allowed only that."""
+        if not math.isfinite(self.bounds):
+            return "no error is allowed" if self.bound == 0 else f"off by {self.error:.3g}"
+        ulps = f", {self.ulps:.3g} ulp" if math.isfinite(self.ulps) else ""
+        return f"off by {self.bounds:.3g} bounds{ulps}"
 
 
 @dataclass(frozen=True)

@@ -304,8 +304,7 @@ class TerminalReport:
                 if worst is not None:
                     out.print(
                         f"    {worst.name}: given {worst.given!r}, reference "
-                        f"{worst.reference!r}; off by {worst.bounds:.3g} bounds, "
-                        f"{worst.ulps:.3g} ulp"
+                        f"{worst.reference!r}; {worst.distance}"
                         + (
                             f"; first layer out of bounds: {verdict.first_layer}"
                             if verdict.first_layer is not None

@@ -126,7 +126,7 @@ def _verdict_lines(verdict: Verdict, failing: bool) -> Iterator[str]:
     if worst is not None and failing:
         yield (
             f"    worst entry {worst.name}: given {worst.given!r}, reference {worst.reference!r}; "
-            f"off by {worst.bounds:.3g} bounds, {worst.ulps:.3g} ulp"
+            f"{worst.distance}"
         )
     if verdict.first_layer is not None:
         which = f"layer {verdict.first_layer}" if verdict.first_layer else "the input's gradient"
