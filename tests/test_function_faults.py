@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special  # type: ignore[import-untyped]
 from test_causes import WRT, case
 
 from crosscheck import compare_functions
@@ -117,3 +118,45 @@ def test_a_mistake_behind_a_maximum_is_named_where_it_is_tied(change: Any, told:
     )
     assert not found.passed
     assert told in found.message
+
+
+def _several(x: Any, w: Any) -> Any:
+    h = x @ w
+    return {"mean": h.mean(0), "gate": special.expit(h), "size": np.log1p(h * h)}
+
+
+def _sent_down(x: Any, w: Any, mean: Any, gate: Any, size: Any, *, forgets: str) -> Any:
+    h = x @ w
+    s = special.expit(h)
+    parts = {
+        "mean": np.broadcast_to(mean / len(h), h.shape),
+        "gate": gate * s * (1 - s),
+        "size": size * 2 * h / (1 + h * h),
+    }
+    g = np.sum([part for name, part in parts.items() if name != forgets], axis=0)
+    return g @ w.T, x.T @ g
+
+
+@pytest.mark.parametrize("forgets", ["", "mean", "gate", "size"])
+def test_each_of_several_outputs_is_looked_at(forgets: str) -> None:
+    def backward(x: Any, w: Any, mean: Any, gate: Any, size: Any) -> Any:
+        return _sent_down(x, w, mean, gate, size, forgets=forgets)
+
+    found = compare_functions(_several, "b i, i o", by_hand=backward, cases=12)
+    assert found.passed is not bool(forgets)
+    if forgets:
+        assert "∂x, ∂w" in found.message
+
+
+def test_values_that_are_wrong_are_named_among_several() -> None:
+    def values(x: Any, w: Any) -> Any:
+        h = x @ w
+        return {"mean": h.sum(0), "gate": special.expit(h), "size": np.log1p(h * h)}, (x, w)
+
+    def backward(mean: Any, gate: Any, size: Any, cache: Any) -> Any:
+        return _sent_down(*cache, mean, gate, size, forgets="")
+
+    found = compare_functions(_several, "b i, i o", by_hand=(values, backward), cases=12)
+    assert not found.passed
+    assert "wrong  mean" in found.message
+    assert "gate, size" in found.message

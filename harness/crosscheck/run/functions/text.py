@@ -97,7 +97,10 @@ def _arrays(failure: FunctionFailure) -> Iterator[str]:
 
 
 def _name(name: str, failure: FunctionFailure) -> str:
-    return "the values" if name in failure.case.traced_function.outputs else f"∂{name}"
+    outputs = failure.case.traced_function.outputs
+    if name not in outputs:
+        return f"∂{name}"
+    return "the values" if len(outputs) == 1 else name
 
 
 def _entry(entry: Entry, failure: FunctionFailure) -> str:
