@@ -154,7 +154,8 @@ def test_values_that_are_wrong_are_named_among_several() -> None:
         return {"mean": h.sum(0), "gate": special.expit(h), "size": np.log1p(h * h)}, (x, w)
 
     def backward(mean: Any, gate: Any, size: Any, cache: Any) -> Any:
-        return _sent_down(*cache, mean, gate, size, forgets="")
+        x, w = cache
+        return _sent_down(x, w, mean, gate, size, forgets="")
 
     found = compare_functions(_several, "b i, i o", by_hand=(values, backward), cases=12)
     assert not found.passed
