@@ -192,17 +192,17 @@ class Calls:
                 places.setdefault(id(each), []).append(at)
         if not places:
             return function(*args, **kwargs)
+        title = _title(function)
+        if title == "get":  # an attribute: its shape or dtype, or a view as that transposed
+            if not self._is_tensor(function(*args, **kwargs)):
+                return function(*args, **kwargs)
+            title = str(getattr(getattr(function, "__self__", None), "__name__", title)).strip("_")
         known = [self._tensors[each] for each in places]
         stale = [each for each in known if each.tensor._version != each.version]
         with self._torch._C.DisableTorchFunction():
             before = _copies(flat)
             versions = [e._version if self._is_tensor(e) else 0 for e in flat]
         returned = function(*args, **kwargs)
-        title = _title(function)
-        if title == "get" and not isinstance(returned, self._torch.Tensor):
-            return returned
-        if title == "get":
-            title = str(getattr(getattr(function, "__self__", None), "__name__", title)).strip("_")
         uses = [Use(e.name, at, e.value) for e, at in zip(known, places.values(), strict=True)]
         call = Call(len(self.runs) + 1, title, function, before, form, uses, self._frames.source())
         if stale:
