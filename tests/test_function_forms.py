@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosscheck import compare_functions
 from crosscheck.run.functions.forms import HandWritten, backward, by_name, layer
 from crosscheck.tools.errors import UsageError
 
@@ -129,3 +130,34 @@ def test_outputs_are_matched_by_name_or_in_order() -> None:
 
 def test_a_backward_in_a_librarys_arrays_says_so() -> None:
     assert backward(tuple_of).function is tuple_of
+
+
+def test_a_function_class_of_pytorch_is_a_formula_by_its_forward() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Squash(torch.autograd.Function):  # type: ignore[misc, name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any) -> Any:
+            y = torch.tanh(x @ w)
+            ctx.save_for_backward(x, w, y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            x, w, y = ctx.saved_tensors
+            g = g * (1 - y * y)
+            return g @ w.T, x.T @ g
+
+    class Wrong(Squash):
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            x, w, y = ctx.saved_tensors
+            g = g * (1 - y)
+            return g @ w.T, x.T @ g
+
+    for formula in (Squash, Squash.apply):
+        found = compare_functions(
+            formula, "b i, i o", torch={"right": Squash, "wrong": Wrong}, cases=4
+        )
+        assert found.name == "Squash"
+        assert [each.name for each in found.failures] == ["torch wrong"]

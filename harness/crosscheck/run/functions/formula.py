@@ -15,6 +15,7 @@ import numpy as np
 from crosscheck.cases.functions.record import Record
 from crosscheck.frontends.case import FunctionCase
 from crosscheck.frontends.traced import TracedFunction
+from crosscheck.run.functions.modules import function_class
 from crosscheck.run.implementations import name_of
 
 __all__ = ["Formula", "FormulaLibrary", "library_of"]
@@ -30,7 +31,7 @@ def library_of(function: Any) -> FormulaLibrary:
     A module, or a function transformed by JAX, tells; of any other one the modules that its code
     names do, NumPy's where there are none.
     """
-    for each in type(function).__mro__:
+    for each in type(function_class(function) or function).__mro__:
         top = each.__module__.partition(".")[0]
         if top in _MODULES or top == "jaxlib":
             return _MODULES.get(top, "jax")
@@ -97,7 +98,7 @@ class Formula:
     @property
     def name(self) -> str:
         """The function's name."""
-        return name_of(self.function)
+        return name_of(function_class(self.function) or self.function)
 
     @cached_property
     def library(self) -> FormulaLibrary:

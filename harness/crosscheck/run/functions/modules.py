@@ -8,6 +8,7 @@ are what they were afterwards.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +16,14 @@ from typing import Any
 from crosscheck.numbers.arrays import Array
 from crosscheck.tools.errors import UsageError
 
-__all__ = ["called_with", "forward_of", "is_module", "parameters_of", "with_parameters"]
+__all__ = [
+    "called_with",
+    "forward_of",
+    "function_class",
+    "is_module",
+    "parameters_of",
+    "with_parameters",
+]
 
 
 def is_module(function: Any) -> bool:
@@ -24,8 +32,26 @@ def is_module(function: Any) -> bool:
     return torch is not None and isinstance(function, torch.nn.Module)
 
 
+def function_class(function: Any) -> Any:
+    """The ``autograd.Function`` that something is, or whose ``apply`` it is; ``None`` of others."""
+    torch = sys.modules.get("torch")
+    is_applied = getattr(function, "__name__", "") == "apply"
+    owner = getattr(function, "__self__", None) if is_applied else function
+    if torch is None or not isinstance(owner, type):
+        return None
+    return owner if issubclass(owner, torch.autograd.Function) else None
+
+
 def forward_of(function: Any) -> Callable[..., Any]:
-    """Whose parameters are those of a function: of a module its ``forward``."""
+    """Whose parameters are those of a function: of a module its ``forward``.
+
+    Of an ``autograd.Function`` it is its ``forward``, without the context that this may take.
+    """
+    owner = function_class(function)
+    if owner is not None:
+        torch: Any = sys.modules["torch"]
+        has_context = owner.setup_context is torch.autograd.Function.setup_context
+        return functools.partial(owner.forward, None) if has_context else owner.forward
     found: Callable[..., Any] = function.forward if is_module(function) else function
     return found
 

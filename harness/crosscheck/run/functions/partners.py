@@ -26,7 +26,7 @@ from crosscheck.run import libraries
 from crosscheck.run.functions import forms
 from crosscheck.run.functions.forms import Backward, HandWritten, Layer, by_name
 from crosscheck.run.functions.formula import Formula
-from crosscheck.run.functions.modules import called_with, forward_of, is_module
+from crosscheck.run.functions.modules import called_with, forward_of, function_class, is_module
 from crosscheck.run.implementations import from_the_function_on, name_of, require_available
 from crosscheck.run.libraries import ROLES, numbers_of
 from crosscheck.tools.errors import CrosscheckError, UsageError
@@ -196,7 +196,7 @@ def _called(function: Any, arguments: Mapping[str, Any], keywords: Mapping[str, 
         return function(*arguments.values())
     anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     taken = {name: value for name, value in keywords.items() if name in parameters or anything}
-    if set(arguments) <= set(parameters):
+    if set(arguments) <= set(parameters) and function_class(function) is None:
         return function(**arguments, **taken)
     if is_module(function):
         return called_with(function, arguments, taken)
