@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from crosscheck.workers.patience import patient
+
 __all__ = ["LIMIT", "ended", "interruptible", "is_running", "run", "started", "wait_until"]
 
-LIMIT = 120.0
+LIMIT = patient(120.0)
 """Seconds after which what a test waits for is taken not to come: several times what the slowest
-needs on a slow machine."""
+needs on a slow machine. CROSSCHECK_PATIENCE makes them more."""
 
 
 def run(

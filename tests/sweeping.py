@@ -39,6 +39,9 @@ from crosscheck.studies.simulated import StepFault, simulated
 from crosscheck.studies.steps import wrong_gradient
 
 HERE = Path(__file__).parent
+if (HERE / "imports").exists():
+    with (HERE / "imports").open("a") as file:
+        file.write(f"{os.getpid()}\\n")
 
 
 class Plain(Framework):
@@ -235,6 +238,23 @@ class Unlucky(Plain):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Orphaned(Unlucky):
+    """Kills the process that its own works for, in the middle of its third batch, once."""
+
+    name = "orphaned"
+
+    def struck(self):
+        Orphaned.batches += 1
+        if Orphaned.batches == 3:
+            try:
+                (HERE / "luck").unlink()
+            except FileNotFoundError:
+                pass
+            else:
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
+
+
 class Quits(Plain):
     """Ends the process, with success, whatever it is asked."""
 
@@ -265,13 +285,13 @@ class Slow(Plain):
 
 NAMES = (
     *("plain", "forward", "wrong", "fragile", "sleepy"),
-    *("touchy", "unlucky", "quits", "exits", "slow"),
+    *("touchy", "unlucky", "quits", "exits", "slow", "orphaned"),
     *("stepped", "stepwise", "shifting", "shy"),
 )
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the package known to this process and to those it starts."""
+def write(folder: Path) -> Path:
+    """Make the package in a folder; the place to be put on the module path."""
     package = folder / "site"
     (package / "wicked-1.0.dist-info").mkdir(parents=True)
     (package / "wicked.py").write_text(SOURCE)
@@ -280,7 +300,12 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wicked\nVersion: 1.0\n")
     lines = [f"{name} = wicked:{name.capitalize()}" for name in NAMES]
     (info / "entry_points.txt").write_text("\n".join(["[crosscheck.frameworks]", *lines, ""]))
-    monkeypatch.syspath_prepend(str(package))
+    return package
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the package known to this process and to those it starts."""
+    monkeypatch.syspath_prepend(str(write(folder)))
     monkeypatch.delitem(sys.modules, "wicked", raising=False)  # that of another test
     monkeypatch.chdir(folder)
 

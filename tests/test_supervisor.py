@@ -14,6 +14,8 @@ import pytest
 import sweeping
 
 from crosscheck.cli.supervisor import is_program, needs_none
+from crosscheck.network.dense import Case
+from crosscheck.network.files import write_case
 
 PROGRAM = """
 import atexit, os, signal, sys, threading, time
@@ -173,7 +175,7 @@ def test_the_one_that_watches_imports_nothing_heavy() -> None:
     processes.run([sys.executable, "-c", program], check=True)
 
 
-RUN = ["run", "--case", "worked-example"]
+RUN = ["run", "--case", "small.json"]
 
 
 SWEEP = ["sweep", "--cases", "100"]
@@ -192,6 +194,7 @@ def test_a_framework_that_ends_the_process_fails_the_command(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweeping.install(tmp_path, monkeypatch)
+    write_case(Case.of([[[1.0, -2.0]]], None, [[1.0, 0.5]], [[1.0]]), "small.json")
     words = [sys.executable, "-m", "crosscheck", *command, "--frameworks", "quits"]
     path = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path}

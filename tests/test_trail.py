@@ -21,6 +21,8 @@ def test_mine(crosscheck):
     crosscheck(numpy=dies)
 """
 
+LEAVES = DIES.replace("_exit(3)", "_exit(0)")
+
 FORMULA = """
 import os
 
@@ -56,6 +58,17 @@ def test_what_another_process_is_at_just_now_is_left_alone(tmp_path: Path) -> No
         assert path.exists()
 
 
+def test_what_was_forked_in_a_test_may_end_with_success(tmp_path: Path) -> None:
+    before = os._exit
+    with kept(tmp_path / "asking-x.json", "test_one"):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert os._exit is not before
+    assert os._exit is before
+
+
 def test_damaged_files_are_removed_and_hurt_nobody(tmp_path: Path) -> None:
     for number, text in enumerate((b"{", b"[1]", b"\xff", b'{"no": 1}', b"3")):
         (tmp_path / f"asking-x{number}.json").write_bytes(text)
@@ -64,13 +77,19 @@ def test_damaged_files_are_removed_and_hurt_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [DIES, pytest.param(FORMULA, marks=pytest.mark.long)], ids=["dense", "formula"]
+    ("source", "code"),
+    [
+        (LEAVES, 1),  # and not 0, with which it leaves
+        pytest.param(DIES, 3, marks=pytest.mark.long),
+        pytest.param(FORMULA, 3, marks=pytest.mark.long),
+    ],
+    ids=["leaves", "dense", "formula"],
 )
 def test_the_next_session_tells_what_the_last_one_died_of(
-    source: str, pytester: pytest.Pytester
+    source: str, code: int, pytester: pytest.Pytester
 ) -> None:
     pytester.makepyfile(source)
-    assert pytester.runpytest_subprocess().ret == 3
+    assert pytester.runpytest_subprocess().ret == code
     second = pytester.runpytest_subprocess("--collect-only")
     told = "crosscheck: in an earlier session *::test_mine asked * dies for case *"
     second.stdout.fnmatch_lines([told])

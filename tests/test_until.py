@@ -68,6 +68,9 @@ class Work:
     def steps(self, start: int) -> Any:
         return ((place, place + 1) for place in range(start, self.places))
 
+    def open(self) -> None:
+        raise AssertionError
+
     def do(self, *_: Any) -> Any:
         raise AssertionError
 
@@ -79,7 +82,7 @@ class Work:
 
 
 def test_work_that_is_under_way_when_time_is_up_is_given_up() -> None:
-    source = coordinated(Work(), [], {}, Never(), slots=2, deadline=600.0, watched=True)
+    source = coordinated(Work(), [], {}, Never(), slots=2, deadline=600.0)
     assert list(source(0, time.monotonic() + 0.05)) == []  # without a time, for ever
 
 

@@ -6,6 +6,7 @@ import click
 
 from crosscheck.cli.options import framework_names_option
 from crosscheck.cli.results import echo_json, result_options
+from crosscheck.workers.patience import patient
 
 __all__ = ["doctor"]
 
@@ -15,8 +16,8 @@ __all__ = ["doctor"]
 @click.option(
     "--timeout",
     type=float,
-    default=120.0,
-    show_default=True,
+    default=lambda: patient(120.0),
+    show_default="120",
     metavar="SECONDS",
     help="How long one step may take: an import, or one mode with its compilation.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,10 @@ from crosscheck.cli.streams import seconds
 from crosscheck.cli.supervisor import is_program
 from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
+from crosscheck.workers.patience import patient
+
+if TYPE_CHECKING:
+    from crosscheck.frameworks.isolated import Host
 
 __all__ = ["Place", "isolated_option", "isolation_options", "place_options", "until_the_end"]
 
@@ -27,6 +31,7 @@ class Place:
         deadline: Seconds that an answer may take there.
         others: Frameworks of other environments: names to the paths of their Pythons.
         environment: Variables that are added in those processes.
+        host: Who opens all of them in one process first; see `crosscheck.frameworks.isolated`.
 
     Raises:
         UsageError: Another environment is named, and all are to run in this process; or there is
@@ -37,6 +42,7 @@ class Place:
     deadline: float
     others: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: Host | None = None
 
     def __post_init__(self) -> None:
         if not self.deadline > 0:
@@ -52,7 +58,7 @@ class Place:
             return {}
         from crosscheck.frameworks.isolated import Isolation
 
-        isolation = Isolation(self.deadline, dict(self.others), self.environment)
+        isolation = Isolation(self.deadline, dict(self.others), self.environment, self.host)
         named = {"others": tuple(self.others)} if self.others else {}
         return {**named, "opened": isolation.opened}
 
@@ -82,8 +88,8 @@ _HERE = (
     click.option(
         "--deadline",
         callback=seconds,
-        default="2m",
-        show_default=True,
+        default=lambda: f"{patient(120.0):g}s",
+        show_default="2m",
         metavar="TIME",
         help="Take a framework for hung that gives no answer in this time.",
     ),

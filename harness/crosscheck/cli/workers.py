@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,10 +16,12 @@ from crosscheck.cli.options import gathered, with_options
 from crosscheck.cli.streams import seconds
 from crosscheck.frameworks.base import Framework
 from crosscheck.tools.errors import UsageError
+from crosscheck.workers.patience import patient
 from crosscheck.workers.threads import added_for_one_thread
 
 if TYPE_CHECKING:
     from crosscheck.run.sweep.coordinate import Source, Work
+    from crosscheck.workers.pool import ProcessExecutor
 
 __all__ = ["Workers", "worker_options"]
 
@@ -56,7 +59,27 @@ class Workers:
     @property
     def place(self) -> Place:
         """Where frameworks are opened for what they are, not to do the work: one thread each."""
-        return Place(self.isolated, self.deadline, environment=added_for_one_thread(os.environ))
+        environment = added_for_one_thread(os.environ)
+        isolated = self.isolated and self.scheduler is None
+        host = self._first if isolated else None
+        return Place(self.isolated, self.deadline, environment=environment, host=host)
+
+    @cached_property
+    def executor(self) -> ProcessExecutor:
+        """The processes of this machine, which end with the command."""
+        from crosscheck.workers.pool import ProcessExecutor
+
+        executor = ProcessExecutor(self.jobs or 1, deadline=self.deadline)
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            context.call_on_close(partial(executor.shutdown, cancel_futures=True))
+        return executor
+
+    def _first(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function in one of `executor`, which may import libraries there."""
+        from crosscheck.workers.pool import START
+
+        return self.executor.submit_within(patient(START), function, *arguments).result()
 
     @contextmanager
     def at_work(
@@ -76,7 +99,7 @@ class Workers:
             with on_cluster(*known, self.scheduler, self.deadline) as source:
                 yield source
         else:
-            with on_processes(*known, self.jobs or 1, self.deadline) as source:
+            with on_processes(*known, self.executor, self.jobs or 1, self.deadline) as source:
                 yield source
 
 
@@ -93,13 +116,15 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--scheduler",
             metavar="ADDRESS",
-            help="Share the work among the workers of a Dask cluster, such as tcp://10.0.0.5:8786.",
+            help="Share the work among the workers of a Dask cluster, such as tcp://10.0.0.5:8786. "
+            "Its scheduler listens on all interfaces and runs whatever it is sent: see Dask's "
+            "configuration for TLS, and tls:// addresses.",
         ),
         click.option(
             "--deadline",
             callback=seconds,
-            default="5m",
-            show_default=True,
+            default=lambda: f"{patient(300.0):g}s",
+            show_default="5m",
             metavar="TIME",
             help="Take a worker for hung that does not answer in this time.",
         ),

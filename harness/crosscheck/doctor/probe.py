@@ -1,29 +1,20 @@
-"""Where one framework is examined: ``python -m crosscheck.doctor.probe [OPTION] NAME [STEP…]``.
-
-Each step announces itself before it begins, so that whoever reads the lines knows what it was
-that crashed or hung. The lines are JSON; whatever a library prints goes to the error output.
-"""
+"""Where one framework is examined, step by step: in a worker (`crosscheck.workers.process`)."""
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from crosscheck.numbers.ieee import ArithmeticModeError, ieee_arithmetic, is_ieee
 from crosscheck.tools.words import named
 
-__all__ = ["LIBRARIES", "NO_COMPILATION", "main"]
+__all__ = ["LIBRARIES", "Answer", "do"]
 
 LIBRARIES = "libraries"
 """The name under which the optional packages and NumPy itself are examined."""
-
-NO_COMPILATION = "--no-compilation"
-"""The option that leaves out modes which wait for a compiler."""
 
 PACKAGES: Mapping[str, str] = {
     "python-flint": "flint",
@@ -38,46 +29,50 @@ PACKAGES: Mapping[str, str] = {
 Step = Callable[[], Mapping[str, Any]]
 
 
-def main(arguments: list[str]) -> None:
-    """Do the steps named, or all of them.
+@dataclass(frozen=True)
+class Answer:
+    """What came of a step.
+
+    Attributes:
+        plan: The steps there are, as far as is known after it.
+        seconds: How long it took.
+        found: What it found.
+        error: What went wrong; empty if nothing did.
+    """
+
+    plan: tuple[str, ...]
+    seconds: float
+    found: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+_subjects: dict[tuple[str, bool], Any] = {}
+
+
+def do(name: str, step: str, compilation: bool) -> Answer:
+    """Do one step of an examination, in the process that is there for it.
 
     Args:
-        arguments: What to examine, then the names of the steps; `NO_COMPILATION` may come first.
+        name: What to examine.
+        step: Which step; ``import`` has to have been done where there is such a step. None, to
+            learn which there are, if it is empty.
+        compilation: Whether modes that wait for a compiler are tried.
     """
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    subject = _subject(name, compilation)
+    start = time.monotonic()
+    try:
+        found = subject.steps()[step]() if step else {}
+    except BaseException as error:  # whatever a library raises is a finding
+        seconds = time.monotonic() - start
+        return Answer(tuple(subject.steps()), seconds, error=named(error, 500))
+    return Answer(tuple(subject.steps()), time.monotonic() - start, found)
 
-    def tell(**message: Any) -> None:
-        channel.write(json.dumps(message) + "\n")
-        channel.flush()
 
-    compilation = arguments[0] != NO_COMPILATION
-    name, *wanted = arguments if compilation else arguments[1:]
-    subject: Any = _Libraries() if name == LIBRARIES else _Subject(name, compilation)
-    done = False
-    while not done:
-        done = True
-        steps: dict[str, Step] = subject.steps()
-        tell(plan=list(steps))
-        for step, function in steps.items():
-            if step in subject.seen or (wanted and step not in wanted and step != "import"):
-                continue
-            subject.seen.add(step)
-            tell(begin=step)
-            start = time.monotonic()
-            try:
-                found = function()
-            except BaseException as error:  # whatever a library raises is a finding
-                tell(fail=step, error=named(error, 500))
-                if step == "import":
-                    tell(done=True)
-                    return
-            else:
-                tell(end=step, seconds=time.monotonic() - start, found=found)
-            if step == "import":  # only now it is known which modes there are
-                done = False
-                break
-    tell(done=True)
+def _subject(name: str, compilation: bool) -> Any:
+    key = name, compilation
+    if key not in _subjects:
+        _subjects[key] = _Libraries() if name == LIBRARIES else _Subject(name, compilation)
+    return _subjects[key]
 
 
 class _Subject:
@@ -91,7 +86,6 @@ class _Subject:
     def __init__(self, name: str, compilation: bool) -> None:
         self.name = name
         self.compilation = compilation
-        self.seen: set[str] = set()
         self.adapter: Any = None
         self.framework: Any = None
         self.was_ieee = is_ieee()
@@ -217,9 +211,6 @@ class _Subject:
 class _Libraries:
     """NumPy and the optional packages."""
 
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-
     def steps(self) -> dict[str, Step]:
         """One for each."""
         steps: dict[str, Step] = {"numpy": self.numpy}
@@ -298,6 +289,3 @@ _ABOUT: Mapping[str, Callable[[], tuple[list[str], dict[str, int]]]] = {
     "tensorflow": _about_tensorflow,
     "jax": _about_jax,
 }
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import queue
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
-from crosscheck.doctor.probe import NO_COMPILATION
+from crosscheck.doctor.probe import Answer, do
+from crosscheck.workers.process import Worker, WorkerHung, WorkerLostError
 
 __all__ = ["Outcome", "Runner"]
 
-Messages: TypeAlias = "queue.Queue[dict[str, Any] | None]"
-
-_PROBE = "crosscheck.doctor.probe"
-_PATIENCE = 5.0
-"""Seconds that are waited for a process that was killed to fall silent: one that it started and
-that has left its process group may hold its output open for ever."""
+_IMPORT = "import"
 _LAST_WORDS = 3
 """Lines of a process's error output that are kept when it dies."""
 
@@ -44,7 +33,7 @@ class Outcome:
     found: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    plan: list[str] = field(default_factory=list)
+    plan: list[str] = field(default_factory=lambda: [_IMPORT])
 
 
 class Runner:
@@ -56,9 +45,8 @@ class Runner:
     """
 
     def __init__(self, limit: float, *, compilation: bool = True) -> None:
-        self.limit = limit
-        self._options = () if compilation else (NO_COMPILATION,)
-        self._alive: set[subprocess.Popen[str]] = set()
+        self.limit, self._compilation = limit, compilation
+        self._alive: set[Worker] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -68,137 +56,80 @@ class Runner:
         Nothing is started any more once this is closed.
         """
         outcome = Outcome()
-        steps: list[str] = []
-        while not self._closed:
-            outcome.plan = plan = self._attempt(name, steps, outcome)
-            done = {*outcome.found, *outcome.failed}
-            steps = [step for step in plan if step not in done]
-            if not steps or "import" in outcome.failed:
-                break
+        while not self._closed and _IMPORT not in outcome.failed and _left(outcome):
+            self._attempt(name, outcome)
         return outcome
 
-    def _attempt(self, name: str, steps: list[str], outcome: Outcome) -> list[str]:
-        """One process, until it is done, dies or hangs; returns the steps it had planned."""
+    def _attempt(self, name: str, outcome: Outcome) -> None:
+        """One process, until all is done, or it dies or hangs."""
+        with self._worker() as (worker, words):
+            step, done = "", {""}
+            while not self._closed:
+                try:
+                    answer: Answer = worker.call(
+                        do, name, step, self._compilation, deadline=self.limit
+                    )
+                except WorkerHung:
+                    outcome.failed[step or _IMPORT] = f"no answer within {self.limit:g} s"
+                    return
+                except WorkerLostError as error:
+                    outcome.failed[step or _IMPORT] = _death(error, words)
+                    return
+                done.add(step)
+                outcome.plan = list(answer.plan)
+                if answer.error:
+                    outcome.failed[step] = answer.error
+                elif step:
+                    outcome.found[step], outcome.seconds[step] = answer.found, answer.seconds
+                if _IMPORT in outcome.plan and _IMPORT not in done:
+                    step = _IMPORT  # again in each process
+                elif _IMPORT in outcome.failed or not (left := _left(outcome)):
+                    return
+                else:
+                    step = left[0]
+
+    @contextmanager
+    def _worker(self) -> Iterator[tuple[Worker, IO[str]]]:
+        """A process, and what it writes to its error output; it is ended with the block.
+
+        It has a place of its own for compiled code: what a compiler has kept from an earlier run
+        would hide that it no longer works.
+        """
         with (
             tempfile.TemporaryDirectory(prefix="crosscheck-", ignore_cleanup_errors=True) as folder,
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words,
-            self._watched(
-                subprocess.Popen(
-                    # -P: no module in the current folder may pass for a library.
-                    [sys.executable, "-P", "-m", _PROBE, *self._options, name, *steps],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=words,
-                    text=True,
-                    encoding="utf-8",
-                    env=_environment(folder),
-                    start_new_session=True,
-                )
-            ) as (process, messages),
         ):
-            return self._listen(process, messages, words, outcome)
-
-    def _listen(
-        self,
-        process: subprocess.Popen[str],
-        messages: Messages,
-        words: IO[str],
-        outcome: Outcome,
-    ) -> list[str]:
-        """Take down what the process says until it is done, dies or hangs."""
-        plan: list[str] = ["import"]
-        current = "import"
-        while True:
-            try:
-                message = messages.get(timeout=self.limit)
-            except queue.Empty:
-                outcome.failed[current] = f"no answer within {self.limit:g} s"
-                return plan
-            if message is None:
-                outcome.failed[current] = _death(process, words)
-                return plan
-            if "plan" in message:
-                plan = message["plan"]
-            elif "begin" in message:
-                current = message["begin"]
-            elif "fail" in message:
-                outcome.failed[message["fail"]] = message["error"]
-            elif "end" in message:
-                outcome.found[message["end"]] = message["found"]
-                outcome.seconds[message["end"]] = message["seconds"]
-            else:
-                return plan
-
-    @contextlib.contextmanager
-    def _watched(
-        self, process: subprocess.Popen[str]
-    ) -> Iterator[tuple[subprocess.Popen[str], Messages]]:
-        """The process and what it says; it is ended afterwards, however far it is."""
-        messages: Messages = queue.Queue()
-        reader = threading.Thread(target=_read, args=(process, messages), daemon=True)
-        reader.start()
-        with self._lock:
-            self._alive.add(process)
-            if self._closed:
-                _end(process)
-        try:
-            yield process, messages
-        finally:
-            _end(process)
-            reader.join(timeout=_PATIENCE)
+            environment = {"TORCHINDUCTOR_CACHE_DIR": folder}
+            worker = Worker(environment=environment, errors=words)
             with self._lock:
-                self._alive.discard(process)
+                self._alive.add(worker)
+                if self._closed:
+                    worker.end(patience=0.0)
+            try:
+                yield worker, words
+            finally:
+                worker.end(patience=0.0)
+                with self._lock:
+                    self._alive.discard(worker)
 
     def close(self) -> None:
         """End every process that is still running."""
         with self._lock:
             self._closed = True
-            for process in self._alive:
-                _end(process)
+            for worker in self._alive:
+                worker.end(patience=0.0)
 
 
-def _environment(folder: str) -> dict[str, str]:
-    """This process's environment, with its module path, and a place for compiled code.
-
-    What a compiler has kept from an earlier run would hide that it no longer works.
-    """
-    path = os.pathsep.join(filter(None, [os.getcwd() if "" in sys.path else "", *sys.path]))
-    return {**os.environ, "PYTHONPATH": path, "TORCHINDUCTOR_CACHE_DIR": folder}
+def _left(outcome: Outcome) -> list[str]:
+    """The steps that have not been done."""
+    done = {*outcome.found, *outcome.failed}
+    return [step for step in outcome.plan if step not in done]
 
 
-def _read(process: subprocess.Popen[str], messages: Messages) -> None:
-    """Pass on every line as a message, then ``None``."""
-    assert process.stdout is not None
-    with contextlib.suppress(ValueError), process.stdout:  # a line that is no message
-        for line in process.stdout:
-            messages.put(json.loads(line))
-    messages.put(None)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill the process and all it started; they share a process group of its number."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-
-
-def _death(process: subprocess.Popen[str], words: IO[str]) -> str:
-    """How a process ended that closed its output before it was done."""
-    end = time.monotonic() + 5
-    while process.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
-    code = process.returncode
-    if code is None:
-        text = "closed its output and went on"
-    elif code < 0:
-        text = f"died of {signal.Signals(-code).name}"
-    else:
-        text = f"ended with exit code {code}"
+def _death(error: WorkerLostError, words: IO[str]) -> str:
+    """How a process ended before it was done, and the last that it wrote."""
     words.seek(0)
-    last = [line.strip() for line in words.read().splitlines() if line.strip()][-_LAST_WORDS:]
+    said = words.read().partition("Fatal Python error")[0]  # the stack, which is nobody's words
+    last = [line.strip() for line in said.splitlines() if line.strip()][-_LAST_WORDS:]
+    text = f"the process {error.what}"
     return f"{text}: {' / '.join(last)}"[:500] if last else text

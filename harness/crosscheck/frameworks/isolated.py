@@ -13,6 +13,9 @@ to floating point can reach: flush-to-zero, say.
 
 A lost process is replaced when the framework is asked for the next time; the others go on.
 
+A sweep has workers of its own, each with all frameworks (`Host`). They are opened in one of these,
+which imports each library once; one has a process of its own from when it is asked for a case.
+
 The frameworks of one run work side by side: who asks all of them by `Isolated.begin`, and then
 goes on with something else, waits for the slowest only.
 
@@ -23,10 +26,11 @@ here, and NumPy and the rest of what it needs from its own environment.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from crosscheck.frameworks import registry
 from crosscheck.frameworks.base import Framework
@@ -45,10 +49,11 @@ from crosscheck.program.second import Way
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.loaded import loaded_libraries
 from crosscheck.tools.words import message_of, named
+from crosscheck.workers.patience import patient
 from crosscheck.workers.process import Asked, Worker, WorkerHung, WorkerLostError
 from crosscheck.workers.wire import written
 
-__all__ = ["DEADLINE", "MOST", "Isolated", "Isolation", "kind_of_loss"]
+__all__ = ["DEADLINE", "MOST", "Host", "Isolated", "Isolation", "kind_of_loss"]
 
 DEADLINE = 120.0
 """Seconds that an answer may take: many times what compiling takes."""
@@ -109,6 +114,27 @@ def _plain_lines(lines: Pointwise) -> Pointwise:
     )
 
 
+_hosted: dict[Request, Framework] = {}
+
+
+def _open_all(requests: Sequence[Request]) -> list[_About]:
+    """`_open` for frameworks that are in one process together."""
+    return [_open_beside(request) for request in requests]
+
+
+def _open_beside(request: Request) -> _About:
+    about = _open(request)
+    if about.state.state == "available":
+        (_hosted[request],) = _opened
+    return about
+
+
+def _there_beside(request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+    if request not in _hosted:  # it was opened in another process
+        _open_beside(request)
+    return function(_hosted[request], *arguments)
+
+
 def _answered(case: AnyCase, watched: bool) -> tuple[Any, Any]:
     (framework,) = _opened
     given = ask(framework, case)
@@ -128,6 +154,10 @@ def _answered_twice(case: Composed, direction: Direction, way: Way) -> tuple[Any
 
 
 # -- here ------------------------------------------------------------------------------------------
+
+
+Host: TypeAlias = Callable[..., Any]
+"""Calls a function of this module in a process that has all frameworks, and waits."""
 
 
 @dataclass(eq=False)
@@ -151,9 +181,10 @@ class Isolated(Remote):
     Args:
         state: Of the framework, available.
         request: With which it is opened there.
-        worker: Where it is open.
+        worker: Where it is open; ``None`` if it is with the host only.
         start: Starts another worker.
         deadline: Seconds that an answer may take.
+        host: Who answers for it what does not depend on a case, while it has no process.
 
     Attributes:
         losses: How many processes it has cost.
@@ -165,14 +196,16 @@ class Isolated(Remote):
         self,
         state: FrameworkState,
         request: Request,
-        worker: Worker,
+        worker: Worker | None,
         start: Callable[[], Worker],
         deadline: float,
+        host: Host | None = None,
     ) -> None:
+        self._host = host
         self.formulation, self.mode = state.formulation, state.mode
         self.losses = 0
         self._versions, self._request = dict(state.versions), request
-        self._worker: Worker | None = worker
+        self._worker = worker
         self._start, self._deadline = start, deadline
         self._waiting: _Waiting | None = None
         self._killed: dict[bytes, Refused] = {}
@@ -226,6 +259,9 @@ class Isolated(Remote):
 
     def there(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """See `Remote.there`."""
+        if self._host is not None and self._worker is None and not self.losses:
+            with contextlib.suppress(WorkerLostError):
+                return self._host(_there_beside, self._request, function, *arguments)
         key = hashlib.blake2b(written((function, arguments)), digest_size=16).digest()
         return self._wait(self._begin(key, _there, function, arguments))[0]
 
@@ -290,7 +326,7 @@ class Isolated(Remote):
             if self._worker is not None:
                 self._worker.end(patience=0.0)
             self._worker = self._start()
-            self._worker.call(_open, self._request, deadline=_START)
+            self._worker.call(_open, self._request, deadline=patient(_START))
         return self._worker
 
 
@@ -318,6 +354,7 @@ class Isolation:
         deadline: Seconds that an answer may take.
         others: Frameworks of other environments: names to the paths of their Pythons.
         environment: Variables that are added to those of this process.
+        host: Where all of them are opened first, if there is such a process.
 
     Raises:
         UsageError: A name is not that of a framework, a hyphen, and anything.
@@ -326,6 +363,7 @@ class Isolation:
     deadline: float = DEADLINE
     others: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: Host | None = None
 
     def __post_init__(self) -> None:
         for name in self.others:
@@ -349,6 +387,10 @@ class Isolation:
         Raises:
             UsageError: There is no such formulation, mode or Python.
         """
+        hosted = self._hosted(requests)
+        if hosted is not None:
+            yield from hosted
+            return
         begun = []
         left: list[Worker] = []
         try:
@@ -366,6 +408,23 @@ class Isolation:
             for worker in left:
                 worker.end(patience=0.0)
 
+    def _hosted(self, requests: Sequence[Request]) -> list[Opened] | None:
+        """Frameworks that the host has opened; ``None`` where there is none, or it was lost.
+
+        Raises:
+            UsageError: There is no such formulation or mode.
+        """
+        if self.host is None:
+            return None
+        try:
+            told = self.host(_open_all, requests)
+        except WorkerLostError:
+            return None  # which of them it was is found out in processes of their own
+        return [
+            self._made(about, request.name, request, None, self._starter(request.name))
+            for request, about in zip(requests, told, strict=True)
+        ]
+
     def _open(
         self,
         name: str,
@@ -375,7 +434,7 @@ class Isolation:
         asked: Asked,
     ) -> Opened:
         try:
-            about: _About = worker.answer(asked, _START)
+            about: _About = worker.answer(asked, patient(_START))
         except UsageError as error:
             if name in self.others:
                 what = f"worker {name}={self.others[name]}: {error}"
@@ -386,11 +445,22 @@ class Isolation:
             return None, _broken(name, request, detail)
         except Exception as error:  # of another environment, in which something is missing
             return None, _broken(name, request, named(error))
+        return self._made(about, name, request, worker, start)
+
+    def _made(
+        self,
+        about: _About,
+        name: str,
+        request: Request,
+        worker: Worker | None,
+        start: Callable[[], Worker],
+    ) -> Opened:
         state = replace(about.state, name=name)
         if state.state != "available":
             return None, state
         kind = type("Isolated", (Isolated,), {**about.attributes, "name": name})
-        return kind(state, request, worker, start, self.deadline), state
+        host = self.host if worker is None else None
+        return kind(state, request, worker, start, self.deadline, host), state
 
     def _starter(self, name: str) -> Callable[[], Worker]:
         """What starts a worker for a framework.

@@ -16,18 +16,20 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
+from crosscheck.workers.patience import patient
 from crosscheck.workers.process import Worker, WorkerDied
 from crosscheck.workers.threads import added_for_one_thread
+from crosscheck.workers.wire import UnsentError
 
-__all__ = ["ProcessExecutor"]
+__all__ = ["START", "ProcessExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _Task = tuple["Future[Any]", float | None, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
-_START = 300.0
-"""Seconds that a process may take to start: the frameworks are not even imported then."""
+START = 300.0
+"""Seconds that a process may take to start, and then to import what it needs."""
 
 
 class ProcessExecutor(Executor):
@@ -39,10 +41,17 @@ class ProcessExecutor(Executor):
     Args:
         jobs: How many processes.
         deadline: Seconds that a piece of work may take; ``None`` for as long as it likes.
+        first: Is called in each process before its first piece of work, and not counted in that:
+            it imports libraries, say.
+
+    Attributes:
+        first: As given; another one is for processes that have not called it.
     """
 
-    def __init__(self, jobs: int, *, deadline: float | None) -> None:
-        self._deadline = deadline
+    def __init__(
+        self, jobs: int, *, deadline: float | None, first: Callable[[], object] | None = None
+    ) -> None:
+        self._deadline, self.first = deadline, first
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._aborting = threading.Event()
@@ -104,6 +113,7 @@ class _Watcher(threading.Thread):
         super().__init__(daemon=True)
         self._pool, self._core = pool, core
         self._worker: Worker | None = None
+        self._prepared: Worker | None = None
         self._starting = threading.Lock()
 
     @property
@@ -142,7 +152,13 @@ class _Watcher(threading.Thread):
     ) -> Any:
         try:
             worker = self._there()
+            if self._pool.first is not None and self._prepared is not worker:
+                worker.call(_prepared, self._pool.first, deadline=patient(START))
+                self._prepared = worker
             return worker.call(function, *arguments, deadline=deadline, **named)
+        except UnsentError as error:
+            worker.end(patience=0.0)  # a library may have left it unfit to send anything
+            raise WorkerDied(f"process {worker.pid}", f"ended, for {error}") from None
         except WorkerDied as error:
             if self._pool._aborting.is_set():
                 raise WorkerDied(error.worker, "was ended") from None
@@ -159,10 +175,15 @@ class _Watcher(threading.Thread):
                 self._worker.end(patience=0.0)
             self._worker = Worker(environment=added_for_one_thread(os.environ))
         try:
-            self._worker.call(_placed, self._core, deadline=_START)
+            self._worker.call(_placed, self._core, deadline=patient(START))
         except WorkerDied as error:
             raise WorkerDied(error.worker, f"did not start: {error.what}") from None
         return self._worker
+
+
+def _prepared(first: Callable[[], object]) -> None:
+    """Call it; what it returns stays where it is."""
+    first()
 
 
 def _placed(core: int | None) -> None:

@@ -31,8 +31,9 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from crosscheck.workers.patience import patient
 from crosscheck.workers.wire import read, write, written
 
 __all__ = ["Asked", "Worker", "WorkerDied", "WorkerHung", "WorkerLostError", "running"]
@@ -87,6 +88,9 @@ class WorkerLostError(Exception):
         super().__init__(f"{worker}: {what}")
         self.worker, self.what = worker, what
 
+    def __reduce__(self) -> tuple[type[WorkerLostError], tuple[str, str]]:
+        return type(self), (self.worker, self.what)
+
 
 class WorkerDied(WorkerLostError):
     """The process ended by itself, or from outside."""
@@ -113,10 +117,15 @@ class Worker:
     Args:
         python: With which interpreter; by default this one, with the module path of this process.
         environment: Variables that are added to those of this process.
+        errors: Where its error output goes; where this process's does, if nothing is said.
     """
 
     def __init__(
-        self, *, python: str | Path | None = None, environment: Mapping[str, str] | None = None
+        self,
+        *,
+        python: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        errors: IO[Any] | None = None,
     ) -> None:
         variables = {**os.environ, **(environment or {})}
         path = [each or os.getcwd() for each in sys.path]
@@ -129,6 +138,7 @@ class Worker:
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             bufsize=0,
             env=variables,
             start_new_session=True,
@@ -202,13 +212,14 @@ class Worker:
         """`ask`, and then `answer`."""
         return self.answer(self.ask(function, *arguments, **named), deadline)
 
-    def end(self, *, patience: float = _PATIENCE) -> None:
+    def end(self, *, patience: float | None = None) -> None:
         """End the process, and all that it has started in its session; may be called again.
 
         Args:
-            patience: Seconds that it is given to end by itself.
+            patience: Seconds that it is given to end by itself; some, if nothing is said.
         """
         self._todo.put(None)
+        patience = patient(_PATIENCE) if patience is None else patience
         process = self._process
         with self._ending:
             if patience:
@@ -276,7 +287,7 @@ class Worker:
         return not asked.reply.empty()
 
     def _death(self) -> str:
-        has_ended = self._wait(_PATIENCE)
+        has_ended = self._wait(patient(_PATIENCE))
         self.end(patience=0.0)
         code = self._process.returncode
         if not has_ended:

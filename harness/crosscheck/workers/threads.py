@@ -1,15 +1,13 @@
-"""What a process that works keeps to: its threads, how long it may take, and its name."""
+"""What a process that works keeps to: its threads, and its name."""
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import socket
-import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
-__all__ = ["ONE_THREAD", "added_for_one_thread", "ended_at", "one_thread", "this_worker"]
+__all__ = ["ONE_THREAD", "added_for_one_thread", "one_thread", "this_worker"]
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -36,22 +34,6 @@ def one_thread(environment: MutableMapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             del environment[name]
-
-
-@contextmanager
-def ended_at(deadline: float | None) -> Iterator[None]:
-    """Ends this process if a block takes so many seconds, whatever it is at.
-
-    Python's own `faulthandler` does it, which needs nothing from a thread that hangs, and says
-    where it was on the standard error output.
-    """
-    if deadline is not None:
-        faulthandler.dump_traceback_later(deadline, exit=True, file=sys.__stderr__ or sys.stderr)
-    try:
-        yield
-    finally:
-        if deadline is not None:
-            faulthandler.cancel_dump_traceback_later()
 
 
 def this_worker() -> str:

@@ -11,9 +11,13 @@ import pickle
 import traceback
 from typing import IO, Any
 
-__all__ = ["answer_of", "read", "write", "written"]
+__all__ = ["UnsentError", "answer_of", "read", "write", "written"]
 
 _LENGTH = 8
+
+
+class UnsentError(RuntimeError):
+    """What came of a call could not be sent; what is pickled there may be missing since."""
 
 
 def written(message: Any) -> bytes:
@@ -73,4 +77,4 @@ def answer_of(succeeded: bool, found: Any) -> bytes:
     except BaseException as error:
         what = "an error" if not succeeded else "a result"
         told = f"{what} of type {type(found).__name__} cannot be sent: {type(error).__name__}"
-        return written((False, RuntimeError(told)))
+        return written((False, UnsentError(told)))

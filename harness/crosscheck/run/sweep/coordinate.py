@@ -90,14 +90,15 @@ class Work(Protocol[T_co]):
     def steps(self, start: int) -> Iterator[tuple[int, int]]:
         """(first place, last place) of each step from place ``start`` on, cut alike always."""
 
-    def do(self, first: int, last: int, deadline: float | None = None) -> Done[T_co]:
+    def open(self) -> None:
+        """Import what `do` needs, in the process that is to do it; not counted in its deadline."""
+
+    def do(self, first: int, last: int) -> Done[T_co]:
         """Check what is between two places.
 
         Args:
             first: A place.
             last: A place.
-            deadline: Seconds after which the process ends itself, whatever it is at: for workers
-                that nobody else watches.
         """
 
     def described(self, first: int, last: int) -> str:
@@ -131,7 +132,6 @@ def coordinated(
     *,
     slots: int,
     deadline: float,
-    watched: bool,
     losses: Callable[[], Sequence[WorkerLost]] = lambda: (),
 ) -> Source[T]:
     """Results of a sweep whose work is done by an executor.
@@ -142,8 +142,8 @@ def coordinated(
         made_with: The versions here; a worker that has others is refused.
         executor: Who does the work.
         slots: How many pieces of work it does at a time.
-        deadline: Seconds that a piece of work may take.
-        watched: Whether the executor sees to the deadline itself.
+        deadline: Seconds that a framework has in quarantine; to those of `Work.do` the executor
+            sees itself.
         losses: Workers that were lost, and their work done again, without the executor having
             said so through a future; each is told once.
     """
@@ -164,8 +164,7 @@ def coordinated(
                         if not todo:
                             break
                         piece = todo.popleft()
-                        own = None if watched else deadline
-                        future = executor.submit(work.do, piece.first, piece.last, own)
+                        future = executor.submit(work.do, piece.first, piece.last)
                         running[future] = piece
                     left = None if stop_at is None else max(0.0, stop_at - time.monotonic())
                     done = wait(running, left, return_when=FIRST_COMPLETED).done

@@ -12,7 +12,7 @@ from crosscheck.run.sweep.coordinate import Done
 from crosscheck.run.sweep.engine import steps
 from crosscheck.run.sweep.quarantine import Quarantine
 from crosscheck.run.sweep.record import Checked
-from crosscheck.run.sweep.work import do
+from crosscheck.run.sweep.work import do, opened
 
 __all__ = ["DenseWork"]
 
@@ -36,9 +36,13 @@ class DenseWork:
         """See `Work`."""
         return steps(self.settings, start)
 
-    def do(self, first: int, last: int, deadline: float | None = None) -> Done[Checked]:
+    def open(self) -> None:
         """See `Work`."""
-        return do(self.settings, first, last, deadline)
+        opened(self.settings)
+
+    def do(self, first: int, last: int) -> Done[Checked]:
+        """See `Work`."""
+        return do(self.settings, first, last)
 
     def described(self, first: int, last: int) -> str:
         """See `Work`."""

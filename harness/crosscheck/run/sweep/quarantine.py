@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.run.sweep.answers import Answer
 from crosscheck.run.sweep.check import batches_of, judged
 from crosscheck.run.sweep.record import Checked
-from crosscheck.run.sweep.work import ask_batches, ask_case
+from crosscheck.run.sweep.work import ask_batches, ask_case, opened
 from crosscheck.workers.pool import ProcessExecutor
 from crosscheck.workers.process import WorkerDied, WorkerHung, WorkerLostError
 
@@ -100,7 +101,9 @@ class Quarantine:
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._pool is None:
-            self._pool = ProcessExecutor(1, deadline=self._deadline)
+            self._pool = ProcessExecutor(
+                1, deadline=self._deadline, first=partial(opened, self._settings)
+            )
         future: Future[Any] = self._pool.submit(function, self._settings, *arguments)
         return future.result()
 

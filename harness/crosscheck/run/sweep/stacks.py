@@ -28,7 +28,7 @@ from crosscheck.run.sweep.quarantine import ENDED, kind_of_loss
 from crosscheck.run.sweep.work import opened
 from crosscheck.workers.pool import ProcessExecutor
 from crosscheck.workers.process import WorkerLostError
-from crosscheck.workers.threads import ended_at, this_worker
+from crosscheck.workers.threads import this_worker
 
 __all__ = ["Found", "Stacks", "take"]
 
@@ -124,11 +124,14 @@ class Stacks:
         stack, part = seeded_stack(plan, self.seed, number, self.count(number), dtype)
         checker.check_stack(stack, part, self._label(number))
 
-    def do(self, first: int, last: int, deadline: float | None = None) -> Done[Found]:
+    def open(self) -> None:
         """See `Work`."""
-        with ended_at(deadline):
-            frameworks, made_with = opened(self)
-            found = self._found(first, last, frameworks)
+        opened(self)
+
+    def do(self, first: int, last: int) -> Done[Found]:
+        """See `Work`."""
+        frameworks, made_with = opened(self)
+        found = self._found(first, last, frameworks)
         return Done((found,), this_worker(), made_with)
 
     def described(self, first: int, last: int) -> str:
@@ -140,7 +143,7 @@ class Stacks:
         self, frameworks: Sequence[Framework], deadline: float
     ) -> Iterator[Callable[[int, int], tuple[Found, ...]]]:
         """See `Work`."""
-        pool = ProcessExecutor(1, deadline=deadline)
+        pool = ProcessExecutor(1, deadline=deadline, first=self.open)
         try:
             yield lambda first, last: tuple(self._apart(pool, frameworks, first, last))
         finally:

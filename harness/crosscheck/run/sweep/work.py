@@ -20,7 +20,7 @@ from crosscheck.run.sweep.checkpoint import made_with
 from crosscheck.run.sweep.coordinate import Done
 from crosscheck.run.sweep.record import Checked
 from crosscheck.tools.errors import CrosscheckError
-from crosscheck.workers.threads import ONE_THREAD, ended_at, this_worker
+from crosscheck.workers.threads import ONE_THREAD, this_worker
 
 __all__ = [
     "Choice",
@@ -49,19 +49,17 @@ class Choice(Protocol):
         """Framework name to mode, likewise."""
 
 
-def do(settings: Settings, first: int, last: int, deadline: float | None = None) -> Done[Checked]:
+def do(settings: Settings, first: int, last: int) -> Done[Checked]:
     """Check the cases from place ``first`` to place ``last``.
 
     Args:
         settings: The sweep.
         first: A place.
         last: A place.
-        deadline: Seconds after which the process ends itself.
     """
-    with ended_at(deadline):
-        frameworks, made_with = opened(settings)
-        parts = settings.parts(first, last)
-        checked = check_parts(parts, settings, frameworks)
+    frameworks, made_with = opened(settings)
+    parts = settings.parts(first, last)
+    checked = check_parts(parts, settings, frameworks)
     return Done(checked, this_worker(), made_with)
 
 

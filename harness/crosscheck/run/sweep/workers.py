@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.run.events import WorkerLost
@@ -14,10 +16,12 @@ from crosscheck.run.sweep.coordinate import Source, Work, coordinated
 from crosscheck.tools.errors import UsageError
 from crosscheck.tools.installing import installation
 from crosscheck.tools.words import message_of
+from crosscheck.workers.patience import patient
 from crosscheck.workers.pool import ProcessExecutor
 
 __all__ = ["on_cluster", "on_processes"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _PATIENCE = 30
@@ -29,29 +33,23 @@ def on_processes(
     work: Work[T],
     frameworks: Sequence[Framework],
     made_with: Mapping[str, str],
+    executor: ProcessExecutor,
     jobs: int,
     deadline: float,
 ) -> Iterator[Source[T]]:
-    """Processes on this machine.
+    """Processes on this machine, which end with the block.
 
     Args:
         work: The sweep.
         frameworks: Opened here.
         made_with: The versions here.
-        jobs: How many processes.
+        executor: The processes.
+        jobs: How many.
         deadline: Seconds that a piece of work may take.
     """
-    executor = ProcessExecutor(jobs, deadline=deadline)
+    executor.first = work.open
     try:
-        yield coordinated(
-            work,
-            frameworks,
-            made_with,
-            executor,
-            slots=jobs,
-            deadline=deadline,
-            watched=True,
-        )
+        yield coordinated(work, frameworks, made_with, executor, slots=jobs, deadline=deadline)
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -64,11 +62,11 @@ def on_cluster(
     address: str,
     deadline: float,
 ) -> Iterator[Source[T]]:
-    """The workers of a Dask cluster, each of them a process with one thread and a nanny.
+    """The workers of a Dask cluster, each of which has processes for frameworks as `on_processes`.
 
-    Dask itself does again what a lost worker was at, and says so in its events; a piece of work
-    that has cost several workers their lives comes back as a failure. A worker that hangs ends
-    itself at the deadline (`crosscheck.workers.threads.ended_at`), and its nanny starts another.
+    What kills one of those, or makes it hang, costs that process, and no worker of Dask's
+    (`_apart`). Dask itself does again what a lost worker was at, and says so in its events; a piece
+    of work that has cost several workers their lives comes back as a failure.
 
     Args:
         work: The sweep.
@@ -87,9 +85,9 @@ def on_cluster(
     with contextlib.ExitStack() as stack:
         try:
             client = stack.enter_context(
-                client_of(address, timeout=_PATIENCE, set_as_default=False)
+                client_of(address, timeout=patient(_PATIENCE), set_as_default=False)
             )
-            client.wait_for_workers(1, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=patient(_PATIENCE))
         except (OSError, ValueError, TimeoutError) as error:
             words = message_of(error, silent=type(error).__name__)
             raise UsageError(
@@ -116,9 +114,55 @@ def on_cluster(
             work,
             frameworks,
             made_with,
-            client.get_executor(pure=False),
+            _Cluster(client.get_executor(pure=False), work, deadline),
             slots=max(1, slots),
             deadline=deadline,
-            watched=False,
             losses=losses,
         )
+
+
+class _Cluster(Executor):
+    """An executor of Dask's, whose workers hand on what they are given to processes of theirs."""
+
+    def __init__(self, executor: Executor, work: Work[Any], deadline: float) -> None:
+        self._executor, self._work, self._deadline = executor, work, deadline
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See `concurrent.futures.Executor.submit`."""
+        apart: Any = _apart
+        found: Future[T] = self._executor.submit(
+            apart, self._work.open, self._deadline, fn, *args, **kwargs
+        )
+        return found
+
+
+_processes: ProcessExecutor | None = None
+_starting = threading.Lock()
+
+
+def _apart(
+    first: Callable[[], object],
+    deadline: float,
+    function: Callable[..., T],
+    *arguments: Any,
+    **named: Any,
+) -> T:
+    """Call a function from a worker of Dask's in a process of its own, which is kept warm.
+
+    Args:
+        first: Imports there what the function needs.
+        deadline: Seconds that it may take.
+        function: Found by its name.
+        *arguments: Sent there.
+        **named: Likewise.
+
+    Raises:
+        WorkerLostError: The process ended, or was ended at the deadline.
+        Exception: What the function raised.
+    """
+    global _processes
+    with _starting:  # a worker of Dask's may have several threads
+        if _processes is None:
+            threads = importlib.import_module("distributed").get_worker().state.nthreads
+            _processes = ProcessExecutor(threads, deadline=None, first=first)
+    return _processes.submit_within(deadline, function, *arguments, **named).result()

@@ -16,6 +16,7 @@ from crosscheck.frameworks.refusals import CrashedError
 from crosscheck.network.batch import Batch
 from crosscheck.network.dense import Network
 from crosscheck.studies.bench.cases import batches
+from crosscheck.workers.patience import patient
 
 if TYPE_CHECKING:
     from crosscheck.cases.stream.settings import Part, Shape
@@ -115,7 +116,7 @@ def measure_batches(plan: Plan, tell: Callable[[str], None] = lambda line: None)
                 tell(_line(rate))
     except EOFError:
         for process in processes:
-            process.join(timeout=_PATIENCE)
+            process.join(timeout=patient(_PATIENCE))
         codes = ", ".join(str(process.exitcode) for process in processes)
         raise CrashedError(f"a worker ended early; exit codes: {codes}") from None
     finally:
