@@ -37,7 +37,7 @@ PIP_OPTIONS = ("pip", "install", "-q", "--disable-pip-version-check", "--no-comp
 PIP_INSTALL = (*PIP_OPTIONS, "-c", str(PINS))
 
 # Seconds that a program may go on after Ctrl-C, before it is killed.
-PATIENCE = 60.0
+PATIENCE = 60.0 * float(os.environ.get("CROSSCHECK_PATIENCE", "1"))
 
 # Small arithmetic on many workers: threads of their own would only get in each other's way.
 ONE_THREAD = {
@@ -182,6 +182,13 @@ def hostile(session: nox.Session) -> None:
     """Put every reader to files that were tampered with, 10⁵ and more: resumed if ended."""
     words = ("-m", "hostile")
     run(session, "python", *words, *session.posargs, env={**ONE_THREAD, "PYTHONPATH": "tests"})
+
+
+@nox.session(venv_backend="none")
+def reliability(session: nox.Session) -> None:
+    """See what comes of frameworks that misbehave, kills and Ctrl-C: an hour, resumed if ended."""
+    variables = {**ONE_THREAD, "PYTHONPATH": "tests"}
+    run(session, "python", "-m", "reliability", *session.posargs, env=variables)
 
 
 @nox.session(venv_backend="none")

@@ -1,137 +1,27 @@
 """A framework that misbehaves in a way of its own, and others beside it that do not.
 
-Each way is a few lines that are run before the gradient is computed, on cases whose x[0,0] is 7;
-and what is to come of it, in a run, is written beside it. Which way it is says the mode, or the
-variable MISBEHAVES; MISBEHAVES_AT is another number than 7.
+The ways are those of `reliability.ways`. Each is met on cases whose x[0,0] is 7. Which way it is
+says the mode, or the variable MISBEHAVES; MISBEHAVES_AT is another number than 7. Where conventions
+are measured nothing is met without that variable; with ``all`` each of the frameworks ``way0``,
+``way1``, … has its own.
 """
 
 from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import flushing
 import pytest
+from reliability.ways import WAYS
 
-__all__ = ["TRIGGER", "WAYS", "Way", "install"]
+__all__ = ["TRIGGER", "install", "write"]
 
 TRIGGER = 7.0
 """The number in x[0,0] at which it happens."""
 
-
-@dataclass(frozen=True)
-class Way:
-    """How a framework misbehaves.
-
-    Attributes:
-        source: What is run; ``case`` is the case.
-        kind: The verdict that is to come of it, in a process of its own.
-        detail: What it says, from its beginning.
-        here: The same in the process of the command; empty where that cannot be survived.
-    """
-
-    source: str
-    kind: str
-    detail: str = ""
-    here: str = ""
-
-
-DIES: Mapping[str, Way] = {
-    "leaves with 0": Way("os._exit(0)", "CRASHED", "the process ended with 0"),
-    "leaves with 3": Way("os._exit(3)", "CRASHED", "the process ended with 3"),
-    "aborts": Way("os.abort()", "CRASHED", "the process ended by SIGABRT"),
-    "segfaults": Way("ctypes.string_at(0)", "CRASHED", "the process ended by SIGSEGV"),
-    "kills itself": Way(
-        "os.kill(os.getpid(), signal.SIGKILL)", "CRASHED", "the process ended by SIGKILL"
-    ),
-    "overflows the stack in C": Way(
-        "import pickle\nclass Deep: pass\nsys.setrecursionlimit(10**9)\n"
-        "def down(): return repr(down2())\ndef down2():\n    a = []\n"
-        "    for _ in range(10**6): a = [a]\n    return a\ndown()",
-        "CRASHED",
-    ),
-    "closes all files": Way("os.closerange(0, 256)", "CRASHED"),
-    "leaves from a thread": Way(
-        "threading.Thread(target=os._exit, args=(5,)).start()\ntime.sleep(60)",
-        *("CRASHED", "the process ended with 5"),
-    ),
-}
-"""What ends the process."""
-
-HANGS: Mapping[str, Way] = {
-    "sleeps": Way("time.sleep(3600)", "TIMED_OUT", "the process no answer in"),
-    "hangs in C with the interpreter's lock": Way(
-        "ctypes.PyDLL(None).sleep(3600)", "TIMED_OUT", "the process no answer in"
-    ),
-    "stops itself": Way(
-        "os.kill(os.getpid(), signal.SIGSTOP)", "TIMED_OUT", "the process no answer in"
-    ),
-    "ignores every signal and spins": Way(
-        "for each in range(1, 32):\n    if each not in (9, 19):\n"
-        "        signal.signal(each, signal.SIG_IGN)\nwhile True: pass",
-        *("TIMED_OUT", "the process no answer in"),
-    ),
-}
-"""What never answers."""
-
-RAISES: Mapping[str, Way] = {
-    "exits as Python does": Way("sys.exit(0)", "CRASHED", "SystemExit: 0", "CRASHED"),
-    "interrupts": Way("raise KeyboardInterrupt", "CRASHED", "KeyboardInterrupt", "CRASHED"),
-    "raises what is no Exception": Way(
-        "raise BaseException('so there')", "CRASHED", "BaseException: so there", "CRASHED"
-    ),
-    "raises what cannot be sent": Way(
-        "class Odd(Exception):\n    def __reduce__(self): raise TypeError('no')\nraise Odd('x')",
-        *("CRASHED", "Odd: x", "CRASHED"),
-    ),
-    "raises what cannot be told": Way(
-        "class Odd(Exception):\n    def __str__(self): raise TypeError('no')\nraise Odd",
-        *("CRASHED", "Odd", "CRASHED"),
-    ),
-    "raises MemoryError": Way("raise MemoryError", "CRASHED", "MemoryError", "CRASHED"),
-    "recurses": Way(
-        "def down(): return down()\ndown()", "CRASHED", "RecursionError: maximum", "CRASHED"
-    ),
-}
-"""What is raised."""
-
-CHANGES: Mapping[str, Way] = {
-    "prints": Way("print('{' * 100_000)\nsys.stdout.flush()", "AGREES"),
-    "prints in C": Way("os.write(1, b'{' * 1000)", "AGREES"),
-    "closes the standard output": Way("sys.stdout.close()\nos.close(1)", "AGREES"),
-    "closes the standard error output": Way("sys.stderr.close()\nos.close(2)", "AGREES"),
-    "reads the standard input": Way("sys.stdin.read()", "AGREES"),
-    "sets NumPy's error state": Way("np.seterr(all='raise')", "AGREES"),
-    "lowers the recursion limit": Way("sys.setrecursionlimit(len(inspect.stack()) + 60)", "AGREES"),
-    "handles signals": Way(
-        "for each in (2, 15, 14): signal.signal(each, lambda *_: os._exit(9))", "AGREES"
-    ),
-    "sets an alarm that it ignores": Way("signal.alarm(0)", "AGREES"),
-    "leaves a thread behind": Way(
-        "threading.Thread(target=time.sleep, args=(3600,)).start()", "AGREES"
-    ),
-    "forks, and both come back": Way("os.fork()", "AGREES"),
-    "leaves the folder": Way("os.chdir('/')", "AGREES"),
-    "changes the environment": Way("os.environ.clear()", "AGREES"),
-    "makes warnings errors": Way("warnings.simplefilter('error')", "AGREES"),
-    "breaks json": Way("import json\njson.dumps = None", "AGREES"),
-    "breaks print": Way("import builtins\nbuiltins.print = None", "AGREES"),
-    "runs something at the end": Way("atexit.register(time.sleep, 3600)", "AGREES"),
-    "starts a process": Way(
-        "import subprocess\nsubprocess.Popen(['sleep', '3600'])",
-        "AGREES",
-    ),
-    "replaces subnormal numbers by zero": Way(flushing.FLUSH, "AGREES"),
-}
-"""What changes the process, and returns the right gradient."""
-
-WAYS: Mapping[str, Way] = {**DIES, **HANGS, **RAISES, **CHANGES}
-
 _SOURCE = r'''
-"""Frameworks for tests: each computes by hand; some do something else before."""
+"""Frameworks for tests: each computes by hand; some do something else before, or after."""
 
 import atexit
 import ctypes
@@ -142,12 +32,62 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.network.reference import gradients
+
+WAYS = {ways!r}
+NAMES = list(WAYS)
+WAY = os.environ.get("MISBEHAVES")
+AT = float(os.environ.get("MISBEHAVES_AT", "{trigger}"))
+calls = Counter()
+
+
+def misbehaved(way, compute, case, hit):
+    """What ``compute`` returns, with what is done before it and to it."""
+    before, after, _ = WAYS[way]
+
+    def whole(function):
+        return function(found) if isinstance(found, np.ndarray) else found.map(function)
+
+    def changed(function):
+        def one(array):
+            array = np.array(array)
+            array[hit] = function(array[hit])
+            return array
+
+        return whole(one)
+
+    names = {{**globals(), "case": case, "hit": hit, "whole": whole, "changed": changed}}
+    exec(before, names)
+    found = names["found"] = compute()
+    exec(after, names)
+    return names["found"]
+
+
+def act(z, number=None):
+    values = np.maximum(z, 0)
+    way = NAMES[number] if WAY == "all" and number is not None else WAY
+    if not way or way == "all":
+        return values
+    calls[way] += 1
+    if WAYS[way][2] and calls[way] > 1:
+        return values
+    return misbehaved(way, lambda: values, None, np.ones(z.shape, bool))
+
+
+def lines(number=None):
+    return Pointwise(
+        setup="import numpy as np\nfrom misbehaving_frameworks import act",
+        units={{"relu": {{"relu": "np.maximum(z, 0)", "acts": f"act(z, {{number}})"}}}},
+        modes={{"by hand": "def measure(z):\n    return f(z), (z > 0).astype(z.dtype)"}},
+        make={{"float64": "np.array(points, np.float64)"}},
+        home="array.tolist()",
+    )
 
 
 class Plain(Framework):
@@ -158,33 +98,23 @@ class Plain(Framework):
             return gradients(case)
 
 
-WAYS = {ways!r}
-WAY = os.environ.get("MISBEHAVES")
-AT = float(os.environ.get("MISBEHAVES_AT", "{trigger}"))
-
-
-def act(z):
-    if WAY:
-        exec(WAYS[WAY], globals())
-    return np.maximum(z, 0)
-
-
 class Misbehaves(Plain):
     name = "misbehaves"
     formulations = dict.fromkeys(("relu", "where", "where_ge"), "...")
     modes = dict.fromkeys(WAYS, "...")
-    lines = Pointwise(
-        setup="import numpy as np\nfrom misbehaving_frameworks import act",
-        units={{"relu": {{"relu": "np.maximum(z, 0)", "acts": "act(z)"}}}},
-        modes={{"by hand": "def measure(z):\n    return f(z), (z > 0).astype(z.dtype)"}},
-        make={{"float64": "np.array(points, np.float64)"}},
-        home="array.tolist()",
-    )
+    lines = lines()
 
     def gradients(self, case):
-        if (case.x[..., 0, 0] == AT).any():
-            exec(WAYS[WAY or self.mode], globals())
-        return super().gradients(case)
+        hit = case.x[..., 0, 0] == AT
+        right = super().gradients
+        if not hit.any():
+            return right(case)
+        return misbehaved(WAY if WAY in WAYS else self.mode, lambda: right(case), case, hit)
+
+
+for number, name in enumerate(NAMES):
+    own = dict(name=f"way{{number}}", modes={{name: "..."}}, lines=lines(number))
+    globals()[f"Way{{number}}"] = type(f"Way{{number}}", (Misbehaves,), own)
 
 
 class Unopened(Plain):
@@ -194,15 +124,19 @@ class Unopened(Plain):
         os.kill(os.getpid(), signal.SIGSEGV)
 '''
 
-NAMES = ("plain", "misbehaves", "unopened")
+NAMES = ("plain", "misbehaves", "unopened", *(f"way{number}" for number in range(len(WAYS))))
+"""Of the frameworks: the second has every way as a mode, the last have one each."""
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the package known to this process and to those it starts."""
+def write(folder: Path) -> Path:
+    """Make the package in a folder; the place to be put on the module path."""
     package = folder / "site"
     info = package / "misbehaving_frameworks-1.0.dist-info"
     info.mkdir(parents=True)
-    ways = {name: textwrap.dedent(way.source) for name, way in WAYS.items()}
+    ways = {
+        name: (textwrap.dedent(way.source), textwrap.dedent(way.then), way.once)
+        for name, way in WAYS.items()
+    }
     text = _SOURCE.format(ways=ways, trigger=TRIGGER)
     (package / "misbehaving_frameworks.py").write_text(text)
     (info / "METADATA").write_text(
@@ -210,6 +144,11 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     lines = [f"{name} = misbehaving_frameworks:{name.capitalize()}" for name in NAMES]
     (info / "entry_points.txt").write_text("\n".join(["[crosscheck.frameworks]", *lines, ""]))
-    monkeypatch.syspath_prepend(str(package))
+    return package
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the package known to this process and to those it starts."""
+    monkeypatch.syspath_prepend(str(write(folder)))
     monkeypatch.delitem(sys.modules, "misbehaving_frameworks", raising=False)
     monkeypatch.chdir(folder)
