@@ -142,7 +142,7 @@ def place() -> Iterator[Place]:
         numbers = [float(cases.case(place).x[0, 0]) for place in range(_CASES)]
         at = next(each for each in numbers[_CASES // 2 :] if numbers.count(each) == 1)
         found = Place(folder, environment, at)
-        names = ["misbehaves", *map(_name, _MODEST)]
+        names = ["misbehaves", *map(_name, WAYS)]
         # As all of them are when they behave.
         accepted = found.run([*_conventions(names), "--accept"], seconds=patient(300.0))
         if accepted.code:
