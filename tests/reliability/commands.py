@@ -170,7 +170,7 @@ def groups(ways: Sequence[str], command: str) -> list[list[str]]:
         return _cut(sorted(ways, key=lambda each: each not in HANGS), 8)
     ends = [way for way in ways if WAYS[way].wanted[command] in _ENDS or way in {**DIES, **HANGS}]
     modest = [way for way in ways if way in _MODEST and way not in ends]
-    ends += [way for way in ways if way in _IMPORTS and way not in ends]
+    ends += [way for way in ways if way in _FIRST and way not in ends]
     changes = [way for way in ways if way not in modest and way not in ends]
     some = 1 if command == "sweep" else 6
     return [*_cut(modest, 30), *_cut(changes, some), *_cut(ends, 1)]
@@ -180,8 +180,11 @@ def _cut(ways: Sequence[str], size: int) -> list[list[str]]:
     return [list(ways[first : first + size]) for first in range(0, len(ways), size)]
 
 
-_IMPORTS = ("empties the module path", "forgets modules")
-"""After one of these no other finds what it imports."""
+_FIRST = (
+    *("empties the module path", "forgets modules"),
+    *("closes the standard output", "closes the standard error output"),
+)
+"""After one of these others do not find what they need."""
 _ENDS = ("DIED", "HUNG", "INTERRUPTED")
 
 
