@@ -171,6 +171,7 @@ def groups(ways: Sequence[str], command: str) -> list[list[str]]:
     ends = [way for way in ways if WAYS[way].wanted[command] in _ENDS or way in {**DIES, **HANGS}]
     modest = [way for way in ways if way in _MODEST and way not in ends]
     ends += [way for way in ways if way in _FIRST and way not in ends]
+    modest = [way for way in modest if way not in ends]
     changes = [way for way in ways if way not in modest and way not in ends]
     some = 1 if command == "sweep" else 6
     return [*_cut(modest, 30), *_cut(changes, some), *_cut(ends, 1)]
@@ -180,11 +181,16 @@ def _cut(ways: Sequence[str], size: int) -> list[list[str]]:
     return [list(ways[first : first + size]) for first in range(0, len(ways), size)]
 
 
+_FLUSHES = (
+    "replaces subnormal numbers by zero",
+    "returns what is wrong, and replaces subnormal numbers by zero",
+)
 _FIRST = (
+    *_FLUSHES,
     *("empties the module path", "forgets modules"),
     *("closes the standard output", "closes the standard error output"),
 )
-"""After one of these others do not find what they need."""
+"""After one of these others do not find what they need, or compute in another way."""
 _ENDS = ("DIED", "HUNG", "INTERRUPTED")
 
 
@@ -285,7 +291,9 @@ def _convention(ended: Ended, way: str, name: str) -> str:
         said = lost[2].startswith(WAYS[way].detail)
         return lost[1] if said else f"{lost[1]}, but it {_SILENT}: {lost[2]}"
     lines = [each for each in ended.out.splitlines() if each.startswith(f"changed: {name} ")]
-    if all(each.startswith(f"changed: {name} acts ") for each in lines):
+    # What flushes does so to all that is measured in its process.
+    subjects = (" acts: ", " relu, acts: ") if way in _FLUSHES else (" acts: ",)
+    if all(each.startswith(tuple(f"changed: {name}{one}" for one in subjects)) for each in lines):
         return "CHANGED" if lines else "SAME"
     return f"more has changed than that: {lines[:3]}"
 

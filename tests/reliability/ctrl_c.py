@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "digits": program("digits", *_WHO, "--dtype", "float64,float32", "--report", "{}"),
     "conventions": program("conventions", "--frameworks", "numpy,sympy,jax"),
     "accuracy": program("accuracy", "--here", "{}", "--frameworks", "jax"),
-    "precision": program("precision", "--framework", "plain"),
+    "precision": program("precision", "--frameworks", "plain"),
     "power": program("power", "--cases", "5000"),
     "doctor": program("doctor", "--frameworks", "jax"),
     "bench": program("bench"),
