@@ -46,7 +46,7 @@ formulas = {"softplus": softplus}
 
 
 def _study(name: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", f"crosscheck.studies.{name}", "--folder", "{}", *words]
+    return [sys.executable, "-m", f"crosscheck.studies.{name}", "--report", "{}", *words]
 
 
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -76,10 +76,10 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "doctor": program("doctor", "--frameworks", "jax"),
     "bench": program("bench"),
     "module": program("module", "torch.nn:TransformerEncoderLayer"),
-    "operators": _study("operators", "--framework", "jax"),
-    "stress": _study("stress", "--framework", "jax"),
-    "alarms": [sys.executable, "-m", "crosscheck.studies.alarms", "--folder", "{}"],
-    "adversary": [sys.executable, "-m", "crosscheck.studies.adversary", "--report", "{}/a.json"],
+    "operators": _study("operators", "--frameworks", "jax"),
+    "stress": _study("stress", "--frameworks", "jax"),
+    "alarms": [sys.executable, "-m", "crosscheck.studies.alarms", "--report", "{}"],
+    "adversary": [sys.executable, "-m", "crosscheck.studies.adversary", "--report", "{}"],
 }
 """Every command that takes long, and the places where its arithmetic is exact."""
 

@@ -49,9 +49,10 @@ class Command:
 
 
 def _study(name: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", f"crosscheck.studies.{name}", "--folder", "{}", *words]
+    return [sys.executable, "-m", f"crosscheck.studies.{name}", "--report", "{}", *words]
 
 
+_JAX = ("--frameworks", "jax", "--dtype", "float64")
 _RUN = ("--seed", "7", *_WHO, "--report", "{}")
 _SWEEP = program("sweep", "--cases", "150000", "--widths", "1,1", *_RUN)
 _RESUME = program("sweep", "--resume", "--report", "{}")
@@ -77,24 +78,12 @@ COMMANDS: Mapping[str, Command] = {
         ],
         4,
     ),
-    "operators": Command(
-        [
-            *_study("operators", "--framework", "jax", "--dtype", "float64", "--order", "1"),
-            "--operator",
-            "relu",
-            "--operator",
-            "abs",
-            "--operator",
-            "softmax",
-        ],
-        2,
-    ),
     "stress": Command(
-        [
-            *_study("stress", "--framework", "jax", "--dtype", "float64", "--records", "1000"),
-            "--cases",
-            "8",
-        ],
+        _study("stress", *_JAX, "--records", "1000", "--cases", "8"),
+        3,
+    ),
+    "operators": Command(
+        _study("operators", *_JAX, "--orders", "1", "--operators", "relu,abs"),
         2,
     ),
 }
