@@ -266,6 +266,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What was being asked when an earlier session ended in the middle."""
+    return _earlier(config)
+
+
+def _earlier(config: pytest.Config) -> list[str]:
     return [f"crosscheck: in an earlier session {call}" for call in config.stash.get(_LEFT, [])]
 
 
@@ -294,6 +298,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     One line for each path and gate class.
     """
+    for line in _earlier(config) if config.option.verbose < 0 else ():  # then there is no header
+        terminalreporter.write_line(line)
     for call in [] if _is_worker(config) else _left(config):
         terminalreporter.write_line(f"crosscheck: {call}")
     counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
