@@ -66,7 +66,7 @@ COMMANDS: Mapping[str, Command] = {
     "sweep": Command(_SWEEP, 8, _RESUME),
     "sweep --jobs": Command([*_SWEEP, "--jobs", "2"], 8, [*_RESUME, "--jobs", "2"]),
     "conventions": Command(
-        program("conventions", "--accept", "--baseline", "{}", "--frameworks", "numpy,sympy"), 6
+        program("conventions", "--accept", "--baseline", "{}", "--frameworks", "numpy,sympy"), 9
     ),
     "accuracy": Command(
         [
