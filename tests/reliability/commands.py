@@ -187,6 +187,7 @@ _FLUSHES = (
 )
 _FIRST = (
     *_FLUSHES,
+    "breaks json",
     *("empties the module path", "forgets modules"),
     *("closes the standard output", "closes the standard error output"),
 )
@@ -303,13 +304,15 @@ def _of_pytest(where: Place, ways: Sequence[str], report: Path) -> dict[str, str
     (report / "test_mine.py").write_text("".join([_TEST, *mine, _AFTER]))
     words = [sys.executable, "-m", "pytest", "-p", "no:xdist", "--color=no"]
     hangs = any(WAYS[way].wanted["pytest"] == "HUNG" for way in ways)
-    seconds = patient(20.0 if hangs else 300.0)
+    seconds = patient(45.0 if hangs else 300.0)
     ended = _run([*words, "--crosscheck-profile", "quick"], report, where.environment, seconds)
     counts = {word: int(number) for number, word in _COUNTS.findall(ended.out)}
     if sum(counts.values()) == len(ways) + 2 and ended.code in (0, 1):
         return {way: _test(ended, counts, way) for way in ways}
     if ended.code == 2 and "KeyboardInterrupt" in ended.out and len(ways) == 1:
         return {ways[0]: "INTERRUPTED"}
+    if ended.code == 1 and "TypeError" in ended.err and len(ways) == 1:
+        return {ways[0]: "ERROR"}
     if ended.code == 0 or len(ways) > 1:
         return dict.fromkeys(ways, str(ended))
     after = _run([*words, "--collect-only"], report, where.environment, patient(120.0))

@@ -19,6 +19,7 @@ For pytest, where a function of the user's misbehaves in the second of three tes
     DIED          the process ends; the next session names the test and the case
     HUNG          whoever waits has to end it; the next session names the test and the case
     INTERRUPTED   pytest ends as by Ctrl-C
+    ERROR         pytest itself, which needs what was broken, ends with an error, and not with 0
 """
 
 from __future__ import annotations
@@ -309,7 +310,7 @@ CHANGES: Mapping[str, Way] = {
     "changes the environment": _changes("os.environ.clear()"),
     "lets nobody read what it writes": _changes("os.umask(0o777)"),
     "makes warnings errors": _changes("warnings.simplefilter('error')"),
-    "breaks json": _changes("import json\njson.dumps = None"),
+    "breaks json": _changes("import json\njson.dumps = None", pytest="ERROR"),
     "breaks print": _changes("import builtins\nbuiltins.print = None"),
     "stops the clock": _changes("time.monotonic = time.time = lambda: 0.0"),
     "empties the module path": _changes("sys.path.clear()"),
