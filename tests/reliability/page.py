@@ -31,7 +31,7 @@ the framework beside it, was checked as if nothing were the matter.
 |---|---|
 | `run`, `sweep` | the verdict on that case: AGREES, exit code 0; or another, exit code 1 |
 | `conventions` | of `--check`, SAME, exit code 0; CHANGED, or what else became of the one row: 1 |
-| `pytest` | PASSED, or FAILED: that test, and no other; INTERRUPTED as by Ctrl-C; ERROR of its own |
+| `pytest` | PASSED, or FAILED: that test, and no other; INTERRUPTED; ERROR, its own |
 | | DIED: the process ends, not with 0; HUNG: it has to be ended; the next session tells the case |
 """
 
