@@ -309,10 +309,13 @@ def _of_pytest(where: Place, ways: Sequence[str], report: Path) -> dict[str, str
     counts = {word: int(number) for number, word in _COUNTS.findall(ended.out)}
     if sum(counts.values()) == len(ways) + 2 and ended.code in (0, 1):
         return {way: _test(ended, counts, way) for way in ways}
-    if ended.code == 2 and "KeyboardInterrupt" in ended.out and len(ways) == 1:
+    stopped = -signal.SIGINT, 2
+    if ended.code in stopped and "KeyboardInterrupt" in ended.out and len(ways) == 1:
         return {ways[0]: "INTERRUPTED"}
-    if ended.code == 1 and "TypeError" in ended.err and len(ways) == 1:
+    if ended.code == 1 and re.search("^(Type|Value)Error: ", ended.err, re.M) and len(ways) == 1:
         return {ways[0]: "ERROR"}
+    if ended.code is None and counts == {"passed": 3} and len(ways) == 1:
+        return {ways[0]: "HUNG"}
     if ended.code == 0 or len(ways) > 1:
         return dict.fromkeys(ways, str(ended))
     after = _run([*words, "--collect-only"], report, where.environment, patient(120.0))

@@ -17,7 +17,8 @@ For pytest, where a function of the user's misbehaves in the second of three tes
     PASSED        all three tests pass
     FAILED        that test fails and says why, the others pass
     DIED          the process ends; the next session names the test and the case
-    HUNG          whoever waits has to end it; the next session names the test and the case
+    HUNG          whoever waits has to end it; the next session names the test and the case, unless
+                  all tests had passed
     INTERRUPTED   pytest ends as by Ctrl-C
     ERROR         pytest itself, which needs what was broken, ends with an error, and not with 0
 """
@@ -292,7 +293,7 @@ RETURNS: Mapping[str, Way] = {
 CHANGES: Mapping[str, Way] = {
     "prints": _changes("print('{' * 100_000)\nsys.stdout.flush()"),
     "prints in C": _changes("os.write(1, b'{' * 1000)"),
-    "closes the standard output": _changes("sys.stdout.close()\nos.close(1)"),
+    "closes the standard output": _changes("sys.stdout.close()\nos.close(1)", pytest="ERROR"),
     "closes the standard error output": _changes("sys.stderr.close()\nos.close(2)"),
     "reads the standard input": _changes("sys.stdin.read()", pytest="FAILED"),
     "sets NumPy's error state": _changes("np.seterr(all='raise')"),
