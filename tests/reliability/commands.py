@@ -312,7 +312,7 @@ def _of_pytest(where: Place, ways: Sequence[str], report: Path) -> dict[str, str
     stopped = -signal.SIGINT, 2
     if ended.code in stopped and "KeyboardInterrupt" in ended.out and len(ways) == 1:
         return {ways[0]: "INTERRUPTED"}
-    if ended.code == 1 and re.search("^(Type|Value)Error: ", ended.err, re.M) and len(ways) == 1:
+    if ended.code == 1 and re.search(_OF_ITS_OWN, ended.err, re.M) and len(ways) == 1:
         return {ways[0]: "ERROR"}
     if ended.code is None and counts == {"passed": 3} and len(ways) == 1:
         return {ways[0]: "HUNG"}
@@ -326,6 +326,7 @@ def _of_pytest(where: Place, ways: Sequence[str], report: Path) -> dict[str, str
     return {way: "HUNG" if ended.code is None else "DIED"}
 
 
+_OF_ITS_OWN = "^(TypeError: |ValueError: |lost sys.stderr)"
 _COUNTS = re.compile(r"\b(\d+) (passed|failed)\b")
 
 

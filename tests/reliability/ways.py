@@ -294,7 +294,7 @@ CHANGES: Mapping[str, Way] = {
     "prints": _changes("print('{' * 100_000)\nsys.stdout.flush()"),
     "prints in C": _changes("os.write(1, b'{' * 1000)"),
     "closes the standard output": _changes("sys.stdout.close()\nos.close(1)", pytest="ERROR"),
-    "closes the standard error output": _changes("sys.stderr.close()\nos.close(2)"),
+    "closes the standard error output": _changes("sys.stderr.close()\nos.close(2)", pytest="ERROR"),
     "reads the standard input": _changes("sys.stdin.read()", pytest="FAILED"),
     "sets NumPy's error state": _changes("np.seterr(all='raise')"),
     "lowers the recursion limit": _changes("sys.setrecursionlimit(len(inspect.stack()) + 60)"),
