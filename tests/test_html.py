@@ -648,6 +648,25 @@ def test_of_ties_the_map_says_whose_the_share_is_and_of_other_kinks_what_lambda_
     assert of("hardtanh", a="1", b="0", c="0.5") == ["1", "0", "½", "0", "1", "½"]
 
 
+def test_shares_of_a_tie_are_told_in_few_digits(tmp_path: Path) -> None:
+    third = Cell("1", "0.3333333333333333,0,0.3333333333333333,0.3333333333333333")
+    rounded = Cell("1", "0.33333334326744,0,0.33333334326744,0.33333334326744")
+    rows = {
+        Key("right", "max", name, "eager", dtype): Row({"three": cell})
+        for name, dtype, cell in (
+            ("alike", "float64", third),
+            ("alike", "float32", rounded),
+            ("apart", "float64", third),
+            ("apart", "float32", Cell("1", "1,0,0,0")),
+        )
+    }
+    write_table(Table({"right": "numpy 1.0"}, {}, rows), tmp_path / "conventions.json")
+    root = pages.read(page(PASSED, tmp_path / "conventions.json"))
+    grid = next(e for e in root.of_class("grid") if "map" not in e.attributes["class"].split())
+    shown = {row.all("th")[0].text: row.all("td")[0].text for row in grid.all("tr")[1:]}
+    assert shown == {"alike": "⅓ 0 ⅓ ⅓", "apart": "⅓ 0 ⅓ ⅓ 1 0 0 0 *"}
+
+
 @pytest.mark.parametrize(
     ("point", "slope", "chosen"),
     [

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.decisions import Effect, GateClass, GateReading, Place
-from crosscheck.judge.verdict import FAILING, Kind, Validity, Verdict, fails
+from crosscheck.judge.verdict import FAILING, Entry, Kind, Validity, Verdict, fails
 from crosscheck.network.dense import worked_example
 from crosscheck.network.files import case_from_json
 from crosscheck.network.reference import gradients
@@ -308,6 +308,21 @@ def test_a_given_case_shows_every_framework_beside_the_reference() -> None:
     text = shown(events)
     assert "dJ/dW2[0,0] = 4, dJ/db2[0] = 2, dJ/dW1[0,0] = 6, dJ/db1[0] = 6" in text
     assert "faulty relu: AGREES; bit for bit the reference" in text
+
+
+@pytest.mark.parametrize("effect", [Effect.TOO_SMALL, Effect.NOT_DECIDED, Effect.NONE])
+def test_where_a_slope_was_not_read_nothing_is_called_the_reference_that_may_be_another(
+    effect: Effect,
+) -> None:
+    case = worked_example(x=0.0)
+    reference = gradients(case)
+    reading = GateReading(Place.of_gate(1, 0, 0), GateClass.KINK, 0.0, None, effect=effect)
+    worst = Entry("J", 8.0, 8.0, 0.0, 0.0, 0.0, 0.0)
+    verdict = Verdict("faulty", "relu", "eager", Kind.UNDECIDED, worst, gates=(reading,))
+    event = CaseChecked("given", "by hand", case, reference, (verdict,), given=(reference,))
+    said = shown([started(None), event], width=200)
+    assert ("bit for bit the reference" in said) is (effect is Effect.NONE)
+    assert ("bit for bit a gradient for some λ" in said) is (effect is not Effect.NONE)
 
 
 def test_the_summary_names_failures_and_escapes_bars(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from crosscheck.judge.decisions import Effect
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyGradients
 from crosscheck.network.names import derivative, label
@@ -67,13 +68,20 @@ class GivenCase:
                 f"; largest error {worst.bounds:.3g} of its bound, {worst.ulps:.3g} ulp, "
                 f"in {worst.name}"
             )
-        elif worst is not None:
+        elif worst is not None and (slopes or not _has_unread(verdict)):
             line += f"; bit for bit the {'gradient for this λ' if slopes else 'reference'}"
+        elif worst is not None:
+            line += "; bit for bit a gradient for some λ, too small or too hard to read"
         for said in (verdict.reduction, escape(verdict.detail)):
             line += f"; {said}" if said else ""
         if verdict.unchecked:
             line += f"; not checked: {', '.join(verdict.unchecked)}"
         return line
+
+
+def _has_unread(verdict: Verdict) -> bool:
+    """Whether the gradient may depend on a λ that was not read."""
+    return any(each.effect in (Effect.TOO_SMALL, Effect.NOT_DECIDED) for each in verdict.gates)
 
 
 def _slopes(verdict: Verdict) -> str:

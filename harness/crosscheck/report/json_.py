@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from crosscheck.report.document import Document, document_of
+from crosscheck.report.counted import document_of
+from crosscheck.report.document import Document
 from crosscheck.run.events import Event
 from crosscheck.run.records import RECORDS
 from crosscheck.run.tally import Tally

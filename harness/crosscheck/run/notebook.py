@@ -15,7 +15,7 @@ __all__ = ["comparison_html"]
 
 _PRE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto;"
-    "background:none;padding:0;font-size:.92em"
+    "background:none;padding:0;font-family:monospace;font-size:.92em"
 )
 
 

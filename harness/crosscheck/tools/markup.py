@@ -26,7 +26,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> 
         f"<tr>{''.join(f'<td style={_quoted(CELL)}>{text(cell)}</td>' for cell in row)}</tr>"
         for row in rows
     )
-    caption = f'<caption style="{LEFT};caption-side:top">{text(title)}</caption>'
+    caption = f'<caption style="{LEFT};caption-side:top;white-space:nowrap">{text(title)}</caption>'
     head = f"<thead><tr>{cells}</tr></thead>" if heading else ""
     return f"<table>{caption}{head}<tbody>{lines}</tbody></table>"
 

@@ -29,6 +29,7 @@ _POINTS = {
 }
 _NAMED = {"0": "zero", "0.5": "half", "1": "one", "nan": "nan", "": "muted"}
 _SHOWN = {"0.5": "½", "nan": "NaN", "inf": "∞", "-inf": "−∞", "": "–"}
+_SHARES = {"0.5": "½", "0.333": "⅓", "0.25": "¼", "0.125": "⅛"}
 """An empty slope is that of a cell that could not be measured."""
 
 
@@ -233,8 +234,23 @@ def _cell(unit: str, point: str, cell: Cell) -> tuple[str, str]:
 
 
 def _slopes(cell: Cell) -> list[str]:
-    """The slope at a single element, then those elsewhere; a zero's sign is no contradiction."""
-    return list(dict.fromkeys(map(unsigned, (cell.slope, *(slope for _, slope in cell.elsewhere)))))
+    """The slope at a single element, then those elsewhere; a zero's sign is no contradiction.
+
+    Shares of a tie are told in three digits: how a dtype rounds ⅓ is no choice.
+    """
+    slopes = map(unsigned, (cell.slope, *(slope for _, slope in cell.elsewhere)))
+    return list(dict.fromkeys(_shares(each) if "," in each else each for each in slopes))
+
+
+def _shares(slopes: str) -> str:
+    found = []
+    for each in slopes.split(","):
+        try:
+            short = f"{float(each):.3g}"
+        except ValueError:  # no number of ours, but then it is told as it is
+            short = each
+        found.append(_SHARES.get(short, _SHOWN.get(short, short)))
+    return " ".join(found)
 
 
 def _where(places: Sequence[tuple[str, str]], rows: Sequence[tuple[Key, Row]]) -> str:
