@@ -34,6 +34,7 @@ frame.onload = () => {
   document.querySelector("#measured").textContent = JSON.stringify({
     scroll: page.documentElement.scrollWidth,
     ground: view.getComputedStyle(page.body).backgroundColor,
+    own: view.getComputedStyle(page.querySelector(".crosscheck-explain")).backgroundColor,
     fraction: page.querySelector("mfrac").getBoundingClientRect().height,
     size: parseFloat(view.getComputedStyle(page.body).fontSize),
   });
@@ -73,4 +74,5 @@ def test_an_explanation_fits_a_phone(name: str, scheme: str, tmp_path: Path) -> 
     assert found["scroll"] <= 390
     grounds = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}
     assert found["ground"] == grounds[scheme]
+    assert found["own"] == grounds[scheme]  # a notebook is light whatever the system is
     assert found["fraction"] > 1.5 * found["size"]  # numerator above denominator

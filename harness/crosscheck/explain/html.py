@@ -21,7 +21,8 @@ __all__ = ["FORMAT", "fragment", "render"]
 
 _STYLE = """
 .crosscheck-explain { --ink: #1d232b; --soft: #5c6672; --line: #d5dae0; --good: #1a7f37;
-  --bad: #c62828; --notable: #8a5a00; --band: #f4f6f8; color: var(--ink); line-height: 1.55; }
+  --bad: #c62828; --notable: #8a5a00; --band: #f4f6f8; --paper: #ffffff;
+  color: var(--ink); background: var(--paper); line-height: 1.55; padding: .4rem .6rem; }
 .crosscheck-explain h1 { font-size: 1.5rem; margin: 0 0 .6rem; }
 .crosscheck-explain h2 { font-size: 1.1rem; margin: 1.8rem 0 .5rem; padding-top: .6rem;
   border-top: 1px solid var(--line); }
@@ -40,13 +41,14 @@ _STYLE = """
 .crosscheck-explain table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .crosscheck-explain th, .crosscheck-explain td { padding: .25rem .8rem; white-space: nowrap;
   border-bottom: 1px solid var(--line); text-align: right; background: none; }
+.crosscheck-explain.crosscheck-explain.crosscheck-explain tr { background: none; }
 .crosscheck-explain .left { text-align: left; }
 .crosscheck-explain .good { color: var(--good); font-weight: 600; }
 .crosscheck-explain .bad { color: var(--bad); font-weight: 600; }
 .crosscheck-explain .notable { color: var(--notable); font-weight: 600; }
 @media (prefers-color-scheme: dark) {
   .crosscheck-explain { --ink: #e4e8ec; --soft: #a0a9b4; --line: #3a424c; --good: #57c471;
-    --bad: #ff7b72; --notable: #e3b341; --band: #1e242b; } }
+    --bad: #ff7b72; --notable: #e3b341; --band: #1e242b; --paper: #14181d; } }
 @media print { .crosscheck-explain .wide { overflow: visible; }
   .crosscheck-explain .line { break-inside: avoid; } }
 """

@@ -42,7 +42,7 @@ def comparison_html(
     pieces.append(_verdicts(kinds))
     if boundary:
         rows = [[*key, f"{count:,}"] for key, count in sorted(boundary.items())]
-        title = "The λ used where there is no derivative, or too near to tell"
+        title = "λ where a decision is not certain"
         pieces.append(table(("implementation", "decision", "λ", "times"), rows, title))
     for name, arrays in unchecked.items():
         pieces.append(f"<p>{text(name)}: not checked, {text(', '.join(arrays))}</p>")
