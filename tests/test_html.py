@@ -216,6 +216,19 @@ def test_the_first_screen_says_how_it_ended_and_names_each_framework() -> None:
     assert [e.text for e in rows["lenient"].of_class("slope")] == ["1"]
 
 
+def test_what_else_was_checked_is_folded_away_unless_it_is_wrong() -> None:
+    told = copy.deepcopy(PASSED)
+    told["asked_again"] = [
+        {"framework": "right", "cases": 3, "not_reproducible": 0, "nondeterministic": 0}
+    ]
+    (more,) = pages.read(page(told)).of_class("more")
+    assert "open" not in more.attributes
+    assert "right : 3 cases asked again" in more.text
+    told["asked_again"][0]["nondeterministic"] = 1
+    (more,) = pages.read(page(told)).of_class("more")
+    assert "open" in more.attributes
+
+
 @pytest.mark.parametrize(
     ("code", "word"),
     [

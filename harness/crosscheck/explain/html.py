@@ -42,6 +42,7 @@ _STYLE = """
 .crosscheck-explain th, .crosscheck-explain td { padding: .25rem .8rem; white-space: nowrap;
   border-bottom: 1px solid var(--line); text-align: right; background: none; }
 .crosscheck-explain.crosscheck-explain.crosscheck-explain tr { background: none; }
+.crosscheck-explain table, .crosscheck-explain th, .crosscheck-explain td { color: inherit; }
 .crosscheck-explain .left { text-align: left; }
 .crosscheck-explain .good { color: var(--good); font-weight: 600; }
 .crosscheck-explain .bad { color: var(--bad); font-weight: 600; }
