@@ -78,13 +78,9 @@ COMMANDS: Mapping[str, Command] = {
         ],
         4,
     ),
-    "stress": Command(
-        _study("stress", *_JAX, "--records", "1000", "--cases", "8"),
-        3,
-    ),
     "operators": Command(
         _study("operators", *_JAX, "--orders", "1", "--operators", "relu,abs"),
-        2,
+        1,
     ),
 }
 """Fifty kills and more, over all commands that take long."""
