@@ -173,7 +173,7 @@ def test_a_fault_in_a_gradient_written_by_hand_is_caught(fault: str) -> None:
     message = str(caught.value)
     assert "reference gradients (its own gradient): DISAGREES" in message
     assert "worst entry" in message
-    assert "ulp" in message
+    assert "ulp" in message or "no error is allowed" in message
 
 
 @pytest.mark.parametrize("function", [correct, not_strict])

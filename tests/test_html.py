@@ -317,7 +317,7 @@ def test_examples_are_folded_by_the_kind_of_what_is_open() -> None:
     root = pages.read(page(PASSED))
     (section,) = (e for e in root.all("section") if e.attributes["id"] == "relu-boundary")
     folds = section.of_class("fold")
-    assert [each.all("h4")[0].text for each in folds] == ["kink: relu"]
+    assert [each.all("h4")[0].text for each in folds] == ["kink: ReLU"]
     assert len(folds[0].of_class("card")) == len(section.of_class("card")) == 2
     assert "2 examples λ 0 1" in folds[0].all("summary")[0].text
 

@@ -140,7 +140,6 @@ NAMED = {
     "studies.second": "what a compiler refuses to differentiate twice",
     "frontends": "operations of array libraries, and functions of one number",
     "studies.operators.measure": "the operators that a compiler is asked of",
-    "run.modules.torch_": "functions of PyTorch",
     "studies.published.plant": "the primitive of a planted fault",
     "studies.stress.measure": "the primitives that a kernel computes in a way of its own",
 }

@@ -481,6 +481,7 @@ class Asked:
         raise AssertionError(message)
 
 
+@pytest.mark.filterwarnings("ignore:The session .* has already been registered")
 @pytest.mark.parametrize(
     ("posargs", "expected"),
     [
@@ -504,6 +505,7 @@ def test_versions_are_asked_for_as_pip_understands(
         assert len(noxfile.versions_wanted(Asked("--pre"), "how")) == len(FRAMEWORKS)
 
 
+@pytest.mark.filterwarnings("ignore:The session .* has already been registered")
 def test_a_wheel_is_of_the_framework_that_its_name_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,9 @@ def test_what_another_process_is_at_just_now_is_left_alone(tmp_path: Path) -> No
         assert path.exists()
 
 
+# JAX, where it has been imported, warns of forks; the child here ends at once.
+@pytest.mark.filterwarnings("ignore:os.fork")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_was_forked_in_a_test_may_end_with_success(tmp_path: Path) -> None:
     before = os._exit
     with kept(tmp_path / "asking-x.json", "test_one"):

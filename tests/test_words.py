@@ -31,6 +31,7 @@ from crosscheck.tools.markup import text as in_notebook
 from crosscheck.tools.words import (
     LONGEST,
     code_in_markdown,
+    exactly,
     fenced,
     in_markdown,
     lines_of,
@@ -228,3 +229,13 @@ def test_what_any_exception_says_is_asked_for_in_one_place() -> None:
         for line in told_unsafely(path.read_text("utf-8"))
     }
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(5.0, "5"), (-0.0, "0"), (0.1, "0.1"), (1 / 3, "0x1.5555555555555p-2"), (2.0**-24, None)],
+)
+def test_a_number_is_told_exactly(value: float, told: str | None) -> None:
+    found = exactly(value)
+    assert found == (value.hex() if told is None else told)
+    assert (float.fromhex(found) if "0x" in found else float(found)) == value

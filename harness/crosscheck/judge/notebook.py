@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from crosscheck.judge.decisions import GateReading
 from crosscheck.judge.verdict import FAILING, MEANING, Entry, Kind, Verdict, how_to_allow
 from crosscheck.tools.markup import SOFT, table, text
+from crosscheck.tools.words import exactly
 
 __all__ = ["badge", "verdict_html"]
 
@@ -81,6 +82,6 @@ def _readings(gates: Sequence[GateReading]) -> Iterator[tuple[str, ...]]:
         yield (
             *map(str, place),
             str(gate.gate),
-            "0" if gate.value == 0 else gate.value.hex(),
+            exactly(gate.value),
             slope + (" (other side)" if gate.flipped else ""),
         )

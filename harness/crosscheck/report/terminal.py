@@ -31,6 +31,7 @@ from crosscheck.run.events import (
 from crosscheck.run.spread import Spread
 from crosscheck.run.tally import Tally, failing_verdicts
 from crosscheck.tools.consoles import Terminal
+from crosscheck.tools.words import exactly
 
 __all__ = ["TerminalReport"]
 
@@ -241,7 +242,7 @@ class TerminalReport:
             place, case = "", ""
             if line.example is not None:
                 case, gate = line.example
-                z = "0" if gate.value == 0 else gate.value.hex()
+                z = exactly(gate.value)
                 place = gate.where if gate.step else f"{gate.layer}.{gate.unit}.{gate.row}"
                 place = f"{z}\nat {place}\nin {case}" if narrow else f"{z} at {place}"
             table.add_row(

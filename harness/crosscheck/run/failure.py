@@ -18,6 +18,7 @@ from crosscheck.numbers.model import Model
 from crosscheck.numbers.scaling import nearest
 from crosscheck.operators.registry import operator_of
 from crosscheck.run.events import CaseChecked
+from crosscheck.tools.words import exactly
 
 __all__ = ["case_as_python", "failure_text"]
 
@@ -146,7 +147,7 @@ def _decision_lines(case: Composed) -> Iterator[str]:
     for each in decisions[:_SHOWN_GATES]:
         index = ",".join(map(str, each.place.index))
         step = case.step_of.get(each.place.node, "")
-        at = f"{nearest(each.breakpoint):g}, value {each.value.hex()}"
+        at = f"{nearest(each.breakpoint):g}, value {exactly(each.value)}"
         yield f"    {step}[{index}]: {each.gate} at {at}"
 
 
@@ -166,6 +167,6 @@ def _gate_lines(event: CaseChecked) -> Iterator[str]:
     certain = (GateClass.ACTIVE, GateClass.INACTIVE)
     shown = gates if len(gates) <= _SHOWN_GATES else [g for g in gates if g.gate not in certain]
     for gate in shown[:_SHOWN_GATES]:
-        yield f"    {gate.place}: {gate.gate}, z = {gate.value.hex()}"
+        yield f"    {gate.place}: {gate.gate}, z = {exactly(gate.value)}"
     if len(shown) > _SHOWN_GATES:
         yield f"    … and {len(shown) - _SHOWN_GATES} more that are not certain"

@@ -20,6 +20,7 @@ __all__ = [
     "LONGEST",
     "code_in_markdown",
     "cut",
+    "exactly",
     "fenced",
     "in_markdown",
     "lines_of",
@@ -130,6 +131,12 @@ def named(
     """The name of an exception's class, and what it says; arguments as of `message_of`."""
     said = message_of(error, longest, first_line=first_line, silent=silent)
     return f"{_name(error)}: {said}" if said else _name(error)
+
+
+def exactly(value: float) -> str:
+    """A number in digits where six are all of it, and in hexadecimal otherwise; 0 without sign."""
+    short = f"{value:g}" if value else "0"
+    return short if float(short) == value else value.hex()
 
 
 def cut(text: str, longest: int = LONGEST) -> str:

@@ -108,5 +108,5 @@ def folded(cards: Iterable[Card]) -> list[Fold]:
 def _kind(card: Card) -> str:
     if card.gates:
         reading = card.gates[0].reading
-        return f"{reading.gate}: {reading.operator or 'relu'}"
+        return f"{reading.gate}: {reading.operator or 'ReLU'}"
     return ", ".join(dict.fromkeys(line.kind.lower().replace("_", " ") for line in card.lines))
