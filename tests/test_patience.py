@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from crosscheck.cli import main
 from crosscheck.workers.patience import PATIENCE, patient
 
 _NO_FACTORS = ("0", "-1", "nan", "inf", "much", "")
@@ -20,3 +21,14 @@ def test_a_wait_is_so_many_times_as_long_as_is_said(
     if said is not None:
         monkeypatch.setenv(PATIENCE, said)
     assert patient(4.0) == seconds
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "nan", "inf", "much"])
+def test_what_is_no_factor_is_one_line_of_every_command(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(PATIENCE, said)
+    assert main(["functions"]) == 4
+    assert f"CROSSCHECK_PATIENCE={said!r}: wanted a number above 0" in capsys.readouterr().err
+    monkeypatch.setenv(PATIENCE, "")
+    assert main(["functions"]) == 0

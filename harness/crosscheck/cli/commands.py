@@ -32,9 +32,10 @@ from crosscheck.cli.report import report
 from crosscheck.cli.run import run
 from crosscheck.cli.sweep import sweep
 from crosscheck.run.events import ExitCode
-from crosscheck.tools.errors import CrosscheckError
+from crosscheck.tools.errors import CrosscheckError, UsageError
 from crosscheck.tools.interrupts import interrupts
 from crosscheck.tools.words import lines_shown, shown
+from crosscheck.workers.patience import factor_complaint
 
 __all__ = ["cli", "run_command"]
 
@@ -45,6 +46,8 @@ def run_command(argv: Sequence[str] | None) -> int:
         _make_output_safe()
     output = sys.stdout
     try:
+        if wrong := factor_complaint():
+            raise UsageError(wrong)
         with interrupts():  # one that a library swallowed is not taken for success
             result = cli.main(args=argv, prog_name="crosscheck", standalone_mode=False)
             _flush()

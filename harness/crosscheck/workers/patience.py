@@ -14,9 +14,26 @@ from __future__ import annotations
 import math
 import os
 
-__all__ = ["PATIENCE", "patient"]
+__all__ = ["PATIENCE", "factor_complaint", "patient"]
 
 PATIENCE = "CROSSCHECK_PATIENCE"
+
+
+def _factor() -> float | None:
+    """What `PATIENCE` says: 1 where it says nothing, ``None`` where it is no number above 0."""
+    said = os.environ.get(PATIENCE, "").strip() or "1"
+    try:
+        factor = float(said)
+    except ValueError:
+        return None
+    return factor if 0 < factor < math.inf else None
+
+
+def factor_complaint() -> str:
+    """What is wrong with `PATIENCE`, in a line; empty if nothing is."""
+    if _factor() is not None:
+        return ""
+    return f"{PATIENCE}={os.environ[PATIENCE]!r}: wanted a number above 0, such as 3"
 
 
 def patient(seconds: float) -> float:
@@ -28,8 +45,4 @@ def patient(seconds: float) -> float:
     Returns:
         So many times of it as `PATIENCE` says; without it, or where that is no number above 0, it.
     """
-    try:
-        factor = float(os.environ.get(PATIENCE, "1"))
-    except ValueError:
-        return seconds
-    return seconds * factor if 0 < factor < math.inf else seconds
+    return seconds * (_factor() or 1.0)
