@@ -95,6 +95,10 @@ class _OnLibrary(OnArrays):
             return found
         return self.where(self.constant(places.is_there), found, self.filled(0.0, (len(places),)))
 
+    def total(self, e: Any, d: Any) -> Any:
+        """See `Arithmetic`: a sum."""
+        return self.sum(e, (-1,), True)
+
     def piecewise(self, z: Any, function: Piecewise) -> Any:
         """See `Arithmetic`: a choice between pieces, at a breakpoint the one below it."""
         found = self._polynomial(z, function.pieces[0])
@@ -161,9 +165,6 @@ class _OnTorch(_OnLibrary):
     def sum(self, a: Any, axes: tuple[int, ...], keep: bool) -> Any:
         return a.sum(dim=axes, keepdim=keep) if axes else a
 
-    def total(self, e: Any, d: Any) -> Any:
-        return e.sum(dim=-1, keepdim=True)
-
     def broadcast(self, a: Any, shape: Shape) -> Any:
         return a.broadcast_to(shape)
 
@@ -209,9 +210,6 @@ class _OnTensorFlow(_OnLibrary):
 
     def sum(self, a: Any, axes: tuple[int, ...], keep: bool) -> Any:
         return self._tf.reduce_sum(a, axes, keepdims=keep)
-
-    def total(self, e: Any, d: Any) -> Any:
-        return self._tf.reduce_sum(e, -1, keepdims=True)
 
     def broadcast(self, a: Any, shape: Shape) -> Any:
         return self._tf.broadcast_to(a, shape)

@@ -155,13 +155,8 @@ class OperationJudge(StepJudge[Operation, RecordedFunction]):
             found = each.live(operands)
             alive |= {record.made[name]: found[name] for name in record.results}
 
-    def _uses(self, records: Sequence[Operation]) -> dict[str, list[Array]]:
-        uses: dict[str, list[Array]] = {}
-        for record in records:
-            for name, source in record.step.inputs:
-                if name in record.sent:
-                    uses.setdefault(source, []).extend(record.parts.get(name, (record.sent[name],)))
-        return uses
+    def _addends(self, record: Operation, name: str) -> Sequence[Array]:
+        return record.parts.get(name) or super()._addends(record, name)
 
     def _links(
         self, recorded: RecordedFunction, records: Sequence[Operation], left_out: Flags

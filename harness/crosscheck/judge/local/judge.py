@@ -170,8 +170,12 @@ class StepJudge(abc.ABC, Generic[_Record, _Recorded]):
         for record in records:
             for name, source in record.step.inputs:
                 if name in record.sent:
-                    uses.setdefault(source, []).append(record.sent[name])
+                    uses.setdefault(source, []).extend(self._addends(record, name))
         return uses
+
+    def _addends(self, record: _Record, name: str) -> Sequence[Array]:
+        """What is added up of what was sent to an operand: all of it at once."""
+        return (record.sent[name],)
 
     def _summed(
         self, name: str, value: Array, sent: Sequence[Array], left_out: Flags

@@ -69,8 +69,7 @@ def specs_in(module: ModuleType, name: str = "") -> list[Spec]:
     found = [each for each in _all(module) if not name or each.name == name]
     alone = vars(module).get(name)
     if not found and inspect.isfunction(alone):
-        shapes = vars(module).get(f"{name}_shapes".upper(), vars(module).get("SHAPES"))
-        return [Spec(alone, shapes, {}, {}, {})]
+        return [Spec(alone, _shapes_of(name, vars(module)), {}, {}, {})]
     if not found:
         wanted = (
             "wanted a function with @crosscheck.spec, or with partners by name: f and f_backward, "
@@ -98,10 +97,14 @@ def _all(module: ModuleType) -> Iterator[Spec]:
         if inspect.isfunction(value):
             partners = _partners(name, names)
             if partners:
-                shapes = names.get(f"{name}_shapes".upper(), names.get("SHAPES"))
-                yield Spec(value, shapes, {}, {}, partners)
+                yield Spec(value, _shapes_of(name, names), {}, {}, partners)
     if "Model" in own and "ModelNew" in own and "get_inputs" in own:
         yield _of_models(names)
+
+
+def _shapes_of(name: str, names: Mapping[str, Any]) -> Any:
+    """The shapes that a file gives for a function of it, or for all."""
+    return names.get(f"{name}_shapes".upper(), names.get("SHAPES"))
 
 
 def _partners(name: str, names: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
