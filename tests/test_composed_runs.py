@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crosscheck.cases.composed import plans, seeded_composed
-from crosscheck.cases.profiles import profile
+from crosscheck.cases.profiles import Profile, profile
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask
@@ -21,8 +21,9 @@ from crosscheck.frameworks.script import exact_entry, script
 from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.composed import Composed, Derivatives
-from crosscheck.network.dense import Gradients
+from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.files import read_any_case, read_case, write_case
+from crosscheck.network.reference import gradients
 from crosscheck.network.steps import step
 from crosscheck.run.checker import Checker
 from crosscheck.run.crosscheck import check_generated
@@ -353,3 +354,36 @@ def test_run_takes_operators(tmp_path: Path) -> None:
 def test_an_operator_that_there_is_not_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--operators", "gelus"]) == 4
     assert "did you mean 'gelu'?" in capsys.readouterr().err
+
+
+def zeros(case: Composed, given: Derivatives) -> Derivatives:
+    return given.map_derivatives(np.zeros_like)
+
+
+@pytest.mark.parametrize("width", [3, 24])
+@pytest.mark.parametrize("spoil", [right, zeros])
+def test_a_network_that_chance_left_unchecked_is_asked_with_ordinary_numbers(
+    spoil: Callable[[Composed, Derivatives], Any], width: int
+) -> None:
+    plan = plans(["gelu", "squared_error"], width=width)[0]
+    shapes = {**plan.parameters, **plan.inputs}
+    arrays = {name: np.ones(shape) for name, shape in shapes.items()}
+    arrays |= {"W_out": np.zeros(shapes["W_out"]), "b_out": np.zeros(shapes["b_out"])}
+    arrays["y"] = np.array([[0.1] * 2, [0.2] * 2, [-0.3] * 2])  # adds up to next to nothing
+    cancelling = plan.case(arrays, "float32")
+    dense = Case.of([[[2.0]], [[3.0]]], [[0.0], [1.0]], x=[[1.0]], y=[[5.0]], dtype="float32")
+
+    class Both(Ours):
+        def gradients(self, case: Any) -> Gradients:
+            found: Gradients = gradients(case)
+            return found
+
+    checker = Checker([Both(spoil)], lambda _: None)
+    checker.check_case(dense, "smooth", "worked")
+    (verdict,) = checker.check_case(cancelling, "smooth", "cancelling")
+    assert verdict.unchecked == ("W_out", "b_out")
+    never = checker.coverage.never()
+    assert f"of float32 dense({width}) gelu" in never
+    check_generated(checker, Profile("none", 0, 0, 0, 0), seed=1, dtypes=["float32"])
+    assert checker.failed is (spoil is zeros)
+    assert not checker.coverage.never()

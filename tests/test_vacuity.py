@@ -22,7 +22,7 @@ from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.branches import Stack
 from crosscheck.judge.compare import Judge
 from crosscheck.judge.stacks import StackJudge
-from crosscheck.judge.vacuity import Coverage, shares, side_by_side, unchecked, vacuous
+from crosscheck.judge.vacuity import Coverage, Line, shares, side_by_side, unchecked, vacuous
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.dense import Case, Gradients, Network, worked_example
 from crosscheck.network.reference import gradients
@@ -222,10 +222,13 @@ def test_one_by_one_together_and_side_by_side_the_same_arrays_are_checked() -> N
 def counted() -> Coverage:
     coverage = Coverage()
     for framework in ("one", "other"):
-        coverage.add(framework, "float16", (500, 1), 1, {"W1": (6, 6), "x": (6, 2)})
-        coverage.add(framework, "float16", (4, 8, 1), 1, {"W1": (9, 0), "W2": (9, 0)})
-        coverage.add(framework, "float16", (2, 1), 3, {"W1": (9, 0)})
-    coverage.add("one", "float64", (4, 8, 1), 2, {"W1": (4, 0)})
+        for line in (
+            Line(framework, "float16", (500, 1), 1, {"W1": (6, 6), "x": (6, 2)}),
+            Line(framework, "float16", (4, 8, 1), 1, {"W1": (9, 0), "W2": (9, 0)}),
+            Line(framework, "float16", (2, 1), 3, {"W1": (9, 0)}),
+        ):
+            coverage.add(line)
+    coverage.add(Line("one", "float64", (4, 8, 1), 2, {"W1": (4, 0)}))
     return coverage
 
 

@@ -40,6 +40,13 @@ class Plan:
     parameters: Mapping[str, Shape]
     inputs: Mapping[str, Shape]
 
+    @classmethod
+    def of(cls, case: Composed) -> Plan:
+        """The network of a case, or of a stack."""
+        shapes = case.shapes
+        parts = ({name: shapes[name] for name in each} for each in (case.parameters, case.inputs))
+        return cls(case.steps, *parts)
+
     def case(self, arrays: Mapping[str, Array], dtype: str, count: int | None = None) -> Composed:
         """The case with these numbers, rounded to ``dtype``."""
         return Composed.of(

@@ -42,6 +42,7 @@ __all__ = [
     "Share",
     "arrays_checked",
     "seen_by",
+    "shape_of",
     "shares",
     "side_by_side",
     "unchecked",
@@ -143,6 +144,12 @@ def seen_by(verdicts: Iterable[Told]) -> dict[str, tuple[int, int]]:
     return {name: (compared, empty) for name, (compared, empty) in found.items()}
 
 
+def shape_of(operators: str, widths: Sequence[int], rows: int) -> str:
+    """A network and its rows, for people: ``(4, 8, 1), 2 rows``."""
+    what = operators or f"({', '.join(map(str, widths))})"
+    return f"{what}, {rows} row{'' if rows == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Line:
     """What was checked of the cases of one shape and dtype, in one framework.
@@ -153,6 +160,7 @@ class Line:
         widths: Of the networks.
         rows: In each batch.
         seen: Each array.
+        operators: Those of a network of operators, for people; empty for a dense ReLU network.
     """
 
     framework: str
@@ -160,6 +168,12 @@ class Line:
     widths: tuple[int, ...]
     rows: int
     seen: Seen
+    operators: str = ""
+
+    @property
+    def shape(self) -> str:
+        """The network and its rows, for people: ``(4, 8, 1), 2 rows``."""
+        return shape_of(self.operators, self.widths, self.rows)
 
     @property
     def compared(self) -> int:
@@ -177,28 +191,30 @@ class Line:
         return tuple(name for name, (compared, empty) in self.seen.items() if empty == compared > 0)
 
 
+_Key = tuple[str, str, tuple[int, ...], int, str]
+
+
 class Coverage:
     """Counts, shape by shape, in how many cases each array was checked."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, tuple[int, ...], int], dict[str, list[int]]] = {}
+        self._counts: dict[_Key, dict[str, list[int]]] = {}
 
-    def add(
-        self, framework: str, dtype: str, widths: tuple[int, ...], rows: int, seen: Seen
-    ) -> None:
+    def add(self, line: Line) -> None:
         """Count what was found in some cases of one shape."""
-        counts = self._counts.setdefault((framework, dtype, tuple(widths), rows), {})
-        for name, (compared, empty) in seen.items():
+        key = line.framework, line.dtype, tuple(line.widths), line.rows, line.operators
+        counts = self._counts.setdefault(key, {})
+        for name, (compared, empty) in line.seen.items():
             each = counts.setdefault(name, [0, 0])
             each[0] += compared
             each[1] += empty
 
     def lines(self) -> Iterator[Line]:
         """What was counted, without shapes of which nothing was compared, in order."""
-        for (framework, dtype, widths, rows), counts in sorted(self._counts.items()):
+        for (framework, dtype, widths, rows, operators), counts in sorted(self._counts.items()):
             seen = {name: (compared, empty) for name, (compared, empty) in counts.items()}
             if seen:
-                yield Line(framework, dtype, widths, rows, seen)
+                yield Line(framework, dtype, widths, rows, seen, operators)
 
     def shares(self) -> list[Share]:
         """`shares` of what was counted."""
@@ -211,9 +227,7 @@ class Coverage:
         found: dict[str, list[str]] = {}
         for line in self.lines():
             if line.never:
-                plural = "" if line.rows == 1 else "s"
-                shape = ", ".join(map(str, line.widths))
-                what = f"{', '.join(line.never)} of {line.dtype} ({shape}), {line.rows} row{plural}"
+                what = f"{', '.join(line.never)} of {line.dtype} {line.shape}"
                 found.setdefault(what, []).append(line.framework)
         words = [f"{what}, in {', '.join(names)}" for what, names in found.items()]
         more = f"; and {len(words) - _NAMED} more" if len(words) > _NAMED else ""

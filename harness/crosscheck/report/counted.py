@@ -136,6 +136,7 @@ def _not_checked(line: Line) -> NotChecked:
         line.unchecked,
         {name: empty for name, (_, empty) in line.seen.items() if empty},
         line.never,
+        line.operators,
     )
 
 

@@ -163,6 +163,7 @@ class NotChecked:
     not_checked: int
     arrays: Mapping[str, int]
     never_checked: tuple[str, ...]
+    operators: str
 
 
 @dataclass(frozen=True)

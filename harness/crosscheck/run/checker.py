@@ -17,7 +17,7 @@ from crosscheck.frameworks.script import script
 from crosscheck.judge.door import Question, judge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.composed import AnyCase, AnyGradients
+from crosscheck.network.composed import AnyCase, AnyGradients, Composed
 from crosscheck.numbers.arrays import Array
 from crosscheck.run.again import (
     FLAKY,
@@ -68,6 +68,7 @@ class Checker:
         failed: Whether anything failed so far.
         smooth: How many cases with certain gates at least one framework was compared on.
         coverage: Which arrays were checked, shape by shape.
+        unseen: Shape to a case, or a stack, in which an array was not checked.
         nondeterministic: Names of frameworks whose answer depends on when they are asked, with a
             case on which that is wrong.
         seen: One number for each different case that was checked.
@@ -83,6 +84,7 @@ class Checker:
     failed: bool = False
     smooth: int = 0
     coverage: Coverage = field(default_factory=Coverage)
+    unseen: dict[str, AnyCase] = field(default_factory=dict)
     nondeterministic: dict[str, CaseChecked] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
     _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
@@ -268,6 +270,7 @@ class Checker:
         kinds: dict[str, dict[Kind, int]] = {}
         compared: dict[str, Array] = {}
         seen: dict[str, Seen] = {}
+        operators = case.shape_name if isinstance(case, Composed) else ""
         certified = {}
         for column, framework in enumerate(self.frameworks):
             of_framework = [row[column].kind for row in verdicts]
@@ -276,27 +279,28 @@ class Checker:
             compared[framework.name] = bounds[agrees, column]
             certified[framework.name] = certifications_of(row[column] for row in verdicts)
             seen[framework.name] = seen_by(row[column] for row in verdicts)
-            self.coverage.add(
-                framework.name, case.dtype, case.widths, case.rows, seen[framework.name]
-            )
         self.smooth += sum(
             any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
             for row in verdicts
         )
-        self.emit(
-            StackChecked(
-                part=part,
-                widths=case.widths,
-                rows=case.rows,
-                dtype=case.dtype,
-                count=len(verdicts),
-                distinct=self.distinct - before,
-                kinds=kinds,
-                bounds=compared,
-                seen=seen,
-                certified=certified,
-            )
+        checked = StackChecked(
+            part=part,
+            widths=case.widths,
+            rows=case.rows,
+            dtype=case.dtype,
+            count=len(verdicts),
+            distinct=self.distinct - before,
+            kinds=kinds,
+            bounds=compared,
+            seen=seen,
+            certified=certified,
+            operators=operators,
         )
+        for line in checked.lines:
+            self.coverage.add(line)
+            if line.never:
+                self.unseen.setdefault(line.shape, case)
+        self.emit(checked)
 
 
 def _fingerprints(case: AnyCase) -> Iterable[int]:

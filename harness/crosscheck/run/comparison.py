@@ -72,8 +72,8 @@ class Comparison:
         found = Coverage()
         for event in self.events:
             if isinstance(event, StackChecked):
-                for name, seen in event.seen.items():
-                    found.add(name, event.dtype, event.widths, event.rows, seen)
+                for line in event.lines:
+                    found.add(line)
         return found
 
     @property

@@ -9,7 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from hypothesis import strategies as st
 
-from crosscheck.cases.composed import composed_boundary_cases, composed_cases
+from crosscheck.cases.composed import (
+    Plan,
+    composed_boundary_cases,
+    composed_cases,
+    seeded_composed,
+)
 from crosscheck.cases.profiles import WIDE_STACK, Profile, settings
 from crosscheck.cases.search import search
 from crosscheck.cases.shrink import shrink
@@ -24,7 +29,7 @@ from crosscheck.cases.wide import Visit, visits, wide_case, wide_stack
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Verdict
-from crosscheck.network.composed import AnyCase
+from crosscheck.network.composed import AnyCase, Composed
 from crosscheck.network.dense import Network
 from crosscheck.run.again import (
     NAME,
@@ -128,13 +133,20 @@ def _look_again(checker: Checker, seed: int) -> None:
 
     Of a shape that was drawn once or twice, all cases may have been such as cancel or underflow.
     With ordinary numbers an array is checked, unless its bounds are too wide for that in general.
+    Networks of operators are held apart by their operators: others may have the same widths.
     """
     for line in list(checker.coverage.lines()):
         if line.never:
-            rng = np.random.Generator(np.random.Philox(seed))
-            network = Network(line.widths, "identity")
-            stack = gaussian_stack(rng, network, line.rows, _MORE, line.dtype)
+            stack = _ordinary(checker.unseen[line.shape], line.dtype, seed)
             checker.check_stack(stack, "smooth", f"once more {line.dtype}")
+
+
+def _ordinary(case: AnyCase, dtype: str, seed: int) -> AnyCase:
+    """A stack of cases with ordinary numbers, of the same shape as a case."""
+    if isinstance(case, Composed):
+        return seeded_composed(seed, Plan.of(case), _MORE, dtype)
+    rng = np.random.Generator(np.random.Philox(seed))
+    return gaussian_stack(rng, Network(case.widths, "identity"), case.rows, _MORE, dtype)
 
 
 def _search(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
 from crosscheck.frameworks.state import FrameworkState
-from crosscheck.judge.vacuity import Seen
+from crosscheck.judge.vacuity import Line, Seen
 from crosscheck.judge.verdict import Kind, Verdict
 from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.numbers.arrays import Array
@@ -118,6 +118,7 @@ class StackChecked:
         bounds: Framework name to the largest error / bound of each case that was compared.
         seen: Framework name to what was checked of each array; see `crosscheck.judge.vacuity`.
         certified: Framework name to what certificates beyond the a-priori one said, by their names.
+        operators: Of networks of operators, for people; empty for dense ReLU networks.
     """
 
     part: Part
@@ -130,6 +131,13 @@ class StackChecked:
     bounds: Mapping[str, Array]
     seen: Mapping[str, Seen] = field(default_factory=dict)
     certified: Mapping[str, Mapping[str, Certifications]] = field(default_factory=dict)
+    operators: str = ""
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """``seen``, of each framework."""
+        for framework, seen in self.seen.items():
+            yield Line(framework, self.dtype, self.widths, self.rows, seen, self.operators)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +170,12 @@ class SweepChecked:
     spreads: Mapping[str, Spread]
     seen: Mapping[str, Seen] = field(default_factory=dict)
     certified: Mapping[str, Mapping[str, Certifications]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """As of `StackChecked`."""
+        for framework, seen in self.seen.items():
+            yield Line(framework, self.dtype, self.widths, self.rows, seen)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def _spread_together(data: Any) -> Spread:
 def _coverage_together(data: Any) -> Coverage:
     coverage = Coverage()
     for line in RECORDS.together(data, list[Line]):
-        coverage.add(line.framework, line.dtype, line.widths, line.rows, line.seen)
+        coverage.add(line)
     return coverage
 
 

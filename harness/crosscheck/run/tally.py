@@ -210,8 +210,8 @@ class Tally:
             for certificate, found in said.items():
                 key = framework, certificate
                 self.certified[key] = self.certified.get(key, Certifications()) + found
-        for framework, seen in event.seen.items():
-            self.coverage.add(framework, event.dtype, event.widths, event.rows, seen)
+        for line in event.lines:
+            self.coverage.add(line)
 
     def _add_case(self, event: CaseChecked) -> None:
         if not event.shrunk:

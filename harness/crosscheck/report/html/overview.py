@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosscheck.judge.vacuity import Share, shares
+from crosscheck.judge.vacuity import Share, shape_of, shares
 from crosscheck.judge.verdict import FAILING, MEANING, Kind
 from crosscheck.report.html.boundary import Boundary
 from crosscheck.report.html.cases import Card
@@ -270,8 +270,7 @@ def never_checked(document: Mapping[str, Any]) -> list[tuple[str, str, str, str]
         (
             each["framework"],
             each["dtype"],
-            f"({', '.join(map(str, each['widths']))}), {each['rows']} row"
-            + ("" if each["rows"] == 1 else "s"),
+            shape_of(each["operators"], each["widths"], each["rows"]),
             ", ".join(each["never_checked"]),
         )
         for each in document.get("not_checked", [])

@@ -259,8 +259,8 @@ def _take(checker: Checker, found: Found) -> None:
             new = next(stacks) - checker.seen
             checker.seen |= new
             event = replace(event, distinct=len(new))
-            for name, seen in event.seen.items():
-                checker.coverage.add(name, event.dtype, event.widths, event.rows, seen)
+            for line in event.lines:
+                checker.coverage.add(line)
         checker.emit(event)
     for name, position in found.nondeterministic.items():
         event = told[position]
