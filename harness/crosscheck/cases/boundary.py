@@ -44,7 +44,11 @@ BOUNDARY_KINDS: Mapping[str, str] = MappingProxyType(
 
 
 def boundary_cases(
-    *, dtype: str = "float64", kind: str | None = None, shapes: Sequence[Shape] = SHAPES
+    *,
+    dtype: str = "float64",
+    kind: str | None = None,
+    shapes: Sequence[Shape] = SHAPES,
+    turn: int | None = None,
 ) -> st.SearchStrategy[Case]:
     """Single cases with pre-activations exactly zero, by construction, or right beside it.
 
@@ -52,6 +56,7 @@ def boundary_cases(
         dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         kind: One of `BOUNDARY_KINDS`; all of them by default.
         shapes: (widths, rows) to choose from.
+        turn: As of `crosscheck.cases.drawing.networks`.
 
     Raises:
         UsageError: No such kind.
@@ -60,8 +65,8 @@ def boundary_cases(
         raise UsageError(f"kind={kind!r}: wanted one of {', '.join(BOUNDARY_KINDS)}")
     format_of(dtype)
     if kind is not None:
-        return _boundary(kind, dtype, shapes)
-    return st.one_of([_boundary(each, dtype, shapes) for each in BOUNDARY_KINDS])
+        return _boundary(kind, dtype, shapes, turn)
+    return st.one_of([_boundary(each, dtype, shapes, turn) for each in BOUNDARY_KINDS])
 
 
 @dataclass
@@ -86,12 +91,14 @@ class _Draft:
 
 @st.composite
 @in_ieee_arithmetic
-def _boundary(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) -> Case:
+def _boundary(
+    draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape], turn: int | None
+) -> Case:
     form = format_of(dtype)
     is_coarse = form.precision < COARSE
     if is_coarse:
         shapes = [each for each in shapes if len(each[0]) - 1 <= form.precision] or shapes
-    network, rows = draw(networks(shapes))
+    network, rows = draw(networks(shapes, turn))
     values = (
         numbers(dtype)
         if kind == "beside"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from crosscheck.network.dense import Network
+from crosscheck.network.dense import Network, Output, Reduction
 from crosscheck.numbers.formats import COARSE, Format, format_of
 
 __all__ = ["SHAPES", "Shape", "binades", "fan_in_scale", "layer_pairs", "networks", "numbers"]
@@ -32,9 +32,30 @@ SHAPES: tuple[Shape, ...] = (
 """(widths, rows) of the networks that are drawn number by number, and so are small; others are in
 `crosscheck.cases.wide`. Few, because frameworks compile for each shape."""
 
+_ENDS: tuple[tuple[Output, Reduction], ...] = (
+    ("relu", "sum"),
+    ("identity", "mean"),
+    ("relu", "mean"),
+    ("identity", "sum"),
+)
 
-def networks(shapes: Sequence[Shape] = SHAPES) -> st.SearchStrategy[tuple[Network, int]]:
-    """Pairs of a network and a number of rows."""
+
+def networks(
+    shapes: Sequence[Shape] = SHAPES, turn: int | None = None
+) -> st.SearchStrategy[tuple[Network, int]]:
+    """Pairs of a network and a number of rows.
+
+    Args:
+        shapes: (widths, rows) to choose from.
+        turn: Gives each shape one of the four pairs of an output and a reduction, another at each
+            turn, so that frameworks compile a fourth as often. By default they are drawn.
+    """
+    if turn is not None:
+        found = []
+        for number, (widths, rows) in enumerate(shapes):
+            output, reduction = _ENDS[(number + turn) % len(_ENDS)]
+            found.append((Network(widths, output, reduction), rows))
+        return st.sampled_from(found)
     return st.builds(
         lambda shape, output, reduction: (Network(shape[0], output, reduction), shape[1]),
         st.sampled_from(list(shapes)),

@@ -29,7 +29,11 @@ NONFINITE_KINDS: Mapping[str, str] = MappingProxyType(
 
 
 def nonfinite_cases(
-    *, dtype: str = "float64", kind: str | None = None, shapes: Sequence[Shape] = SHAPES
+    *,
+    dtype: str = "float64",
+    kind: str | None = None,
+    shapes: Sequence[Shape] = SHAPES,
+    turn: int | None = None,
 ) -> st.SearchStrategy[Case]:
     """Single cases that hold NaN or infinity, or overflow.
 
@@ -37,6 +41,7 @@ def nonfinite_cases(
         dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         kind: One of `NONFINITE_KINDS`; all of them by default.
         shapes: (widths, rows) to choose from.
+        turn: As of `crosscheck.cases.drawing.networks`.
 
     Raises:
         UsageError: No such kind, or none in this format.
@@ -47,14 +52,16 @@ def nonfinite_cases(
     if kind == "infinity" and not has_infinity:
         raise UsageError(f"kind={kind!r}: {dtype} has no infinity; leave the kind or the dtype out")
     if kind is not None:
-        return _nonfinite(kind, dtype, shapes)
+        return _nonfinite(kind, dtype, shapes, turn)
     kinds = [each for each in NONFINITE_KINDS if has_infinity or each != "infinity"]
-    return st.one_of([_nonfinite(each, dtype, shapes) for each in kinds])
+    return st.one_of([_nonfinite(each, dtype, shapes, turn) for each in kinds])
 
 
 @st.composite
-def _nonfinite(draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape]) -> Case:
-    network, rows = draw(networks(shapes))
+def _nonfinite(
+    draw: st.DrawFn, kind: str, dtype: str, shapes: Sequence[Shape], turn: int | None
+) -> Case:
+    network, rows = draw(networks(shapes, turn))
     form = format_of(dtype)
     halves = st.integers(-4, 4).map(lambda number: number / 2)
 

@@ -38,6 +38,8 @@ class Profile:
             cases and with a single case; see `crosscheck.cases.wide`.
         nonfinite: Single cases with NaN, infinities or overflow.
         composed: Single cases of networks of operators, half of them on breakpoints.
+        in_turn: Whether a shape has one output and one reduction in a run, by its seed: frameworks
+            compile for each of them, which takes longer than many cases.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Profile:
     wide: int = 0
     nonfinite: int = 0
     composed: int = 0
+    in_turn: bool = True
 
     @property
     def planned(self) -> int:
@@ -89,14 +92,14 @@ class Profile:
     def of_operators(self) -> Profile:
         """The same profile, with networks of operators for all of its single cases."""
         single = self.smooth_examples + self.boundary_examples + self.nonfinite + self.composed
-        return Profile(self.name, 0, 0, 0, self.stack_size, composed=single)
+        return replace(self.limited(0), composed=single)
 
 
 _PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "quick": Profile("quick", 100, 100, 2, 256, 12, 24, 24),
-        "default": Profile("default", 1_000, 1_000, 20, 512, 48, 120, 200),
-        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920, 2_000, 4_000),
+        "quick": Profile("quick", 64, 64, 2, 256, 12, 16, 16),
+        "default": Profile("default", 128, 128, 8, 512, 24, 32, 32),
+        "nightly": Profile("nightly", 20_000, 20_000, 1_000, 1_024, 1_920, 2_000, 4_000, False),
     }
 )
 

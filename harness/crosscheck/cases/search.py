@@ -18,6 +18,8 @@ __all__ = ["Finding", "search"]
 
 T = TypeVar("T")
 
+_PHASES = (hypothesis.Phase.reuse, hypothesis.Phase.generate)
+
 
 @dataclass(frozen=True)
 class Finding(Generic[T]):
@@ -43,6 +45,7 @@ def search(
     seed: int,
     examples: int,
     failure: type[Exception] = AssertionError,
+    shrinks: bool = True,
 ) -> Finding[T] | None:
     """Look for an example that fails.
 
@@ -56,6 +59,7 @@ def search(
         seed: The same seed draws the same examples, the database aside.
         examples: How many to draw at most.
         failure: The exception that signals a failing example. Any other is passed on.
+        shrinks: Whether a failing example is made smaller.
 
     Returns:
         ``None`` if no example failed.
@@ -76,7 +80,7 @@ def search(
         settings,
         max_examples=examples,
         report_multiple_bugs=False,
-        phases=[hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        phases=[*_PHASES, hypothesis.Phase.shrink] if shrinks else _PHASES,
         verbosity=hypothesis.Verbosity.quiet,
         print_blob=False,
     )(seeded)

@@ -45,7 +45,7 @@ __all__ = [
 
 
 def smooth_cases(
-    *, dtype: str = "float64", shapes: Sequence[Shape] = SHAPES
+    *, dtype: str = "float64", shapes: Sequence[Shape] = SHAPES, turn: int | None = None
 ) -> st.SearchStrategy[Case]:
     """Single cases in which no pre-activation is near zero, by construction.
 
@@ -58,6 +58,7 @@ def smooth_cases(
         dtype: A name in `crosscheck.numbers.formats.FORMATS`.
         shapes: (widths, rows) to choose from; in a coarse format from those that are narrow enough
             for it (`crosscheck.cases.construct.clear_shapes`).
+        turn: As of `networks`.
     """
     form = format_of(dtype)
     chosen = clear_shapes(shapes, form)
@@ -65,7 +66,7 @@ def smooth_cases(
     @st.composite
     @in_ieee_arithmetic
     def draw_case(draw: st.DrawFn) -> Case:
-        network, rows = draw(networks(chosen))
+        network, rows = draw(networks(chosen, turn))
         values = numbers(dtype)
         pairs = layer_pairs(network)
         weights = [
@@ -96,7 +97,11 @@ def smooth_cases(
 
 
 def seeded_stacks(
-    *, count: int, dtype: str = "float64", shapes: Sequence[Shape] = SHAPES
+    *,
+    count: int,
+    dtype: str = "float64",
+    shapes: Sequence[Shape] = SHAPES,
+    turn: int | None = None,
 ) -> st.SearchStrategy[Case]:
     """Stacks of ``count`` smooth cases of one shape, all drawn from one integer.
 
@@ -112,7 +117,7 @@ def seeded_stacks(
         return gaussian_stack(rng, network, rows, count, dtype)
 
     chosen = clear_shapes(shapes, format_of(dtype))
-    return st.builds(build, networks(chosen), st.integers(0, 2**63 - 1))
+    return st.builds(build, networks(chosen, turn), st.integers(0, 2**63 - 1))
 
 
 def gaussian_stack(

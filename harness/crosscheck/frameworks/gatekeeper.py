@@ -46,7 +46,7 @@ from crosscheck.frameworks.refusals import (
     RefusedError,
     reason_of,
 )
-from crosscheck.frameworks.remote import Awaited, ElsewhereError, Remote
+from crosscheck.frameworks.remote import Awaited, AwaitedEach, ElsewhereError, Remote
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.batch import Batch
@@ -57,7 +57,17 @@ from crosscheck.program.second import Way
 from crosscheck.tools.errors import UnsupportedError
 from crosscheck.tools.interrupts import may_be_the_users
 
-__all__ = ["accepted", "ask", "ask_adapter", "ask_batch", "ask_twice", "begin", "required", "watch"]
+__all__ = [
+    "accepted",
+    "ask",
+    "ask_adapter",
+    "ask_batch",
+    "ask_twice",
+    "begin",
+    "begin_each",
+    "required",
+    "watch",
+]
 
 
 def begin(framework: Framework, case: AnyCase, *, watched: bool = False) -> Awaited:
@@ -85,9 +95,41 @@ def begin(framework: Framework, case: AnyCase, *, watched: bool = False) -> Awai
     return here
 
 
+def begin_each(framework: Framework, stack: AnyCase, *, watched: bool = False) -> AwaitedEach:
+    """`begin`, for the cases of a stack, each asked by itself.
+
+    Where the process is lost on the way they are asked once more, one call each: so the one that
+    ends it is told from those beside it.
+
+    Args:
+        framework: As of `ask`.
+        stack: Several cases.
+        watched: As of `begin`.
+    """
+    count = stack.count or 0
+
+    def each() -> list[tuple[Any, Any]]:
+        return [begin(framework, stack[at], watched=watched)() for at in range(count)]
+
+    if not isinstance(framework, Remote) or stack.dtype not in framework.dtypes:
+        return each
+    awaited = framework.begin_each(stack, watched=watched)
+
+    def arrived() -> list[tuple[Any, Any]]:
+        found = awaited()
+        if len(found) != count:
+            return each()
+        return [_admitted(*pair, stack[at]) for at, pair in enumerate(found)]
+
+    return arrived
+
+
 def _arrived(awaited: Awaited, case: AnyCase) -> tuple[Any, Any]:
+    return _admitted(*awaited(), case)
+
+
+def _admitted(given: Any, recorded: Any, case: AnyCase) -> tuple[Any, Any]:
     """What has come from another process, looked at once more in this one."""
-    given, recorded = awaited()
     if not isinstance(given, Refused):
         returned = given
 

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
@@ -38,7 +40,7 @@ from crosscheck.frameworks.gatekeeper import ask, ask_twice, watch
 from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.refusals import NOT_ASKED, Refused
 from crosscheck.frameworks.registry import Opened, Request, open_here
-from crosscheck.frameworks.remote import Awaited, ElsewhereError, Remote
+from crosscheck.frameworks.remote import Awaited, AwaitedEach, ElsewhereError, Remote
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind
@@ -143,6 +145,11 @@ def _answered(case: AnyCase, watched: bool) -> tuple[Any, Any]:
     return given, watch(framework, case)
 
 
+def _answered_each(stack: AnyCase, watched: bool) -> tuple[Any, Any]:
+    found = [_answered(stack[at], watched) for at in range(stack.count or 0)]
+    return found, None
+
+
 def _there(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:
     (framework,) = _opened
     return function(framework, *arguments), None
@@ -166,12 +173,14 @@ class _Waiting:
 
     Attributes:
         key: Of what is asked.
-        asked: The call; ``None`` once there is an answer.
+        call: A function, and its arguments.
+        asked: The same of a worker; ``None`` once there is an answer.
         answer: What came of it.
     """
 
     key: bytes
-    asked: Asked | None
+    call: tuple[Any, ...]
+    asked: Asked | None = None
     answer: tuple[Any, Any] = (None, None)
 
 
@@ -207,7 +216,7 @@ class Isolated(Remote):
         self._versions, self._request = dict(state.versions), request
         self._worker = worker
         self._start, self._deadline = start, deadline
-        self._waiting: _Waiting | None = None
+        self._waiting: deque[_Waiting] = deque()
         self._killed: dict[bytes, Refused] = {}
         self._aside: dict[bytes, Refused] = {}
 
@@ -257,6 +266,16 @@ class Isolated(Remote):
         waiting = self._begin(_key(case), _answered, case, watched)
         return lambda: self._wait(waiting)
 
+    def begin_each(self, stack: AnyCase, *, watched: bool = False) -> AwaitedEach:
+        """See `Remote.begin_each`; of a process that is lost, nothing comes."""
+        waiting = self._begin(_key(stack, way="each"), _answered_each, stack, watched)
+
+        def wait() -> list[tuple[Any, Any]]:
+            found = self._wait(waiting)[0]
+            return [] if isinstance(found, Refused) else list(found)
+
+        return wait
+
     def there(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """See `Remote.there`."""
         if self._host is not None and self._worker is None and not self.losses:
@@ -277,33 +296,49 @@ class Isolated(Remote):
             worker.end()
 
     def _begin(self, key: bytes, function: Callable[..., Any], *arguments: Any) -> _Waiting:
-        if self._waiting is not None:
-            self._wait(self._waiting)  # its loss, if that is what comes, is no fault of this case
+        waiting = _Waiting(key, (function, *arguments))
+        self._put(waiting)
+        return waiting
+
+    def _put(self, waiting: _Waiting) -> None:
+        """Ask the worker, behind what it was asked before; or say why it is not asked."""
+        key = waiting.key
         found = self._aside.get(key) or (self._killed.get(key) if self.losses >= MOST else None)
-        if found is not None:
-            return _Waiting(key, None, (found, None))
-        if self.losses >= MOST:
+        if found is None and self.losses >= MOST:
             words = f"{NOT_ASKED}: it has cost {self.losses} processes"
-            return _Waiting(key, None, (Refused(Kind.CRASHED, words), None))
+            found = Refused(Kind.CRASHED, words)
+        if found is not None:
+            waiting.answer = found, None
+            return
         try:
-            self._waiting = _Waiting(key, self._running().ask(function, *arguments))
+            waiting.asked = self._running().ask(*waiting.call)
+            self._waiting.append(waiting)
         except WorkerLostError as error:
-            return _Waiting(key, None, (self._lost(key, error), None))
-        return self._waiting
+            waiting.answer = self._lost(key, error), None
 
     def _wait(self, waiting: _Waiting) -> tuple[Any, Any]:
-        if waiting.asked is None:
-            return waiting.answer
+        while waiting.asked is not None:
+            self._answer(self._waiting.popleft())
+        return waiting.answer
+
+    def _answer(self, first: _Waiting) -> None:
+        """Wait for the call that the worker is at; if it costs the process, ask the others anew."""
         assert self._worker is not None
+        assert first.asked is not None
         try:
-            waiting.answer = self._worker.answer(waiting.asked, self._deadline)
+            first.answer = self._worker.answer(first.asked, self._deadline)
         except WorkerLostError as error:
-            waiting.answer = self._lost(waiting.key, error), None
+            first.answer = self._lost(first.key, error), None
+            others, self._waiting = self._waiting, deque()
+            for each in others:
+                each.asked = None
+                self._put(each)
         except Exception as error:
             reason = f"its answer could not be sent: {message_of(error)}"
-            waiting.answer = Refused(Kind.CRASHED, reason), None
-        waiting.asked = self._waiting = None
-        return waiting.answer
+            first.answer = Refused(Kind.CRASHED, reason), None
+        first.asked = None
+        if self._waiting:  # it is the next one's turn, and its time begins
+            self._waiting[0].asked.begin = time.monotonic()  # type: ignore[union-attr]
 
     def _lost(self, key: bytes, error: WorkerLostError) -> Refused:
         """What is to be said of a case that has cost a process."""

@@ -13,11 +13,15 @@ from crosscheck.network.second import Direction
 from crosscheck.program.second import Way
 from crosscheck.tools.errors import CrosscheckError
 
-__all__ = ["Awaited", "ElsewhereError", "Remote"]
+__all__ = ["Awaited", "AwaitedEach", "ElsewhereError", "Remote"]
 
 Awaited = Callable[[], tuple[Any, Any]]
 """Waits for what was asked for: gradients, and the steps that led to them; either may be `Refused`,
 and the second is ``None`` where it was not asked for, or there is no gradient."""
+
+
+AwaitedEach = Callable[[], list[tuple[Any, Any]]]
+"""Waits for several cases that were asked for each by itself: of each what an `Awaited` gives."""
 
 
 class ElsewhereError(CrosscheckError):
@@ -53,6 +57,15 @@ class Remote(Framework):
         Args:
             case: A single case or a stack; nobody else gets the arrays themselves.
             watched: Whether the steps that lead to them are asked for too.
+        """
+
+    @abc.abstractmethod
+    def begin_each(self, stack: AnyCase, *, watched: bool = False) -> AwaitedEach:
+        """Ask for the cases of a stack, each by itself, one after the other, and go on.
+
+        Args:
+            stack: Several cases.
+            watched: As of `begin`.
         """
 
     @abc.abstractmethod

@@ -66,8 +66,9 @@ class Answer:
         names: Of the framework, its formulation and its mode, for the record.
         recorded: The same gradient with the steps that led to it, where the mode shows them.
         note: Why there are no steps, where there should be.
-        by_adjoint: Whether the adjoint certificate is asked for, of the first `OF_STACK` cases.
+        by_adjoint: Whether the adjoint certificate is asked for, of the first cases.
         by_relations: Whether the certificate of relations is asked for.
+        of_first: Of how many cases the adjoint certificate is asked for.
     """
 
     given: AnyGradients
@@ -77,6 +78,7 @@ class Answer:
     note: str = ""
     by_adjoint: bool = False
     by_relations: bool = False
+    of_first: int = OF_STACK
 
 
 class Question:
@@ -263,7 +265,7 @@ class Question:
     ) -> Verdict:
         """A verdict with what other certificates say."""
         answer = self.answers[row]
-        by_adjoint = answer.by_adjoint and index < OF_STACK
+        by_adjoint = answer.by_adjoint and index < answer.of_first
         if by_adjoint or answer.by_relations:
             given = answer.given if self.is_single else answer.given.wide(index)
             asked = replace(answer, given=given, by_adjoint=by_adjoint)

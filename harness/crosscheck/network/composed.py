@@ -200,6 +200,12 @@ class Composed(Point):
         vars(found)["count"] = None if one else len(found.flatten()[0])
         return found
 
+    def beside(self, others: Sequence[Composed]) -> Composed:
+        """See `Point`."""
+        found = super().beside(others)
+        vars(found)["count"] = 1 + len(others)
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class Derivatives(Slopes):

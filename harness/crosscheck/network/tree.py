@@ -137,11 +137,11 @@ class Tree(abc.ABC):
     def _with(self, arrays: Mapping[str, Any]) -> Self:
         return replace(self, **arrays)  # type: ignore[type-var]  # each is a data class
 
-    def _kept(self, change: Callable[[Any], Any]) -> Self:
+    def _kept(self, change: Callable[..., Any], *others: Tree) -> Self:
         """`map` where every number has been looked at: ``change`` chooses, orders and copies."""
         found = object.__new__(type(self))
         vars(found).update(vars(self))
-        vars(found).update(self._changed(change))
+        vars(found).update(self._changed(change, *map(vars, others)))
         return found
 
 
@@ -199,6 +199,10 @@ class Point(Tree):
     def copied(self) -> Self:
         """The same in memory of its own."""
         return self._kept(partial(np.array, order="C"))
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """A stack of this single case and others of its kind, dtype and shapes, in this order."""
+        return self._kept(lambda *arrays: np.stack(arrays), *others)
 
     def __getitem__(self, case: Any) -> Self:
         """See `Tree`."""

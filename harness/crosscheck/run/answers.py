@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import begin
+from crosscheck.frameworks.gatekeeper import begin, begin_each
 from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.certificates import CERTIFICATES, Certificate
 from crosscheck.judge.door import Answer, Question
+from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
 from crosscheck.run.again import differing
@@ -23,8 +24,10 @@ __all__ = [
     "answer",
     "asked",
     "asking",
+    "asking_each",
     "names_of",
     "of_the_whole",
+    "together",
     "verdict_of",
     "with_verdict",
 ]
@@ -49,26 +52,58 @@ def asking(framework: Framework, case: AnyCase, command: str) -> Callable[[], An
     wanted = CERTIFICATES[command, shows]
     awaited = begin(framework, case, watched=Certificate.LOCAL in wanted)
 
-    def answer() -> Answer | Refused:
-        given, recorded = awaited()
-        if isinstance(given, Refused):
-            return given
-        found = Answer(
-            given,
-            framework.derivation,
-            names_of(framework),
-            by_adjoint=Certificate.ADJOINT in wanted,
-            by_relations=Certificate.RELATIONS in wanted,
-        )
-        if recorded is None:
-            return found
-        if isinstance(recorded, Refused):
-            return replace(found, note=f"{UNSEEN}: {recorded.reason}")
-        if np.any(differing(given, recorded.given)):
-            return replace(found, note=OTHER_BITS)
-        return replace(found, recorded=recorded)
+    return lambda: _answer_of(framework, wanted, *awaited())
 
-    return answer
+
+def asking_each(
+    framework: Framework, stack: AnyCase, command: str
+) -> Callable[[], list[Answer | Refused]]:
+    """`asking`, for the cases of a stack, each asked by itself."""
+    shows = framework.mode in framework.watched_modes
+    wanted = CERTIFICATES[command, shows]
+    awaited = begin_each(framework, stack, watched=Certificate.LOCAL in wanted)
+    return lambda: [_answer_of(framework, wanted, *pair) for pair in awaited()]
+
+
+def _answer_of(
+    framework: Framework, wanted: Collection[Certificate], given: Any, recorded: Any
+) -> Answer | Refused:
+    if isinstance(given, Refused):
+        return given
+    found = Answer(
+        given,
+        framework.derivation,
+        names_of(framework),
+        by_adjoint=Certificate.ADJOINT in wanted,
+        by_relations=Certificate.RELATIONS in wanted,
+    )
+    if recorded is None:
+        return found
+    if isinstance(recorded, Refused):
+        return replace(found, note=f"{UNSEEN}: {recorded.reason}")
+    if np.any(differing(given, recorded.given)):
+        return replace(found, note=OTHER_BITS)
+    return replace(found, recorded=recorded)
+
+
+def together(answers: Sequence[Answer | Refused]) -> Answer | None:
+    """Answers of one framework to single cases of one kind, as to a stack.
+
+    Returns:
+        ``None`` where one of them is no answer, or has no steps and says why: then each is judged
+        by itself.
+    """
+    found = [each for each in answers if isinstance(each, Answer) and not each.note]
+    if len(found) < len(answers):
+        return None
+    first, *others = (each.given for each in found)
+    recorded = [each.recorded for each in found if each.recorded is not None]
+    return replace(
+        found[0],
+        given=first.map(lambda *arrays: np.stack(arrays), *others),
+        recorded=Recorded.together(recorded) if recorded else None,
+        of_first=1,
+    )
 
 
 def asked(framework: Framework, case: AnyCase, command: str) -> Answer | Refused:

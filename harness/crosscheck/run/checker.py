@@ -7,14 +7,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.refusals import NOT_ASKED
+from crosscheck.frameworks.gatekeeper import begin
+from crosscheck.frameworks.refusals import NOT_ASKED, Refused
 from crosscheck.frameworks.script import script
-from crosscheck.judge.door import Question, judge
+from crosscheck.judge.door import Answer, Question, judge
 from crosscheck.judge.vacuity import Coverage, Seen, seen_by
 from crosscheck.judge.verdict import Kind, Verdict, fails
 from crosscheck.network.composed import AnyCase, AnyGradients, Composed
@@ -27,7 +29,8 @@ from crosscheck.run.again import (
     came_and_went,
     named,
 )
-from crosscheck.run.answers import verdict_of
+from crosscheck.run.ahead import Ahead
+from crosscheck.run.answers import asking, asking_each, verdict_of
 from crosscheck.run.certified import certifications_of
 from crosscheck.run.events import (
     AskedAgain,
@@ -37,9 +40,9 @@ from crosscheck.run.events import (
     StackChecked,
 )
 from crosscheck.run.failing import Failing, SameFailure, failures
-from crosscheck.run.panel import Judged, changed_since, judged, judged_stack
+from crosscheck.run.panel import Judged, changed_since, judged, judged_each, judged_stack
 
-__all__ = ["ATTEMPTS", "Checker", "Disagreement", "Emit"]
+__all__ = ["ATTEMPTS", "Checker", "Disagreement", "Emit", "fingerprints"]
 
 Emit = Callable[[Event], None]
 """Takes an event."""
@@ -71,6 +74,7 @@ class Checker:
         unseen: Shape to a case, or a stack, in which an array was not checked.
         nondeterministic: Names of frameworks whose answer depends on when they are asked, with a
             case on which that is wrong.
+        ahead: What waits for its answers.
         seen: One number for each different case that was checked.
         held: Makes a block in which the results of a case are counted and told whole: an
             interrupt waits for its end.
@@ -86,6 +90,7 @@ class Checker:
     coverage: Coverage = field(default_factory=Coverage)
     unseen: dict[str, AnyCase] = field(default_factory=dict)
     nondeterministic: dict[str, CaseChecked] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=Ahead)
     seen: set[int] = field(default_factory=set)
     _shrunk: set[tuple[str, Failing]] = field(default_factory=set)
     _again: Again = field(default_factory=Again)
@@ -145,9 +150,10 @@ class Checker:
             self._ask_again(each)
 
     def finish(self) -> None:
-        """Ask again what still waits for it."""
+        """Ask again what still waits for it, and judge all answers."""
         for asked in self._again.rest():
             self._ask_again(asked)
+        self.ahead.finish()
 
     def tell_flaky(
         self, case: AnyCase, verdicts: Sequence[Verdict], part: Part, label: str
@@ -174,12 +180,16 @@ class Checker:
 
     def _ask_again(self, asked: Asked) -> None:
         """Make a call again, and see whether it returns the same bits."""
-        label, count = f"{asked.label}, asked again", asked.case.count or 1
         for framework, given in zip(self.frameworks, asked.given, strict=True):
-            if given is None:
-                continue
+            if given is not None:
+                self._ask_one_again(framework, asked, given)
+
+    def _ask_one_again(self, framework: Framework, asked: Asked, given: AnyGradients) -> None:
+        label, count = f"{asked.label}, asked again", asked.case.count or 1
+
+        def compare(answer: tuple[Any, Any]) -> None:
             changed, failing = changed_since(
-                framework, asked.case, given, self.is_failing, self.command
+                framework, asked.case, given, answer[0], self.is_failing, self.command
             )
             wrong = [
                 self._checked(asked.part, label, case, reference, (verdict,), {})
@@ -191,6 +201,8 @@ class Checker:
                 for each in wrong[:_TRIED]:
                     self.emit(each)
                     self.nondeterministic.setdefault(framework.name, each)
+
+        self.ahead.put(lambda: begin(framework, asked.case), compare)
 
     def check_shrunk(self, case: AnyCase, part: Part, label: str) -> None:
         """Report the smallest form of a failing case; it is not counted."""
@@ -215,30 +227,88 @@ class Checker:
             self._shrunk |= {(label, each) for each in fresh}
             self.check_shrunk(shrink(case, same, attempts=ATTEMPTS), part, label)
 
-    def check_stack(self, stack: AnyCase, part: Part, label: str) -> None:
-        """Check a stack of cases at once; shrink the first that fails."""
-        found = judged_stack(self.frameworks, stack, self.is_failing, self.command)
+    def asking(self, stack: AnyCase) -> Callable[[], list[Answer | Refused]]:
+        """Ask all frameworks for a stack at once; what is returned waits for the answers."""
+        waiting = [asking(framework, stack, self.command) for framework in self.frameworks]
+        return lambda: [found() for found in waiting]
+
+    def asking_each(self, stack: AnyCase) -> Callable[[], list[list[Answer | Refused]]]:
+        """Ask all frameworks for the cases of a stack, each by itself; see `asking`."""
+        waiting = [asking_each(framework, stack, self.command) for framework in self.frameworks]
+        return lambda: [found() for found in waiting]
+
+    def check_stack(
+        self,
+        stack: AnyCase,
+        part: Part,
+        label: str,
+        answers: Sequence[Answer | Refused] | None = None,
+    ) -> None:
+        """Check a stack of cases at once; shrink the first that fails.
+
+        Args:
+            stack: The cases.
+            part: Where they come from.
+            label: Their name.
+            answers: Of each framework, if they were asked before.
+        """
+        answers = self.asking(stack)() if answers is None else answers
+        found = judged_stack(self.frameworks, stack, answers, self.is_failing, self.command)
         verdicts = found.verdicts
         failing = [index for index, row in enumerate(verdicts) if any(map(self.is_failing, row))]
         with self.held():
             self.failed |= bool(failing)
             self._count(stack, part, found)
             for index, row in enumerate(verdicts):
-                if all(verdict.is_plain for verdict in row):
-                    continue
-                case = stack[index]
-                where = f"{label}, case {index}"
-                scripts = self._scripts(case, row)
-                reference = found.question.reference(index)
-                checked = self._checked(part, where, case, reference, row, scripts)
-                self.emit(checked)
-                self._tell(checked)
+                if not all(verdict.is_plain for verdict in row):
+                    where, reference = f"{label}, case {index}", found.question.reference(index)
+                    self._tell_of(stack[index], reference, row, part, where)
         lasting = [index for index in failing if any(map(self.is_lasting, verdicts[index]))]
         for index in lasting[:_TRIED]:
             self.check_smallest(
                 stack[index], failures(verdicts[index], self.is_lasting), part, label
             )
         self._note(Asked(stack, found.given, part, label))
+
+    def check_each(
+        self,
+        stack: AnyCase,
+        answers: Sequence[Sequence[Answer | Refused]],
+        part: Part,
+        label: str,
+    ) -> Sequence[tuple[Verdict, ...]]:
+        """Check single cases of one kind that were asked each by itself; nothing is made small.
+
+        Args:
+            stack: The cases, together.
+            answers: Of each framework, to each of them.
+            part: Where they come from.
+            label: Their name.
+        """
+        found = judged_each(self.frameworks, stack, answers, self.is_failing, self.command)
+        with self.held():
+            self.failed |= any(self.is_failing(each) for row in found.verdicts for each in row)
+            self._count(stack, part, found)
+            for index, row in enumerate(found.verdicts):
+                if not all(verdict.is_plain for verdict in row):
+                    self._tell_of(stack[index], found.question.reference(index), row, part, label)
+        for index in range(stack.count or 0):
+            given = [None if isinstance(g := a[index], Refused) else g.given for a in answers]
+            self._note(Asked(stack[index], given, part, label))
+        return found.verdicts
+
+    def _tell_of(
+        self,
+        case: AnyCase,
+        reference: AnyGradients,
+        verdicts: Sequence[Verdict],
+        part: Part,
+        label: str,
+    ) -> None:
+        scripts = self._scripts(case, verdicts)
+        checked = self._checked(part, label, case, reference, verdicts, scripts)
+        self.emit(checked)
+        self._tell(checked)
 
     def _checked(
         self,
@@ -266,7 +336,7 @@ class Checker:
     def _count(self, case: AnyCase, part: Part, found: Judged) -> None:
         verdicts, bounds = found.verdicts, found.bounds
         before = self.distinct
-        self.seen.update(_fingerprints(case))
+        self.seen.update(fingerprints(case))
         kinds: dict[str, dict[Kind, int]] = {}
         compared: dict[str, Array] = {}
         seen: dict[str, Seen] = {}
@@ -303,7 +373,7 @@ class Checker:
         self.emit(checked)
 
 
-def _fingerprints(case: AnyCase) -> Iterable[int]:
+def fingerprints(case: AnyCase) -> Iterable[int]:
     """One number per case, the same for equal cases in any process and hardly ever for others."""
     count = case.count or 1
     flat = np.concatenate([array.reshape(count, -1) for _, array in case.entries()], axis=1)

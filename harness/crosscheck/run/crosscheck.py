@@ -15,9 +15,7 @@ from crosscheck.cases.composed import (
     composed_cases,
     seeded_composed,
 )
-from crosscheck.cases.profiles import WIDE_STACK, Profile, settings
-from crosscheck.cases.search import search
-from crosscheck.cases.shrink import shrink
+from crosscheck.cases.profiles import WIDE_STACK, Profile
 from crosscheck.cases.strategies import (
     boundary_cases,
     gaussian_stack,
@@ -25,23 +23,25 @@ from crosscheck.cases.strategies import (
     seeded_stacks,
     smooth_cases,
 )
-from crosscheck.cases.wide import Visit, visits, wide_case, wide_stack
+from crosscheck.cases.wide import Visit, visits, wide_stack
+from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.state import FrameworkState
+from crosscheck.judge.door import Answer
 from crosscheck.judge.vacuity import Coverage
-from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase, Composed
-from crosscheck.network.dense import Network
+from crosscheck.network.dense import Case, Network
 from crosscheck.run.again import (
     NAME,
 )
-from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement, Emit
+from crosscheck.run.checker import Checker, Emit
 from crosscheck.run.events import (
     ExitCode,
     Part,
     RunFinished,
     RunStarted,
 )
-from crosscheck.run.failing import SameFailure, failures
+from crosscheck.run.failing import failures
+from crosscheck.run.searching import searched
 from crosscheck.tools.interrupts import interrupts
 
 __all__ = [
@@ -88,30 +88,36 @@ def check_generated(
         dtypes: Each is searched with an equal share of the examples.
         operators: What networks of operators are made of; by default those that are drawn.
     """
-    searches: list[tuple[Part, str, st.SearchStrategy[Any], int]] = []
-    shares = [profile.share(place, len(dtypes)) for place in range(len(dtypes))]
-    for dtype, share in zip(dtypes, shares, strict=True):
-        stacks = seeded_stacks(count=share.stack_size, dtype=dtype)
-        searches += [
-            ("smooth", f"smooth {dtype}", smooth_cases(dtype=dtype), share.smooth_examples),
-            ("boundary", f"boundary {dtype}", boundary_cases(dtype=dtype), share.boundary_examples),
-            ("smooth", f"stacks {dtype}", stacks, share.stacks),
-        ]
-    for dtype, share in zip(dtypes, shares, strict=True):
-        not_finite = nonfinite_cases(dtype=dtype)
-        searches.append(("boundary", f"not finite {dtype}", not_finite, share.nonfinite))
-    for dtype, share in zip(dtypes, shares, strict=True):
-        smooth, on = (
+    dense: list[tuple[Part, str, st.SearchStrategy[Any], int]] = []
+    others: list[tuple[Part, str, st.SearchStrategy[Any], int]] = []
+    for place, dtype in enumerate(dtypes):
+        share = profile.share(place, len(dtypes))
+        of: dict[str, Any] = {"dtype": dtype, "turn": seed + place if profile.in_turn else None}
+        half, stacks = share.composed // 2, seeded_stacks(count=share.stack_size, **of)
+        composed, at = (
             cases(dtype=dtype, operators=operators)
             for cases in (composed_cases, composed_boundary_cases)
         )
-        half = share.composed // 2
-        searches.append(("smooth", f"operators {dtype}", smooth, share.composed - half))
-        searches.append(("boundary", f"operators at breakpoints {dtype}", on, half))
-    for number, (part, label, strategy, examples) in enumerate(searches):
-        if examples:
-            _search(checker, part, label, strategy, seed=seed + number, examples=examples)
+        dense += [
+            ("smooth", f"smooth {dtype}", smooth_cases(**of), share.smooth_examples),
+            ("boundary", f"boundary {dtype}", boundary_cases(**of), share.boundary_examples),
+            ("smooth", f"stacks {dtype}", stacks, share.stacks),
+        ]
+        others += [
+            ("boundary", f"not finite {dtype}", nonfinite_cases(**of), share.nonfinite),
+            ("smooth", f"operators {dtype}", composed, share.composed - half),
+            ("boundary", f"operators at breakpoints {dtype}", at, half),
+        ]
+    searches = [*dense, *others]
+    finishing = [
+        searched(checker, part, label, strategy, seed=seed + number, examples=examples)
+        for number, (part, label, strategy, examples) in enumerate(searches)
+        if examples
+    ]
     _check_wide(checker, visits(profile.wide, dtypes, seed))
+    checker.ahead.finish()
+    for finish in finishing:
+        finish()
     _look_again(checker, seed)
     checker.finish()
 
@@ -119,13 +125,26 @@ def check_generated(
 def _check_wide(checker: Checker, wanted: Sequence[Visit]) -> None:
     """Check networks too wide to be drawn number by number; what fails is shrunk."""
     for shape, dtype, stacked, seed in wanted:
-        if stacked:
-            stack = wide_stack(shape, seed, WIDE_STACK, dtype)
-            checker.check_stack(stack, "smooth", f"wide stack {dtype}")
-            continue
-        case, label = wide_case(shape, seed, dtype), f"wide {dtype}"
-        verdicts = checker.check_case(case, "smooth", label)
-        checker.check_smallest(case, failures(verdicts, checker.is_lasting), "smooth", label)
+        label = f"wide {'stack ' if stacked else ''}{dtype}"
+        stack = wide_stack(shape, seed, WIDE_STACK if stacked else 1, dtype)
+        _put_wide(checker, stack, label, whole=stacked)
+
+
+def _put_wide(checker: Checker, stack: Case, label: str, *, whole: bool) -> None:
+    """Ask for a stack as a whole, or for its one case by itself."""
+
+    def judge(answers: Sequence[Answer | Refused]) -> None:
+        checker.check_stack(stack, "smooth", label, answers)
+
+    def judge_each(answers: Sequence[Sequence[Answer | Refused]]) -> None:
+        (verdicts,) = checker.check_each(stack, answers, "smooth", label)
+        failing = failures(verdicts, checker.is_lasting)
+        checker.check_smallest(stack[0], failing, "smooth", label)
+
+    if whole:
+        checker.ahead.put(lambda: checker.asking(stack), judge)
+    else:
+        checker.ahead.put(lambda: checker.asking_each(stack), judge_each)
 
 
 def _look_again(checker: Checker, seed: int) -> None:
@@ -147,52 +166,6 @@ def _ordinary(case: AnyCase, dtype: str, seed: int) -> AnyCase:
         return seeded_composed(seed, Plan.of(case), _MORE, dtype)
     rng = np.random.Generator(np.random.Philox(seed))
     return gaussian_stack(rng, Network(case.widths, "identity"), case.rows, _MORE, dtype)
-
-
-def _search(
-    checker: Checker,
-    part: Part,
-    label: str,
-    strategy: st.SearchStrategy[Any],
-    *,
-    seed: int,
-    examples: int,
-) -> None:
-    """One search; what fails is reported in its smallest form."""
-    found: list[tuple[AnyCase, tuple[Verdict, ...]]] = []
-
-    def check(case: AnyCase, new: bool) -> None:
-        if case.count is not None:
-            checker.check_stack(case, part, label)  # shrinks by itself
-            return
-        if new:
-            verdicts = checker.check_case(case, part, label)
-            failing = any(checker.is_lasting(verdict) for verdict in verdicts)
-            found[:] = [(case, verdicts)] if failing else found
-        else:  # what is made smaller is to fail as it did
-            now = failures(checker.verdicts(case), checker.is_failing)
-            failing = bool(now & failures(found[0][1], checker.is_failing))
-        if failing:  # at one place: Hypothesis takes failures from two places for two failures
-            raise Disagreement(label)
-
-    finding = search(
-        strategy,
-        check,
-        name=label.replace(" ", "_"),
-        settings=settings(),
-        seed=seed,
-        examples=examples,
-        failure=Disagreement,
-    )
-    if finding is None:
-        return
-    if finding.flaky:
-        checker.tell_flaky(*found[0], part, label)
-        return
-    # Hypothesis keeps to what the strategy can draw; rows and units may still go.
-    failing = failures(checker.verdicts(finding.smallest), checker.is_failing)
-    same = SameFailure(finding.smallest, failing, checker.ask, checker.is_failing)
-    checker.check_shrunk(shrink(finding.smallest, same, attempts=ATTEMPTS), part, label)
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,12 @@ from crosscheck.run.answers import (
     asking,
     names_of,
     of_the_whole,
+    together,
     verdict_of,
     with_verdict,
 )
 
-__all__ = ["Judged", "changed_since", "judged", "judged_stack"]
+__all__ = ["Judged", "changed_since", "judged", "judged_each", "judged_stack"]
 
 IsFailing = Callable[[Verdict], bool]
 """Whether a verdict makes the run fail."""
@@ -74,12 +76,22 @@ def judged(
 
 
 def judged_stack(
-    frameworks: Sequence[Framework], stack: AnyCase, is_failing: IsFailing, command: str = "run"
+    frameworks: Sequence[Framework],
+    stack: AnyCase,
+    answers: Sequence[Answer | Refused],
+    is_failing: IsFailing,
+    command: str = "run",
 ) -> Judged:
-    """What is said of a stack; see `judged`."""
+    """What is said of a stack; see `judged`.
+
+    Args:
+        frameworks: The adapters.
+        stack: The cases.
+        answers: Of each framework, to all of them at once.
+        is_failing: As of `judged`.
+        command: Likewise.
+    """
     count = stack.count or 0
-    waiting = [asking(framework, stack, command) for framework in frameworks]
-    answers = [found() for found in waiting]
     pairs = list(zip(frameworks, answers, strict=True))
     given = [each for each in answers if not isinstance(each, Refused)]
     question, columns = judge(stack, given, with_arrays=True), []
@@ -96,6 +108,49 @@ def judged_stack(
         question,
         [None if isinstance(each, Refused) else each.given for each in answers],
         [tuple(column[index] for column in columns) for index in range(count)],
+        bounds,
+    )
+
+
+def judged_each(
+    frameworks: Sequence[Framework],
+    stack: AnyCase,
+    answers: Sequence[Sequence[Answer | Refused]],
+    is_failing: IsFailing,
+    command: str = "run",
+) -> Judged:
+    """What is said of the cases of a stack each of which was asked by itself; see `judged`.
+
+    The verdicts are those of `judged`, in less time; only the adjoint certificate is asked of the
+    first case alone.
+
+    Args:
+        frameworks: The adapters.
+        stack: The cases.
+        answers: Of each framework, to each case.
+        is_failing: As of `judged`.
+        command: Likewise.
+    """
+    count, columns = stack.count or 0, []
+    wholes = [together(each) for each in answers]
+    question = judge(stack, [each for each in wholes if each is not None], with_arrays=True)
+    bounds, row = np.zeros((count, len(wholes))), 0
+    for column, (framework, own, whole) in enumerate(zip(frameworks, answers, wholes, strict=True)):
+        if whole is None:
+            found = [with_verdict(framework, each, question, at)[1] for at, each in enumerate(own)]
+            bounds[:, column] = [each.worst.bounds if each.worst else 0.0 for each in found]
+        else:
+            found = [question.verdict(row, at) for at in range(count)]
+            bounds[:, column], row = question.bounds[row], row + 1
+        for at in [at for at, verdict in enumerate(found) if is_failing(verdict)]:
+            returned, (again, then) = own[at], answer(framework, stack[at], question, at, command)
+            given = None if isinstance(returned, Refused) else returned.given
+            found[at] = named_at_once(found[at], given, again, passes=not is_failing(then))
+        columns.append(found)
+    return Judged(
+        question,
+        [None if each is None else each.given for each in wholes],
+        [tuple(column[at] for column in columns) for at in range(count)],
         bounds,
     )
 
@@ -142,15 +197,17 @@ def changed_since(
     framework: Framework,
     case: AnyCase,
     given: AnyGradients,
+    now: Any,
     is_failing: IsFailing,
     command: str = "run",
 ) -> tuple[int, list[tuple[AnyCase, AnyGradients, Verdict]]]:
-    """Make a call again, and see whether it returns the same bits.
+    """Whether a call that was made again returned the same bits.
 
     Args:
         framework: The adapter.
         case: A single case or a stack.
         given: What it returned then.
+        now: What it returned now, or `Refused`.
         is_failing: See `IsFailing`.
         command: As of `judged`.
 
@@ -158,7 +215,6 @@ def changed_since(
         In how many cases a bit differs; and of those where what is returned now fails, the case,
         its reference and the verdict, with its name.
     """
-    now = ask(framework, case)
     if isinstance(now, Refused):
         changed = np.arange(case.count or 1)
     else:

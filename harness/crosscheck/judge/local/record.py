@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
+
+import numpy as np
 
 from crosscheck.judge.local.programs import COTANGENT, RESULT, program_of, shapes_of
 from crosscheck.network.composed import AnyGradients
@@ -97,6 +99,20 @@ class Record:
         """See `AnyRecord`."""
         return program_of(self.step, shapes_of(self.operands, stacked), tuple(self.sent))
 
+    @classmethod
+    def together(cls, singles: Sequence[Record]) -> Record:
+        """One step as it was run for single cases, as for a stack."""
+        first = singles[0]
+        return replace(
+            first,
+            operands={
+                name: np.stack([s.operands[name] for s in singles]) for name in first.operands
+            },
+            result=np.stack([each.result for each in singles]),
+            cotangent=np.stack([each.cotangent for each in singles]),
+            sent={name: np.stack([each.sent[name] for each in singles]) for name in first.sent},
+        )
+
     def map(self, change: Callable[[Array], Array]) -> Record:
         """The same step with other arrays."""
         return replace(
@@ -119,6 +135,14 @@ class Recorded:
 
     given: AnyGradients
     records: tuple[Record, ...]
+
+    @classmethod
+    def together(cls, singles: Sequence[Recorded]) -> Recorded:
+        """Those of single cases of one kind, as of a stack."""
+        first, *others = (each.given for each in singles)
+        given: AnyGradients = first.map(lambda *arrays: np.stack(arrays), *others)
+        steps = zip(*(each.records for each in singles), strict=True)
+        return cls(given, tuple(map(Record.together, steps)))
 
     def __getitem__(self, cases: slice) -> Recorded:
         """Some of the cases of a stack, as a stack."""
