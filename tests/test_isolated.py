@@ -23,7 +23,7 @@ from reliability.ways import CHANGES, DIES, HANGS, RAISES, WAYS
 from crosscheck.cases.stream.settings import Settings, Shape
 from crosscheck.frameworks import isolated
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask, begin
+from crosscheck.frameworks.gatekeeper import ask, begin, begin_each
 from crosscheck.frameworks.isolated import Isolated, Isolation
 from crosscheck.frameworks.refusals import NOT_ASKED, Refused
 from crosscheck.frameworks.registry import open_frameworks
@@ -227,6 +227,34 @@ def test_an_answer_that_nobody_took_is_not_taken_for_that_of_another_case(plain:
     left = begin(plain, case(3.0))
     assert is_right(ask(plain, case()), case())
     assert is_right(left()[0], case(3.0))
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_of_many_that_wait_the_one_that_kills_has_the_blame(place: int) -> None:
+    cases = [case(float(number)) for number in range(1, 6)]
+    cases[place] = BAD
+    with opened("misbehaves", mode="segfaults") as (framework, _):
+        waiting = [begin(framework, each) for each in cases]
+        found = [each()[0] for each in reversed(waiting)][::-1]
+        assert framework.losses == 1
+    for number, (each, given) in enumerate(zip(cases, found, strict=True)):
+        if number == place:
+            assert given == Refused(Kind.CRASHED, "the process ended by SIGSEGV")
+        else:
+            assert is_right(given, each)
+
+
+@pytest.mark.parametrize("way", ["segfaults", "says that a file has ended"])
+def test_of_cases_asked_for_one_by_one_at_once_the_bad_one_alone_fails(way: str) -> None:
+    cases = [case(float(number)) for number in range(1, 6)]
+    cases[3] = BAD
+    stack = cases[0].beside(cases[1:])
+    with opened("misbehaves", mode=way) as (framework, _):
+        found = begin_each(framework, stack)()
+        assert framework.losses == (2 if way == "segfaults" else 0)
+    for number, (each, (given, recorded)) in enumerate(zip(cases, found, strict=True)):
+        assert recorded is None
+        assert is_right(given, each) if number != 3 else given.kind is Kind.CRASHED
 
 
 def test_a_framework_that_dies_while_it_is_imported_is_broken_and_the_others_are_open() -> None:

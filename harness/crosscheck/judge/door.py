@@ -37,6 +37,7 @@ def judge(
     answers: Sequence[Answer] = (),
     *,
     with_arrays: bool = False,
+    with_gates: bool = False,
     by_steps: bool = False,
 ) -> Question:
     """The verdicts on several answers to a stack of cases, or to one.
@@ -45,12 +46,15 @@ def judge(
         cases: C cases, or one without an axis in front.
         answers: F answers on all of them; more can be asked about by `Question.another`.
         with_arrays: Whether also a verdict that all is well says which arrays are checked.
-        by_steps: See `Question`.
+        with_gates: See `Question`.
+        by_steps: Likewise.
 
     Returns:
         What was asked, with what is known of it; ask it for each `Question.verdict`.
     """
-    question = Question(cases, answers, with_arrays=with_arrays, by_steps=by_steps)
+    question = Question(
+        cases, answers, with_arrays=with_arrays, with_gates=with_gates, by_steps=by_steps
+    )
     for rung in LADDER:
         rung(question)
     return question

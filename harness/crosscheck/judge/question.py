@@ -93,6 +93,8 @@ class Question:
         answers: F answers on all of them.
         with_arrays: Whether verdicts say which arrays are checked also where all is well, and
             ``bounds`` are those of the readable form to the last bit.
+        with_gates: Whether verdicts tell of every decision that is not certain, also of those that
+            cannot matter.
         few: So many cases may be left for the rungs that take few cases at a time.
         out: Arrays for ``agrees`` and ``bounds``, in place of new ones, with whatever is in them:
             the first rung writes every entry.
@@ -115,13 +117,14 @@ class Question:
         answers: Sequence[Answer],
         *,
         with_arrays: bool = False,
+        with_gates: bool = False,
         few: int = 0,
         out: tuple[NDArray[np.bool_], Array] | None = None,
         by_steps: bool = False,
     ) -> None:
         self.cases, self.answers, self.by_steps = cases, answers, by_steps
         self.is_single, self.count = cases.count is None, 1 if cases.count is None else cases.count
-        self.with_arrays, self.few = with_arrays, few
+        self.with_arrays, self.with_gates, self.few = with_arrays, with_gates, few
         shape = len(answers), self.count
         fresh = (np.zeros(shape, dtype=bool), np.zeros(shape)) if out is None else out
         self.agrees: NDArray[np.bool_] = fresh[0]
@@ -230,7 +233,9 @@ class Question:
         else:
             self.settle(row, index, self._judged(row, index, library))
             found = self.verdicts[row, index]
-        found = self._certified(found, row, index, library)
+        found, plain = self._certified(found, row, index, library), found
+        if found.kind is not plain.kind and plain.worst is None:  # then it is to name the nearest
+            found = self._certified(self._judged(row, index, library), row, index, library)
 
         def again(other: Library) -> Verdict:
             return self._certified(self._judged(row, index, other), row, index, other)

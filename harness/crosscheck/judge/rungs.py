@@ -97,6 +97,8 @@ def _enclose(
             )
         judge = judges[library]
         agrees, bounds = judge.agreements(question.given(row, chosen), derivation)
+        if question.with_gates:
+            agrees &= ~judge.has_idle(derivation)
         question.agrees[row, chosen[fresh]] = agrees[fresh]
         question.bounds[row, chosen[fresh]] = bounds[fresh]
         if question.with_arrays and agrees.any():

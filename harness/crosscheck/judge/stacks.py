@@ -40,6 +40,10 @@ class _Stacked(ABC):
         self._unchecked: dict[Derivation, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
 
     @abstractmethod
+    def has_idle(self, derivation: Derivation) -> Any:
+        """Which cases have decisions of which a verdict tells though they cannot matter."""
+
+    @abstractmethod
     def _certain(self, derivation: Derivation) -> tuple[Any, AnyGradients]:
         """Which cases have an open decision; and enclosures of the others' gradients."""
 
@@ -111,6 +115,10 @@ class StackJudge(_Stacked):
             )
         return self._enclosed[derivation]
 
+    def has_idle(self, derivation: Derivation) -> Any:
+        """No gate is left out of its open ones."""
+        return np.zeros(len(self.finite), dtype=bool)
+
     def _certain(self, derivation: Derivation) -> tuple[Any, AnyGradients]:
         enclosed = self.enclosed(derivation)
         return enclosed.has_open_gates, enclosed.certain_gradients
@@ -149,6 +157,11 @@ class ProgramStackJudge(_Stacked):
             model = Model(format_of(self.case.dtype), library=self.library)
             self._wholes[derivation] = EnclosedProgram(self.case, model, derivation)
         return self._wholes[derivation]
+
+    @in_ieee_arithmetic
+    def has_idle(self, derivation: Derivation) -> Any:
+        """Windows in which members are tied that cannot matter."""
+        return self._whole(derivation).has_idle
 
     def _certain(self, derivation: Derivation) -> tuple[Any, AnyGradients]:
         whole = self._whole(derivation)

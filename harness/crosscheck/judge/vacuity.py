@@ -74,10 +74,9 @@ def unchecked(bounds: Tree, *, stacked: bool = False) -> dict[str, Any]:
     for name, bound in bounds.entries():
         if name == "J":
             continue
-        axes = tuple(range(int(stacked), np.ndim(bound.bound)))
-        empty = vacuous(bound)
-        with np.errstate(invalid="ignore"):
-            telling = np.abs(bound.high) > bound.bound
+        with np.errstate(all="ignore"):  # bounds are formed when they are asked for
+            axes = tuple(range(int(stacked), np.ndim(bound.bound)))
+            empty, telling = vacuous(bound), np.abs(bound.high) > bound.bound
         found[name] = empty.any(axis=axes) & ~telling.any(axis=axes)
     return found
 

@@ -133,7 +133,8 @@ def judged_each(
     """
     count, columns = stack.count or 0, []
     wholes = [together(each) for each in answers]
-    question = judge(stack, [each for each in wholes if each is not None], with_arrays=True)
+    judged_whole = [each for each in wholes if each is not None]
+    question = judge(stack, judged_whole, with_arrays=True, with_gates=True)
     bounds, row = np.zeros((count, len(wholes))), 0
     for column, (framework, own, whole) in enumerate(zip(frameworks, answers, wholes, strict=True)):
         if whole is None:

@@ -195,6 +195,15 @@ class EnclosedProgram:
         return found
 
     @cached_property
+    def has_idle(self) -> Any:
+        """Whether members of a window are tied that cannot matter; one answer per case."""
+        found = np.zeros(self.case.count or 1, dtype=bool)
+        for site in self.ties:
+            idle = self._tied[site] & ~self._matter[site]
+            found |= idle.reshape(len(found), -1).any(axis=1)
+        return found if self.case.count is not None else found[0]
+
+    @cached_property
     def exact_values(self) -> Mapping[int, Any]:
         """The value of each node of the loss's program on rationals, of a single case."""
         arrays = {name: rationals(array) for name, array in self.case.entries()}
