@@ -30,7 +30,7 @@ from crosscheck.numbers.formats import FORMATS, WORKING, format_of
 from crosscheck.numbers.model import Model
 from crosscheck.tools.errors import UsageError
 
-CERTAIN_KINDS = list(BOUNDARY_KINDS)[:6]
+CERTAIN_KINDS = list(BOUNDARY_KINDS)[:7]
 
 
 def drawing(examples: int) -> hypothesis.settings:
@@ -113,6 +113,25 @@ def classes(kind: str, dtype: str) -> set[GateClass]:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_cases_beside_a_kink_are_undecided_or_may_be_missed(dtype: str) -> None:
     assert {GateClass.UNDECIDED, GateClass.KINK} <= classes("beside", dtype)
+
+
+@pytest.mark.parametrize("dtype", WORKING)
+def test_tiny_pre_activations_are_normal_numbers_on_a_certain_side(dtype: str) -> None:
+    form, found = format_of(dtype), set()
+    limit = 2.0 ** (-3 if dtype == "float16" else -10)
+
+    @drawing(60)
+    @given(boundary_cases(kind="tiny", dtype=dtype))
+    def check(case: Case) -> None:
+        certain = Enclosed(case, Model(form)).signs
+        for z, signs in zip(exact_forward(case).pre_activations, certain, strict=True):
+            for value, sign in zip(z.ravel(), () if signs is None else signs.ravel(), strict=False):
+                if 0 < abs(float(value)) < limit:
+                    assert abs(float(value)) >= form.smallest_normal
+                    found.add(int(sign))
+
+    check()
+    assert {-1, 1} <= found
 
 
 def test_subnormal_cases_are_undecided_for_a_framework_that_flushes() -> None:

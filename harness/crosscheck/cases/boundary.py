@@ -21,7 +21,7 @@ from crosscheck.cases.drawing import SHAPES, Shape, layer_pairs, networks, numbe
 from crosscheck.network.dense import Case, Network
 from crosscheck.network.reference import float_forward
 from crosscheck.numbers.arrays import Array
-from crosscheck.numbers.formats import COARSE, format_of
+from crosscheck.numbers.formats import COARSE, Format, format_of
 from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.tools.errors import UsageError
 
@@ -35,12 +35,14 @@ BOUNDARY_KINDS: Mapping[str, str] = MappingProxyType(
         "cancelling weights": "weights w and -w on equal inputs, bias zero",
         "tied units": "two equal units, both at zero",
         "dead unit": "weights and bias of a unit are zero, or minus zero",
+        "dead units": "the same of half of the units of each layer, or of its one unit",
         "small numbers": "small whole numbers everywhere; kinks come by themselves",
         "beside": "the bias is minus the rounded sum: on one side of zero, or on the other",
         "subnormal": "pre-activations that are subnormal numbers",
+        "tiny": "pre-activations of a unit that are small normal numbers, exactly",
     }
 )
-"""The kinds of boundary case. All but the last three have an exact kink by construction."""
+"""The kinds of boundary case. All but the last four have an exact kink by construction."""
 
 
 def boundary_cases(
@@ -69,6 +71,10 @@ def boundary_cases(
     return st.one_of([_boundary(each, dtype, shapes, turn) for each in BOUNDARY_KINDS])
 
 
+_SPARE = 4
+"""Binades that are left between the smallest numbers of a kind and the subnormal ones."""
+
+
 @dataclass
 class _Draft:
     """Numbers of a case in the making, and the gate that is to be put on a kink."""
@@ -80,6 +86,7 @@ class _Draft:
     layer: int
     unit: int
     row: int
+    form: Format
 
     def sums(self, layer: int) -> Array:
         """W a of a layer without its bias; exact for the kinds that need it."""
@@ -120,7 +127,8 @@ def _boundary(
         relu_layers = [network.depth]
     layer = draw(st.sampled_from(relu_layers))
     unit = draw(st.integers(0, network.widths[layer] - 1))
-    draft = _Draft(network, weights, biases, x, layer, unit, draw(st.integers(0, rows - 1)))
+    row = draw(st.integers(0, rows - 1))
+    draft = _Draft(network, weights, biases, x, layer, unit, row, form)
     if kind == "beside":
         draft.weights[:] = [form.round(weight * draw(numbers(dtype))) for weight in weights]
     if kind in _PLACE:
@@ -155,15 +163,37 @@ def _cancelling_weights(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _dead_unit(draw: st.DrawFn, draft: _Draft) -> None:
+    _die(draw, draft, draft.layer, draft.unit)
+
+
+def _dead_units(draw: st.DrawFn, draft: _Draft) -> None:
+    for layer in range(1, draft.network.depth + 1):
+        units = draft.network.widths[layer]
+        first = draw(st.integers(0, units - 1))
+        for number in range(max(units // 2, 1) if draft.network.has_relu(layer) else 0):
+            _die(draw, draft, layer, (first + number) % units)
+
+
+def _die(draw: st.DrawFn, draft: _Draft, layer: int, unit: int) -> None:
     zeros = st.sampled_from([0.0, -0.0])
-    draft.weights[draft.layer - 1][draft.unit] = draw(zeros)
-    draft.biases[draft.layer - 1][draft.unit] = draw(zeros)
+    draft.weights[layer - 1][unit] = draw(zeros)
+    draft.biases[layer - 1][unit] = draw(zeros)
+
+
+def _tiny(draw: st.DrawFn, draft: _Draft) -> None:
+    # Numbers of two bits times a power of two: exact as long as they are normal.
+    scales = [bits for bits in (3, 14, 34) if bits + _SPARE <= -draft.form.emin]
+    scale = 2.0 ** -draw(st.sampled_from(scales or [0]))
+    draft.weights[draft.layer - 1][draft.unit] *= scale
+    draft.biases[draft.layer - 1][draft.unit] *= scale
 
 
 _PLACE: Mapping[str, Callable[[st.DrawFn, _Draft], None]] = {
     "zero row": _zero_row,
     "cancelling weights": _cancelling_weights,
     "dead unit": _dead_unit,
+    "dead units": _dead_units,
+    "tiny": _tiny,
 }
 
 
