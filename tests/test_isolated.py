@@ -21,7 +21,7 @@ from misbehaving import TRIGGER
 from reliability.ways import CHANGES, DIES, HANGS, RAISES, WAYS
 
 from crosscheck.cases.stream.settings import Settings, Shape
-from crosscheck.frameworks import isolated
+from crosscheck.frameworks import isolated, served
 from crosscheck.frameworks.base import Framework
 from crosscheck.frameworks.gatekeeper import ask, begin, begin_each
 from crosscheck.frameworks.isolated import Isolated, Isolation
@@ -156,7 +156,7 @@ def test_what_is_raised_or_changed_there_is_as_here_and_reaches_nobody() -> None
 
 
 def _set_mode(name: str) -> None:
-    (framework,) = isolated._opened
+    (framework,) = served._opened
     framework.mode = name
 
 

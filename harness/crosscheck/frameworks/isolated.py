@@ -31,16 +31,23 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from crosscheck.frameworks import registry
-from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask, ask_twice, watch
-from crosscheck.frameworks.pointwise import Pointwise
 from crosscheck.frameworks.refusals import NOT_ASKED, Refused
-from crosscheck.frameworks.registry import Opened, Request, open_here
+from crosscheck.frameworks.registry import Opened, Request
 from crosscheck.frameworks.remote import Awaited, AwaitedEach, ElsewhereError, Remote
+from crosscheck.frameworks.served import (
+    About,
+    answered,
+    answered_each,
+    answered_twice,
+    applied,
+    applied_beside,
+    open_all,
+    open_one,
+)
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.judge.local.record import Recorded
 from crosscheck.judge.verdict import Kind
@@ -49,7 +56,6 @@ from crosscheck.network.dense import Case, Gradients
 from crosscheck.network.second import Direction, Products
 from crosscheck.program.second import Way
 from crosscheck.tools.errors import UsageError
-from crosscheck.tools.loaded import loaded_libraries
 from crosscheck.tools.words import message_of, named
 from crosscheck.workers.patience import patient
 from crosscheck.workers.process import Asked, Worker, WorkerHung, WorkerLostError
@@ -68,99 +74,6 @@ _START = 300.0
 def kind_of_loss(error: WorkerLostError) -> Kind:
     """The verdict on what ended a process, or made it hang."""
     return Kind.TIMED_OUT if isinstance(error, WorkerHung) else Kind.CRASHED
-
-
-# -- in the worker ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _About:
-    """What is to be known of a framework where it is not.
-
-    Attributes:
-        state: Whether it can be used there.
-        attributes: Those of its class; empty if it cannot.
-    """
-
-    state: FrameworkState
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-_TOLD = (
-    *("module", "packages", "formulations", "modes", "forward_modes", "watched_modes", "ways"),
-    *("dtypes",),
-)
-_opened: list[Framework] = []
-
-
-def _open(request: Request) -> _About:
-    framework, state = open_here(request)
-    if framework is None:
-        return _About(state)
-    _opened[:] = [framework]
-    told = {name: _plain(getattr(framework, name)) for name in _TOLD}
-    lines = framework.lines
-    told["loaded"] = frozenset(loaded_libraries())
-    told["lines"] = None if lines is None else _plain_lines(lines)
-    return _About(state, told)
-
-
-def _plain(value: Any) -> Any:
-    """A mapping that can be sent."""
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
-
-
-def _plain_lines(lines: Pointwise) -> Pointwise:
-    return replace(
-        lines, **{each.name: _plain(getattr(lines, each.name)) for each in fields(lines)}
-    )
-
-
-_hosted: dict[Request, Framework] = {}
-
-
-def _open_all(requests: Sequence[Request]) -> list[_About]:
-    """`_open` for frameworks that are in one process together."""
-    return [_open_beside(request) for request in requests]
-
-
-def _open_beside(request: Request) -> _About:
-    about = _open(request)
-    if about.state.state == "available":
-        (_hosted[request],) = _opened
-    return about
-
-
-def _there_beside(request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
-    if request not in _hosted:  # it was opened in another process
-        _open_beside(request)
-    return function(_hosted[request], *arguments)
-
-
-def _answered(case: AnyCase, watched: bool) -> tuple[Any, Any]:
-    (framework,) = _opened
-    given = ask(framework, case)
-    if isinstance(given, Refused) or not watched:
-        return given, None
-    return given, watch(framework, case)
-
-
-def _answered_each(stack: AnyCase, watched: bool) -> tuple[Any, Any]:
-    found = [_answered(stack[at], watched) for at in range(stack.count or 0)]
-    return found, None
-
-
-def _there(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:
-    (framework,) = _opened
-    return function(framework, *arguments), None
-
-
-def _answered_twice(case: Composed, direction: Direction, way: Way) -> tuple[Any, Any]:
-    (framework,) = _opened
-    return ask_twice(framework, case, direction, way), None
-
-
-# -- here ------------------------------------------------------------------------------------------
 
 
 Host: TypeAlias = Callable[..., Any]
@@ -263,12 +176,12 @@ class Isolated(Remote):
 
     def begin(self, case: AnyCase, *, watched: bool = False) -> Awaited:
         """See `Remote.begin`."""
-        waiting = self._begin(_key(case), _answered, case, watched)
+        waiting = self._begin(_key(case), answered, case, watched)
         return lambda: self._wait(waiting)
 
     def begin_each(self, stack: AnyCase, *, watched: bool = False) -> AwaitedEach:
         """See `Remote.begin_each`; of a process that is lost, nothing comes."""
-        waiting = self._begin(_key(stack, way="each"), _answered_each, stack, watched)
+        waiting = self._begin(_key(stack, way="each"), answered_each, stack, watched)
 
         def wait() -> list[tuple[Any, Any]]:
             found = self._wait(waiting)[0]
@@ -280,14 +193,14 @@ class Isolated(Remote):
         """See `Remote.there`."""
         if self._host is not None and self._worker is None and not self.losses:
             with contextlib.suppress(WorkerLostError):
-                return self._host(_there_beside, self._request, function, *arguments)
+                return self._host(applied_beside, self._request, function, *arguments)
         key = hashlib.blake2b(written((function, arguments)), digest_size=16).digest()
-        return self._wait(self._begin(key, _there, function, arguments))[0]
+        return self._wait(self._begin(key, applied, function, arguments))[0]
 
     def twice(self, case: Composed, direction: Direction, way: Way) -> Any:
         """See `Remote.twice`."""
         key = _key(case, direction, way)
-        return self._wait(self._begin(key, _answered_twice, case, direction, way))[0]
+        return self._wait(self._begin(key, answered_twice, case, direction, way))[0]
 
     def close(self) -> None:
         """End its process."""
@@ -361,7 +274,7 @@ class Isolated(Remote):
             if self._worker is not None:
                 self._worker.end(patience=0.0)
             self._worker = self._start()
-            self._worker.call(_open, self._request, deadline=patient(_START))
+            self._worker.call(open_one, self._request, deadline=patient(_START))
         return self._worker
 
 
@@ -433,7 +346,7 @@ class Isolation:
                 there = replace(request, name=_known_in(request.name) or request.name)
                 start = self._starter(request.name)
                 left.append(worker := start())
-                begun.append((request.name, there, start, worker, worker.ask(_open, there)))
+                begun.append((request.name, there, start, worker, worker.ask(open_one, there)))
             for name, request, start, worker, asked in begun:
                 framework, state = self._open(name, request, start, worker, asked)
                 if framework is not None:
@@ -452,7 +365,7 @@ class Isolation:
         if self.host is None:
             return None
         try:
-            told = self.host(_open_all, requests)
+            told = self.host(open_all, requests)
         except WorkerLostError:
             return None  # which of them it was is found out in processes of their own
         return [
@@ -469,7 +382,7 @@ class Isolation:
         asked: Asked,
     ) -> Opened:
         try:
-            about: _About = worker.answer(asked, patient(_START))
+            about: About = worker.answer(asked, patient(_START))
         except UsageError as error:
             if name in self.others:
                 what = f"worker {name}={self.others[name]}: {error}"
@@ -484,7 +397,7 @@ class Isolation:
 
     def _made(
         self,
-        about: _About,
+        about: About,
         name: str,
         request: Request,
         worker: Worker | None,
