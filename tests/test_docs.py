@@ -15,6 +15,7 @@ import processes
 import pytest
 from packaging.requirements import Requirement
 
+from crosscheck.cases.profiles import WIDE_STACK, profile
 from crosscheck.cases.strategies import SHAPES, boundary_cases, seeded_stacks, smooth_cases
 from crosscheck.cli import main
 from crosscheck.frameworks.base import Framework
@@ -434,3 +435,15 @@ def test_the_entry_point_of_a_fourth_framework_loads_and_is_known(
         assert framework.gradients(worked_example()).loss == 2.0
     finally:
         sys.modules.pop("my_package", None)  # other tests have another of that name
+
+
+def test_the_profiles_have_as_many_cases_as_the_page_says() -> None:
+    rows = re.findall(r"\| (quick|default|nightly) \|(.*)\|\n", PAGES["docs/running.md"])
+    assert [name for name, _ in rows] == ["quick", "default", "nightly"]
+    for name, numbers in rows:
+        each = profile(name)
+        wide = (each.wide + 1) // 2 * WIDE_STACK + each.wide // 2
+        wanted = (each.smooth_examples, each.boundary_examples, each.nonfinite, each.composed)
+        stacked = each.stacks * each.stack_size
+        found = tuple(int(number.replace(",", "")) for number in numbers.split("|"))
+        assert found == (*wanted, stacked, wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -63,7 +64,9 @@ class GivenCase:
         worst, slopes = verdict.worst, _slopes(verdict)
         if slopes:
             line += f"; λ = {slopes}"
-        if worst is not None and worst.error > 0:
+        if worst is not None and not math.isfinite(worst.bounds):
+            line += f"; {worst.distance}, in {worst.name}"
+        elif worst is not None and worst.error > 0:
             line += (
                 f"; largest error {worst.bounds:.3g} of its bound, {worst.ulps:.3g} ulp, "
                 f"in {worst.name}"

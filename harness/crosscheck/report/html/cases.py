@@ -260,10 +260,17 @@ def _worst(entry: Mapping[str, Any]) -> dict[str, str]:
         "reference_hex": _unless_short(entry["reference"]),
         "error": digits(entry["error"]),
         "bound": digits(entry["bound"]),
-        "ratio": digits(entry["error_over_bound"]),
+        "ratio": _share(entry),
         "ulp": digits(entry["error_in_ulp"]),
         "beyond": "yes" if value(entry["error_over_bound"]) > 1 else "",
     }
+
+
+def _share(entry: Mapping[str, Any]) -> str:
+    """The error as a part of its bound; words where no error is allowed."""
+    if value(entry["bound"]) == 0 and value(entry["error"]) > 0:
+        return "none is allowed"
+    return digits(entry["error_over_bound"])
 
 
 def _unless_short(number: Mapping[str, Any]) -> str:
