@@ -1,10 +1,10 @@
 """Hypothesis strategies for cases on kinks, and right beside them.
 
-The numbers are small multiples of ½ and each unit has at most two weights, so that all sums are
-exact in every dtype and every order of evaluation: the kinks are certain. In coarse formats the
-numbers are -1, 0 and 1, and each unit has one weight. There a_l <= 2^l, for a bias is at most what
-it cancels or 1; the magnitudes that make a pre-activation of layer l add up to 2^l at the most, and
-all of its partial sums are whole numbers of p bits if l <= p.
+The numbers of most kinds are small multiples of ½ and each unit has at most two weights, so that
+all sums are exact in every dtype and every order of evaluation: the kinks are certain. In coarse
+formats the numbers are -1, 0 and 1, and each unit has one weight. There a_l <= 2^l, for a bias is
+at most what it cancels or 1; the magnitudes that make a pre-activation of layer l add up to 2^l at
+the most, and all of its partial sums are whole numbers of p bits if l <= p.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def boundary_cases(
     return st.one_of([_boundary(each, dtype, shapes, turn) for each in BOUNDARY_KINDS])
 
 
+_FULL = frozenset({"beside", "dead units"})
+"""The kinds whose numbers fill all bits: what is at zero there need not be added up to be so."""
 _SPARE = 4
 """Binades that are left between the smallest numbers of a kind and the subnormal ones."""
 
@@ -108,7 +110,7 @@ def _boundary(
     network, rows = draw(networks(shapes, turn))
     values = (
         numbers(dtype)
-        if kind == "beside"
+        if kind in _FULL
         else st.integers(-1, 1).map(float)
         if is_coarse
         else st.integers(-4, 4).map(lambda number: number / 2)
@@ -129,7 +131,7 @@ def _boundary(
     unit = draw(st.integers(0, network.widths[layer] - 1))
     row = draw(st.integers(0, rows - 1))
     draft = _Draft(network, weights, biases, x, layer, unit, row, form)
-    if kind == "beside":
+    if kind in _FULL:
         draft.weights[:] = [form.round(weight * draw(numbers(dtype))) for weight in weights]
     if kind in _PLACE:
         _PLACE[kind](draw, draft)

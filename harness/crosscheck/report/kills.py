@@ -46,6 +46,12 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
         f"{about['python']}, {about['processor'] or about['machine']}. Catalogue "
         f"{record['catalogue']}, sources {record['source']}, seed {record['seed']}."
     )
+    for later in record.get("later", ()):
+        yield ""
+        yield (
+            f"Of the roads {' and '.join(later['roads'])} are figures of {later['date']}, "
+            f"sources {later['source']}."
+        )
     yield ""
     yield from _summary(faults)
     yield "## Wrong gradients"
@@ -104,7 +110,7 @@ def _legend(record: Mapping[str, Any]) -> Iterator[str]:
         "(all cases of a stacked call count), with the verdict if it is not DISAGREES. **missed** "
         "is a fault that came through though it must not; a dot is one that came through where it "
         "may, for the reason given. What the quick profile catches was not put to the default one "
-        "again, which draws ten times as many of the same cases."
+        "again, which draws more of the same cases."
     )
     yield ""
     yield from (f"- *{road}*: {text}" for road, text in record["roads"].items())

@@ -125,7 +125,7 @@ def row(name: str) -> dict[str, Any]:
     caught: dict[str, dict[str, Any] | None] = {}
     for road in ROADS:
         if road == "default" and caught["quick"] is not None:
-            # It draws ten times as many of the same cases.
+            # It draws more of the same cases.
             caught[road] = {**caught["quick"], "by": "quick"}
             continue
         found = travel(road, fault)
