@@ -17,7 +17,8 @@ A sweep has workers of its own, each with all frameworks (`Host`). They are open
 which imports each library once; one has a process of its own from when it is asked for a case.
 
 The frameworks of one run work side by side: who asks all of them by `Isolated.begin`, and then
-goes on with something else, waits for the slowest only.
+goes on with something else, waits for the slowest only. Several questions may wait for one process.
+The one that it is at when it is lost has the blame; the others are asked of the next one.
 
 A framework of another environment takes part as ``NAME-ANYTHING``: the same adapter in the Python
 of that environment, with the versions that are there. That Python imports this very package, from
