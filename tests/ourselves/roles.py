@@ -75,7 +75,7 @@ ROLES: Mapping[str, str] = MappingProxyType(
         # the run and its report
         "how a run ends": "crosscheck.run.crosscheck:outcome",
         "failing verdicts of a case": "crosscheck.run.tally:failing_verdicts",
-        "cases seen before": "crosscheck.run.checker:_fingerprints",
+        "cases seen before": "crosscheck.run.counting:fingerprints",
         "smaller cases": "crosscheck.cases.shrink:shrink",
         # the sweep
         "parts of a sweep": "crosscheck.cases.stream.settings:Settings.parts",

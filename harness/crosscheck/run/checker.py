@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from crosscheck.cases.shrink import shrink
 from crosscheck.frameworks.base import Framework
@@ -17,10 +13,9 @@ from crosscheck.frameworks.gatekeeper import begin
 from crosscheck.frameworks.refusals import NOT_ASKED, Refused
 from crosscheck.frameworks.script import script
 from crosscheck.judge.door import Answer, Question, judge
-from crosscheck.judge.vacuity import Coverage, Seen, seen_by
+from crosscheck.judge.vacuity import Coverage
 from crosscheck.judge.verdict import Kind, Verdict, fails
-from crosscheck.network.composed import AnyCase, AnyGradients, Composed
-from crosscheck.numbers.arrays import Array
+from crosscheck.network.composed import AnyCase, AnyGradients
 from crosscheck.run.again import (
     FLAKY,
     NAME,
@@ -31,18 +26,17 @@ from crosscheck.run.again import (
 )
 from crosscheck.run.ahead import Ahead
 from crosscheck.run.answers import asking, asking_each, verdict_of
-from crosscheck.run.certified import certifications_of
+from crosscheck.run.counting import counted, fingerprints
 from crosscheck.run.events import (
     AskedAgain,
     CaseChecked,
     Event,
     Part,
-    StackChecked,
 )
 from crosscheck.run.failing import Failing, SameFailure, failures
 from crosscheck.run.panel import Judged, changed_since, judged, judged_each, judged_stack
 
-__all__ = ["ATTEMPTS", "Checker", "Disagreement", "Emit", "fingerprints"]
+__all__ = ["ATTEMPTS", "Checker", "Disagreement", "Emit"]
 
 Emit = Callable[[Event], None]
 """Takes an event."""
@@ -334,50 +328,15 @@ class Checker:
         return {name: text for name, text in programs.items() if text is not None}
 
     def _count(self, case: AnyCase, part: Part, found: Judged) -> None:
-        verdicts, bounds = found.verdicts, found.bounds
         before = self.distinct
         self.seen.update(fingerprints(case))
-        kinds: dict[str, dict[Kind, int]] = {}
-        compared: dict[str, Array] = {}
-        seen: dict[str, Seen] = {}
-        operators = case.shape_name if isinstance(case, Composed) else ""
-        certified = {}
-        for column, framework in enumerate(self.frameworks):
-            of_framework = [row[column].kind for row in verdicts]
-            kinds[framework.name] = dict(Counter(of_framework))
-            agrees = np.array([kind is Kind.AGREES for kind in of_framework])
-            compared[framework.name] = bounds[agrees, column]
-            certified[framework.name] = certifications_of(row[column] for row in verdicts)
-            seen[framework.name] = seen_by(row[column] for row in verdicts)
         self.smooth += sum(
             any(verdict.kind in (Kind.AGREES, Kind.DISAGREES) for verdict in row)
-            for row in verdicts
+            for row in found.verdicts
         )
-        checked = StackChecked(
-            part=part,
-            widths=case.widths,
-            rows=case.rows,
-            dtype=case.dtype,
-            count=len(verdicts),
-            distinct=self.distinct - before,
-            kinds=kinds,
-            bounds=compared,
-            seen=seen,
-            certified=certified,
-            operators=operators,
-        )
+        checked = counted(self.frameworks, case, part, found, self.distinct - before)
         for line in checked.lines:
             self.coverage.add(line)
             if line.never:
                 self.unseen.setdefault(line.shape, case)
         self.emit(checked)
-
-
-def fingerprints(case: AnyCase) -> Iterable[int]:
-    """One number per case, the same for equal cases in any process and hardly ever for others."""
-    count = case.count or 1
-    flat = np.concatenate([array.reshape(count, -1) for _, array in case.entries()], axis=1)
-    shape = repr((case.kind, case.dtype, case.rows)).encode()
-    for row in flat:
-        digest = hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest()
-        yield int.from_bytes(digest, "little")

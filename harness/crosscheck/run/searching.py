@@ -23,7 +23,8 @@ from crosscheck.frameworks.refusals import Refused
 from crosscheck.judge.door import Answer
 from crosscheck.judge.verdict import Verdict
 from crosscheck.network.composed import AnyCase
-from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement, fingerprints
+from crosscheck.run.checker import ATTEMPTS, Checker, Disagreement
+from crosscheck.run.counting import fingerprints
 from crosscheck.run.events import Part
 from crosscheck.run.failing import SameFailure, failures
 
@@ -142,7 +143,7 @@ class Gathered:
         self.checker, self.part, self.label = checker, part, label
         self._held = held
         self._kinds: dict[object, list[AnyCase]] = {}
-        self._known: dict[int, _Row] = {}
+        self._failing: dict[int, _Row] = {}
 
     def add(self, case: AnyCase) -> None:
         """One more case; when enough wait, those of the kind that has most are asked."""
@@ -158,9 +159,11 @@ class Gathered:
             self._ask(self._kinds.popitem()[1])
 
     def verdicts(self, case: AnyCase) -> _Row:
-        """Those on a case that was judged already, or is now."""
+        """Those on a case; of one that was judged already and does not fail, none."""
         (key,) = fingerprints(case)
-        return self._known[key] if key in self._known else self.checker.verdicts(case)
+        if key in self._failing or key in self.checker.seen:
+            return self._failing.get(key, ())
+        return self.checker.verdicts(case)
 
     def _ask(self, cases: list[AnyCase]) -> None:
         stack: AnyCase = cases[0].beside(cases[1:])  # type: ignore[arg-type]  # of one kind
@@ -170,10 +173,10 @@ class Gathered:
 
     def _judge(self, stack: AnyCase, answers: Sequence[Sequence[Answer | Refused]]) -> None:
         found = self.checker.check_each(stack, answers, self.part, self.label)
-        self._known.update(zip(fingerprints(stack), found, strict=True))
-        for index, row in enumerate(found):
+        for index, (key, row) in enumerate(zip(fingerprints(stack), found, strict=True)):
             if any(map(self.checker.is_lasting, row)):
                 self.failing.append((stack[index], row))
+                self._failing[key] = row
 
 
 class _Earlier(ExampleDatabase):
