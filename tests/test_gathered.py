@@ -201,7 +201,7 @@ def test_what_is_put_ahead_is_asked_at_once_and_judged_in_its_order() -> None:
             told.append(f"judge {answer}")
             then()
 
-        ahead.put(ask, judge)
+        ahead.put(1, ask, judge)
 
     put("0", lambda: put("more"))  # put while answers are judged: it waits behind the others
     for number in range(1, 20):
@@ -215,14 +215,23 @@ def test_what_is_put_ahead_is_asked_at_once_and_judged_in_its_order() -> None:
     assert len(judged) == 21
 
 
+def test_few_large_questions_wait_at_once() -> None:
+    ahead, told = Ahead(), list[Any]()
+    for number in range(4):
+        ahead.put(2**21, lambda number=number: lambda: number, told.append)  # type: ignore[misc]
+    assert told == [0, 1, 2]
+    ahead.finish()
+    assert told == [0, 1, 2, 3]
+
+
 def test_a_failure_while_answers_are_judged_leaves_the_rest_to_be_judged() -> None:
     ahead, told = Ahead(), list[Any]()
 
     def fail(_: int) -> None:
         raise ZeroDivisionError
 
-    ahead.put(lambda: lambda: 0, fail)
-    ahead.put(lambda: lambda: 1, told.append)
+    ahead.put(1, lambda: lambda: 0, fail)
+    ahead.put(1, lambda: lambda: 1, told.append)
     with pytest.raises(ZeroDivisionError):
         ahead.finish()
     ahead.finish()

@@ -196,7 +196,7 @@ class Checker:
                     self.emit(each)
                     self.nondeterministic.setdefault(framework.name, each)
 
-        self.ahead.put(lambda: begin(framework, asked.case), compare)
+        self.ahead.put(asked.case.size, lambda: begin(framework, asked.case), compare)
 
     def check_shrunk(self, case: AnyCase, part: Part, label: str) -> None:
         """Report the smallest form of a failing case; it is not counted."""

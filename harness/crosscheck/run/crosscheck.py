@@ -142,9 +142,9 @@ def _put_wide(checker: Checker, stack: Case, label: str, *, whole: bool) -> None
         checker.check_smallest(stack[0], failing, "smooth", label)
 
     if whole:
-        checker.ahead.put(lambda: checker.asking(stack), judge)
+        checker.ahead.put(stack.size, lambda: checker.asking(stack), judge)
     else:
-        checker.ahead.put(lambda: checker.asking_each(stack), judge_each)
+        checker.ahead.put(stack.size, lambda: checker.asking_each(stack), judge_each)
 
 
 def _look_again(checker: Checker, seed: int) -> None:

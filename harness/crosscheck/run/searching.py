@@ -67,7 +67,7 @@ def searched(
             def judge(answers: Sequence[Answer | Refused]) -> None:
                 checker.check_stack(case, part, label, answers)  # shrinks by itself
 
-            checker.ahead.put(lambda: checker.asking(case), judge)
+            checker.ahead.put(case.size, lambda: checker.asking(case), judge)
             return
         if not gathered.failing:
             gathered.add(case)
@@ -168,7 +168,9 @@ class Gathered:
     def _ask(self, cases: list[AnyCase]) -> None:
         stack: AnyCase = cases[0].beside(cases[1:])  # type: ignore[arg-type]  # of one kind
         self.checker.ahead.put(
-            lambda: self.checker.asking_each(stack), lambda answers: self._judge(stack, answers)
+            stack.size,
+            lambda: self.checker.asking_each(stack),
+            lambda answers: self._judge(stack, answers),
         )
 
     def _judge(self, stack: AnyCase, answers: Sequence[Sequence[Answer | Refused]]) -> None:
