@@ -80,6 +80,15 @@ def test_a_step_may_change_in_place_what_it_was_handed(line: str) -> None:
     assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
 
 
+@pytest.mark.parametrize("width", [2, 8])
+def test_memory_that_is_used_again_is_not_taken_for_the_tensor_it_held_before(width: int) -> None:
+    case = stack_of((4, *[width] * 24, 1), "float32")
+    framework = written("torch.relu(z.mul_(1))")
+    for _ in range(8):
+        check = LocalJudge(case).check(framework.recorded(case))
+        assert check.explained[0].all(), check.wrong(int(np.argmin(check.explained[0])))
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

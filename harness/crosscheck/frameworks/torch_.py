@@ -143,17 +143,17 @@ class TorchFramework(Adapter):
         """What is seen at marks of one kind, and whether none of them was changed in place."""
         edge_of = self._torch.autograd.graph.get_gradient_edge
         passed, edges, values = [], {}, {}
-        copies = {_held(each): each.detach() for each in (*leaves, *rest)}
+        # With each tensor itself: were it gone, its memory might be another's.
+        copies = {_held(each): (each, each.detach()) for each in (*leaves, *rest)}
 
         def watch(step: str, operand: str, array: Any) -> Any:
-            # To be kept, or the memory may be given to another tensor.
             found = mark_of(array, array)
             passed.append((found, found._version))
             if found.requires_grad:
                 edges[step, operand] = edge_of(found)
             if (held := _held(array)) not in copies:
-                copies[held] = array.detach().clone()
-            values[step, operand] = copies[held]
+                copies[held] = array, array.detach().clone()
+            values[step, operand] = copies[held][1]
             return found
 
         losses = function(watch, *leaves, *rest)
@@ -282,7 +282,10 @@ class TorchFramework(Adapter):
 
 
 def _held(tensor: Any) -> Hashable:
-    """Equal of tensors that are the same piece of memory with nothing written to it in between."""
+    """Equal of tensors that are the same piece of memory with nothing written to it in between.
+
+    As long as one of them is there: later the memory may be given to another one.
+    """
     return tensor.data_ptr(), tensor._version, tensor.dtype, tensor.shape, tensor.stride()
 
 
