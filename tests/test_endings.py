@@ -202,10 +202,14 @@ def test_a_terminal_whose_reader_is_gone_ends_the_command_so(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
-def test_a_full_output_is_one_line() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_output_is_one_line(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         done = processes.run(
-            [sys.executable, "-m", "crosscheck", "--help"], stdout=full, stderr=subprocess.PIPE
+            [sys.executable, "-m", "crosscheck", "--help"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
         )
     assert done.returncode == 4
     assert "No space left on device" in done.stderr

@@ -90,6 +90,10 @@ def _ended_by(error: SystemExit | OSError | MemoryError) -> int:
     if error.errno in _OF_THE_SYSTEM:
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror}; make room, or choose another place, and try again")
+        try:
+            _flush()
+        except OSError:
+            _left()  # else Python tries once more at the end, and ends with 120
         return int(ExitCode.USAGE)
     _show_traceback()
     return int(ExitCode.INTERNAL_ERROR)
@@ -121,7 +125,7 @@ def _flush() -> None:
 
 
 def _left() -> int:
-    """Nobody reads the standard output: nothing more goes there, nor at the end of the process."""
+    """The standard output takes nothing more: nothing goes there, nor at the end of the process."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         output = sys.__stdout__.fileno()  # type: ignore[union-attr]
         os.dup2(os.open(os.devnull, os.O_WRONLY), output)
