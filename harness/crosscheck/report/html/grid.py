@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -238,8 +239,13 @@ def _slopes(cell: Cell) -> list[str]:
 
     Shares of a tie are told in three digits: how a dtype rounds ⅓ is no choice.
     """
-    slopes = map(unsigned, (cell.slope, *(slope for _, slope in cell.elsewhere)))
-    return list(dict.fromkeys(_shares(each) if "," in each else each for each in slopes))
+    return list(dict.fromkeys(map(_slope, (cell.slope, *(slope for _, slope in cell.elsewhere)))))
+
+
+@lru_cache(maxsize=4096)
+def _slope(text: str) -> str:
+    plain = unsigned(text)
+    return _shares(plain) if "," in plain else plain
 
 
 def _shares(slopes: str) -> str:
