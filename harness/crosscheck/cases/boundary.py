@@ -71,7 +71,7 @@ def boundary_cases(
     return st.one_of([_boundary(each, dtype, shapes, turn) for each in BOUNDARY_KINDS])
 
 
-_FULL = frozenset({"beside", "dead units"})
+_FULL = frozenset({"zero row", "dead unit", "dead units", "beside"})
 """The kinds whose numbers fill all bits: what is at zero there need not be added up to be so."""
 _SPARE = 4
 """Binades that are left between the smallest numbers of a kind and the subnormal ones."""
