@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from crosscheck.frameworks.base import Framework
-from crosscheck.frameworks.gatekeeper import ask, ask_twice, watch
+from crosscheck.frameworks.gatekeeper import ask_twice, begin, begin_each
 from crosscheck.frameworks.pointwise import Pointwise
-from crosscheck.frameworks.refusals import Refused
 from crosscheck.frameworks.registry import Request, open_here
 from crosscheck.frameworks.state import FrameworkState
 from crosscheck.network.composed import AnyCase, Composed
@@ -101,16 +100,13 @@ def applied_beside(request: Request, function: Callable[..., Any], *arguments: A
 def answered(case: AnyCase, watched: bool) -> tuple[Any, Any]:
     """What `crosscheck.frameworks.gatekeeper.begin` gives."""
     (framework,) = _opened
-    given = ask(framework, case)
-    if isinstance(given, Refused) or not watched:
-        return given, None
-    return given, watch(framework, case)
+    return begin(framework, case, watched=watched)()
 
 
 def answered_each(stack: AnyCase, watched: bool) -> tuple[Any, Any]:
-    """`answered`, of each case of a stack by itself; and ``None``."""
-    found = [answered(stack[at], watched) for at in range(stack.count or 0)]
-    return found, None
+    """What `crosscheck.frameworks.gatekeeper.begin_each` gives; and ``None``."""
+    (framework,) = _opened
+    return begin_each(framework, stack, watched=watched)(), None
 
 
 def applied(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:

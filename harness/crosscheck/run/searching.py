@@ -74,8 +74,12 @@ def searched(
         if gathered.failing:
             raise Disagreement(label)
 
-    about: dict[str, Any] = {"name": label.replace(" ", "_"), "seed": seed, "examples": examples}
-    about["failure"] = Disagreement
+    about: dict[str, Any] = {
+        "name": label.replace(" ", "_"),
+        "seed": seed,
+        "examples": examples,
+        "failure": Disagreement,
+    }
     once = hypothesis.settings(settings(), database=earlier)
     search(strategy, gather, settings=once, shrinks=False, **about)
     gathered.finish()
@@ -175,8 +179,9 @@ class Gathered:
 
     def _judge(self, stack: AnyCase, answers: Sequence[Sequence[Answer | Refused]]) -> None:
         found = self.checker.check_each(stack, answers, self.part, self.label)
-        for index, (key, row) in enumerate(zip(fingerprints(stack), found, strict=True)):
+        for index, row in enumerate(found):
             if any(map(self.checker.is_lasting, row)):
+                (key,) = fingerprints(stack[index])
                 self.failing.append((stack[index], row))
                 self._failing[key] = row
 
