@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import special  # type: ignore[import-untyped]
+from spellings import standardized
+from spellings import traced as spelled
 from test_causes import WRT, case
 
 from crosscheck import compare_functions
+from crosscheck.frontends.case import FunctionCase
+from crosscheck.judge.programs.enclosed import EnclosedProgram
+from crosscheck.judge.programs.judge import ProgramJudge
 from crosscheck.judge.verdict import Kind
 from crosscheck.network.composed import Derivatives
 from crosscheck.network.tree import LEFT_OUT
@@ -72,6 +78,47 @@ def test_in_few_digits_no_multiple_of_a_gradient_passes_as_another_way_of_writin
     if abs(factor - 1) >= 1:
         # It is off by the derivative at least, which the room for other ways must be less than.
         assert Kind.UNDECIDED not in kinds
+
+
+def _sent_through(x: Any, g: Any, *, forgets: str = "", factor: float = 1.0) -> Any:
+    d = x - x.mean(-1, keepdims=True)
+    r = 1 / np.sqrt((d * d).mean(-1, keepdims=True) + x.dtype.type(1e-5))
+    h = d * r
+    of_mean = 0 if forgets == "mean" else g.mean(-1, keepdims=True)
+    of_size = 0 if forgets == "size" else h * (g * h).mean(-1, keepdims=True)
+    return {"x": x.dtype.type(factor) * r * (g - of_mean - of_size)}
+
+
+@pytest.mark.parametrize("width", [3, 64])
+def test_of_what_is_right_the_first_way_is_enclosed_and_of_what_is_wrong_all_are(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bounds of the first way alone are another way to pass, which no fault may take."""
+    asked: list[bool] = []
+    enclosed = ProgramJudge.enclosed
+
+    def told(self: ProgramJudge, *arguments: Any, takes_first: bool = False) -> EnclosedProgram:
+        asked.append(takes_first)
+        return enclosed(self, *arguments, takes_first=takes_first)
+
+    monkeypatch.setattr(ProgramJudge, "enclosed", told)
+    rng = np.random.default_rng(width)
+    x, g = rng.standard_normal((2, 2, width))
+    function = spelled(functools.partial(standardized, axis=-1), x=x.shape)
+    one = FunctionCase.at(function, {"x": x}, {"out": g}, ("x",), dtype="float32").recognised
+    numbers = one.arguments()["x"], one.cotangents()["out"]
+
+    def kind(**fault: Any) -> Kind:
+        asked.clear()
+        wrong = _sent_through(*(each.astype(np.float32) for each in numbers), **fault)
+        given = Derivatives(LEFT_OUT, {"out": LEFT_OUT, **wrong})
+        return FunctionJudge(one).verdict(given, "mine", "by hand").kind
+
+    assert kind() is Kind.AGREES
+    assert asked == [True]
+    for fault in ({"forgets": "mean"}, {"forgets": "size"}, {"factor": 1 + 2.0**-12}):
+        assert kind(**fault) is Kind.DISAGREES, fault
+        assert not all(asked)
 
 
 def test_a_function_whose_cases_all_hold_an_open_comparison_does_not_pass() -> None:

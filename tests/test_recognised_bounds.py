@@ -51,7 +51,9 @@ def arrays_of(name: str, seed: int, make: Callable[..., Any] = drawn) -> dict[st
     return found
 
 
-def bounds_of(name: str, arrays: dict[str, Any]) -> dict[str, Enclosure]:
+def bounds_of(
+    name: str, arrays: dict[str, Any], *, takes_first: bool = False
+) -> dict[str, Enclosure]:
     """Those of the value and of all derivatives, of all cases at once."""
     formula, shapes, _ = SPELLED[name]
     program = recognised(spellings.traced(formula, **shapes)).program
@@ -61,7 +63,8 @@ def bounds_of(name: str, arrays: dict[str, Any]) -> dict[str, Enclosure]:
         for key, array in arrays.items()
     }
     with np.errstate(all="ignore"):
-        found = evaluate(vjp(program, {"out": "g"}, list(shapes)), OnEnclosures(model), given)
+        arithmetic = OnEnclosures(model, takes_first=takes_first)
+        found = evaluate(vjp(program, {"out": "g"}, list(shapes)), arithmetic, given)
         return {key: Enclosure(model, each.c, each.r, each.e) for key, each in found.items()}
 
 
@@ -77,6 +80,17 @@ def test_whoever_writes_it_otherwise_is_within_the_bounds(name: str) -> None:
             parts = {"out": value, **dict(zip(shapes, derivatives, strict=False))}
             for part, array in parts.items():
                 assert not leaves_bound(bounds[part], array).any(), (way, part)
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_the_bounds_of_first_ways_are_within_those_of_all(name: str) -> None:
+    arrays = arrays_of(name, 12)
+    whole, first = bounds_of(name, arrays), bounds_of(name, arrays, takes_first=True)
+    with np.errstate(all="ignore"):
+        for part, bound in whole.items():
+            apart = np.abs(bound.high - first[part].high) + first[part].bound
+            bounded = np.isfinite(bound.bound)
+            assert (apart <= bound.bound * (1 + 2.0**-20))[bounded].all(), part
 
 
 # -- wrong ones ----------------------------------------------------------------------------------

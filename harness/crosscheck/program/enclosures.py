@@ -48,6 +48,7 @@ class OnEnclosures:
         pairs: The piece on the left of the jump that λ speaks of, where that is not the first.
         any_slope: Sites to where every slope between the extremes is enclosed at once.
         formed: What was formed of which values (`crosscheck.program.alternatives`).
+        takes_first: Of a number that may be computed in several ways the first is enclosed alone.
     """
 
     model: Model
@@ -55,6 +56,7 @@ class OnEnclosures:
     pairs: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     any_slope: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     formed: Formed = field(default_factory=dict, repr=False)
+    takes_first: bool = False
 
     def filled(self, value: float, shape: Shape) -> Enclosure:
         """See `Arithmetic`."""

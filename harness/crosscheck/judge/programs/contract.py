@@ -123,9 +123,9 @@ def precision_of(text: str | Precision) -> Precision:
 class _ContractProgram(EnclosedProgram):
     """A case on enclosures in which results are rounded once more."""
 
-    def __init__(self, case: Composed, model: Model, result: Format) -> None:
+    def __init__(self, case: Composed, model: Model, result: Format, *, takes_first: bool) -> None:
         self._result = result
-        super().__init__(case, model)
+        super().__init__(case, model, takes_first=takes_first)
 
     def _evaluated(self, arithmetic: OnEnclosures) -> Derivatives:
         return super()._evaluated(arithmetic).map(self._rounded)
@@ -153,11 +153,16 @@ class ContractJudge(ProgramJudge):
     def __init__(self, case: Composed, precision: Precision) -> None:
         super().__init__(case)
         self.precision = precision
-        self._programs: dict[Model, _ContractProgram] = {}
+        self._programs: dict[tuple[Model, bool], _ContractProgram] = {}
 
-    def enclosed(self, model: Model, derivation: Derivation = "reverse") -> EnclosedProgram:
+    def enclosed(
+        self, model: Model, derivation: Derivation = "reverse", *, takes_first: bool = False
+    ) -> EnclosedProgram:
         """See `ProgramJudge`."""
-        held = self.precision.model(model)
-        if held not in self._programs:
-            self._programs[held] = _ContractProgram(self.case, held, self.precision.result)
-        return self._programs[held]
+        key = self.precision.model(model), takes_first
+        if key not in self._programs:
+            found = _ContractProgram(
+                self.case, key[0], self.precision.result, takes_first=takes_first
+            )
+            self._programs[key] = found
+        return self._programs[key]

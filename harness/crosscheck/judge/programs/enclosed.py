@@ -61,6 +61,7 @@ class EnclosedProgram:
         model: The arithmetic that frameworks are held to.
         derivation: How the gradient is computed; by one-hot tangents in forward mode
             (`crosscheck.judge.programs.tangents`).
+        takes_first: Whether of what may be computed in several ways the first alone is enclosed.
 
     Attributes:
         sites: Each node at whose value something is decided, to the functions that are.
@@ -68,8 +69,16 @@ class EnclosedProgram:
     """
 
     @in_ieee_arithmetic
-    def __init__(self, case: Composed, model: Model, derivation: Derivation = "reverse") -> None:
+    def __init__(
+        self,
+        case: Composed,
+        model: Model,
+        derivation: Derivation = "reverse",
+        *,
+        takes_first: bool = False,
+    ) -> None:
         self.case, self.model, self.derivation = case, model, derivation
+        self._takes_first = takes_first
         self.program = case.gradient
         sites: dict[int, list[Piecewise]] = {}
         for number in self.program.needed:
@@ -83,7 +92,7 @@ class EnclosedProgram:
         self.ties = tuple(dict.fromkeys(each.inputs[0] for each in nodes if each.op == "largest"))
         arrays = {name: Enclosure.of(model, array) for name, array in case.entries()}
         with np.errstate(all="ignore"):
-            self._forward = values_of(case.program, OnEnclosures(model), arrays)
+            self._forward = values_of(case.program, self._arithmetic(), arrays)
             self._arrays = arrays
         self._known: dict[Any, Derivatives] = {}
 
@@ -270,14 +279,17 @@ class EnclosedProgram:
                 whole[place.index] = value
             if len(self._known) > 64:
                 self._known.clear()
-            self._known[key] = self._evaluated(OnEnclosures(self.model, decided))
+            self._known[key] = self._evaluated(self._arithmetic(decisions=decided))
         return self._known[key]
 
     @cached_property
     @in_ieee_arithmetic
     def any_gradients(self) -> Derivatives:
         """The gradient with every slope between the extremes at each open decision."""
-        return self._evaluated(OnEnclosures(self.model, any_slope=dict(self.is_open)))
+        return self._evaluated(self._arithmetic(any_slope=dict(self.is_open)))
+
+    def _arithmetic(self, **settings: Any) -> OnEnclosures:
+        return OnEnclosures(self.model, takes_first=self._takes_first, **settings)
 
     def _evaluated(self, arithmetic: OnEnclosures) -> Derivatives:
         if self.derivation == "forward":
@@ -311,7 +323,7 @@ class EnclosedProgram:
 
     @cached_property
     def _without_bounds(self) -> NDArray[np.bool_]:
-        return without_bounds(self.case, OnEnclosures(self.model), self._arrays, self._forward)
+        return without_bounds(self.case, self._arithmetic(), self._arrays, self._forward)
 
     def _shaped(self, name: str, value: Enclosure) -> Enclosure:
         """With an axis over cases, also where a value is the same for all."""
@@ -320,4 +332,4 @@ class EnclosedProgram:
         whole = shape if count is None else (count, *shape)
         if value.shape == whole:
             return value
-        return OnEnclosures(self.model).broadcast(value, whole)
+        return self._arithmetic().broadcast(value, whole)

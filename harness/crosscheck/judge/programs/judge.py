@@ -46,6 +46,7 @@ from crosscheck.numbers.ieee import in_ieee_arithmetic
 from crosscheck.numbers.library import Library
 from crosscheck.numbers.model import Model, reductions_of
 from crosscheck.numbers.scaling import nearest
+from crosscheck.program.alternatives import WAYS
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
 from crosscheck.program.products import has_products
@@ -82,14 +83,17 @@ class ProgramJudge:
     def __init__(self, case: Composed, *, by_steps: bool = False) -> None:
         self.case, self.by_steps = case, by_steps
         self.format: Format = format_of(case.dtype)
-        self._enclosed: dict[tuple[Model, Derivation], EnclosedProgram] = {}
+        self._enclosed: dict[tuple[Model, Derivation, bool], EnclosedProgram] = {}
         self._validity: tuple[Validity, ...] | None = None
 
-    def enclosed(self, model: Model, derivation: Derivation = "reverse") -> EnclosedProgram:
-        """The case on enclosures of ``model``, in one mode of differentiation, computed once."""
-        key = model, derivation
+    def enclosed(
+        self, model: Model, derivation: Derivation = "reverse", *, takes_first: bool = False
+    ) -> EnclosedProgram:
+        """The case on enclosures of ``model``, computed once; arguments as of `EnclosedProgram`."""
+        key = model, derivation, takes_first
         if key not in self._enclosed:
-            self._enclosed[key] = EnclosedProgram(self.case, model, derivation)
+            found = EnclosedProgram(self.case, model, derivation, takes_first=takes_first)
+            self._enclosed[key] = found
         return self._enclosed[key]
 
     @property
@@ -145,6 +149,8 @@ class ProgramJudge:
             return replace(named, kind=Kind.UNSUPPORTED, detail=_NOT_FINITE)
         if self.by_steps:
             return within_any_slopes(self.enclosed, self.format, named, given, library)
+        if not is_suspect and (found := self._by_first_ways(named, given, derivation, library)):
+            return found
         left_open: Verdict | None = None
         flushed = Model(self.format, flush=True, library=library)
         tried: tuple[tuple[bool, Kind | None], ...] = ((False, None), (True, Kind.SUBNORMAL))
@@ -164,6 +170,25 @@ class ProgramJudge:
             return left_open
         found = self._reduced(named, given, flushed, derivation)
         return found or self._disagreement(named, given, self.enclosed(flushed, derivation))
+
+    def _by_first_ways(
+        self, named: Verdict, given: Derivatives, derivation: Derivation, library: Library | None
+    ) -> Verdict | None:
+        """AGREES, of a case without open decisions, by the first way alone that each number has.
+
+        Of what may be computed in several ways the enclosure is that of all of them together, the
+        first among them: so what is within the first one's bound is within theirs, and it takes a
+        fraction of the time to form.
+        """
+        if not any(node.op == WAYS for node in self.case.program.nodes):
+            return None
+        first = self.enclosed(Model(self.format, library=library), derivation, takes_first=True)
+        if first.decisions or first.idle:
+            return None
+        bounds = first.gradients()
+        if not contains(bounds, given) or not is_bounded(bounds, given):
+            return None
+        return self._explained(named, first, given, Explanation({}, bounds), None)
 
     def _explained(
         self,
