@@ -554,6 +554,16 @@ def test_the_tangents_have_the_slopes_that_were_used() -> None:
     assert [round(t.y / t.x, 2) for t in drawn] == [0.5, 1.0]
 
 
+def test_the_labels_of_tangents_that_are_close_do_not_cover_each_other() -> None:
+    slopes = (0.0, 0.25, 0.45, 0.4737, 0.5, 1.0)
+    used = [("a", f"f{slope}", number(slope)) for slope in slopes]
+    drawn = tangents(used, length=100, names="a")
+    heights = [each.label for each in drawn]
+    assert all(higher - lower >= 11 for lower, higher in itertools.pairwise(heights))
+    assert all(each.label >= each.y for each in drawn)
+    assert heights[:2] == [each.y for each in drawn[:2]]
+
+
 def test_classes_that_are_apart_are_counted_with_examples() -> None:
     root = pages.read(page(FAILED))
     (section,) = (e for e in root.all("section") if e.attributes["id"] == "classes")

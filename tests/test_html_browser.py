@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import processes
 import pytest
 from test_html import table
 
+from crosscheck.explain import explain_case
+from crosscheck.network.dense import worked_example
 from crosscheck.report.html import excerpt, page
 from crosscheck.studies.conventions.table import write_table
 
@@ -21,6 +24,7 @@ BROWSER = pictures.browser()
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason="no Chromium, Chrome or Edge on the PATH to look at the page with"
 )
+
 
 PHONE, DESK = (390, 844), (1280, 800)
 
@@ -99,6 +103,11 @@ def answered(folder: Path, page: str, scheme: str = "light") -> dict[str, Any]:
     return answer
 
 
+def explained(_: Any) -> str:
+    """An explanation as a fragment."""
+    return explain_case(worked_example())._repr_html_()
+
+
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("table") / "conventions.json"
@@ -144,6 +153,21 @@ def test_light_and_dark_follow_the_reader(text: str, tmp_path: Path) -> None:
     }
     assert grounds["light"] > 600
     assert grounds["dark"] < 150
+
+
+@pytest.mark.parametrize("guest", [excerpt, explained], ids=["report", "explanation"])
+def test_where_the_notebook_is_light_its_guest_is_so_in_a_dark_browser(
+    guest: Callable[[Any], str], tmp_path: Path
+) -> None:
+    shown = f"""<!DOCTYPE html><body><div data-jp-theme-light="true">{guest(pages.report())}</div>
+<div data-jp-theme-light="false">{guest(pages.report())}</div><pre id="measured"></pre><script>
+const grounds = [...document.querySelectorAll(".excerpt, .crosscheck-explain")].map(
+  (e) => getComputedStyle(e).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number));
+document.querySelector("#measured").textContent = JSON.stringify({{grounds}});
+</script></body>"""
+    light, dark = answered(tmp_path, shown, "dark")["grounds"]
+    assert min(light) > 200
+    assert max(dark) < 60
 
 
 # In the manner of Jupyter's own style, and worse.

@@ -48,7 +48,8 @@ _STYLE = """
 .crosscheck-explain .bad { color: var(--bad); font-weight: 600; }
 .crosscheck-explain .notable { color: var(--notable); font-weight: 600; }
 @media (prefers-color-scheme: dark) {
-  .crosscheck-explain { --ink: #e4e8ec; --soft: #a0a9b4; --line: #3a424c; --good: #57c471;
+  .crosscheck-explain:not([data-jp-theme-light="true"] *, .vscode-light *) {
+    --ink: #e4e8ec; --soft: #a0a9b4; --line: #3a424c; --good: #57c471;
     --bad: #ff7b72; --notable: #e3b341; --band: #1e242b; --paper: #14181d; } }
 @media print { .crosscheck-explain .wide { overflow: visible; }
   .crosscheck-explain .line { break-inside: avoid; } }

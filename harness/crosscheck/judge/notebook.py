@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from crosscheck.judge.decisions import GateReading
@@ -58,11 +59,12 @@ def _badge(kind: Kind) -> str:
 
 
 def _worst(entry: Entry) -> str:
+    ratio = "none is allowed" if entry.bounds == math.inf else f"error / bound {entry.bounds:.3g}"
     rows = [
         ["given", f"{entry.given!r}", float(entry.given).hex()],
         ["reference", f"{entry.reference!r}", float(entry.reference).hex()],
-        ["error", f"{entry.error:.3g}", f"{entry.ulps:.3g} ulp"],
-        ["bound", f"{entry.bound:.3g}", f"error / bound {entry.bounds:.3g}"],
+        ["error", f"{entry.error:.3g}", f"{entry.ulps:.3g} ulp" if entry.ulps < math.inf else ""],
+        ["bound", f"{entry.bound:.3g}", ratio],
     ]
     return table((), rows, f"Nearest to its bound, or farthest beyond it: {entry.name}")
 

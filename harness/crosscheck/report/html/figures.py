@@ -18,6 +18,8 @@ _BIN_WIDTH = 2
 _MARGIN = 12
 """Room on either side: exact zeros to the left, errors beyond the bound to the right."""
 _HEIGHT = 36
+_LINE = 12.0
+"""Between the middles of two labels, at the least."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,14 @@ class Tangent:
         who: The frameworks, with the formulations that the same ones use it for.
         x: Horizontal end of the line, from the kink.
         y: Its vertical end, upwards.
+        label: The height of its label, which is above that of the one before.
     """
 
     slope: str
     who: tuple[str, ...]
     x: float
     y: float
+    label: float
 
 
 def tangents(
@@ -138,15 +142,17 @@ def tangents(
     for framework, formulation, number in used:
         _, own = by_slope.setdefault(value(number), (digits(number), {}))
         own.setdefault(formulation, []).append(framework)
-    found = []
+    found: list[Tangent] = []
     for slope, (text, own) in sorted(by_slope.items()):
         norm = math.hypot(1.0, slope)
+        end = round(length * slope / norm, 2)
         found.append(
             Tangent(
                 "½" if slope == 0.5 else text,
                 tuple(_who(own, names)),
                 round(length / norm, 2),
-                round(length * slope / norm, 2),
+                end,
+                max(end, found[-1].label + _LINE) if found else end,
             )
         )
     return found
