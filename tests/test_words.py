@@ -37,6 +37,7 @@ from crosscheck.tools.words import (
     lines_of,
     message_of,
     named,
+    place_of,
     shown,
 )
 
@@ -239,3 +240,18 @@ def test_a_number_is_told_exactly(value: float, told: str | None) -> None:
     found = exactly(value)
     assert found == (value.hex() if told is None else told)
     assert (float.fromhex(found) if "0x" in found else float(found)) == value
+
+
+def test_a_place_is_told_from_here_if_it_is_here_or_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "here" / "below"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert place_of(str(inside / "a.py"), 3) == f"{Path('below', 'a.py')}:3"
+    assert place_of(str(tmp_path / "a.py"), 3) == f"{tmp_path / 'a.py'}:3"
+    assert place_of("<cell 2>", 1) == "<cell 2>:1"
+    inside.rmdir()
+    monkeypatch.chdir(inside.parent)
+    inside.parent.rmdir()
+    assert place_of(str(tmp_path / "a.py"), 3) == f"{tmp_path / 'a.py'}:3"  # nowhere

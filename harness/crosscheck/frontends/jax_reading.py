@@ -121,7 +121,7 @@ class Reader:
         if isinstance(error, PlacedError):
             return error
         source = self._tracing.source
-        where = "" if source is None else f"{source.file}:{source.line}: "
+        where = "" if source is None else f"{source.place}: "
         what = "" if source is None else f", in {source.text}"
         return PlacedError(f"{where}{name}: {error}{what}", name, str(error))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.graph import Program
+from crosscheck.tools.words import place_of
 
 __all__ = ["Comparison", "Source", "TracedFunction"]
 
@@ -24,6 +25,11 @@ class Source:
     file: str
     line: int
     text: str
+
+    @property
+    def place(self) -> str:
+        """The file and the line, as editors read them."""
+        return place_of(self.file, self.line)
 
 
 @dataclass(frozen=True)

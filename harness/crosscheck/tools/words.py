@@ -13,7 +13,9 @@ somebody else's ``__str__``, which may raise. So:
 
 from __future__ import annotations
 
+import contextlib
 import html
+import os
 import re
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "lines_shown",
     "message_of",
     "named",
+    "place_of",
     "shown",
 ]
 
@@ -149,3 +152,12 @@ def _name(error: BaseException) -> str:
 
 
 _LONGEST_NAME = 100
+
+
+def place_of(file: str, line: int) -> str:
+    """``file:line``, as editors read it; from here, if the file is here or below."""
+    path = file
+    if os.path.isabs(file):
+        with contextlib.suppress(OSError, ValueError):  # nowhere, or on another drive
+            path = os.path.relpath(file)
+    return f"{file if path.startswith(os.pardir) else path}:{line}"

@@ -12,7 +12,7 @@ from types import CodeType, FrameType
 import crosscheck
 from crosscheck.frontends.traced import Source
 
-__all__ = ["is_users", "line_of", "located", "located_at", "place"]
+__all__ = ["is_users", "line_of", "located", "located_at"]
 
 _LIBRARIES = tuple(
     os.path.join(path, "")
@@ -56,15 +56,6 @@ def located_at(code: CodeType, instruction: int) -> Source:
 @functools.lru_cache(maxsize=1024)
 def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
     return list(code.co_positions())
-
-
-def place(source: Source | None) -> str:
-    """The file and the line, as editors read them; nothing where there is none."""
-    if source is None:
-        return ""
-    path = os.path.relpath(source.file) if os.path.isabs(source.file) else source.file
-    shown = source.file if path.startswith(os.pardir) else path
-    return f"{shown}:{source.line}"
 
 
 def line_of(source: Source | None) -> str:

@@ -29,7 +29,7 @@ from crosscheck.frontends.numpy_ import functions, indexing, methods, ufuncs
 from crosscheck.frontends.numpy_.arrays import Decided, Object, Step, Traced, handle_with
 from crosscheck.frontends.numpy_.operands import traced as as_traced
 from crosscheck.frontends.numpy_.patching import patched
-from crosscheck.frontends.numpy_.sources import is_users, line_of, located_at, place
+from crosscheck.frontends.numpy_.sources import is_users, line_of, located_at
 from crosscheck.frontends.numpy_.tracer import Tracer
 from crosscheck.frontends.traced import Source, TracedFunction
 from crosscheck.numbers.arrays import Array
@@ -192,7 +192,7 @@ def _where_raised(error: BaseException) -> tuple[str, str]:
             found = located_at(frame.f_code, _instruction(error, frame))
     if found is None:
         return "", ""
-    return f"{place(found)}: ", f": {line_of(found)}"
+    return f"{found.place}: ", f": {line_of(found)}"
 
 
 def _instruction(error: BaseException, frame: Any) -> int:
@@ -300,5 +300,5 @@ def _random_place(function: Callable[..., Any]) -> str:
     for each in dis.get_instructions(code):
         if "random" in str(each.argval) or "rng" in str(each.argval):
             source = located_at(code, each.offset)
-            return f"{place(source)}: "
+            return f"{source.place}: "
     return ""

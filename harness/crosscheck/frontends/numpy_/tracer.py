@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscheck.frontends import verbs
-from crosscheck.frontends.numpy_.sources import line_of, located, place
+from crosscheck.frontends.numpy_.sources import line_of, located
 from crosscheck.frontends.traced import Comparison, Source
 from crosscheck.numbers.arrays import Array
 from crosscheck.program.graph import Graph, Var
@@ -230,7 +230,7 @@ class Tracer:
     def line(self, what: str, advice: str) -> str:
         """What is wrong, where, and what to do."""
         source = located()
-        where = f"{place(source)}: " if source else ""
+        where = f"{source.place}: " if source else ""
         text = f": {line_of(source)}" if line_of(source) else ""
         return f"{where}{what}{text}" + (f"  {advice}" if advice else "")
 

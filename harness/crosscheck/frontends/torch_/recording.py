@@ -129,14 +129,14 @@ class Recorder:
         if isinstance(error, PlacedError):
             return error
         source = self.tracing.source
-        where = "" if source is None else f"{source.file}:{source.line}: "
+        where = "" if source is None else f"{source.place}: "
         what = "" if source is None else f", in {source.text}"
         return PlacedError(f"{where}{_name_of(call)}: {error}{what}")
 
     def refuse(self, words: str) -> PlacedError:
         """An error at the place where we are."""
         source = self.frames.source()
-        where = "" if source is None else f"{source.file}:{source.line}: "
+        where = "" if source is None else f"{source.place}: "
         what = "" if source is None else f", in {source.text}"
         self.refusal = PlacedError(f"{where}{words}{what}")
         return self.refusal

@@ -138,7 +138,7 @@ def _grouped(watched: Watched) -> list[Unread]:
     found: dict[tuple[str, str], Unread] = {}
     for each in watched.refused:
         key = each.operation, each.reason
-        where = "" if each.source is None else f"{each.source.file}:{each.source.line}"
+        where = "" if each.source is None else each.source.place
         known = found.get(key, Unread(each.operation, each.reason, 0, where))
         found[key] = replace(known, count=known.count + 1)
     return list(found.values())

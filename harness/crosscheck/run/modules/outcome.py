@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from crosscheck.tools.words import place_of
+
 __all__ = ["Kink", "ModelOutcome", "OperationRow", "State", "Unread"]
 
 
@@ -51,7 +53,7 @@ class OperationRow:
     @property
     def where(self) -> str:
         """``file:line``; empty if that is not known."""
-        return f"{self.file}:{self.line}" if self.file else ""
+        return place_of(self.file, self.line) if self.file else ""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class NotUnderstood:
     source: Source | None
 
     def __str__(self) -> str:
-        where = "" if self.source is None else f"{self.source.file}:{self.source.line}: "
+        where = "" if self.source is None else f"{self.source.place}: "
         return f"{where}{self.operation}: {self.reason}"
 
 
