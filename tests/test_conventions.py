@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import processes
 import pytest
@@ -33,15 +34,24 @@ from crosscheck.studies.conventions.divergences import KINDS, Sighting, _differ,
 from crosscheck.studies.conventions.expected import (
     Expected,
     accept,
+    comparable,
     read_expected,
     unexpected,
     write_expected,
 )
 from crosscheck.studies.conventions.findings import findings, markdown
-from crosscheck.studies.conventions.measure import OWN, Source, keys, measure, sources, written
+from crosscheck.studies.conventions.measure import (
+    OWN,
+    Source,
+    _row,
+    keys,
+    measure,
+    sources,
+    written,
+)
 from crosscheck.studies.conventions.points import (
     SUBJECTS,
-    SUBNORMAL,
+    is_of_processor,
     points_of,
     spelled,
 )
@@ -267,6 +277,44 @@ def test_places_in_an_array_count_on_the_same_processor_only() -> None:
     elsewhere = dataclasses.replace(new, environment={"machine": "m", "vectors": "other"})
     assert not list(old.changes(elsewhere))
     assert len(list(old.changes(dataclasses.replace(relu("0 1"), environment={})))) == 1
+
+
+@pytest.mark.parametrize(("formulation", "found"), [("max_pool", 0), ("relu", 1)])
+@pytest.mark.parametrize("vectors", ["v", "other"])
+def test_nan_in_a_pooling_counts_on_the_same_processor_only_and_elsewhere_on_all(
+    formulation: str, found: int, vectors: str
+) -> None:
+    def of(**cells: str) -> Table:
+        rows = {
+            dataclasses.replace(key, formulation=formulation): row
+            for key, row in planted(**cells).rows.items()
+        }
+        return dataclasses.replace(planted(), rows=rows)
+
+    elsewhere = {"machine": "m", "vectors": vectors}
+    new = dataclasses.replace(of(nan="nan 0"), environment=elsewhere)
+    old, _, new = comparable(of(), [], new)
+    assert len(list(old.changes(new))) == (found if vectors == "other" else 1)
+    wrong = dataclasses.replace(of(inf="inf 0"), environment=elsewhere)
+    old, _, wrong = comparable(of(), [], wrong)
+    assert len(list(old.changes(wrong))) == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["no kernel for __inference_measure_{}[seed={}123]", "a buffer at 0x{}{}5678 is gone"]
+)
+def test_of_what_a_library_says_the_numbers_of_one_run_are_left_out(words: str) -> None:
+    class Refusing:
+        def __init__(self, *numbers: int) -> None:
+            self.said = words.format(*numbers)
+
+        def measure(self, *_: str) -> None:
+            raise ValueError(self.said)
+
+    key = Key("mine", "relu", "relu", "eager", "float64")
+    runs: list[Any] = [Refusing(7, 11111), Refusing(32, 99)]
+    (said,) = {_row(each, key).unsupported for each in runs}
+    assert words.partition("{")[0].partition("0x")[0] in said
 
 
 def test_an_update_keeps_the_order_and_what_was_not_measured() -> None:
@@ -582,7 +630,11 @@ def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it
     assert done.returncode == 0, done.stderr[-2000:]
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     for finding, output in zip(mine, printed, strict=True):
-        depends = finding.kind == "position" or not SUBNORMAL.isdisjoint(finding.points)
+        depends = finding.kind == "position" or any(
+            is_of_processor(each.formulation, point)
+            for each in finding.divergences
+            for point in finding.points
+        )
         if depends and not BASELINE.is_of_processor(measure([], jobs=1)):
             continue  # another processor has other vectors, and flushes otherwise
         assert output == finding.expected(BASELINE), finding.title

@@ -191,8 +191,8 @@ def _check(
         click.echo(line)
     if not as_json and not before.is_of_processor(table):
         click.echo(
-            "another processor than the baseline's: subnormal numbers and places in an array "
-            "are not compared"
+            "another processor than the baseline's: subnormal numbers, places in an array, and NaN "
+            "in a pooling are not compared"
         )
     before, expected, table = comparable(before, expected, table)
     groups = drift(before, table)

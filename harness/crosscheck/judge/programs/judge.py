@@ -2,7 +2,9 @@
 
 As for dense networks (`crosscheck.judge.compare`) the arithmetics that a framework may honestly
 have used are tried in order, and the first that explains the gradient gives the verdict: gradual
-underflow, flush-to-zero, a named arithmetic. Three things are less:
+underflow, flush-to-zero, a named arithmetic. Of what can be computed in several ways
+(`crosscheck.program.alternatives`) the first way alone is tried before them: most frameworks are
+within its bounds. Three things are less:
 
     not finite      where an intermediate result may overflow, or be outside a function's domain,
                     entries without a bound are not compared: UNSUPPORTED, unless one that has a

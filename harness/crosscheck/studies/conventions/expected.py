@@ -15,7 +15,6 @@ from pathlib import Path
 
 from crosscheck.studies.conventions.divergences import KINDS, Divergence, divergences
 from crosscheck.studies.conventions.drift import named_formulations
-from crosscheck.studies.conventions.points import SUBNORMAL
 from crosscheck.studies.conventions.table import Key, Table
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError
@@ -177,12 +176,12 @@ def comparable(
 ) -> tuple[Table, list[Expected], Table]:
     """A baseline, what is expected and what was measured, as far as they can be compared.
 
-    Between two kinds of processor what depends on it is left out: places in an array, and subnormal
-    numbers; and of what is expected the divergences that show nowhere else in the baseline.
+    Between two kinds of processor what depends on it is left out (`Table.anywhere`), and of what is
+    expected the divergences that show nowhere else in the baseline.
     """
     if before.is_of_processor(measured):
         return before, list(expected), measured
-    before, measured = before.anywhere(SUBNORMAL), measured.anywhere(SUBNORMAL)
+    before, measured = before.anywhere(), measured.anywhere()
     seen = {each.identity for each in divergences(before)}
     return before, [each for each in expected if each.identity in seen], measured
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -26,7 +27,7 @@ from crosscheck.studies.conventions.points import SUBJECTS, Subject, points_of, 
 from crosscheck.studies.conventions.table import ALL, Cell, Key, Row, Table, Wanted
 from crosscheck.tools.interrupts import interrupts, may_be_the_users
 from crosscheck.tools.processor import processor
-from crosscheck.tools.words import named
+from crosscheck.tools.words import cut, named
 
 __all__ = ["OWN", "Source", "counts_of", "measure", "sources", "written"]
 
@@ -266,8 +267,15 @@ def _cell(
     return Cell(*alone, tuple(sorted(others)))
 
 
+_LONGEST = 200
+"""Characters of what a library says that it cannot do."""
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|(?<=[_=])\d+\b")
+"""Of calls, places in memory, and settings in one number: others in each run."""
+
+
 def _said(error: Exception) -> str:
-    return named(error, 200, first_line=True, silent=type(error).__name__)
+    said = named(error, 10 * _LONGEST, first_line=True, silent=type(error).__name__)
+    return cut(_NUMBERS.sub("…", said), _LONGEST)
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,15 @@ from crosscheck.numbers.piecewise import Piecewise
 from crosscheck.operators.selections import SELECTIONS, Selection
 from crosscheck.operators.units import UNITS
 
-__all__ = ["FLUSHED", "SUBJECTS", "SUBNORMAL", "Subject", "points_of", "spelled", "windows_of"]
+__all__ = [
+    "FLUSHED",
+    "SUBJECTS",
+    "Subject",
+    "is_of_processor",
+    "points_of",
+    "spelled",
+    "windows_of",
+]
 
 Subject: TypeAlias = Piecewise | Selection
 """Of what conventions are measured."""
@@ -25,10 +33,23 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType({**UNITS, **SELECTIONS})
 FLUSHED = "tiny,0"
 """The name of the window that has a tie only where subnormal numbers are read as 0."""
 
-SUBNORMAL = frozenset({"tiny", "-tiny", "subnormal", "-subnormal", FLUSHED})
-"""The names of the points with subnormal numbers. Whether these are read as 0 may depend on the
-processor: TensorFlow's max pooling of float32 keeps them with AVX-512, and flushes them with
-AVX2."""
+_SUBNORMAL = frozenset({"tiny", "-tiny", "subnormal", "-subnormal", FLUSHED})
+_POOLING = "max_pool"
+
+
+def is_of_processor(formulation: str, point: str) -> bool:
+    """Whether what is returned at a point may depend on the processor, in one and the same version.
+
+    Subnormal numbers: TensorFlow's max pooling of float32 keeps them with AVX-512, and reads them
+    as 0 with AVX2. NaN in a pooling: graphs of TensorFlow leave it to oneDNN where the processor
+    has AVX512_VNNI or ``TF_ENABLE_ONEDNN_OPTS=1`` says so, and that sends 0 to NaN, where
+    TensorFlow's own kernel sends 1 (float32, version 2.21.0, both seen on an AMD EPYC).
+
+    Args:
+        formulation: A name of a formulation.
+        point: A name of a point.
+    """
+    return point in _SUBNORMAL or (formulation == _POOLING and point == "nan")
 
 
 @overload

@@ -14,7 +14,7 @@ from typing import Any
 
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.selections import Selection
-from crosscheck.studies.conventions.points import SUBJECTS, points_of
+from crosscheck.studies.conventions.points import SUBJECTS, is_of_processor, points_of
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError, meant
 from crosscheck.tools.reading import json_of
@@ -107,7 +107,7 @@ class Wanted:
                         hint = f"; for all formulations of an operator say --operators {name}"
                     wanted = ", ".join(sorted(known))
                     raise UsageError(f"{field_} {name!r}: wanted some of {wanted}{hint}")
-        if not any(self.has(*pair) for pair in pairs):
+        if self != ALL and not any(self.has(*pair) for pair in pairs):
             raise UsageError(
                 f"no formulation {' or '.join(sorted(self.formulations or ()))} of "
                 f"{' or '.join(sorted(self.operators or ()))}; leave one of the options out"
@@ -316,15 +316,18 @@ class Table:
             for name in ("machine", "vectors")
         )
 
-    def anywhere(self, but: Collection[str]) -> Table:
-        """What does not depend on the processor: without some points, and places in an array."""
+    def anywhere(self) -> Table:
+        """What does not depend on the processor; nothing of places in an array.
+
+        See `crosscheck.studies.conventions.points.is_of_processor`.
+        """
         rows = {
             key: replace(
                 row,
                 cells={
                     point: replace(cell, elsewhere=())
                     for point, cell in row.cells.items()
-                    if point not in but
+                    if not is_of_processor(key.formulation, point)
                 },
             )
             for key, row in self.rows.items()
