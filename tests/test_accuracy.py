@@ -682,7 +682,9 @@ def test_a_function_that_is_measured_again_is_as_recorded_or_the_command_ends_wi
     record = replace(COMMITTED, rows=tuple(better), environment=environment)
     write_record(record, tmp_path / RECORD)
     assert main([*words, "--baseline", str(tmp_path)]) == 1
-    assert "changed: torch tanh (eager, bfloat16)" in capsys.readouterr().out
+    assert "changed: torch tanh, tanh', tanh'': larger error; eager; bfloat16" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_part_that_is_accepted_takes_the_place_of_its_rows_and_leaves_the_others(
