@@ -643,6 +643,16 @@ def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it
 # The view
 
 
+def test_of_a_table_without_some_points_the_view_shows_the_others() -> None:
+    rows = {
+        key: dataclasses.replace(row, cells={k: v for k, v in row.cells.items() if k != "tiny"})
+        for key, row in planted().rows.items()
+    }
+    (block,) = blocks(dataclasses.replace(planted(), rows=rows), {})
+    assert "sub" in block.columns
+    assert "η" not in block.columns
+
+
 def test_the_view_has_a_line_for_every_formulation_and_marks_what_is_not_relus() -> None:
     torch = next(
         block

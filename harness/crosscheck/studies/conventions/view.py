@@ -125,7 +125,10 @@ def _own_relu(table: Table, framework: str) -> Mapping[str, Cell]:
 def _is_needless(name: str, unit: Subject, formulations: Mapping[str, Mapping[Key, Row]]) -> bool:
     rows = [(key, row) for each in formulations.values() for key, row in each.items() if row.cells]
     if name in _DROPPED:
-        return all(row.cells[name].plain == row.cells[_DROPPED[name]].plain for _, row in rows)
+        like = _DROPPED[name]
+        return all(
+            like in row.cells and row.cells[name].plain == row.cells[like].plain for _, row in rows
+        )
     if name.lstrip("-") == "normal" and not isinstance(unit, Selection):
         return all(
             len(set(unit.slopes(points_of(unit, key.dtype)[name]))) == 1
