@@ -30,6 +30,7 @@ from crosscheck.studies.stress.measure import (
 from crosscheck.studies.stress.networks import Stack, stack_of, stacks
 from crosscheck.studies.stress.page import page
 from crosscheck.studies.stress.regimes import REGIMES
+from crosscheck.tools.processor import processor
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 ENOUGH = 10**5
@@ -128,7 +129,10 @@ def test_tensorflow_s_softmax_loses_what_is_small(dtype: str) -> None:
         return tf.cast(found, "float64").numpy()[0]
 
     assert shares(2)[1] > 2 * least
-    assert shares(1)[1] == 0.0
+    if "AVX512" in processor().get("vectors", ""):  # with AVX2 it is kept
+        assert shares(1)[1] == 0.0
+    else:
+        assert shares(1)[1] >= least
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
