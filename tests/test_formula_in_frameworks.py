@@ -38,7 +38,7 @@ def shifted(x: Any, k: Any) -> Any:
     return np.where(out > 1, 1 + np.log(np.maximum(out, 1)), out)
 
 
-def compared(formula: Callable[..., Any], framework: str, count: int = 4) -> FunctionComparison:
+def compared(formula: Callable[..., Any], framework: str, count: int = 12) -> FunctionComparison:
     shapes = {layers: "b i, h i, o h -> b", entropy: "b c, b -> ", shifted: "n, 2 -> n"}[formula]
     inputs = {"y": integers(0, "c")} if formula is entropy else None
     return compare_functions(formula, shapes, inputs=inputs, frameworks=framework, cases=count)

@@ -24,6 +24,9 @@ __all__ = ["SECONDS", "Counts", "measure", "read", "tried", "write"]
 SECONDS, MEGABYTES = 2.0, 1024
 """More than these are findings. Seconds are the process's own, whatever else the machine does."""
 
+GROWN = 64
+"""MiB by which a process that has more already may grow: it has read other files, or run tests."""
+
 _PATIENCE = 60
 _LONGEST_COMPLAINT = 700
 _KEPT = 20
@@ -145,7 +148,7 @@ def _count(counts: Counts, target: Target, number: int, seed: int, folder: Path)
         counts.find(number, why)
     elif seconds > SECONDS:
         counts.find(number, f"{seconds:.1f} s")
-    elif peak > max(before, MEGABYTES):
+    elif peak > max(before + GROWN, MEGABYTES):
         counts.find(number, f"{peak} MiB")
     else:
         setattr(counts, outcome, getattr(counts, outcome) + 1)
