@@ -56,7 +56,8 @@ def search(
         name: Keeps this search's failures apart from others' in the example database, from
             which they are tried first the next time.
         settings: Hypothesis settings; the number of examples in them is replaced.
-        seed: The same seed draws the same examples, the database aside.
+        seed: The same seed draws the same examples, the database aside, and the constants that
+            Hypothesis reads in modules that are imported and not installed, and draws as well.
         examples: How many to draw at most.
         failure: The exception that signals a failing example. Any other is passed on.
         shrinks: Whether a failing example is made smaller.

@@ -180,8 +180,8 @@ def compare_implementations(
         output: See above. Cases that are given must have it, if it is stated.
         reduction: Likewise.
         profile: ``"quick"``, ``"default"`` or ``"nightly"``: how many cases, see `EXAMPLES`.
-        seed: The same seed generates the same cases, failures of earlier runs aside, which are
-            tried first.
+        seed: The same seed generates the same cases (see `crosscheck.cases.search.search`),
+            failures of earlier runs aside, which are tried first.
         allow: Names of coarser arithmetics that may stand in for a dtype's own, such as ``"tf32"``:
             a gradient that is REDUCED by them is no failure. All of them are in
             `crosscheck.numbers.named.ARITHMETICS`.

@@ -112,7 +112,7 @@ def compare_functions(
         case: The key of one case, or the path of a JSON file with one: only that is tried.
         examples: Arguments that are always tried, first.
         profile: ``"quick"``, ``"default"`` or ``"nightly"``; see `EXAMPLES`.
-        seed: The same seed generates the same cases.
+        seed: The same seed generates the same cases (see `crosscheck.cases.search.search`).
 
     Raises:
         UsageError: An argument cannot be used, the formula cannot be traced, or an implementation

@@ -62,7 +62,7 @@ def records_of(
         about: The formula and its arguments.
         dtypes: Of the cases; each gets an equal share.
         count: How many are drawn.
-        seed: The same seed draws the same ones.
+        seed: The same seed draws the same ones (see `crosscheck.cases.search.search`).
         examples: Arguments by name.
 
     Raises:
