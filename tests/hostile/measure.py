@@ -25,7 +25,7 @@ SECONDS, MEGABYTES = 2.0, 1024
 """More than these are findings. Seconds are the process's own, whatever else the machine does."""
 
 GROWN = 64
-"""MiB by which a process that has more already may grow: it has read other files, or run tests."""
+"""MiB by which a process that begins with more may grow: it has run tests of other things."""
 
 _PATIENCE = 60
 _LONGEST_COMPLAINT = 700
@@ -124,17 +124,21 @@ def measure(
         after: Called after each chunk, to keep what was found.
         chunk: How many files that is.
     """
+    begun = _peak()
+    limit = MEGABYTES if begun < MEGABYTES else begun + GROWN
     with tempfile.TemporaryDirectory() as name:
         for kind, files in wanted.items():
             target = TARGETS[kind]
             counts = found.setdefault(kind, Counts(kind, target.group))
             while counts.files < files:
                 for number in range(counts.files, min(counts.files + chunk, files)):
-                    _count(counts, target, number, seed, Path(name))
+                    _count(counts, target, number, seed, Path(name), limit)
                 after(counts)
 
 
-def _count(counts: Counts, target: Target, number: int, seed: int, folder: Path) -> None:
+def _count(
+    counts: Counts, target: Target, number: int, seed: int, folder: Path, limit: int
+) -> None:
     content = one(target, seed, number)
     if number == 0:
         tried(target, content, folder)  # what is imported and compiled first is not the file's
@@ -148,7 +152,7 @@ def _count(counts: Counts, target: Target, number: int, seed: int, folder: Path)
         counts.find(number, why)
     elif seconds > SECONDS:
         counts.find(number, f"{seconds:.1f} s")
-    elif peak > max(before + GROWN, MEGABYTES):
+    elif peak > max(before, limit):
         counts.find(number, f"{peak} MiB")
     else:
         setattr(counts, outcome, getattr(counts, outcome) + 1)
