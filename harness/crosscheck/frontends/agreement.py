@@ -23,7 +23,6 @@ from crosscheck.numbers.model import Model
 from crosscheck.program.enclosures import OnEnclosures
 from crosscheck.program.evaluate import evaluate
 from crosscheck.program.floats import OnFloats
-from crosscheck.program.graph import Program
 from crosscheck.tools.errors import UnsupportedError, UsageError
 
 __all__ = ["require_same", "require_values"]
@@ -90,21 +89,20 @@ def require_values(
         from crosscheck.numbers.enclosure import Enclosure
 
         boxes = {key: Enclosure.of(model, value) for key, value in arrays.items()}
-
-        def beyond(program: Program) -> str | None:
-            enclosed = evaluate(program, OnEnclosures(model), boxes)
-            for key in found.outputs:
-                for numbers in several:
-                    if _is_beyond(numbers[key], direct[key], enclosed[key]):
-                        return key
-            return None
-
-        if beyond(found.program) is None:
-            return
-        # A library forms a norm in ways of its own, which the program as it is read does not have.
-        differing = beyond(recognised(found).program)
-        if differing is not None:
-            _differs(found, differing, "has other numbers", library)
+        # A library forms a norm in ways of its own, which the program as it is read does not have;
+        # the bounds of the first way are within those of all, and most are within them.
+        program = recognised(found).program
+        for takes_first in (True, False):
+            enclosed = evaluate(program, OnEnclosures(model, takes_first=takes_first), boxes)
+            beyond = [
+                key
+                for key in found.outputs
+                for numbers in several
+                if _is_beyond(numbers[key], direct[key], enclosed[key])
+            ]
+            if not beyond:
+                return
+        _differs(found, beyond[0], "has other numbers", library)
 
 
 def _is_beyond(numbers: Array, direct: Array, box: Any) -> bool:
