@@ -301,20 +301,29 @@ def test_nan_in_a_pooling_counts_on_the_same_processor_only_and_elsewhere_on_all
 
 
 @pytest.mark.parametrize(
-    "words", ["no kernel for __inference_measure_{}[seed={}123]", "a buffer at 0x{}{}5678 is gone"]
+    ("words", "kinds"),
+    [
+        ("no kernel for __inference_measure_{}[seed=7]", 1),
+        ("a buffer at 0x{}5678f0 is gone", 1),
+        ("no kernel of {} dimensions", 2),
+        ("no kernel for rank={}, tile_{}", 2),
+    ],
 )
-def test_of_what_a_library_says_the_numbers_of_one_run_are_left_out(words: str) -> None:
+def test_of_what_a_library_says_the_numbers_of_one_run_alone_are_left_out(
+    words: str, kinds: int
+) -> None:
     class Refusing:
-        def __init__(self, *numbers: int) -> None:
-            self.said = words.format(*numbers)
+        def __init__(self, number: int) -> None:
+            self.said = words.format(number, number)
 
         def measure(self, *_: str) -> None:
             raise ValueError(self.said)
 
     key = Key("mine", "relu", "relu", "eager", "float64")
-    runs: list[Any] = [Refusing(7, 11111), Refusing(32, 99)]
-    (said,) = {_row(each, key).unsupported for each in runs}
-    assert words.partition("{")[0].partition("0x")[0] in said
+    runs: list[Any] = [Refusing(7), Refusing(32)]
+    said = {_row(each, key).unsupported for each in runs}
+    assert len(said) == kinds
+    assert all(words.partition("{")[0].partition("0x")[0] in each for each in said)
 
 
 def test_an_update_keeps_the_order_and_what_was_not_measured() -> None:

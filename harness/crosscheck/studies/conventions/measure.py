@@ -269,8 +269,8 @@ def _cell(
 
 _LONGEST = 200
 """Characters of what a library says that it cannot do."""
-_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|(?<=[_=])\d+\b")
-"""Of calls, places in memory, and settings in one number: others in each run."""
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]{6,}|(?<=_)\d+(?=\[)")
+"""Places in memory, and the numbers of TensorFlow's graphs: others in each run."""
 
 
 def _said(error: Exception) -> str:
