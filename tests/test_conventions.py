@@ -51,7 +51,7 @@ from crosscheck.studies.conventions.measure import (
 )
 from crosscheck.studies.conventions.points import (
     SUBJECTS,
-    is_of_processor,
+    depends_on_processor,
     points_of,
     spelled,
 )
@@ -279,16 +279,22 @@ def test_places_in_an_array_count_on_the_same_processor_only() -> None:
     assert len(list(old.changes(dataclasses.replace(relu("0 1"), environment={})))) == 1
 
 
-@pytest.mark.parametrize(("formulation", "found"), [("max_pool", 0), ("relu", 1)])
+@pytest.mark.parametrize(
+    ("framework", "formulation", "mode", "found"),
+    [
+        ("tensorflow", "max_pool", "graph", 0),
+        ("tensorflow", "max_pool", "eager", 1),
+        ("tensorflow", "relu", "graph", 1),
+        ("torch", "max_pool", "graph", 1),
+    ],
+)
 @pytest.mark.parametrize("vectors", ["v", "other"])
 def test_nan_in_a_pooling_counts_on_the_same_processor_only_and_elsewhere_on_all(
-    formulation: str, found: int, vectors: str
+    framework: str, formulation: str, mode: str, found: int, vectors: str
 ) -> None:
     def of(**cells: str) -> Table:
-        rows = {
-            dataclasses.replace(key, formulation=formulation): row
-            for key, row in planted(**cells).rows.items()
-        }
+        (row,) = planted(**cells).rows.values()
+        rows = {Key(framework, "relu", formulation, mode, "float64"): row}
         return dataclasses.replace(planted(), rows=rows)
 
     elsewhere = {"machine": "m", "vectors": vectors}
@@ -640,8 +646,9 @@ def test_every_script_of_the_findings_needs_its_framework_only_and_shows_what_it
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     for finding, output in zip(mine, printed, strict=True):
         depends = finding.kind == "position" or any(
-            is_of_processor(each.formulation, point)
+            depends_on_processor(framework, each.formulation, mode, point)
             for each in finding.divergences
+            for mode in finding.modes
             for point in finding.points
         )
         if depends and not BASELINE.is_of_processor(measure([], jobs=1)):

@@ -192,7 +192,7 @@ def _check(
     if not as_json and not before.is_of_processor(table):
         click.echo(
             "another processor than the baseline's: subnormal numbers, places in an array, and NaN "
-            "in a pooling are not compared"
+            "in TensorFlow's pooling in graphs are not compared"
         )
     before, expected, table = comparable(before, expected, table)
     groups = drift(before, table)

@@ -18,7 +18,7 @@ __all__ = [
     "FLUSHED",
     "SUBJECTS",
     "Subject",
-    "is_of_processor",
+    "depends_on_processor",
     "points_of",
     "spelled",
     "windows_of",
@@ -34,10 +34,10 @@ FLUSHED = "tiny,0"
 """The name of the window that has a tie only where subnormal numbers are read as 0."""
 
 _SUBNORMAL = frozenset({"tiny", "-tiny", "subnormal", "-subnormal", FLUSHED})
-_POOLING = "max_pool"
+_POOLING = ("tensorflow", "max_pool", "graph", "nan")
 
 
-def is_of_processor(formulation: str, point: str) -> bool:
+def depends_on_processor(framework: str, formulation: str, mode: str, point: str) -> bool:
     """Whether what is returned at a point may depend on the processor, in one and the same version.
 
     Subnormal numbers: TensorFlow's max pooling of float32 keeps them with AVX-512, and reads them
@@ -46,10 +46,12 @@ def is_of_processor(formulation: str, point: str) -> bool:
     TensorFlow's own kernel sends 1 (float32, version 2.21.0, both seen on an AMD EPYC).
 
     Args:
+        framework: Whose.
         formulation: A name of a formulation.
+        mode: How it is differentiated.
         point: A name of a point.
     """
-    return point in _SUBNORMAL or (formulation == _POOLING and point == "nan")
+    return point in _SUBNORMAL or (framework, formulation, mode, point) == _POOLING
 
 
 @overload

@@ -14,7 +14,7 @@ from typing import Any
 
 from crosscheck.numbers.formats import FORMATS
 from crosscheck.operators.selections import Selection
-from crosscheck.studies.conventions.points import SUBJECTS, is_of_processor, points_of
+from crosscheck.studies.conventions.points import SUBJECTS, depends_on_processor, points_of
 from crosscheck.tools.atomic import write_text_atomically
 from crosscheck.tools.errors import UsageError, meant
 from crosscheck.tools.reading import json_of
@@ -319,7 +319,7 @@ class Table:
     def anywhere(self) -> Table:
         """What does not depend on the processor; nothing of places in an array.
 
-        See `crosscheck.studies.conventions.points.is_of_processor`.
+        See `crosscheck.studies.conventions.points.depends_on_processor`.
         """
         rows = {
             key: replace(
@@ -327,7 +327,7 @@ class Table:
                 cells={
                     point: replace(cell, elsewhere=())
                     for point, cell in row.cells.items()
-                    if not is_of_processor(key.formulation, point)
+                    if not depends_on_processor(key.framework, key.formulation, key.mode, point)
                 },
             )
             for key, row in self.rows.items()
